@@ -1,0 +1,128 @@
+// swift-tools-version: 6.2
+
+import PackageDescription
+
+/// The same rules for every target: Swift 6 mode and the upcoming features that make imports and isolation explicit.
+let settings: [SwiftSetting] = [
+    .swiftLanguageMode(.v6),
+    .enableUpcomingFeature("ExistentialAny"),
+    .enableUpcomingFeature("MemberImportVisibility"),
+    .enableUpcomingFeature("InternalImportsByDefault"),
+    .enableUpcomingFeature("NonisolatedNonsendingByDefault"),
+]
+
+let package = Package(
+    name: "tensorhub",
+    products: [
+        .library(name: "BSON", targets: ["BSON"]),
+        .library(name: "MongoDriver", targets: ["MongoDriver"]),
+        .library(name: "TensorHub", targets: ["TensorHub"]),
+        .library(name: "TaskRunner", targets: ["TaskRunner"]),
+        .executable(name: "tensorhub", targets: ["tensorhub"]),
+        .executable(name: "tensorhubd", targets: ["tensorhubd"]),
+        .executable(name: "tensorhub-supervisor", targets: ["tensorhub-supervisor"]),
+    ],
+    dependencies: [
+        // Command lines, help texts and shell completions of both executables.
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+        // The logging API that every Swift server program already has a backend for.
+        .package(url: "https://github.com/apple/swift-log", from: "1.6.0"),
+        // NIOThreadPool: libmongoc blocks, and blocking calls must stay off the cooperative pool.
+        .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        // Signals, graceful shutdown and the order of services in the daemon.
+        .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
+    ],
+    targets: [
+        .systemLibrary(
+            name: "CLibMongoC",
+            pkgConfig: "libmongoc-1.0",
+            providers: [.apt(["libmongoc-dev", "libbson-dev"])]
+        ),
+        .systemLibrary(name: "CLibSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
+        // YAML with the line of every key. libyaml itself, because Yams brings Foundation: 8 MB resident in an idle daemon.
+        .systemLibrary(name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        .target(name: "CLinux"),
+        .target(name: "BSON", swiftSettings: settings),
+        .target(
+            name: "MongoDriver",
+            dependencies: [
+                "BSON", "CLibMongoC",
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "TensorHub",
+            dependencies: ["BSON", "MongoDriver", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings
+        ),
+        .target(
+            name: "TaskRunner",
+            dependencies: [
+                "TensorHub", "MongoDriver", "BSON", "CLinux",
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            resources: [.embedInCode("Resources")],
+            swiftSettings: settings
+        ),
+        // The private one-node replica set of `tensorhub dev` and of the tests.
+        .target(
+            name: "LocalMongo",
+            dependencies: ["MongoDriver", "BSON", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings
+        ),
+        .target(name: "Systemd", dependencies: ["CLibSystemd"], swiftSettings: settings),
+        .target(
+            name: "Settings",
+            dependencies: ["BSON", "CLibYAML"],
+            swiftSettings: settings
+        ),
+        .executableTarget(name: "tensorhub-supervisor"),
+        .executableTarget(
+            name: "tensorhub",
+            dependencies: [
+                "TensorHub", "TaskRunner", "LocalMongo", "MongoDriver", "BSON", "Settings",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        .executableTarget(
+            name: "tensorhubd",
+            dependencies: [
+                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Settings", "Systemd",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
+            swiftSettings: settings
+        ),
+        // What tests share: a real mongod, temporary folders, waiting for a condition.
+        .target(
+            name: "TestSupport",
+            dependencies: ["LocalMongo", "MongoDriver", "BSON"],
+            path: "Tests/TestSupport",
+            swiftSettings: settings
+        ),
+        .testTarget(name: "BSONTests", dependencies: ["BSON", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "MongoDriverTests", dependencies: ["MongoDriver", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "TensorHubTests", dependencies: ["TensorHub", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "TaskRunnerTests",
+            dependencies: ["TaskRunner", "TensorHub", "TestSupport", "tensorhub-supervisor"],
+            swiftSettings: settings
+        ),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "CommandTests",
+            dependencies: ["TensorHub", "TestSupport", "tensorhub", "tensorhubd", "tensorhub-supervisor"],
+            swiftSettings: settings
+        ),
+    ],
+    swiftLanguageModes: [.v6],
+    cLanguageStandard: .gnu17
+)

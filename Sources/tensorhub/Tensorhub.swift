@@ -1,0 +1,1 @@
+@main enum Tensorhub { static func main() {} }

@@ -1,0 +1,1 @@
+@main enum Tensorhubd { static func main() {} }
