@@ -80,7 +80,10 @@ let package = Package(
             dependencies: ["BSON", "CLibYAML"],
             swiftSettings: settings
         ),
-        .executableTarget(name: "tensorhub-supervisor"),
+        .executableTarget(
+            name: "tensorhub-supervisor",
+            linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]
+        ),
         .executableTarget(
             name: "tensorhub",
             dependencies: [

@@ -1,0 +1,111 @@
+import Glibc
+
+/// Everything outside of the process that settings are made from, so that tests need no real home folder.
+public struct SettingsInputs: Sendable {
+    /// What is behind a path.
+    public enum File: Sendable {
+        case missing
+        /// With the system's words on why.
+        case unreadable(String)
+        case content([UInt8])
+    }
+
+    /// By key name, as often as each was given; lists and labels may also be separated by commas.
+    public var flags: [String: [String]]
+    /// The value of `--config`.
+    public var configFile: String?
+    public var environment: [String: String]
+    public var hostName: String
+    public var homeDirectory: String?
+    public var currentDirectory: String
+    public var isRoot: Bool
+    public var readFile: @Sendable (String) -> File
+
+    public init(
+        flags: [String: [String]] = [:],
+        configFile: String? = nil,
+        environment: [String: String] = [:],
+        hostName: String = "localhost",
+        homeDirectory: String? = nil,
+        currentDirectory: String = "/",
+        isRoot: Bool = false,
+        readFile: @escaping @Sendable (String) -> File = { _ in .missing }
+    ) {
+        self.flags = flags
+        self.configFile = configFile
+        self.environment = environment
+        self.hostName = hostName
+        self.homeDirectory = homeDirectory
+        self.currentDirectory = currentDirectory
+        self.isRoot = isRoot
+        self.readFile = readFile
+    }
+
+    /// The inputs of this process. To be called at start, before threads exist that might change the environment.
+    public static func ofProcess(flags: [String: [String]] = [:], configFile: String? = nil) -> SettingsInputs {
+        var variables: [String: String] = [:]
+        var entry = environ
+        while let pair = entry.pointee {
+            let text = String(cString: pair)
+            if let equals = text.firstIndex(of: "="), equals != text.startIndex {
+                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
+            }
+            entry += 1
+        }
+        return SettingsInputs(
+            flags: flags,
+            configFile: configFile,
+            environment: variables,
+            hostName: currentHostName(),
+            homeDirectory: variables["HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? passwordFileHome(),
+            currentDirectory: currentFolder(),
+            isRoot: geteuid() == 0,
+            readFile: readFile
+        )
+    }
+
+    private static func currentHostName() -> String {
+        var buffer = [UInt8](repeating: 0, count: 256)
+        let status = buffer.withUnsafeMutableBytes { bytes in
+            gethostname(bytes.bindMemory(to: CChar.self).baseAddress!, bytes.count - 1)
+        }
+        let name = String(decoding: buffer.prefix { $0 != 0 }, as: UTF8.self)
+        return status == 0 && !name.isEmpty ? name : "localhost"
+    }
+
+    private static func passwordFileHome() -> String? {
+        guard let home = getpwuid(geteuid())?.pointee.pw_dir else { return nil }
+        let path = String(cString: home)
+        return path.hasPrefix("/") ? path : nil
+    }
+
+    private static func currentFolder() -> String {
+        guard let path = getcwd(nil, 0) else { return "/" }
+        defer { free(path) }
+        return String(cString: path)
+    }
+
+    /// Far beyond any configuration; a device or a log named by mistake must not fill the memory.
+    private static let maximumFileSize = 1 << 20
+
+    private static func readFile(_ path: String) -> File {
+        // Not blocking: the path may be a pipe that nobody writes to.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            return errno == ENOENT || errno == ENOTDIR ? .missing : .unreadable(String(cString: strerror(errno)))
+        }
+        defer { close(descriptor) }
+        var bytes: [UInt8] = []
+        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while true {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count == 0 { return .content(bytes) }
+            if count < 0 {
+                if errno == EINTR { continue }
+                return .unreadable(String(cString: strerror(errno)))
+            }
+            bytes += chunk[..<count]
+            if bytes.count > maximumFileSize { return .unreadable("it is larger than 1 MiB") }
+        }
+    }
+}
