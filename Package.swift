@@ -90,7 +90,10 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
-        .executableTarget(name: "tensorhub-supervisor"),
+        .executableTarget(
+            name: "tensorhub-supervisor",
+            linkerSettings: [.unsafeFlags(["-static-executable", "-nostartfiles"])]
+        ),
         .executableTarget(
             name: "tensorhub",
             dependencies: [

@@ -9,11 +9,28 @@ public struct BSONDocument: Sendable, Hashable {
         bytes = [5, 0, 0, 0, 0]
     }
 
+    /// Checks the bytes by all the rules of the specification: lengths, types, UTF-8, truth values, at most
+    /// 200 levels. For bytes that a person or a program of somebody else made.
+    public init(bytes: [UInt8]) throws(BSONError) {
+        if let fault = BSONValidator.fault(in: bytes, strict: true) { throw fault }
+        self.bytes = bytes
+    }
+
+    /// Checks the structure and the depth only: for what a server sent, where one text that is not UTF-8 must not make
+    /// a whole document unreadable. Such a text reads with U+FFFD in it.
+    public init(validatingStructureOf bytes: [UInt8]) throws(BSONError) {
+        if let fault = BSONValidator.fault(in: bytes, strict: false) { throw fault }
+        self.bytes = bytes
+    }
+
     /// Trusts that the bytes are well-formed; `init(bytes:)` is the one that checks.
     init(unchecked bytes: [UInt8]) {
         self.bytes = bytes
     }
 
+    /// Writes the elements in their order, repeated keys included.
+    ///
+    /// - Precondition: no key has a NUL character.
     public init(elements: some Sequence<(String, BSONValue)>) {
         var bytes: [UInt8] = [0, 0, 0, 0]
         for (key, value) in elements {
@@ -35,16 +52,11 @@ public struct BSONDocument: Sendable, Hashable {
     /// The value of the first element of that name. Setting replaces it where it stands, or appends; `nil` removes it.
     public subscript(key: String) -> BSONValue? {
         get {
-            var scanner = BSONScanner(bytes)
-            while let element = scanner.next() {
-                if scanner.key(of: element, equals: key) { return scanner.value(of: element) }
-            }
-            return nil
+            guard let element = BSONScanner.find(key, in: bytes) else { return nil }
+            return BSONScanner(bytes).value(of: element)
         }
         set {
-            var scanner = BSONScanner(bytes)
-            while let element = scanner.next() {
-                guard scanner.key(of: element, equals: key) else { continue }
+            if let element = BSONScanner.find(key, in: bytes) {
                 var replacement: [UInt8] = []
                 if let newValue { BSONEncoding.append(key: key, newValue, to: &replacement) }
                 bytes.replaceSubrange(element.start..<element.end, with: replacement)

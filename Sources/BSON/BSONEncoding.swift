@@ -52,9 +52,12 @@ enum BSONEncoding {
 
     /// Writes at `start` the number of bytes from there to the end.
     static func patchLength(_ bytes: inout [UInt8], at start: Int) {
-        let length = UInt32(bytes.count - start)
-        precondition(length <= UInt32(Int32.max), "a BSON document holds at most 2 GiB")
-        for index in 0..<4 { bytes[start + index] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(index))) }
+        patchLength(&bytes, at: start, count: bytes.count - start)
+    }
+
+    static func patchLength(_ bytes: inout [UInt8], at start: Int, count: Int) {
+        precondition(count <= Int32.max, "a BSON document holds at most 2 GiB")
+        for index in 0..<4 { bytes[start + index] = UInt8(truncatingIfNeeded: count >> (8 * index)) }
     }
 
     static func appendInteger<Integer: FixedWidthInteger>(_ value: Integer, to bytes: inout [UInt8]) {
@@ -62,12 +65,9 @@ enum BSONEncoding {
     }
 
     private static func append(_ text: String, to bytes: inout [UInt8]) {
-        let start = bytes.count
-        appendInteger(Int32(0), to: &bytes)
+        appendInteger(Int32(truncatingIfNeeded: text.utf8.count + 1), to: &bytes)
         bytes.append(contentsOf: text.utf8)
         bytes.append(0)
-        let length = UInt32(bytes.count - start - 4)
-        for index in 0..<4 { bytes[start + index] = UInt8(truncatingIfNeeded: length >> (8 * UInt32(index))) }
     }
 
     private static func append(_ binary: BSONBinary, to bytes: inout [UInt8]) {

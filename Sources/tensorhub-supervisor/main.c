@@ -1,1 +1,258 @@
-int main(void) { return 0; }
+// tensorhub-supervisor: starts one attempt's script, keeps its output, and sees to it that nothing of it stays behind.
+// The daemon that started us may die or be replaced meanwhile; everything it needs to know afterwards is in journal/.
+#define _GNU_SOURCE
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <math.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char usage[] =
+    "usage: tensorhub-supervisor [options] ATTEMPT_DIRECTORY -- PROGRAM [ARGUMENT...]\n"
+    "\n"
+    "Runs PROGRAM in ATTEMPT_DIRECTORY/work with this process's environment, in a session of its own, and writes to\n"
+    "ATTEMPT_DIRECTORY/journal: pids.json before it starts, output.log while it runs, exit.json at its end.\n"
+    "\n"
+    "  --output-limit BYTES   kept of the output, the middle is given up first (default 67108864)\n"
+    "  --output-head BYTES    of these, from the beginning of the output (default 1048576)\n"
+    "  --grace SECONDS        from SIGTERM to SIGKILL when the script is stopped (default 30)\n"
+    "  --timeout SECONDS      stop the script after this time (default: never)\n"
+    "\n"
+    "The attempt ends when PROGRAM ends; whatever it left running is killed.\n"
+    "SIGTERM: stop the script; a second one, or SIGQUIT: kill it now. SIGKILL: the script dies too.\n"
+    "Exit status: 0 exit.json is written, 64 usage, 71 could not begin, 74 exit.json could not be written, 75 journal/ is gone.\n";
+
+// How long processes may take to die of SIGKILL; longer means that the kernel holds them (a hung disk or GPU).
+static const double kill_patience = 10;
+
+struct options {
+    int64_t output_limit, output_head;
+    double grace, timeout;  // timeout 0: none
+    const char *directory;
+    char **program;
+};
+
+struct supervisor {
+    struct options options;
+    int directory, journal, signals;
+    int pipe;  // read end of the script's output; -1 after its end
+    struct output output;
+    struct tree tree;
+    double started;
+    double deadline;      // when the next step of stopping is due; 0: none
+    int stop_requests;    // SIGTERMs so far
+    bool terminated;      // the script has had its SIGTERM
+    bool killed;          // everything has had its SIGKILL
+    const char *stopped;  // why
+};
+
+// Filled at most 64 KiB at a time: all the memory that output costs.
+static char buffer[64 * 1024];
+
+double now_seconds(void) {
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+static void refuse(const char *problem, const char *value) {
+    fprintf(stderr, "tensorhub-supervisor: %s%s%s\n", problem, value ? ": " : "", value ? value : "");
+    exit(STATUS_USAGE);
+}
+
+static double parse_number(const char *name, const char *text) {
+    char *end;
+    double value = strtod(text, &end);
+    if (end == text || *end != 0 || !(value >= 0)) refuse(name, text);
+    return fmin(value, 1e15);
+}
+
+static struct options parse_options(int argc, char **argv) {
+    static const struct option names[] = {
+        {"output-limit", required_argument, NULL, 'l'}, {"output-head", required_argument, NULL, 'b'},
+        {"grace", required_argument, NULL, 'g'},        {"timeout", required_argument, NULL, 't'},
+        {"help", no_argument, NULL, 'h'},               {NULL, 0, NULL, 0},
+    };
+    struct options options = {.output_limit = 64 * MIB, .output_head = MIB, .grace = 30};
+    // "+": the first argument that is not an option ends ours, so the script's own are left alone.
+    for (int option; (option = getopt_long(argc, argv, "+", names, NULL)) != -1;) {
+        switch (option) {
+            case 'l': options.output_limit = (int64_t)parse_number("--output-limit is not a number", optarg); break;
+            case 'b': options.output_head = (int64_t)parse_number("--output-head is not a number", optarg); break;
+            case 'g': options.grace = parse_number("--grace is not a number of seconds", optarg); break;
+            case 't': options.timeout = parse_number("--timeout is not a number of seconds", optarg); break;
+            case 'h': fputs(usage, stdout); exit(STATUS_DONE);
+            default: exit(STATUS_USAGE);
+        }
+    }
+    if (argc - optind < 3 || strcmp(argv[optind + 1], "--") != 0) {
+        fputs(usage, stderr);
+        exit(STATUS_USAGE);
+    }
+    options.directory = argv[optind];
+    options.program = argv + optind + 2;
+    return options;
+}
+
+static void give_up(const char *what) {
+    fprintf(stderr, "tensorhub-supervisor: %s: %s\n", what, strerror(errno));
+    exit(STATUS_NO_SYSTEM_RESOURCE);
+}
+
+// Nothing that our parent had open may reach the script; 0, 1 and 2 are never given to anything else.
+static void settle_descriptors(void) {
+    if (syscall(SYS_close_range, 3U, ~0U, 0U) < 0) {
+        for (int file = 3; file < 1024; file++) close(file);
+    }
+    int file;
+    do {
+        file = open("/dev/null", O_RDWR | O_CLOEXEC);
+    } while (file >= 0 && file < 3);
+    if (file > 2) close(file);
+}
+
+// All signals wait in the signalfd or for ever: only SIGKILL can interrupt us.
+static int take_signals(void) {
+    sigset_t all, wanted;
+    sigfillset(&all);
+    sigprocmask(SIG_SETMASK, &all, NULL);
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGCHLD);
+    sigaddset(&wanted, SIGTERM);
+    sigaddset(&wanted, SIGQUIT);
+    // An ignored SIGCHLD, inherited, would reap our children without us.
+    signal(SIGCHLD, SIG_DFL);
+    return signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static void kill_script(struct supervisor *self) {
+    tree_kill(&self->tree, self->signals, kill_patience);
+    self->killed = true;
+}
+
+// The first step of stopping; the second one is due when the grace period is over.
+static void terminate_script(struct supervisor *self, const char *reason) {
+    self->stopped = reason;
+    self->terminated = true;
+    self->deadline = now_seconds() + self->options.grace;
+    tree_signal(&self->tree, SIGTERM);
+    tree_signal(&self->tree, SIGCONT);  // a stopped process would not see SIGTERM
+}
+
+static void take_deadline(struct supervisor *self) {
+    if (self->deadline == 0 || self->tree.leader_ended || now_seconds() < self->deadline) return;
+    if (self->terminated) {
+        kill_script(self);
+    } else {
+        journal_write_new(self->journal, "stop-reason", "timeout");
+        terminate_script(self, "timeout");
+    }
+}
+
+static void take_signal(struct supervisor *self, uint32_t signal) {
+    if (signal == SIGCHLD || self->tree.leader_ended) return;  // the dead are collected after all signals were read
+    bool now = signal == SIGQUIT || ++self->stop_requests > 1;
+    if (!self->terminated) self->stopped = "request";
+    if (now) kill_script(self);
+    else if (!self->terminated) terminate_script(self, "request");
+}
+
+static void read_signals(struct supervisor *self) {
+    struct signalfd_siginfo signals[8];
+    ssize_t count = read(self->signals, signals, sizeof signals);
+    // The dead first: a script that has ended by itself was not stopped by a request that came in together with its end.
+    tree_reap(&self->tree);
+    for (ssize_t i = 0; i < count / (ssize_t)sizeof signals[0]; i++) take_signal(self, signals[i].ssi_signo);
+}
+
+// Reads once from the pipe. Returns whether there may be more.
+static bool read_output(struct supervisor *self, size_t limit) {
+    ssize_t count = read(self->pipe, buffer, limit < sizeof buffer ? limit : sizeof buffer);
+    if (count > 0) {
+        output_append(&self->output, buffer, (size_t)count);
+        return true;
+    }
+    if (count == 0 || (errno != EAGAIN && errno != EINTR)) {
+        close(self->pipe);
+        self->pipe = -1;
+    }
+    return false;
+}
+
+// Takes what is in the pipe now, but not what a process that nobody can kill might still put there.
+static void drain_output(struct supervisor *self) {
+    int waiting = 0;
+    if (self->pipe < 0 || ioctl(self->pipe, FIONREAD, &waiting) < 0) return;
+    while (waiting > 0) {
+        int64_t before = self->output.total;
+        if (!read_output(self, (size_t)waiting)) return;
+        waiting -= (int)(self->output.total - before);
+    }
+}
+
+static int milliseconds_to_deadline(const struct supervisor *self) {
+    if (self->deadline == 0) return -1;
+    double left = (self->deadline - now_seconds()) * 1000;
+    return left < 0 ? 0 : left > 1e6 ? 1000000 : (int)left + 1;
+}
+
+static void run_until_leader_ends(struct supervisor *self) {
+    while (!self->tree.leader_ended && !self->killed) {
+        struct pollfd files[2] = {{.fd = self->signals, .events = POLLIN}, {.fd = self->pipe, .events = POLLIN}};
+        int ready = poll(files, 2, milliseconds_to_deadline(self));
+        if (ready > 0 && files[0].revents != 0) read_signals(self);
+        if (ready > 0 && files[1].revents != 0) read_output(self, sizeof buffer);
+        take_deadline(self);
+    }
+}
+
+static int finish(struct supervisor *self, int start_error) {
+    double duration = now_seconds() - self->started;
+    if (!self->tree.empty && !self->killed) kill_script(self);
+    drain_output(self);
+    journal_sync_result(self->journal);
+    struct ending ending = {&self->tree, &self->output, start_error, duration, self->stopped};
+    int error = journal_write_exit(self->journal, &ending);
+    return error == 0 ? STATUS_DONE : error == ENOENT ? STATUS_JOURNAL_LOST : STATUS_NOT_WRITTEN;
+}
+
+int main(int argc, char **argv) {
+    struct supervisor self = {.options = parse_options(argc, argv)};
+    settle_descriptors();
+    self.directory = open(self.options.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (self.directory < 0) give_up(self.options.directory);
+    self.journal = openat(self.directory, "journal", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+    if (self.journal < 0) give_up("journal");
+    errno = output_open(&self.output, self.journal, self.options.output_limit, self.options.output_head);
+    if (errno != 0) give_up("output.log");
+    self.signals = take_signals();
+    int ends[2];
+    if (self.signals < 0 || pipe2(ends, O_CLOEXEC) < 0) give_up("descriptors");
+    if (fcntl(ends[0], F_SETFL, O_NONBLOCK) < 0) give_up("pipe");
+    if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) give_up("sub-reaper");
+
+    self.pipe = ends[0];
+    self.started = now_seconds();
+    struct script script = script_start(self.options.program, self.directory, self.journal, ends[1]);
+    if (script.pid < 0) {
+        errno = script.error;
+        give_up("fork");
+    }
+    close(ends[1]);
+    self.tree.leader = script.pid;
+    if (self.options.timeout > 0) self.deadline = self.started + self.options.timeout;
+    run_until_leader_ends(&self);
+    return finish(&self, script.error);
+}

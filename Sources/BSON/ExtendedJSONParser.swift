@@ -1,0 +1,366 @@
+/// Reads JSON (RFC 8259, nothing more) straight into BSON bytes; `$` wrappers become the types they stand for.
+struct ExtendedJSONParser {
+    /// Objects inside wrappers, such as the scope of a code, are no levels of their own in BSON.
+    static let maximumNesting = 2 * BSONValidator.maximumDepth + 4
+
+    /// Valid UTF-8.
+    private let text: UnsafeBufferPointer<UInt8>
+    private let options: ExtendedJSONOptions
+    private var position = 0
+    /// How many brackets are open; bounds the recursion.
+    private var nesting = 0
+
+    private init(_ text: UnsafeBufferPointer<UInt8>, _ options: ExtendedJSONOptions) {
+        self.text = text
+        self.options = options
+    }
+
+    static func parse(
+        _ text: UnsafeBufferPointer<UInt8>,
+        _ options: ExtendedJSONOptions
+    ) -> Result<BSONValue, BSONError> {
+        var parser = ExtendedJSONParser(text, options)
+        do throws(BSONError) {
+            let value = try parser.value(depth: 0)
+            parser.skipSpace()
+            guard parser.position == text.count else { throw parser.expected("the end of the text") }
+            return .success(value)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    // MARK: Values
+
+    /// A value by itself; containers begin at that BSON depth.
+    mutating func value(depth: Int) throws(BSONError) -> BSONValue {
+        skipSpace()
+        if peek == UInt8(ascii: "\"") { return .string(try string()) }
+        var bytes: [UInt8] = [0, 0, 0, 0, 0, 0]
+        bytes[4] = try content(depth: depth, into: &bytes).rawValue
+        if bytes[4] == BSONType.document.rawValue {
+            return .document(BSONDocument(unchecked: Array(bytes[6...])))
+        }
+        BSONEncoding.close(&bytes, from: 0)
+        var scanner = BSONScanner(bytes)
+        guard let element = scanner.next() else { throw expected("a value") }
+        return scanner.value(of: element)
+    }
+
+    /// Writes the encoded value without type and key.
+    private mutating func content(depth: Int, into bytes: inout [UInt8]) throws(BSONError) -> BSONType {
+        skipSpace()
+        switch peek {
+        case UInt8(ascii: "{"): return try object(depth: depth, into: &bytes)
+        case UInt8(ascii: "["): return try array(depth: depth, into: &bytes)
+        case UInt8(ascii: "\""):
+            let start = bytes.count
+            BSONEncoding.appendInteger(Int32(0), to: &bytes)
+            try string(into: &bytes)
+            bytes.append(0)
+            BSONEncoding.patchLength(&bytes, at: start, count: bytes.count - start - 4)
+            return .string
+        case UInt8(ascii: "t") where skip("true"):
+            bytes.append(1)
+            return .bool
+        case UInt8(ascii: "f") where skip("false"):
+            bytes.append(0)
+            return .bool
+        case UInt8(ascii: "n") where skip("null"): return .null
+        default:
+            let number = try number()
+            BSONEncoding.append(number, to: &bytes)
+            return number.type
+        }
+    }
+
+    private mutating func array(depth: Int, into bytes: inout [UInt8]) throws(BSONError) -> BSONType {
+        try open(depth: depth)
+        let start = bytes.count
+        BSONEncoding.appendInteger(Int32(0), to: &bytes)
+        var count = 0
+        skipSpace()
+        while peek != UInt8(ascii: "]") || count > 0 {
+            let typeIndex = bytes.count
+            bytes.append(0)
+            bytes.append(contentsOf: String(count).utf8)
+            bytes.append(0)
+            bytes[typeIndex] = try content(depth: depth + 1, into: &bytes).rawValue
+            count += 1
+            guard try isFollowed(orClosedBy: UInt8(ascii: "]"), "a comma or ]") else { break }
+        }
+        try close()
+        BSONEncoding.close(&bytes, from: start)
+        return .array
+    }
+
+    private mutating func object(depth: Int, into bytes: inout [UInt8]) throws(BSONError) -> BSONType {
+        let opening = position
+        nesting += 1
+        try checkNesting()
+        position += 1
+        let start = bytes.count
+        BSONEncoding.appendInteger(Int32(0), to: &bytes)
+        var isEmpty = true
+        skipSpace()
+        while peek != UInt8(ascii: "}") || !isEmpty {
+            let typeIndex = bytes.count
+            bytes.append(0)
+            try key(into: &bytes)
+            if !options.plain, bytes[typeIndex + 1] == UInt8(ascii: "$"),
+                let wrapper = Wrapper(bytes[(typeIndex + 1)..<(bytes.count - 1)])
+            {
+                if isEmpty {
+                    bytes.removeLast(bytes.count - start)
+                    let value = try wrapped(wrapper, depth: depth, openedAt: opening)
+                    BSONEncoding.append(value, to: &bytes)
+                    return value.type
+                }
+                guard wrapper == .scope else {
+                    throw error(at: opening, "\(wrapper.rawValue) cannot stand beside other keys")
+                }
+            }
+            bytes[typeIndex] = try content(depth: depth + 1, into: &bytes).rawValue
+            isEmpty = false
+            guard try isFollowed(orClosedBy: UInt8(ascii: "}"), "a comma or }") else { break }
+        }
+        try checkDepth(depth)
+        try close()
+        BSONEncoding.close(&bytes, from: start)
+        return .document
+    }
+
+    /// Reads on behind the first key of an object, which may make it a wrapper, until the end of the object.
+    private mutating func wrapped(_ first: Wrapper, depth: Int, openedAt opening: Int) throws(BSONError) -> BSONValue {
+        var members: [(key: String, value: BSONValue)] = []
+        var name = first.rawValue
+        while true {
+            if name == Wrapper.date.rawValue {
+                skipSpace()
+                guard peek == UInt8(ascii: "\"") || peek == UInt8(ascii: "{") else {
+                    throw expected(#"a text or {"$numberLong": "…"}"#)
+                }
+            }
+            // Only `$scope` alone, without `$code`, is an ordinary key; then its value is one level further down.
+            members.append((name, try value(depth: first == .scope ? depth + 1 : depth)))
+            guard try isFollowed(orClosedBy: UInt8(ascii: "}"), "a comma or }") else { break }
+            var key: [UInt8] = []
+            try self.key(into: &key)
+            name = String(decoding: key.dropLast(), as: UTF8.self)
+        }
+        try close()
+        switch WrappedValue.interpret(members) {
+        case .value(let value): return value
+        case .wrong(let reason): throw error(at: opening, reason)
+        case .none:
+            try checkDepth(depth)
+            return .document(BSONDocument(elements: members.lazy.map { ($0.key, $0.value) }))
+        }
+    }
+
+    /// The key with a zero byte behind it, and the colon.
+    private mutating func key(into bytes: inout [UInt8]) throws(BSONError) {
+        skipSpace()
+        guard peek == UInt8(ascii: "\"") else { throw expected("a key in quotation marks") }
+        let (opening, start) = (position, bytes.count)
+        try string(into: &bytes)
+        guard !bytes[start...].contains(0) else { throw error(at: opening, "a key cannot hold a NUL character") }
+        bytes.append(0)
+        skipSpace()
+        guard peek == UInt8(ascii: ":") else { throw expected("a colon") }
+        position += 1
+    }
+}
+
+// MARK: - Tokens
+
+extension ExtendedJSONParser {
+    private var peek: UInt8? { position < text.count ? text[position] : nil }
+
+    private mutating func skipSpace() {
+        while let character = peek, character == 0x20 || (0x09...0x0D).contains(character),
+            character != 0x0B, character != 0x0C
+        {
+            position += 1
+        }
+    }
+
+    private mutating func skip(_ word: StaticString) -> Bool {
+        let characters = UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
+        guard text[position...].starts(with: characters) else { return false }
+        position += characters.count
+        return true
+    }
+
+    private mutating func open(depth: Int) throws(BSONError) {
+        nesting += 1
+        try checkNesting()
+        try checkDepth(depth)
+        position += 1
+    }
+
+    private mutating func close() throws(BSONError) {
+        nesting -= 1
+        position += 1
+    }
+
+    private func checkNesting() throws(BSONError) {
+        guard nesting <= Self.maximumNesting else { throw tooDeep }
+    }
+
+    private func checkDepth(_ depth: Int) throws(BSONError) {
+        guard depth < BSONValidator.maximumDepth else { throw tooDeep }
+    }
+
+    private var tooDeep: BSONError {
+        error(at: position, "values nest deeper than \(BSONValidator.maximumDepth) levels")
+    }
+
+    /// Skips a comma, or stops in front of the closing bracket.
+    private mutating func isFollowed(orClosedBy bracket: UInt8, _ what: StaticString) throws(BSONError) -> Bool {
+        skipSpace()
+        guard peek != bracket else { return false }
+        guard peek == UInt8(ascii: ",") else { throw expected("\(what)") }
+        position += 1
+        return true
+    }
+
+    private mutating func number() throws(BSONError) -> BSONValue {
+        let start = position
+        if options.allowsNonFiniteLiterals {
+            if skip("NaN") { return .double(.nan) }
+            if skip("Infinity") { return .double(.infinity) }
+            if skip("-Infinity") { return .double(-.infinity) }
+        }
+        if peek == UInt8(ascii: "-") { position += 1 }
+        let firstDigit = peek
+        guard skipDigits() > 0 else {
+            position = start
+            throw expected("a value")
+        }
+        if firstDigit == UInt8(ascii: "0"), text[position - 1] != firstDigit || position - start > 2 {
+            position = start
+            throw expected("a number without leading zeros")
+        }
+        var isInteger = true
+        if peek == UInt8(ascii: ".") {
+            isInteger = false
+            position += 1
+            guard skipDigits() > 0 else { throw expected("a digit") }
+        }
+        if peek == UInt8(ascii: "e") || peek == UInt8(ascii: "E") {
+            isInteger = false
+            position += 1
+            if peek == UInt8(ascii: "+") || peek == UInt8(ascii: "-") { position += 1 }
+            guard skipDigits() > 0 else { throw expected("a digit") }
+        }
+        let token = String(decoding: text[start..<position], as: UTF8.self)
+        if isInteger, let integer = Int64(token) {
+            return options.plain ? .int64(integer) : BSONValue(smallest: Int(integer))
+        }
+        guard let double = Double(token), double.isFinite || options.allowsNonFiniteLiterals else {
+            throw error(at: start, "the number is too large for a double")
+        }
+        return .double(double)
+    }
+
+    private mutating func skipDigits() -> Int {
+        let start = position
+        while let character = peek, (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(character) { position += 1 }
+        return position - start
+    }
+
+    func expected(_ what: String) -> BSONError {
+        let rest = text[min(position, text.count)...]
+        let found =
+            rest.isEmpty ? "the end of the text" : "'\(String(decoding: rest.prefix(24), as: UTF8.self).prefix(1))'"
+        return error(at: position, "expected \(what), found \(found)")
+    }
+
+    func error(at position: Int, _ message: String) -> BSONError {
+        let before = text[..<min(position, text.count)]
+        let line = before.count { $0 == UInt8(ascii: "\n") } + 1
+        let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
+        let column = before[lineStart...].count { $0 & 0xC0 != 0x80 } + 1
+        return BSONError(.malformedJSON, "line \(line), column \(column): \(message)")
+    }
+}
+
+// MARK: - Strings
+
+extension ExtendedJSONParser {
+    private mutating func string() throws(BSONError) -> String {
+        var bytes: [UInt8] = []
+        try string(into: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    /// From the opening to behind the closing quotation mark.
+    private mutating func string(into bytes: inout [UInt8]) throws(BSONError) {
+        let opening = position
+        position += 1
+        while true {
+            let start = position
+            while let character = peek, character >= 0x20, character != UInt8(ascii: "\""),
+                character != UInt8(ascii: "\\")
+            {
+                position += 1
+            }
+            bytes.append(contentsOf: text[start..<position])
+            switch peek {
+            case UInt8(ascii: "\""):
+                position += 1
+                return
+            case UInt8(ascii: "\\"):
+                position += 1
+                try escape(into: &bytes)
+            case nil: throw error(at: opening, "the text that begins here has no closing quotation mark")
+            default: throw error(at: position, "a control character in a text must be escaped")
+            }
+        }
+    }
+
+    private mutating func escape(into bytes: inout [UInt8]) throws(BSONError) {
+        guard let character = peek else { throw expected("an escape sequence") }
+        switch character {
+        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): bytes.append(character)
+        case UInt8(ascii: "b"): bytes.append(0x08)
+        case UInt8(ascii: "f"): bytes.append(0x0C)
+        case UInt8(ascii: "n"): bytes.append(0x0A)
+        case UInt8(ascii: "r"): bytes.append(0x0D)
+        case UInt8(ascii: "t"): bytes.append(0x09)
+        case UInt8(ascii: "u"):
+            bytes.append(contentsOf: String(try unicodeEscape()).utf8)
+            return
+        default: throw expected("one of the escape sequences of JSON")
+        }
+        position += 1
+    }
+
+    /// The `u` and four digits, and a second escape where the first is a high surrogate.
+    private mutating func unicodeEscape() throws(BSONError) -> Character {
+        let start = position - 1
+        var code = try hexadecimal()
+        if (0xD800..<0xDC00).contains(code), skip("\\") {
+            guard peek == UInt8(ascii: "u") else { throw expected("the second half of a surrogate pair") }
+            let low = try hexadecimal()
+            guard (0xDC00..<0xE000).contains(low) else { throw error(at: start, "a surrogate without its other half") }
+            code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
+        }
+        guard let scalar = Unicode.Scalar(code) else { throw error(at: start, "a surrogate without its other half") }
+        return Character(scalar)
+    }
+
+    private mutating func hexadecimal() throws(BSONError) -> UInt32 {
+        position += 1
+        var code: UInt32 = 0
+        for _ in 0..<4 {
+            guard let digit = peek.flatMap({ Character(Unicode.Scalar($0)).hexDigitValue }) else {
+                throw expected("four hexadecimal digits")
+            }
+            code = code << 4 | UInt32(digit)
+            position += 1
+        }
+        return code
+    }
+}

@@ -1,0 +1,147 @@
+import BSON
+import Glibc
+import Logging
+import MongoDriver
+
+extension LocalMongoServer {
+    /// Initiates the replica set, or tells one from an earlier start its new port; then waits for the primary.
+    static func makePrimary(
+        port: Int,
+        process: MongodProcess,
+        dataDirectory: String,
+        logger: Logger?
+    ) async throws {
+        var options = MongoClient.Options()
+        options.threads = 1
+        options.serverSelectionTimeout = .seconds(1)
+        options.applicationName = "tensorhub-local"
+        let client = try MongoClient(uri: "mongodb://127.0.0.1:\(port)/?directConnection=true", options: options)
+        let admin = client.database("admin")
+        let address = "127.0.0.1:\(port)"
+        let clock = ContinuousClock()
+        let deadline = clock.now + startLimit
+        var lastAnswer = "it did not answer"
+        do {
+            while true {
+                try Task.checkCancellation()
+                guard process.status == nil else {
+                    throw LocalMongoError(
+                        .startFailed,
+                        "mongod ended at once: \(lastFault(dataDirectory)) (see \(logPath(dataDirectory)))"
+                    )
+                }
+                do {
+                    if try await becomePrimary(admin, address: address) { break }
+                    lastAnswer = "it is not the primary yet"
+                } catch {
+                    lastAnswer = "\(error)"
+                }
+                guard clock.now < deadline else {
+                    throw LocalMongoError(
+                        .notReady,
+                        "\(lastAnswer) after \(startLimit) (see \(logPath(dataDirectory)))"
+                    )
+                }
+                try await Task.sleep(for: .milliseconds(20))
+            }
+        } catch {
+            await client.close()
+            throw error
+        }
+        await client.close()
+    }
+
+    /// One step on the way; `true` once the server takes writes at our address.
+    private static func becomePrimary(_ admin: MongoDatabase, address: String) async throws(MongoError) -> Bool {
+        let hello = try await admin.runCommand(["hello": 1])
+        if hello["isWritablePrimary"]?.boolValue == true, hello["me"]?.stringValue == address { return true }
+        let member: BSONValue = ["_id": 0, "host": .string(address)]
+        let status: BSONDocument
+        do throws(MongoError) {
+            status = try await admin.runCommand(["replSetGetConfig": 1])
+        } catch {
+            // NotYetInitialized: a new data directory.
+            guard error.serverCode == 94 else { throw error }
+            try await admin.runCommand([
+                "replSetInitiate": ["_id": .string(replicaSet), "version": 1, "members": [member]]
+            ])
+            return false
+        }
+        // A data directory that was used before, on another port: the member does not find itself in the set.
+        guard var config = status["config"]?.documentValue else { return false }
+        let host = config["members"]?.arrayValue?.first?.documentValue?["host"]?.stringValue
+        if host != address {
+            config["members"] = [member]
+            config["version"] = .int32(Int32(clamping: (config["version"]?.intValue ?? 0) + 1))
+            try await admin.runCommand(["replSetReconfig": .document(config), "force": true])
+        }
+        return false
+    }
+
+    static func makeDirectory(_ path: String) throws(LocalMongoError) {
+        var folder = ""
+        for part in path.split(separator: "/", omittingEmptySubsequences: false) {
+            folder += folder.isEmpty && part.isEmpty ? "/" : (folder.hasSuffix("/") || folder.isEmpty ? "" : "/") + part
+            if mkdir(folder, 0o700) != 0, errno != EEXIST {
+                throw LocalMongoError(
+                    .startFailed,
+                    "the folder \(folder) cannot be made: \(String(cString: strerror(errno)))"
+                )
+            }
+        }
+    }
+
+    static func checkLock(_ dataDirectory: String) throws(LocalMongoError) {
+        guard let holder = lockHolder(dataDirectory) else { return }
+        throw LocalMongoError(
+            .directoryInUse,
+            "the process \(holder) works on \(dataDirectory); stop it, or take another data directory"
+        )
+    }
+
+    /// Whether no mongod works on the data directory.
+    public static func isFree(_ dataDirectory: String) -> Bool { lockHolder(dataDirectory) == nil }
+
+    /// mongod locks a file of its data directory for as long as it lives.
+    private static func lockHolder(_ dataDirectory: String) -> pid_t? {
+        let file = open("\(dataDirectory)/mongod.lock", O_RDWR | O_CLOEXEC)
+        guard file >= 0 else { return nil }
+        defer { close(file) }
+        var lock = flock()
+        lock.l_type = Int16(F_WRLCK)
+        lock.l_whence = Int16(SEEK_SET)
+        return fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != Int16(F_UNLCK) ? lock.l_pid : nil
+    }
+
+    /// A port that was free a moment ago.
+    static func freePort() throws(LocalMongoError) -> Int {
+        let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
+        defer { close(descriptor) }
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        var length = socklen_t(MemoryLayout<sockaddr_in>.size)
+        let status = withUnsafeMutablePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
+            }
+        }
+        guard status == 0 else {
+            throw LocalMongoError(.startFailed, "no free port: \(String(cString: strerror(errno)))")
+        }
+        return Int(UInt16(bigEndian: address.sin_port))
+    }
+
+    /// The last error in mongod's log, as mongod wrote it.
+    static func lastFault(_ dataDirectory: String) -> String {
+        guard let file = fopen(logPath(dataDirectory), "r") else { return "it wrote no log" }
+        defer { fclose(file) }
+        fseek(file, 0, SEEK_END)
+        fseek(file, max(0, ftell(file) - 65536), SEEK_SET)
+        var bytes = [UInt8](repeating: 0, count: 65536)
+        let count = fread(&bytes, 1, bytes.count, file)
+        let lines = bytes.prefix(count).split(separator: UInt8(ascii: "\n")).map { String(decoding: $0, as: UTF8.self) }
+        let faults = lines.filter { $0.contains(#""s":"E""#) || $0.contains(#""s":"F""#) }
+        return faults.last ?? lines.last ?? "its log is empty"
+    }
+}

@@ -1,0 +1,54 @@
+public import Logging
+
+/// A connection to one MongoDB deployment, for any number of tasks at once.
+///
+/// Making one sends nothing; the first call connects. `close()` waits for what runs. A client that nobody holds any more
+/// disconnects by itself; its databases, collections, cursors and streams hold it.
+public final class MongoClient: Sendable {
+    /// How a client behaves where its URI does not say it: the URI wins.
+    public struct Options: Sendable {
+        /// What the server's log and `currentOp` show as the program's name.
+        public var applicationName = "tensorhub"
+        /// How many calls are under way at once; further ones wait. `maxPoolSize` of the URI lowers it.
+        public var threads = 4
+        /// How long a call looks for a suitable server before it fails as ``MongoError/Code/unreachable``.
+        public var serverSelectionTimeout = Duration.seconds(5)
+        /// How long a call waits for bytes of an answer before it fails as ``MongoError/Code/network``.
+        public var socketTimeout = Duration.seconds(20)
+        /// How long the server waits for a write concern that names none itself.
+        public var writeConcernTimeout = Duration.seconds(10)
+        /// How many cursors may be open; each holds a connection. A further one waits for `serverSelectionTimeout`.
+        public var maxOpenCursors = 32
+        /// How many change streams may be open; each holds a connection and a thread.
+        public var maxOpenChangeStreams = 32
+
+        public init() {}
+    }
+
+    let core: ClientCore
+
+    /// - Parameters:
+    ///   - uri: A connection string, passed to libmongoc whole: SRV names, TLS, authentication, replica sets.
+    ///   - logger: Receives libmongoc's log lines. They are the process's, so the last client's logger gets all.
+    /// - Throws: ``MongoError/Code/invalidURI`` with the fault, never with the password.
+    public init(uri: String, options: Options = .init(), logger: Logger? = nil) throws(MongoError) {
+        core = try ClientCore(uri: uri, options: options, logger: logger)
+    }
+
+    /// The database in the path of the URI.
+    public var defaultDatabaseName: String? { core.defaultDatabaseName }
+
+    /// The URI without passwords, for logs and messages.
+    public var redactedURI: String { core.redactedURI }
+
+    /// A database; nothing is sent, and a name that cannot be fails at the first call.
+    public func database(_ name: String) -> MongoDatabase {
+        MongoDatabase(name: name, core: core)
+    }
+
+    /// Refuses further calls, ends change streams and cursors, waits for running calls and disconnects. A change stream
+    /// may take its `maxAwaitTime` to end.
+    public func close() async {
+        await core.close()
+    }
+}

@@ -1,0 +1,15 @@
+/// Waits until the condition holds, and asks again every few milliseconds; `false` when the time is over.
+///
+/// - Parameter limit: Generous: a condition that comes true ends the wait at once.
+public func eventually(
+    within limit: Duration = .seconds(20),
+    _ condition: () async throws -> Bool
+) async rethrows -> Bool {
+    let clock = ContinuousClock()
+    let deadline = clock.now + limit
+    while try await !condition() {
+        if clock.now >= deadline { return false }
+        try? await Task.sleep(for: .milliseconds(5))
+    }
+    return true
+}
