@@ -84,7 +84,7 @@ let package = Package(
         .target(
             name: "Console",
             dependencies: [
-                "TensorHub", "MongoDriver", "BSON", "Settings",
+                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Settings",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

@@ -39,6 +39,8 @@ package struct InputFile: Sendable {
         }
     }
 
+    package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
     private static func cannotOpen(_ path: String, _ role: String) -> CommandFailure {
         switch errno {
         case ENOENT, ENOTDIR: .badInput("\(role): \(path) does not exist; give the path of a file")

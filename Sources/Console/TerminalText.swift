@@ -38,7 +38,9 @@ package enum TerminalText {
 
     /// One line of a script's output, made safe: colours stay, every other control sequence goes. Invalid UTF-8 becomes
     /// U+FFFD.
-    package static func scriptLine(_ bytes: some Sequence<UInt8>) -> String {
+    ///
+    /// - Parameter keepsColours: Without them the text can be measured and cut.
+    package static func scriptLine(_ bytes: some Sequence<UInt8>, keepsColours: Bool = true) -> String {
         let text = String(decoding: Array(bytes), as: UTF8.self)
         if text.unicodeScalars.allSatisfy({ !isControl($0) }) { return text }
         var result = String.UnicodeScalarView()
@@ -46,7 +48,7 @@ package enum TerminalText {
         var isColoured = false
         while let scalar = rest.popFirst() {
             if scalar == "\u{1B}" {
-                if let colour = takeSequence(&rest) {
+                if let colour = takeSequence(&rest), keepsColours {
                     result.append(contentsOf: colour.unicodeScalars)
                     isColoured = true
                 }
