@@ -89,7 +89,7 @@ struct ExtendedJSONParser {
             count += 1
             guard try isFollowed(orClosedBy: UInt8(ascii: "]"), "a comma or ]") else { break }
         }
-        try close()
+        close()
         BSONEncoding.close(&bytes, from: start)
         return .array
     }
@@ -125,13 +125,20 @@ struct ExtendedJSONParser {
             guard try isFollowed(orClosedBy: UInt8(ascii: "}"), "a comma or }") else { break }
         }
         try checkDepth(depth)
-        try close()
+        close()
         BSONEncoding.close(&bytes, from: start)
         return .document
     }
 
     /// Reads on behind the first key of an object, which may make it a wrapper, until the end of the object.
     private mutating func wrapped(_ first: Wrapper, depth: Int, openedAt opening: Int) throws(BSONError) -> BSONValue {
+        // Only a scope is a level of its own in BSON. Without `$code`, `$scope` is an ordinary key and the object counts.
+        let inner =
+            switch first {
+            case .code: depth
+            case .scope: depth + 1
+            default: depth - 1
+            }
         var members: [(key: String, value: BSONValue)] = []
         var name = first.rawValue
         while true {
@@ -141,14 +148,13 @@ struct ExtendedJSONParser {
                     throw expected(#"a text or {"$numberLong": "…"}"#)
                 }
             }
-            // Only `$scope` alone, without `$code`, is an ordinary key; then its value is one level further down.
-            members.append((name, try value(depth: first == .scope ? depth + 1 : depth)))
+            members.append((name, try value(depth: inner)))
             guard try isFollowed(orClosedBy: UInt8(ascii: "}"), "a comma or }") else { break }
             var key: [UInt8] = []
             try self.key(into: &key)
             name = String(decoding: key.dropLast(), as: UTF8.self)
         }
-        try close()
+        close()
         switch WrappedValue.interpret(members) {
         case .value(let value): return value
         case .wrong(let reason): throw error(at: opening, reason)
@@ -199,7 +205,7 @@ extension ExtendedJSONParser {
         position += 1
     }
 
-    private mutating func close() throws(BSONError) {
+    private mutating func close() {
         nesting -= 1
         position += 1
     }
@@ -233,12 +239,13 @@ extension ExtendedJSONParser {
             if skip("-Infinity") { return .double(-.infinity) }
         }
         if peek == UInt8(ascii: "-") { position += 1 }
-        let firstDigit = peek
-        guard skipDigits() > 0 else {
+        let first = peek
+        let digits = skipDigits()
+        guard digits > 0 else {
             position = start
             throw expected("a value")
         }
-        if firstDigit == UInt8(ascii: "0"), text[position - 1] != firstDigit || position - start > 2 {
+        guard first != UInt8(ascii: "0") || digits == 1 else {
             position = start
             throw expected("a number without leading zeros")
         }
