@@ -54,7 +54,9 @@ extension LocalMongoServer {
     /// One step on the way; `true` once the server takes writes at our address.
     private static func becomePrimary(_ admin: MongoDatabase, address: String) async throws(MongoError) -> Bool {
         let hello = try await admin.runCommand(["hello": 1])
-        if hello["isWritablePrimary"]?.boolValue == true, hello["me"]?.stringValue == address { return true }
+        if hello["isWritablePrimary"]?.boolValue == true, (hello["me"]?.stringValue ?? address) == address {
+            return true
+        }
         let member: BSONValue = ["_id": 0, "host": .string(address)]
         let status: BSONDocument
         do throws(MongoError) {

@@ -34,11 +34,13 @@ public final class LocalMongoServer: Sendable {
     ///   - dataDirectory: Made when it is not there. One that was used before is taken over with its data.
     ///   - mongodPath: `nil` for ``findMongod()``.
     ///   - port: `nil` for a free one.
+    ///   - isStandalone: Whether it is no replica set, and so has neither change streams nor retryable writes.
     ///   - extraArguments: Further arguments of mongod, as `--setParameter enableTestCommands=1`.
     public static func start(
         dataDirectory: String,
         mongodPath: String? = nil,
         port: Int? = nil,
+        isStandalone: Bool = false,
         extraArguments: [String] = [],
         logger: Logger? = nil
     ) async throws -> LocalMongoServer {
@@ -51,12 +53,14 @@ public final class LocalMongoServer: Sendable {
             attempt += 1
             let chosen = try port ?? freePort()
             let process = try await MongodProcess.start(
-                arguments(path, dataDirectory: dataDirectory, port: chosen) + extraArguments
+                arguments(path, dataDirectory: dataDirectory, port: chosen)
+                    + (isStandalone ? [] : ["--replSet", replicaSet]) + extraArguments
             )
             do {
                 try await makePrimary(port: chosen, process: process, dataDirectory: dataDirectory, logger: logger)
                 return LocalMongoServer(
-                    uri: "mongodb://127.0.0.1:\(chosen)/?replicaSet=\(replicaSet)",
+                    uri:
+                        "mongodb://127.0.0.1:\(chosen)/\(isStandalone ? "?directConnection=true" : "?replicaSet=\(replicaSet)")",
                     port: chosen,
                     dataDirectory: dataDirectory,
                     process: process
@@ -93,7 +97,7 @@ public final class LocalMongoServer: Sendable {
     private static func arguments(_ path: String, dataDirectory: String, port: Int) -> [String] {
         [
             path, "--dbpath", dataDirectory, "--port", String(port), "--bind_ip", "127.0.0.1",
-            "--replSet", replicaSet, "--logpath", logPath(dataDirectory), "--logappend", "--quiet",
+            "--logpath", logPath(dataDirectory), "--logappend", "--quiet",
             "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--nounixsocket",
             "--setParameter", "diagnosticDataCollectionEnabled=false",
         ]

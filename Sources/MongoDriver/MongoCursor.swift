@@ -29,6 +29,10 @@ public struct MongoCursor: AsyncSequence, Sendable {
             self.cursor = cursor
         }
 
+        public mutating func next() async throws(MongoError) -> BSONDocument? {
+            try await next(isolation: #isolation)
+        }
+
         public mutating func next(
             isolation actor: isolated (any Actor)?
         ) async throws(MongoError) -> BSONDocument? {
