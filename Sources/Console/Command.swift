@@ -7,16 +7,18 @@ package protocol HandlesSignals {}
 /// The frame of both executables: parses the arguments, runs the command, and turns whatever comes of it into one
 /// sentence and one exit status.
 package enum CommandFrame {
+    @concurrent
     package static func run<Root: AsyncParsableCommand>(_ root: Root.Type) async -> Never {
         // Explicit, so that `| head` ends us by our own check, not in the middle of a write to MongoDB.
         signal(SIGPIPE, SIG_IGN)
         let name = root.configuration.commandName ?? "tensorhub"
         do {
-            var command = try await root.asyncParseAsRoot()
-            if !(command is any HandlesSignals) { Interrupt.endProcessOnSignal() }
-            if var command = command as? any AsyncParsableCommand {
+            let parsed = try await root.asyncParseAsRoot()
+            if !(parsed is any HandlesSignals) { Interrupt.endProcessOnSignal() }
+            if var command = parsed as? any AsyncParsableCommand {
                 try await command.run()
             } else {
+                var command = parsed
                 try command.run()
             }
             exit(ExitStatus.done)

@@ -1,3 +1,4 @@
+import BSON
 package import Settings
 package import TaskRunner
 import TensorHub

@@ -39,7 +39,8 @@ struct ConnectionOptions: ParsableArguments {
         options.serverSelectionTimeout = Self.serverSelectionTimeout
         do {
             return try await Hub.connect(uri: settings.uri, project: settings.project, options: options)
-        } catch where error.code == .unreachable {
+        } catch {
+            guard error.code == .unreachable else { throw error }
             let origin = (settings.origins["uri"] ?? settings.origins["uri-file"]).map { "\($0)" } ?? "the default"
             let facts = (error.underlying as? MongoError)?.message ?? error.message
             throw CommandFailure(

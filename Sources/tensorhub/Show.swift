@@ -1,6 +1,7 @@
 import ArgumentParser
 import BSON
 import Console
+import MongoDriver
 import TensorHub
 
 struct Show: AsyncParsableCommand {

@@ -1,5 +1,6 @@
 import BSON
 import Console
+import MongoDriver
 import Settings
 import TensorHub
 

@@ -152,7 +152,7 @@ struct Submit: AsyncParsableCommand {
         let base = spec.hyperParameters
         return try ParameterLines.read(each).map { line in
             spec.hyperParameters = base.merging(line.document)
-            do {
+            do throws(HubError) {
                 try spec.validate()
             } catch {
                 throw CommandFailure.badInput("\(line.place): \(error.message)")

@@ -113,7 +113,8 @@ final class Daemon: Sendable {
                 let hub = try await connect()
                 if hasWarned { logger.notice("MongoDB is there") }
                 return hub
-            } catch where CommandFailure.isTransient(error) {
+            } catch {
+                guard CommandFailure.isTransient(error) else { throw error }
                 if !hasWarned { logger.warning("MongoDB is away; waiting for it", metadata: ["error": "\(error)"]) }
                 hasWarned = true
             }
