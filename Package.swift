@@ -107,16 +107,20 @@ let package = Package(
         // What tests share: a real mongod, temporary folders, waiting for a condition.
         .target(
             name: "TestSupport",
-            dependencies: ["LocalMongo", "MongoDriver", "BSON"],
+            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON"],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
         .testTarget(name: "BSONTests", dependencies: ["BSON", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "MongoDriverTests", dependencies: ["MongoDriver", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "TensorHubTests", dependencies: ["TensorHub", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "TensorHubTests",
+            dependencies: ["TensorHub", "MongoDriver", "BSON", "TestSupport"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "TaskRunnerTests",
-            dependencies: ["TaskRunner", "TensorHub", "TestSupport", "tensorhub-supervisor"],
+            dependencies: ["TaskRunner", "TensorHub", "MongoDriver", "BSON", "TestSupport", "tensorhub-supervisor"],
             swiftSettings: settings
         ),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: settings),
