@@ -1,1 +1,1 @@
-../../../python/tensorhub/run.py
+# run

@@ -1,1 +1,0 @@
-../../../python/tensorhub/__init__.py

@@ -1,1 +1,0 @@
-../../../python/tensorhub/script.py
