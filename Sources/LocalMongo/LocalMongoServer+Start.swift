@@ -104,15 +104,16 @@ extension LocalMongoServer {
     /// Whether no mongod works on the data directory.
     public static func isFree(_ dataDirectory: String) -> Bool { lockHolder(dataDirectory) == nil }
 
-    /// mongod locks a file of its data directory for as long as it lives.
+    /// mongod holds a lock (`flock`) on a file of its data directory for as long as it lives, and writes its pid there.
     private static func lockHolder(_ dataDirectory: String) -> pid_t? {
         let file = open("\(dataDirectory)/mongod.lock", O_RDWR | O_CLOEXEC)
         guard file >= 0 else { return nil }
+        // Closing gives back the lock that a free file has just got.
         defer { close(file) }
-        var lock = flock()
-        lock.l_type = Int16(F_WRLCK)
-        lock.l_whence = Int16(SEEK_SET)
-        return fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != Int16(F_UNLCK) ? lock.l_pid : nil
+        guard flock(file, LOCK_EX | LOCK_NB) != 0, errno == EWOULDBLOCK else { return nil }
+        var digits = [UInt8](repeating: 0, count: 20)
+        let count = max(0, read(file, &digits, digits.count))
+        return pid_t(String(decoding: digits.prefix(count).prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)) ?? 0
     }
 
     /// A port that was free a moment ago.

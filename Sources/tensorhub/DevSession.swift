@@ -68,9 +68,12 @@ final class DevSession: Sendable {
     }
 
     private func startServer() async throws -> LocalMongoServer {
+        let directory = folder + "/mongodb"
         do {
-            return try await LocalMongoServer.start(dataDirectory: folder + "/mongodb", port: port, logger: logger)
-        } catch let error as LocalMongoError where error.code == .directoryInUse {
+            return try await LocalMongoServer.start(dataDirectory: directory, port: port, logger: logger)
+        } catch let error as LocalMongoError {
+            // The second one may have been quicker than our look at the lock.
+            guard error.code == .directoryInUse || !LocalMongoServer.isFree(directory) else { throw error }
             let uri = (try? InputFile(uriFile, role: "uri").bytes).map { String(decoding: $0, as: UTF8.self) }
             let address = uri.map { "; it is at \($0.prefix { !$0.isNewline })" } ?? ""
             throw CommandFailure(
