@@ -31,11 +31,6 @@ struct CommandFixture: Sendable {
         try Program.start("tensorhub", arguments, environment: environment)
     }
 
-    /// A daemon for the fixture's project. To be ended by `stop`.
-    func startDaemon(_ arguments: String...) throws -> Program {
-        try Program.start("tensorhubd", ["--state-directory", "\(folder)/state"] + arguments, environment: environment)
-    }
-
     func end(of program: Program) async throws -> ProgramResult {
         let isOver = await eventually(within: .seconds(60)) { program.status != nil }
         guard isOver, let status = program.status else {
@@ -101,25 +96,15 @@ struct CommandFixture: Sendable {
 
 /// Lends a fixture. No setting of the person who runs the tests reaches the commands.
 func withCommands(_ body: (CommandFixture) async throws -> Void) async throws {
-    let server = try await TestMongo.shared()
-    try await withTestDatabase { client, name in
+    try await withTestHub(project: "test") { hub in
         try await withTemporaryDirectory { folder in
-            let question = try #require(server.firstIndex(of: "?"))
-            let uri = String(server[..<question]) + name + String(server[question...])
-            let hub = try await Hub.connect(uri: uri, project: "test")
+            let uri = try await TestMongo.uri(database: hub.database.name)
             var environment = [
                 "PATH": getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin", "HOME": folder,
                 "TENSORHUB_URI": uri, "TENSORHUB_PROJECT": "test", "LANG": "C.UTF-8",
             ]
             if let mongod = getenv("TENSORHUB_MONGOD") { environment["TENSORHUB_MONGOD"] = String(cString: mongod) }
-            let fixture = CommandFixture(hub: hub, uri: uri, folder: folder, environment: environment)
-            do {
-                try await body(fixture)
-            } catch {
-                await hub.close()
-                throw error
-            }
-            await hub.close()
+            try await body(CommandFixture(hub: hub, uri: uri, folder: folder, environment: environment))
         }
     }
 }

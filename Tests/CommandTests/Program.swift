@@ -21,8 +21,6 @@ final class Program: Sendable {
         self.input = input
     }
 
-    deinit { signal(SIGKILL) }
-
     /// The build's folder, where the test bundle lies too.
     static let folder: String = {
         guard let path = realpath("/proc/self/exe", nil) else { return "." }
@@ -76,28 +74,26 @@ final class Program: Sendable {
     }
 
     private func collect(_ descriptor: CInt, _ store: @escaping @Sendable (inout State, [UInt8]) -> Void) {
-        let pid = pid
-        let state = UnsafeState(program: self)
         _ = BlockingThread.start(name: "output") {
             var chunk = [UInt8](repeating: 0, count: 65_536)
             while true {
                 let count = read(descriptor, &chunk, chunk.count)
                 if count < 0, errno == EINTR { continue }
                 if count <= 0 { break }
-                state.program.state.withLock { store(&$0, Array(chunk[..<count])) }
+                self.state.withLock { store(&$0, Array(chunk[..<count])) }
             }
             close(descriptor)
-            state.program.endStream(pid)
+            self.endStream()
         }
     }
 
-    /// Keeps the program alive for its reading threads.
-    private struct UnsafeState: Sendable {
-        let program: Program
-    }
-
-    private func endStream(_ pid: pid_t) {
-        guard state.withLock({ $0.openStreams -= 1; return $0.openStreams == 0 }) else { return }
+    /// Both streams ended: then it is ending, or has given them away.
+    private func endStream() {
+        let isLast = state.withLock { state in
+            state.openStreams -= 1
+            return state.openStreams == 0
+        }
+        guard isLast else { return }
         var status: CInt = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
         let isExit = status & 0x7F == 0

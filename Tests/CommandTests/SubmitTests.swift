@@ -73,7 +73,10 @@ import Testing
         try await withCommands { fixture in
             let script = try fixture.file("train.py", "pass")
             let lines = (0..<1500).map { "{\"i\": \($0)}" }.joined(separator: "\n") + "\n\n"
-            let result = try await fixture.run("tensorhub", ["submit", script, "-p", "base=1", "-p", "i=-1", "--each", "-"], input: lines)
+            let result = try await fixture.run(
+                "submit", script, "-p", "base=1", "-p", "i=-1", "--each", "-",
+                input: lines
+            )
             #expect(result.status == 0, "\(result.errors)")
             #expect(result.lines.count == 1500)
             let last = try await fixture.hub.task(try #require(ObjectID(result.lines[1499])))
