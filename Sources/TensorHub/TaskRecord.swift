@@ -61,6 +61,17 @@ public struct TaskRecord: Sendable, Hashable {
         hub["history"]?.arrayValue?.compactMap(\.documentValue).map(AttemptRecord.init) ?? []
     }
 
+    /// The document without the bytes of the script and of the files.
+    package var withoutBlobs: BSONDocument {
+        var result = document
+        result["script"] = nil
+        if var hub = result["hub"]?.documentValue, hub["files"] != nil {
+            hub["files"] = nil
+            result["hub"] = .document(hub)
+        }
+        return result
+    }
+
     /// The files that lie beside the script.
     ///
     /// - Throws: `HubError.invalidInput` where one of them cannot be used.
