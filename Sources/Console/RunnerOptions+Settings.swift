@@ -1,10 +1,15 @@
 import BSON
+import Glibc
 package import Settings
 package import TaskRunner
 import TensorHub
 
 extension RunnerOptions {
-    package init(_ settings: Settings) {
+    /// - Throws: A failure of status 2 where the supervisor that was named is not there.
+    package init(_ settings: Settings) throws(CommandFailure) {
+        if let path = settings.supervisorPath, access(path, X_OK) != 0 {
+            throw .badInput("supervisor-path: \(path) is no program that can be run; correct it or leave it out")
+        }
         self.init(
             name: settings.name,
             stateDirectory: settings.stateDirectory,

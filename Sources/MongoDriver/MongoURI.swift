@@ -13,6 +13,10 @@ struct MongoURI: ~Copyable {
             throw MongoError(.invalidURI, Self.explain(error.text, of: text))
         }
         self.pointer = pointer
+        // The end of a password that is not percent-encoded; it must not come up in messages as the name of a host.
+        guard !hosts.contains("@") else {
+            throw MongoError(.invalidURI, "a host has an @; user name and password must be percent-encoded")
+        }
     }
 
     deinit { mongoc_uri_destroy(pointer) }

@@ -22,24 +22,29 @@ enum Assignment {
         return document
     }
 
-    /// JSON if it is JSON, else the text.
+    /// JSON if it is JSON, else the text. A number that BSON cannot hold must not become another, or text, unseen.
     private static func value(_ text: String, name: String, flag: String) throws(CommandFailure) -> BSONValue {
-        do {
-            return try BSONValue(extendedJSON: text)
-        } catch {
-            // A number that is none to BSON must not turn into text unseen.
-            if isNumber(text) {
-                throw .badInput("\(flag) \(name): MongoDB cannot hold \(text) (\(error.message)); put it in quotes to send it as text")
-            }
-            return .string(text)
+        let value = try? BSONValue(extendedJSON: text)
+        let isRounded = isInteger(text) && Int64(text) == nil
+        if isRounded || (value == nil && isNumber(text)) {
+            throw .badInput("\(flag) \(name): MongoDB cannot hold the number \(text); send it as text: '\(name)=\"\(text)\"'")
         }
+        return value ?? .string(text)
     }
 
+    private static func isInteger(_ text: String) -> Bool {
+        let digits = text.utf8.first == UInt8(ascii: "-") ? text.utf8.dropFirst() : text.utf8[...]
+        return !digits.isEmpty && digits.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    }
+
+    /// As JSON writes one, whatever its size.
     private static func isNumber(_ text: String) -> Bool {
-        text.utf8.contains { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-            && text.first.map { $0 == "-" || $0.isNumber } == true
-            && text.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || "+-.eE".utf8.contains($0) }
-            && text.utf8.filter { $0 == UInt8(ascii: ".") }.count <= 1 && Double(text) != nil
+        guard let exponent = text.utf8.firstIndex(where: { $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }) else {
+            return false
+        }
+        var power = text.utf8[text.utf8.index(after: exponent)...]
+        if power.first == UInt8(ascii: "-") || power.first == UInt8(ascii: "+") { power.removeFirst() }
+        return isInteger(String(text[..<exponent].filter { $0 != "." })) && isInteger(String(Substring(power)))
     }
 
     private static func object(file path: String, flag: String) throws(CommandFailure) -> BSONDocument {

@@ -88,7 +88,7 @@ final class DevSession: Sendable {
     private func work(_ server: LocalMongoServer) async throws -> Int32 {
         try TextFile.write(server.uri + "\n", to: uriFile)
         let hub = try await Hub.connect(uri: server.uri, project: settings.project, logger: logger)
-        var options = RunnerOptions(settings)
+        var options = try RunnerOptions(settings)
         options.stateDirectory = folder + "/runner"
         let runner = try Runner(hub: hub, options: options, logger: logger)
         state.withLock { $0.runner = runner }

@@ -22,7 +22,7 @@ struct Submit: AsyncParsableCommand {
     var script: String
 
     @Option(
-        name: .customShort("p", allowingJoined: true),
+        name: .customShort("p"),
         help: ArgumentHelp(
             "A hyper-parameter: name=value, the value as JSON if it is JSON, else as text; or @file.json, an object of them.",
             discussion: "May be repeated; the last one of a name counts.",

@@ -12,6 +12,7 @@ import UnixSignals
 /// A runner as a service: waits for MongoDB, tells systemd, and takes signals as steps down.
 final class Daemon: Sendable {
     private let settings: Settings
+    private let options: RunnerOptions
     private let logger: Logger
     private let notifier = Notifier()
     private let runner = Mutex<Runner?>(nil)
@@ -19,8 +20,9 @@ final class Daemon: Sendable {
     /// Between two tries to reach MongoDB at the start, jittered by a fifth; doubled from one to the other.
     private static let retryPause: (first: Duration, longest: Duration) = (.milliseconds(500), .seconds(5))
 
-    init(_ settings: Settings) {
+    init(_ settings: Settings) throws(CommandFailure) {
         self.settings = settings
+        options = try RunnerOptions(settings)
         logger = StandardErrorLog.logger(label: "tensorhubd", level: Logger.Level(rawValue: settings.logLevel) ?? .info)
     }
 
@@ -91,7 +93,7 @@ final class Daemon: Sendable {
     // MARK: The start
 
     private func makeRunner(_ hub: Hub) async throws -> Runner {
-        let made = try Runner(hub: hub, options: RunnerOptions(settings), logger: logger)
+        let made = try Runner(hub: hub, options: options, logger: logger)
         runner.withLock { $0 = made }
         return made
     }

@@ -1,4 +1,5 @@
 import BSON
+import MongoDriver
 import TensorHub
 import Testing
 
@@ -11,15 +12,15 @@ import Testing
 
             let held = try await fixture.run("hold", id)
             #expect(held.status == 0 && held.output.isEmpty && held.errors == "1 task held\n")
-            #expect(try await fixture.hub.findTasks(.all)[0].isHeld)
+            #expect(try await fixture.hub.findTasks()[0].isHeld)
 
             #expect(try await fixture.run("release", id).errors == "1 task released\n")
-            #expect(try await fixture.hub.findTasks(.all)[0].isHeld == false)
+            #expect(try await fixture.hub.findTasks()[0].isHeld == false)
 
             let cancelled = try await fixture.run("cancel", "--all", "--reason", "wrong data", "--json")
             #expect(cancelled.output == "{\"cancelled\": 1}\n")
             #expect(try await fixture.status(id) == "cancelled")
-            #expect(try await fixture.hub.findTasks(.all)[0].document.value(atPath: "hub.cancel.reason") == "wrong data")
+            #expect(try await fixture.hub.findTasks()[0].document.value(atPath: "hub.cancel.reason") == "wrong data")
 
             #expect(try await fixture.run("retry", "--status", "cancelled").errors == "1 task retried\n")
             #expect(try await fixture.status(id) == "pending")
@@ -40,7 +41,7 @@ import Testing
             }
             #expect(try await fixture.run("tensorhub", [verb, "-"], input: "").status == 3)
             #expect(try await fixture.run("tensorhub", [verb, "--all", "--name", "a"]).status == 2)
-            #expect(try await fixture.hub.findTasks(.all).map(\.status) == [.pending])
+            #expect(try await fixture.hub.findTasks().map(\.status) == [.pending])
         }
     }
 

@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import MongoDriver
 import TensorHub
 import TestSupport
 import Testing

@@ -32,6 +32,17 @@ final class Program: Sendable {
 
     /// - Parameter environment: Everything that the program finds there.
     static func start(_ name: String, _ arguments: [String], environment: [String: String]) throws -> Program {
+        // One at a time: a pipe's end that another program inherits would never close.
+        try starting.withLock { _ in try startAlone(name, arguments, environment) }
+    }
+
+    private static let starting = Mutex(())
+
+    private static func startAlone(
+        _ name: String,
+        _ arguments: [String],
+        _ environment: [String: String]
+    ) throws -> Program {
         let (inputReader, inputWriter) = try pipe()
         let (outputReader, outputWriter) = try pipe()
         let (errorReader, errorWriter) = try pipe()
@@ -69,7 +80,8 @@ final class Program: Sendable {
 
     private static func pipe() throws -> (CInt, CInt) {
         var ends: [CInt] = [0, 0]
-        guard pipe2(&ends, O_CLOEXEC) == 0 else { throw ProgramFailure(message: String(cString: strerror(errno))) }
+        guard Glibc.pipe(&ends) == 0 else { throw ProgramFailure(message: String(cString: strerror(errno))) }
+        for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         return (ends[0], ends[1])
     }
 

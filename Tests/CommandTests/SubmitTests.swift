@@ -1,4 +1,5 @@
 import BSON
+import MongoDriver
 import TensorHub
 import Testing
 
@@ -23,7 +24,7 @@ import Testing
             let script = try fixture.file("train.py", "pass")
             let file = try fixture.file("base.json", #"{"lr": 1, "kept": NaN, "nested": {"a": [1, 2]}}"#)
             let result = try await fixture.run(
-                "submit", script, "-p", "@\(file)", "-p", "lr=0.5", "-p", "n=3", "-p", "layers=[800,600]", "-ptext=adam",
+                "submit", script, "-p", "@\(file)", "-p", "lr=0.5", "-p", "n=3", "-p", "layers=[800,600]", "-p", "text=adam",
                 "-p", "quoted=\"3\"", "-p", "empty=", "-p", "yes=true", "-p", "big=5000000000", "-p", "equation=a=b",
                 "--tag", "owner=ann", "--tag", "year=2026", "--description", "a test"
             )

@@ -1,16 +1,17 @@
 import BSON
 import Glibc
+import MongoDriver
 import TensorHub
 import TestSupport
 import Testing
 
 @Suite struct WaitTests {
     @Test(arguments: [
-        (["finished", "finished"], Int32(0)), (["finished", "failed", "cancelled"], 100), (["cancelled", "finished"], 103),
+        ("finished finished", Int32(0)), ("finished failed cancelled", 100), ("cancelled finished", 103),
     ])
-    func theStatusTellsHowTheTasksEnded(_ states: [String], _ status: Int32) async throws {
+    func theStatusTellsHowTheTasksEnded(_ states: String, _ status: Int32) async throws {
         try await withCommands { fixture in
-            for state in states { try await fixture.store(["status": .string(state)]) }
+            for state in states.split(separator: " ") { try await fixture.store(["status": .string(String(state))]) }
             #expect(try await fixture.run("wait").status == status)
         }
     }
@@ -73,7 +74,8 @@ import Testing
             let start = ContinuousClock.now
             wait.signal(SIGINT)
             #expect(try await fixture.end(of: wait).status == 130)
-            #expect(start.duration(to: .now) < .seconds(1))
+            // Less than any time-out of a connection.
+            #expect(start.duration(to: .now) < .seconds(5))
         }
     }
 
