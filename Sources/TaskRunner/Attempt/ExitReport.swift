@@ -44,7 +44,8 @@ package struct ExitReport: Sendable, Equatable {
         outputBytes = max(integer("output_bytes") ?? 0, 0)
         outputStored = integer("output_stored") ?? outputBytes
         outputError = document["output_error"]?.stringValue
-        if let gap = document["output_gap"]?.documentValue, let from = gap["from"]?.intValue, let to = gap["to"]?.intValue,
+        if let gap = document["output_gap"]?.documentValue, let from = gap["from"]?.intValue,
+            let to = gap["to"]?.intValue,
             from <= to
         {
             outputGap = Int64(from)..<Int64(to)

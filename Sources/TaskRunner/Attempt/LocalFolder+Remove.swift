@@ -30,7 +30,9 @@ extension LocalFolder {
         defer { closedir(stream) }
         while let entry = readdir(stream) {
             // The bytes as they are: a name need not be UTF-8.
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0] }
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0]
+            }
             if name == [46, 0] || name == [46, 46, 0] { continue }
             if unlinkat(descriptor, name, 0) == 0 || unlinkat(descriptor, name, AT_REMOVEDIR) == 0 { continue }
             guard errno == ENOTEMPTY || errno == EACCES else { throw .call("remove", text(name)) }
@@ -51,5 +53,7 @@ extension LocalFolder {
         }
     }
 
-    private func text(_ name: [CChar]) -> String { String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self) }
+    private func text(_ name: [CChar]) -> String {
+        String(decoding: name.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
 }
