@@ -2,7 +2,7 @@ import Glibc
 import Synchronization
 
 /// A piece of a script's output.
-package struct OutputChunk: Sendable, Equatable {
+package struct OutputPiece: Sendable, Equatable {
     /// Where it begins in all that the script has printed.
     package var offset: Int64
     package var data: [UInt8]
@@ -52,8 +52,8 @@ package final class OutputReader: Sendable {
     package var position: Int64 { state.withLock(\.position) }
 
     /// The next piece of output; nil when there is nothing more now, or no file yet.
-    package func next(maxBytes: Int = 262_144) throws(AttemptError) -> OutputChunk? {
-        let result: Result<OutputChunk?, AttemptError> = state.withLock { state in
+    package func next(maxBytes: Int = 262_144) throws(AttemptError) -> OutputPiece? {
+        let result: Result<OutputPiece?, AttemptError> = state.withLock { state in
             do throws(AttemptError) { return .success(try next(&state, max(maxBytes, 1))) } catch {
                 return .failure(error)
             }
@@ -61,7 +61,7 @@ package final class OutputReader: Sendable {
         return try result.get()
     }
 
-    private func next(_ state: inout State, _ maxBytes: Int) throws(AttemptError) -> OutputChunk? {
+    private func next(_ state: inout State, _ maxBytes: Int) throws(AttemptError) -> OutputPiece? {
         guard try open(&state) else { return nil }
         while true {
             var data = try read(state.file, at: state.position, count: maxBytes)
@@ -75,7 +75,7 @@ package final class OutputReader: Sendable {
                 data.removeLast(data.count - Int(hole.lowerBound - state.position))
             }
             defer { state.position += Int64(data.count) }
-            return OutputChunk(offset: state.position, data: data)
+            return OutputPiece(offset: state.position, data: data)
         }
     }
 
