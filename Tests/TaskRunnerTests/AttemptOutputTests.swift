@@ -20,14 +20,14 @@ import Testing
             let go = attempts.notePath("go")
             let plan = attempts.plan("#!/bin/sh\necho one\nwhile ! [ -e \(go) ]; do :; done\necho two\n")
             let launched = try attempts.launcher.launch(plan)
-            var first: OutputChunk?
+            var first: OutputPiece?
             #expect(
                 try await eventually {
                     first = try launched.output.next()
                     return first != nil
                 }
             )
-            #expect(first == OutputChunk(offset: 0, data: Array("one\n".utf8)))
+            #expect(first == OutputPiece(offset: 0, data: Array("one\n".utf8)))
             try writeFile(go, "")
             let run = try await AttemptRun(plan, launched)
             #expect(run.text == "two\n")
@@ -81,7 +81,7 @@ import Testing
         }
     }
 
-    private func isTrue(_ chunk: OutputChunk) -> Bool {
+    private func isTrue(_ chunk: OutputPiece) -> Bool {
         var index = Int((16 - chunk.offset % 16) % 16)
         while index + 16 <= chunk.data.count {
             let line = String(decoding: chunk.data[index..<(index + 15)], as: UTF8.self)

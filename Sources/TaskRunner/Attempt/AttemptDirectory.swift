@@ -142,6 +142,9 @@ package struct AttemptDirectory: Sendable, Hashable {
         try withJournal { (journal) throws(AttemptError) in try Self.exitReport(journal) } ?? nil
     }
 
+    /// What the script left as result, at most one byte more than ``resultLimit``.
+    package func resultFile() throws(AttemptError) -> [UInt8]? { try read("result.json", limit: Self.resultLimit) }
+
     /// What this directory belongs to; nil when nothing ran in it.
     package func claim() throws(AttemptError) -> AttemptClaim? {
         guard let bytes = try read("claim.json", limit: 1 << 20) else { return nil }
@@ -167,21 +170,23 @@ package struct AttemptDirectory: Sendable, Hashable {
     ///
     /// - Parameters:
     ///   - supervisor: from ``SupervisorProcess/wait()``.
+    ///   - stopReason: why the caller asked the script to end; `stop-reason` tells where the caller does not know.
     ///   - output: for the last lines of a script that failed.
     ///   - resultLimit: bytes of BSON that the task's document has room for.
     package func conclude(
         supervisor: SupervisorProcess.Ending,
         savedResultKeys: [String],
+        stopReason: String? = nil,
         output: OutputReader,
         resultLimit: Int = Self.resultLimit
     ) throws(AttemptError) -> (report: ExitReport?, outcome: AttemptOutcome) {
         var report: ExitReport?
         var result: [UInt8]?
-        var reason: String?
+        var reason = stopReason
         try withJournal { (journal) throws(AttemptError) in
             report = try Self.exitReport(journal)
             if report?.exit == 0 { result = try journal.read("result.json", limit: Self.resultLimit) }
-            if report == nil || report?.stopped != nil { reason = try Self.stopReason(journal) }
+            if reason == nil, report == nil || report?.stopped != nil { reason = try Self.stopReason(journal) }
         }
         func outcome(tail: [UInt8]) -> AttemptOutcome {
             AttemptOutcome(
