@@ -1,8 +1,7 @@
 /// Turns `Encodable` values into documents.
 ///
 /// `Int`, `Int64` and unsigned numbers from 32 bits on become int64 (or an error where they do not fit), smaller
-/// integers int32. BSON's own types, `Date` (dateTime) and `Data` (binary) are stored as themselves, every value that
-/// is `nil` by the rules of `Encodable`.
+/// integers int32. BSON's own types, `Date` (dateTime) and `Data` (binary) are stored as themselves. At most 200 levels.
 public struct BSONEncoder {
     /// Handed through to the values that are encoded.
     public var userInfo: [CodingUserInfoKey: any Sendable] = [:]

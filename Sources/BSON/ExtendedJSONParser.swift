@@ -4,9 +4,9 @@ struct ExtendedJSONParser {
     static let maximumNesting = 2 * BSONValidator.maximumDepth + 4
 
     /// Valid UTF-8.
-    private let text: UnsafeBufferPointer<UInt8>
+    let text: UnsafeBufferPointer<UInt8>
     private let options: ExtendedJSONOptions
-    private var position = 0
+    var position = 0
     /// How many brackets are open; bounds the recursion.
     private var nesting = 0
 
@@ -89,7 +89,7 @@ struct ExtendedJSONParser {
             count += 1
             guard try isFollowed(orClosedBy: UInt8(ascii: "]"), "a comma or ]") else { break }
         }
-        try close()
+        close()
         BSONEncoding.close(&bytes, from: start)
         return .array
     }
@@ -125,13 +125,20 @@ struct ExtendedJSONParser {
             guard try isFollowed(orClosedBy: UInt8(ascii: "}"), "a comma or }") else { break }
         }
         try checkDepth(depth)
-        try close()
+        close()
         BSONEncoding.close(&bytes, from: start)
         return .document
     }
 
     /// Reads on behind the first key of an object, which may make it a wrapper, until the end of the object.
     private mutating func wrapped(_ first: Wrapper, depth: Int, openedAt opening: Int) throws(BSONError) -> BSONValue {
+        // Only a scope is a level of its own in BSON. Without `$code`, `$scope` is an ordinary key and the object counts.
+        let inner =
+            switch first {
+            case .code: depth
+            case .scope: depth + 1
+            default: depth - 1
+            }
         var members: [(key: String, value: BSONValue)] = []
         var name = first.rawValue
         while true {
@@ -141,14 +148,13 @@ struct ExtendedJSONParser {
                     throw expected(#"a text or {"$numberLong": "…"}"#)
                 }
             }
-            // Only `$scope` alone, without `$code`, is an ordinary key; then its value is one level further down.
-            members.append((name, try value(depth: first == .scope ? depth + 1 : depth)))
+            members.append((name, try value(depth: inner)))
             guard try isFollowed(orClosedBy: UInt8(ascii: "}"), "a comma or }") else { break }
             var key: [UInt8] = []
             try self.key(into: &key)
             name = String(decoding: key.dropLast(), as: UTF8.self)
         }
-        try close()
+        close()
         switch WrappedValue.interpret(members) {
         case .value(let value): return value
         case .wrong(let reason): throw error(at: opening, reason)
@@ -175,7 +181,7 @@ struct ExtendedJSONParser {
 // MARK: - Tokens
 
 extension ExtendedJSONParser {
-    private var peek: UInt8? { position < text.count ? text[position] : nil }
+    var peek: UInt8? { position < text.count ? text[position] : nil }
 
     private mutating func skipSpace() {
         while let character = peek, character == 0x20 || (0x09...0x0D).contains(character),
@@ -185,7 +191,7 @@ extension ExtendedJSONParser {
         }
     }
 
-    private mutating func skip(_ word: StaticString) -> Bool {
+    mutating func skip(_ word: StaticString) -> Bool {
         let characters = UnsafeBufferPointer(start: word.utf8Start, count: word.utf8CodeUnitCount)
         guard text[position...].starts(with: characters) else { return false }
         position += characters.count
@@ -199,7 +205,7 @@ extension ExtendedJSONParser {
         position += 1
     }
 
-    private mutating func close() throws(BSONError) {
+    private mutating func close() {
         nesting -= 1
         position += 1
     }
@@ -233,12 +239,13 @@ extension ExtendedJSONParser {
             if skip("-Infinity") { return .double(-.infinity) }
         }
         if peek == UInt8(ascii: "-") { position += 1 }
-        let firstDigit = peek
-        guard skipDigits() > 0 else {
+        let first = peek
+        let digits = skipDigits()
+        guard digits > 0 else {
             position = start
             throw expected("a value")
         }
-        if firstDigit == UInt8(ascii: "0"), text[position - 1] != firstDigit || position - start > 2 {
+        guard first != UInt8(ascii: "0") || digits == 1 else {
             position = start
             throw expected("a number without leading zeros")
         }
@@ -283,84 +290,5 @@ extension ExtendedJSONParser {
         let lineStart = before.lastIndex(of: UInt8(ascii: "\n")).map { $0 + 1 } ?? 0
         let column = before[lineStart...].count { $0 & 0xC0 != 0x80 } + 1
         return BSONError(.malformedJSON, "line \(line), column \(column): \(message)")
-    }
-}
-
-// MARK: - Strings
-
-extension ExtendedJSONParser {
-    private mutating func string() throws(BSONError) -> String {
-        var bytes: [UInt8] = []
-        try string(into: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
-    }
-
-    /// From the opening to behind the closing quotation mark.
-    private mutating func string(into bytes: inout [UInt8]) throws(BSONError) {
-        let opening = position
-        position += 1
-        while true {
-            let start = position
-            while let character = peek, character >= 0x20, character != UInt8(ascii: "\""),
-                character != UInt8(ascii: "\\")
-            {
-                position += 1
-            }
-            bytes.append(contentsOf: text[start..<position])
-            switch peek {
-            case UInt8(ascii: "\""):
-                position += 1
-                return
-            case UInt8(ascii: "\\"):
-                position += 1
-                try escape(into: &bytes)
-            case nil: throw error(at: opening, "the text that begins here has no closing quotation mark")
-            default: throw error(at: position, "a control character in a text must be escaped")
-            }
-        }
-    }
-
-    private mutating func escape(into bytes: inout [UInt8]) throws(BSONError) {
-        guard let character = peek else { throw expected("an escape sequence") }
-        switch character {
-        case UInt8(ascii: "\""), UInt8(ascii: "\\"), UInt8(ascii: "/"): bytes.append(character)
-        case UInt8(ascii: "b"): bytes.append(0x08)
-        case UInt8(ascii: "f"): bytes.append(0x0C)
-        case UInt8(ascii: "n"): bytes.append(0x0A)
-        case UInt8(ascii: "r"): bytes.append(0x0D)
-        case UInt8(ascii: "t"): bytes.append(0x09)
-        case UInt8(ascii: "u"):
-            bytes.append(contentsOf: String(try unicodeEscape()).utf8)
-            return
-        default: throw expected("one of the escape sequences of JSON")
-        }
-        position += 1
-    }
-
-    /// The `u` and four digits, and a second escape where the first is a high surrogate.
-    private mutating func unicodeEscape() throws(BSONError) -> Character {
-        let start = position - 1
-        var code = try hexadecimal()
-        if (0xD800..<0xDC00).contains(code), skip("\\") {
-            guard peek == UInt8(ascii: "u") else { throw expected("the second half of a surrogate pair") }
-            let low = try hexadecimal()
-            guard (0xDC00..<0xE000).contains(low) else { throw error(at: start, "a surrogate without its other half") }
-            code = 0x10000 + (code - 0xD800) << 10 + (low - 0xDC00)
-        }
-        guard let scalar = Unicode.Scalar(code) else { throw error(at: start, "a surrogate without its other half") }
-        return Character(scalar)
-    }
-
-    private mutating func hexadecimal() throws(BSONError) -> UInt32 {
-        position += 1
-        var code: UInt32 = 0
-        for _ in 0..<4 {
-            guard let digit = peek.flatMap({ Character(Unicode.Scalar($0)).hexDigitValue }) else {
-                throw expected("four hexadecimal digits")
-            }
-            code = code << 4 | UInt32(digit)
-            position += 1
-        }
-        return code
     }
 }

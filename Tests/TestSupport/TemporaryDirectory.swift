@@ -34,7 +34,7 @@ public func removeTree(_ path: String) {
 }
 
 /// The names in a folder, without `.` and `..`.
-func entries(_ folder: String) -> [String] {
+public func entries(_ folder: String) -> [String] {
     guard let directory = opendir(folder) else { return [] }
     defer { closedir(directory) }
     var names: [String] = []

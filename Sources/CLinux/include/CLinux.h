@@ -2,12 +2,23 @@
 #ifndef CLINUX_H
 #define CLINUX_H
 
+#include <signal.h>
+#include <stddef.h>
+#include <sys/epoll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
+
+/// POSIX_SPAWN_SETSID: the new process leads a session of its own. Glibc declares it for _GNU_SOURCE alone.
+enum { TENSORHUB_SPAWN_SETSID = 0x80 };
 
 /// A descriptor that becomes readable when the process ends; -1 and errno otherwise (pidfd_open(2)).
 static inline int tensorhub_pidfd_open(pid_t pid) {
     return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+/// Sends a signal to the process behind the descriptor, never to one that was given its number later.
+static inline int tensorhub_pidfd_send_signal(int pidfd, int signal) {
+    return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
 
 #endif

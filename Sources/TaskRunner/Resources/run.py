@@ -1,1 +1,1 @@
-# run
+../../../python/tensorhub/run.py

@@ -1,0 +1,177 @@
+package import BSON
+import Glibc
+
+/// `<state>/attempts/<task id>.<attempt>/`: everything about one attempt on local disk, and what a restarted runner
+/// knows of it. Every call blocks: for pool threads only.
+///
+/// ```
+/// journal/     ours: task.json claim.json pids.json output.log exit.json result.json stop-reason
+/// work/        the script and its files; the script's working directory
+/// checkpoint/
+/// ```
+///
+/// `claim.json` is the last file that ``create(_:command:in:)`` writes. A directory without it is what is left of a
+/// start or of a removal that was cut short: nothing ran in it.
+package struct AttemptDirectory: Sendable, Hashable {
+    package let taskID: ObjectID
+    package let attempt: Int32
+    /// The folder of all attempts.
+    let parent: String
+
+    package init(taskID: ObjectID, attempt: Int32, in parent: String) {
+        self.taskID = taskID
+        self.attempt = attempt
+        self.parent = parent
+    }
+
+    package var name: String { "\(taskID).\(attempt)" }
+    package var path: String { "\(parent)/\(name)" }
+    package var journalPath: String { "\(path)/journal" }
+    package var workPath: String { "\(path)/work" }
+    package var checkpointPath: String { "\(path)/checkpoint" }
+    package var taskFilePath: String { "\(path)/journal/task.json" }
+    package var resultFilePath: String { "\(path)/journal/result.json" }
+    package var outputPath: String { "\(path)/journal/output.log" }
+
+    // MARK: Life
+
+    /// Lays the attempt out. Nothing is synced: an attempt that a power cut takes away was not started either.
+    package static func create(
+        _ plan: AttemptPlan,
+        command: ScriptCommand,
+        in parent: String
+    ) throws(AttemptError) -> AttemptDirectory {
+        for file in plan.files { try check(path: file.path, scriptName: command.scriptName) }
+        let directory = AttemptDirectory(taskID: plan.taskID, attempt: plan.attempt, in: parent)
+        guard mkdir(directory.path, 0o755) == 0 else { throw .call("make folder", directory.path) }
+        do throws(AttemptError) {
+            try directory.fill(plan, scriptName: command.scriptName)
+        } catch {
+            try? directory.remove()
+            throw error
+        }
+        return directory
+    }
+
+    private func fill(_ plan: AttemptPlan, scriptName: String) throws(AttemptError) {
+        let folder = try LocalFolder(path)
+        try folder.makeFolder("journal", mode: 0o700)
+        try folder.makeFolder("work", mode: 0o755)
+        try folder.makeFolder("checkpoint", mode: 0o755)
+        let work = try LocalFolder("work", in: folder)
+        try work.create(scriptName, plan.script, mode: 0o755)
+        for file in plan.files { try Self.write(file, in: work) }
+        let journal = try LocalFolder("journal", in: folder)
+        try journal.create("task.json", Array(plan.task.extendedJSON(.relaxed).utf8))
+        try journal.replace("claim.json", Array(AttemptClaim(plan).document.extendedJSON(.canonical).utf8))
+    }
+
+    private static func write(_ file: AttemptFile, in work: borrowing LocalFolder) throws(AttemptError) {
+        let components = file.path.split(separator: "/").map(String.init)
+        var parent = ""
+        for component in components.dropLast() {
+            parent += parent.isEmpty ? component : "/\(component)"
+            guard mkdirat(work.descriptor, parent, 0o755) == 0 || errno == EEXIST else {
+                throw .call("make folder", parent)
+            }
+        }
+        do throws(AttemptError) {
+            try work.create(file.path, file.data, mode: mode_t(truncatingIfNeeded: file.mode) & 0o777 | 0o400)
+        } catch {
+            // Only the task's own list of files can have put anything in the way.
+            let isConflict = [EEXIST, EISDIR, ENOTDIR].contains(error.systemError)
+            throw AttemptError(isConflict ? .cannotStart : .machine, "the task's files: \(error.message)")
+        }
+    }
+
+    private static func check(path: String, scriptName: String) throws(AttemptError) {
+        let components = path.split(separator: "/", omittingEmptySubsequences: false)
+        let fault: String? =
+            if path.isEmpty {
+                "is empty"
+            } else if path.hasPrefix("/") {
+                "is absolute"
+            } else if path.utf8.contains(0) {
+                "has a NUL character"
+            } else if components.contains("..") {
+                "leads out of the working directory"
+            } else if components.contains("") || components.contains(".") {
+                "has an empty or '.' part"
+            } else if path.utf8.count > 3000 || components.contains(where: { $0.utf8.count > 255 }) {
+                "is too long"
+            } else if components.first.map(String.init) == scriptName {
+                "is the script's own name"
+            } else {
+                nil
+            }
+        if let fault {
+            throw AttemptError(.cannotStart, "the path '\(path.prefix(200))' of one of the task's files \(fault)")
+        }
+    }
+
+    /// Removes the directory with all that is in it; one that the script has removed already is no error.
+    package func remove() throws(AttemptError) {
+        let all = try LocalFolder(parent)
+        // What an attempt without files of its own leaves, without listing any folder. First the file that makes it one.
+        for file in ["claim", "task", "pids", "exit", "result"] { unlink("\(path)/journal/\(file).json") }
+        unlink("\(path)/journal/output.log")
+        for name in ScriptCommand.scriptNames { unlink("\(path)/work/\(name)") }
+        for folder in [journalPath, workPath, checkpointPath] { rmdir(folder) }
+        try all.removeTree(name)
+    }
+
+    /// The attempts of an earlier life of the runner, and what is left of some that never began.
+    package static func existing(in parent: String) throws(AttemptError) -> [AttemptDirectory] {
+        try LocalFolder(parent).names().sorted().compactMap { name in
+            let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+            guard parts.count == 2, let id = ObjectID(String(parts[0])), let attempt = Int32(parts[1]) else {
+                return nil
+            }
+            let directory = AttemptDirectory(taskID: id, attempt: attempt, in: parent)
+            return directory.name == name ? directory : nil
+        }
+    }
+
+    // MARK: Files of the journal
+
+    /// Result files beyond this are not even read: a task's document cannot hold them.
+    package static let resultLimit = 16 << 20
+
+    /// How the script ended; nil while it runs.
+    package func exitReport() throws(AttemptError) -> ExitReport? {
+        guard let bytes = try read("exit.json", limit: 1 << 20) else { return nil }
+        return ExitReport(json: bytes)
+    }
+
+    /// What the script left as result, at most one byte more than ``resultLimit``.
+    package func resultFile() throws(AttemptError) -> [UInt8]? { try read("result.json", limit: Self.resultLimit) }
+
+    /// What this directory belongs to; nil when nothing ran in it.
+    package func claim() throws(AttemptError) -> AttemptClaim? {
+        guard let bytes = try read("claim.json", limit: 1 << 20) else { return nil }
+        return (try? BSONDocument(extendedJSON: bytes)).flatMap(AttemptClaim.init)
+    }
+
+    /// The processes of the attempt; nil before the script was started.
+    package func processes() throws(AttemptError) -> AttemptProcesses? {
+        guard let bytes = try read("pids.json", limit: 1 << 16) else { return nil }
+        return AttemptProcesses(json: bytes)
+    }
+
+    /// Tells the script, and whoever reads the directory later, why it is being stopped.
+    package func writeStopReason(_ reason: String) throws(AttemptError) {
+        try LocalFolder(journalPath).replace("stop-reason", Array(reason.utf8))
+    }
+
+    package func stopReason() throws(AttemptError) -> String? {
+        try read("stop-reason", limit: 256).map { bytes in
+            String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
+        }
+    }
+
+    private func read(_ name: String, limit: Int) throws(AttemptError) -> [UInt8]? {
+        // A script that removed its directory leaves no file, which is what the caller wants to know.
+        guard access(journalPath, F_OK) == 0 else { return nil }
+        return try LocalFolder(journalPath).read(name, limit: limit)
+    }
+}

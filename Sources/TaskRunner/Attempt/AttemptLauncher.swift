@@ -1,0 +1,65 @@
+/// What a runner prepares once to start attempts: where they live, and what all of them share.
+package struct AttemptLauncher: Sendable {
+    /// `<state>/attempts`.
+    package let attemptsFolder: String
+    private let supervisor: String
+    private let environment: ScriptEnvironment
+    private let pythonFolder: String
+
+    /// Makes the folders and puts the Python client in place. Blocks.
+    ///
+    /// - Parameters:
+    ///   - stateDirectory: exists already.
+    ///   - supervisor: from ``SupervisorProcess/locate(configured:)``.
+    ///   - allowing: names that the configuration lets through, see ``ScriptEnvironment``.
+    package init(
+        stateDirectory: String,
+        supervisor: String,
+        environment: [String: String],
+        allowing: [String] = []
+    ) throws(AttemptError) {
+        self.supervisor = supervisor
+        self.environment = ScriptEnvironment(inherited: environment, allowing: allowing)
+        attemptsFolder = "\(stateDirectory)/attempts"
+        let state = try LocalFolder(stateDirectory)
+        do throws(AttemptError) { try state.makeFolder("attempts", mode: 0o755) } catch {
+            guard error.systemError == 17 else { throw error }  // EEXIST
+        }
+        pythonFolder = try PythonClientFiles.install(in: stateDirectory)
+    }
+
+    /// An attempt whose supervisor runs.
+    package struct Launched: Sendable {
+        package let directory: AttemptDirectory
+        package let process: SupervisorProcess
+        package let output: OutputReader
+    }
+
+    /// Lays the attempt out and starts its supervisor. When it throws nothing is left behind. Blocks for some milliseconds
+    /// at most: for pool threads only.
+    package func launch(_ plan: AttemptPlan) throws(AttemptError) -> Launched {
+        let command = try ScriptCommand(
+            script: plan.script,
+            interpreter: plan.interpreter,
+            path: environment.variables["PATH"]
+        )
+        let directory = try AttemptDirectory.create(plan, command: command, in: attemptsFolder)
+        do throws(AttemptError) {
+            let process = try SupervisorProcess.start(
+                supervisor: supervisor,
+                directory: directory,
+                plan: plan,
+                command: command,
+                environment: environment.environment(for: plan, in: directory, pythonFolder: pythonFolder)
+            )
+            return Launched(
+                directory: directory,
+                process: process,
+                output: OutputReader(directory, limit: plan.outputLimit)
+            )
+        } catch {
+            try? directory.remove()
+            throw error
+        }
+    }
+}

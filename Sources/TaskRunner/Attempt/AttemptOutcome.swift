@@ -1,0 +1,137 @@
+package import BSON
+
+/// What an attempt came to: decided from facts alone, so that a restarted runner comes to the same.
+package enum AttemptOutcome: Sendable, Equatable {
+    case finished(result: BSONDocument)
+    /// `tail` is at most 8 KiB of the end of the output.
+    case failed(kind: Kind, message: String, tail: String)
+    /// It was asked to end, for that reason, and has ended without a result.
+    case stopped(reason: String)
+    /// Exit status 85: the script has stored a checkpoint and wants to be run again.
+    case checkpointed
+
+    /// What went wrong, as `hub.error.kind` has it.
+    package enum Kind: String, Sendable {
+        case exitStatus = "exit-status"
+        case signal
+        case timeout
+        case missingResult = "missing-result"
+        case badResult = "bad-result"
+        case cannotStart = "cannot-start"
+        /// The script deleted its attempt directory.
+        case journalLost = "journal-lost"
+        case supervisorLost = "supervisor-lost"
+    }
+
+    /// "Run me again", as in HTCondor.
+    package static let checkpointStatus: Int32 = 85
+
+    /// - Parameters:
+    ///   - report: nil when the supervisor left none.
+    ///   - supervisor: how the supervisor ended.
+    ///   - resultFile: its bytes, nil when there is none.
+    ///   - stopReason: what the runner wrote when it asked the script to end.
+    ///   - tail: the last bytes of the output.
+    package init(
+        report: ExitReport?,
+        supervisor: SupervisorProcess.Ending,
+        resultFile: [UInt8]?,
+        savedResultKeys: [String],
+        stopReason: String?,
+        tail: [UInt8]
+    ) {
+        let tail = Self.text(ofTail: tail)
+        func failed(_ kind: Kind, _ message: String) -> AttemptOutcome {
+            .failed(kind: kind, message: message, tail: tail)
+        }
+        guard let report else {
+            let (kind, message) = Self.withoutReport(supervisor)
+            // Whoever wanted it to end has got that, however it ended.
+            self = stopReason.map { .stopped(reason: $0) } ?? failed(kind, message)
+            return
+        }
+        if let error = report.error, report.couldNotStart {
+            self = failed(.cannotStart, "the script could not be started: \(error)")
+            return
+        }
+        if report.stopped == "timeout" {
+            self = failed(.timeout, "the script ran into its time-out and was stopped after \(report.duration)")
+            return
+        }
+        if report.stopped != nil {
+            self = Self.afterStop(report, stopReason ?? "request", resultFile, savedResultKeys)
+            return
+        }
+        if let signal = report.signal {
+            let hint = signal == 9 ? ", which this runner has not sent; the kernel does when memory is short" : ""
+            self = failed(.signal, "the script was ended by signal \(signal) (\(Self.name(ofSignal: signal)))\(hint)")
+            return
+        }
+        switch report.exit {
+        case 0?:
+            switch Self.result(resultFile, keys: savedResultKeys) {
+            case .success(let result): self = .finished(result: result)
+            case .failure(let fault): self = failed(fault.kind, fault.message)
+            }
+        case Self.checkpointStatus?: self = .checkpointed
+        case let status?: self = failed(.exitStatus, "the script ended with exit status \(status)")
+        case nil: self = failed(.supervisorLost, report.error ?? "the supervisor does not say how the script ended")
+        }
+    }
+
+    /// A script that was asked to end may use its grace period to finish. That counts where it proves it by its results,
+    /// but never after a cancel.
+    private static func afterStop(
+        _ report: ExitReport,
+        _ reason: String,
+        _ resultFile: [UInt8]?,
+        _ keys: [String]
+    ) -> AttemptOutcome {
+        guard reason == "drain" else { return .stopped(reason: reason) }
+        if report.exit == checkpointStatus { return .checkpointed }
+        if report.exit == 0, !keys.isEmpty, case .success(let result) = result(resultFile, keys: keys) {
+            return .finished(result: result)
+        }
+        return .stopped(reason: reason)
+    }
+
+    private static func withoutReport(_ supervisor: SupervisorProcess.Ending) -> (Kind, String) {
+        switch supervisor {
+        case .exited(0), .exited(75):
+            (.journalLost, "the script has deleted its attempt directory; how it ended is lost with it")
+        case .exited(74):
+            (.supervisorLost, "the supervisor could not write how the script ended; the disk may be full")
+        case .exited(let status):
+            (.cannotStart, "the supervisor could not start the script (its exit status is \(status))")
+        case .signaled(let signal):
+            (.supervisorLost, "the supervisor was killed by signal \(signal) (\(name(ofSignal: signal)))")
+        case .unknown:
+            (.supervisorLost, "the supervisor ended without saying how the script did")
+        }
+    }
+
+    /// UTF-8 whatever the script printed, without NUL, of at most 8 KiB.
+    static func text(ofTail bytes: [UInt8]) -> String {
+        // The first character may have been cut in two.
+        let start = bytes.prefix(3).prefix { $0 & 0xC0 == 0x80 }.count
+        let text = String(decoding: bytes.dropFirst(start < 4 && bytes.count > 3 ? start : 0), as: UTF8.self)
+        var scalars = String.UnicodeScalarView()
+        var count = 0
+        for scalar in text.unicodeScalars.reversed() {
+            let scalar = scalar == "\0" ? "\u{FFFD}" : scalar
+            count += UTF8.width(scalar)
+            guard count <= 8192 else { break }
+            scalars.append(scalar)
+        }
+        return String(String.UnicodeScalarView(scalars.reversed()))
+    }
+
+    static func name(ofSignal signal: Int32) -> String {
+        let names: [Int32: String] = [
+            1: "SIGHUP", 2: "SIGINT", 3: "SIGQUIT", 4: "SIGILL", 5: "SIGTRAP", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE",
+            9: "SIGKILL", 10: "SIGUSR1", 11: "SIGSEGV", 12: "SIGUSR2", 13: "SIGPIPE", 14: "SIGALRM", 15: "SIGTERM",
+            24: "SIGXCPU", 25: "SIGXFSZ", 31: "SIGSYS",
+        ]
+        return names[signal] ?? "unnamed"
+    }
+}

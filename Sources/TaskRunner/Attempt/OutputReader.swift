@@ -1,0 +1,141 @@
+import Glibc
+import Synchronization
+
+/// A piece of a script's output.
+package struct OutputPiece: Sendable, Equatable {
+    /// Where it begins in all that the script has printed.
+    package var offset: Int64
+    package var data: [UInt8]
+}
+
+/// Reads `output.log` while the supervisor writes it, in constant memory. Calls block on the disk: for pool threads only.
+///
+/// Offsets in the file are offsets in the output. The supervisor frees the middle of a long output and always writes
+/// before it frees. So the reader reads first and asks for the size after: what ``hole(size:)`` then names may have been
+/// zeros and is dropped, all else is what the script printed. A gap shows as a jump between the offsets of two chunks.
+package final class OutputReader: Sendable {
+    private struct State {
+        var file: Int32 = -1
+        var position: Int64
+    }
+
+    private let path: String
+    private let limit: Int64
+    private let head: Int64
+    private let state: Mutex<State>
+
+    /// What the supervisor keeps from the beginning of an output that passes its limit.
+    static let defaultHead: Int64 = 1 << 20
+    private static let step: Int64 = 1 << 20
+
+    /// - Parameters:
+    ///   - limit: the attempt's ``AttemptPlan/outputLimit``.
+    ///   - offset: where to begin: the end of what an earlier runner has delivered.
+    package init(path: String, limit: Int64 = AttemptPlan.defaultOutputLimit, from offset: Int64 = 0) {
+        self.path = path
+        self.limit = max(limit, 0)
+        head = min(Self.defaultHead, self.limit)
+        state = Mutex(State(position: max(offset, 0)))
+    }
+
+    package convenience init(_ directory: AttemptDirectory, limit: Int64, from offset: Int64 = 0) {
+        self.init(path: directory.outputPath, limit: limit, from: offset)
+    }
+
+    deinit {
+        state.withLock { state in
+            if state.file >= 0 { close(state.file) }
+        }
+    }
+
+    /// Where the next chunk begins, or after it when there is a gap.
+    package var position: Int64 { state.withLock(\.position) }
+
+    /// The next piece of output; nil when there is nothing more now, or no file yet.
+    package func next(maxBytes: Int = 262_144) throws(AttemptError) -> OutputPiece? {
+        let result: Result<OutputPiece?, AttemptError> = state.withLock { state in
+            do throws(AttemptError) { return .success(try next(&state, max(maxBytes, 1))) } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    private func next(_ state: inout State, _ maxBytes: Int) throws(AttemptError) -> OutputPiece? {
+        guard try open(&state) else { return nil }
+        while true {
+            var data = try read(state.file, at: state.position, count: maxBytes)
+            let hole = hole(size: try size(of: state.file))
+            if hole.contains(state.position) {
+                state.position = hole.upperBound
+                continue
+            }
+            if data.isEmpty { return nil }
+            if state.position < hole.lowerBound, state.position + Int64(data.count) > hole.lowerBound, !hole.isEmpty {
+                data.removeLast(data.count - Int(hole.lowerBound - state.position))
+            }
+            defer { state.position += Int64(data.count) }
+            return OutputPiece(offset: state.position, data: data)
+        }
+    }
+
+    /// The last bytes of the output.
+    package func tail(_ count: Int = 8192) throws(AttemptError) -> [UInt8] {
+        let result: Result<[UInt8], AttemptError> = state.withLock { state in
+            do throws(AttemptError) {
+                guard try open(&state) else { return .success([]) }
+                let size = try size(of: state.file)
+                var start = max(0, size - Int64(max(count, 0)))
+                let hole = hole(size: size)
+                if start < hole.upperBound, !hole.isEmpty { start = max(start, hole.upperBound) }
+                return .success(try read(state.file, at: start, count: Int(size - start)))
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    /// Whether all that is on disk was read. Only the report of an ended script knows.
+    package func isComplete(_ report: ExitReport) -> Bool {
+        let position = position
+        let end = min(report.outputStored, report.outputBytes)
+        return position >= end || report.outputGap.map { $0.contains(position) && $0.upperBound >= end } ?? false
+    }
+
+    /// The freed middle of a file of that size; the same formula as in the supervisor's output.c.
+    func hole(size: Int64) -> Range<Int64> {
+        let tail = limit - head
+        let end = size > tail ? (size - tail) / Self.step * Self.step : 0
+        return head..<max(head, end)
+    }
+
+    private func open(_ state: inout State) throws(AttemptError) -> Bool {
+        if state.file >= 0 { return true }
+        state.file = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard state.file < 0 else { return true }
+        guard errno == ENOENT else { throw .call("open", path) }
+        return false
+    }
+
+    private func size(of file: Int32) throws(AttemptError) -> Int64 {
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw .call("examine", path) }
+        return Int64(status.st_size)
+    }
+
+    private func read(_ file: Int32, at offset: Int64, count: Int) throws(AttemptError) -> [UInt8] {
+        var failure: AttemptError?
+        let data = [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
+            while used < count {
+                let got = pread(file, buffer.baseAddress! + used, count - used, off_t(offset) + used)
+                if got < 0, errno == EINTR { continue }
+                if got < 0 { failure = .call("read", path) }
+                guard got > 0 else { break }
+                used += got
+            }
+        }
+        if let failure { throw failure }
+        return data
+    }
+}

@@ -1,0 +1,47 @@
+import Glibc
+
+/// The Python client that this executable carries: `import tensorhub` works in every script with nothing installed.
+package enum PythonClientFiles {
+    /// Puts the files into `<state>/python/<hash of them>/tensorhub/` unless they are there, and returns the folder for
+    /// `PYTHONPATH`. Another version has another folder, so scripts that run through an upgrade keep theirs.
+    package static func install(in stateDirectory: String) throws(AttemptError) -> String {
+        let parent = "\(stateDirectory)/python"
+        let name = hash
+        let folder = "\(parent)/\(name)"
+        if access("\(folder)/tensorhub/run.py", R_OK) == 0 { return folder }
+
+        guard mkdir(parent, 0o755) == 0 || errno == EEXIST else { throw .call("make folder", parent) }
+        let all = try LocalFolder(parent)
+        let temporary = ".\(name).\(getpid())"
+        try all.removeTree(temporary)
+        try all.makeFolder(temporary, mode: 0o755)
+        let root = try LocalFolder(temporary, in: all)
+        try root.makeFolder("tensorhub", mode: 0o755)
+        let package = try LocalFolder("tensorhub", in: root)
+        for (file, bytes) in files { try package.create(file, bytes, mode: 0o644) }
+        if renameat(all.descriptor, temporary, all.descriptor, name) != 0 {
+            let error = AttemptError.call("rename", folder)
+            try all.removeTree(temporary)
+            // Another runner on the same state directory was faster.
+            guard access("\(folder)/tensorhub/run.py", R_OK) == 0 else { throw error }
+        }
+        return folder
+    }
+
+    private static var files: [(name: String, bytes: [UInt8])] {
+        [
+            ("__init__.py", PackageResources.__init___py),
+            ("run.py", PackageResources.run_py),
+            ("script.py", PackageResources.script_py),
+        ]
+    }
+
+    /// FNV-1a: tells versions apart, guards against nobody.
+    private static var hash: String {
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for (name, bytes) in files {
+            for byte in Array(name.utf8) + [0] + bytes + [0] { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
+        }
+        return String(hash, radix: 16)
+    }
+}

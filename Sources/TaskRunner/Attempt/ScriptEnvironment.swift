@@ -1,0 +1,101 @@
+import BSON
+
+/// The environment of a script: an allow-list of the runner's own and the variables of the contract.
+package struct ScriptEnvironment: Sendable, Equatable {
+    /// What passes from the runner's environment; `*` at the end stands for any rest of a name.
+    package static let passed = [
+        "PATH", "HOME", "LANG", "LC_*", "TZ", "USER", "LOGNAME", "TMPDIR", "LD_LIBRARY_PATH", "CUDA_*",
+        "NVIDIA_VISIBLE_DEVICES",
+    ]
+
+    /// What no configuration can let through: our own configuration with its credentials, and what is between the runner
+    /// and systemd.
+    private static let withheld = ["TENSORHUB_", "NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_", "CREDENTIALS_DIRECTORY"]
+
+    /// Bytes of one value. The kernel refuses an argument or variable over 128 KiB.
+    package static let valueLimit = 64 << 10
+    /// Bytes of all hyper-parameters together.
+    package static let totalLimit = 512 << 10
+
+    package private(set) var variables: [String: String]
+
+    /// What every attempt of a runner shares: made once.
+    ///
+    /// - Parameter allowed: names that the configuration adds, of the form of ``passed``.
+    package init(inherited: [String: String], allowing allowed: [String] = []) {
+        let patterns = Self.passed + allowed
+        variables = inherited.filter { name, _ in
+            patterns.contains { $0.hasSuffix("*") ? name.hasPrefix($0.dropLast()) : name == $0 }
+                && !Self.withheld.contains { name.hasPrefix($0) }
+        }
+    }
+
+    /// The environment of one attempt.
+    ///
+    /// - Parameter pythonFolder: where `import tensorhub` finds the client.
+    package func environment(
+        for plan: AttemptPlan,
+        in directory: AttemptDirectory,
+        pythonFolder: String
+    ) -> ScriptEnvironment {
+        var copy = self
+        copy.add(plan.hyperParameters)
+        copy.set("TENSORHUB_TASK_FILE", directory.taskFilePath)
+        copy.set("TENSORHUB_ATTEMPT_TOKEN", plan.token.description)
+        copy.set("TENSORHUB_RESULT_FILE", directory.resultFilePath)
+        copy.set("TENSORHUB_TASK_ID", plan.taskID.description)
+        if let name = plan.taskName { copy.set("TENSORHUB_TASK_NAME", name) }
+        copy.set("TENSORHUB_PROJECT", plan.project)
+        copy.set("TENSORHUB_ATTEMPT", "\(plan.attempt)")
+        copy.set("TENSORHUB_CHECKPOINT_DIR", directory.checkpointPath)
+        let others = variables["PYTHONPATH"].map { ":\($0)" } ?? ""
+        copy.set("PYTHONPATH", pythonFolder + others)
+        copy.set("PYTHONUNBUFFERED", "1")
+        return copy
+    }
+
+    /// `NAME=value`, in the order of the names.
+    package var entries: [String] {
+        variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+    }
+
+    private mutating func add(_ hyperParameters: BSONDocument) {
+        var total = 0
+        func fits(_ value: String) -> Bool {
+            let count = value.utf8.count
+            guard count <= Self.valueLimit, total + count <= Self.totalLimit else { return false }
+            total += count
+            return true
+        }
+        // JSON is at most eight times shorter than BSON (arrays of digits): a larger one is not worth making.
+        if hyperParameters.bytes.count <= 8 * Self.valueLimit {
+            let json = hyperParameters.extendedJSON(.relaxed)
+            if fits(json) { set("TENSORHUB_HYPER_PARAMETERS", json) }
+        }
+        for (key, value) in hyperParameters where Self.isVariableName(key) {
+            let text = value.stringValue ?? value.extendedJSON(.relaxed)
+            let name = "TENSORHUB_HP_\(key)"
+            if variables[name] == nil, fits(text) { set(name, text) }
+        }
+    }
+
+    /// A value that the kernel cannot pass on is left out; `task.json` has it.
+    private mutating func set(_ name: String, _ value: String) {
+        guard !value.utf8.contains(0) else { return }
+        variables[name] = value
+    }
+
+    static func isVariableName(_ name: String) -> Bool {
+        guard let first = name.utf8.first, !(UInt8(ascii: "0")...UInt8(ascii: "9")).contains(first) else {
+            return false
+        }
+        return name.utf8.allSatisfy { character in
+            switch character {
+            case UInt8(ascii: "a")...UInt8(ascii: "z"), UInt8(ascii: "A")...UInt8(ascii: "Z"),
+                UInt8(ascii: "0")...UInt8(ascii: "9"), UInt8(ascii: "_"):
+                true
+            default: false
+            }
+        }
+    }
+}

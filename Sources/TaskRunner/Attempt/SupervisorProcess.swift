@@ -1,0 +1,212 @@
+import CLinux
+import Glibc
+import Synchronization
+
+/// The supervisor of one attempt, as the runner sees it: started, waited for, asked to stop. All signals go through a
+/// pidfd, so none can reach a stranger that was given the number later.
+package final class SupervisorProcess: Sendable {
+    /// How the supervisor itself ended. The script's end is in ``AttemptDirectory/exitReport()``.
+    package enum Ending: Sendable, Equatable {
+        case exited(Int32)
+        case signaled(Int32)
+        /// It was not our child: taken over from an earlier runner.
+        case unknown
+    }
+
+    private struct State {
+        var pidfd: Int32
+        var ending: Ending?
+        var waiters: [CheckedContinuation<Ending, Never>] = []
+    }
+
+    package let pid: Int32
+    private let isChild: Bool
+    private let state: Mutex<State>
+
+    private init(pid: Int32, pidfd: Int32, isChild: Bool) {
+        self.pid = pid
+        self.isChild = isChild
+        state = Mutex(State(pidfd: pidfd))
+    }
+
+    // MARK: Start
+
+    /// The supervisor that belongs to this executable: the configured one, else the one beside the executable.
+    package static func locate(configured: String? = nil) throws(AttemptError) -> String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlink("/proc/self/exe", &buffer, buffer.count)
+        let executable = String(decoding: buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let folder = executable.lastIndex(of: "/").map { executable[..<$0] } ?? ""
+        let path = configured ?? "\(folder)/tensorhub-supervisor"
+        guard ScriptCommand.isExecutableFile(path) else {
+            throw AttemptError(
+                .machine,
+                "the supervisor '\(path)' does not exist or is not executable; install tensorhub-supervisor beside "
+                    + "tensorhubd or set supervisor-path"
+            )
+        }
+        return path
+    }
+
+    /// Starts the supervisor of an attempt that is laid out. Blocks for about a millisecond: for pool threads only.
+    package static func start(
+        supervisor: String,
+        directory: AttemptDirectory,
+        plan: AttemptPlan,
+        command: ScriptCommand,
+        environment: ScriptEnvironment
+    ) throws(AttemptError) -> SupervisorProcess {
+        var arguments = [supervisor, "--grace", plan.grace.secondsText]
+        if let timeout = plan.timeout { arguments += ["--timeout", timeout.secondsText] }
+        if plan.outputLimit != AttemptPlan.defaultOutputLimit {
+            arguments += ["--output-limit", "\(max(plan.outputLimit, 0))"]
+        }
+        arguments += [directory.path, "--"] + command.arguments
+        let pid = try spawn(arguments, environment.entries)
+        return try watch(pid: pid, pidfd: tensorhub_pidfd_open(pid), isChild: true)
+    }
+
+    /// Takes over a supervisor that an earlier runner started; nil when it has ended.
+    package static func adopt(_ processes: AttemptProcesses) throws(AttemptError) -> SupervisorProcess? {
+        let identity = processes.supervisor
+        let pidfd = tensorhub_pidfd_open(identity.pid)
+        guard pidfd >= 0 else { return nil }
+        // Checked after the descriptor was opened: now the number belongs to the process that the descriptor is for.
+        guard bootID() == processes.bootID, startTime(of: identity.pid) == identity.start else {
+            close(pidfd)
+            return nil
+        }
+        return try watch(pid: identity.pid, pidfd: pidfd, isChild: false)
+    }
+
+    private static func watch(pid: Int32, pidfd: Int32, isChild: Bool) throws(AttemptError) -> SupervisorProcess {
+        let process = SupervisorProcess(pid: pid, pidfd: pidfd, isChild: isChild)
+        guard pidfd >= 0, ExitWatcher.shared.watch(pidfd, onExit: { process.collect() }) else {
+            let error = AttemptError.call("watch", "supervisor \(pid)")
+            if isChild {
+                // Our child, not yet waited for: the number is still its own.
+                Glibc.kill(pid, SIGKILL)
+                waitpid(pid, nil, 0)
+            }
+            if pidfd >= 0 { close(pidfd) }
+            throw error
+        }
+        return process
+    }
+
+    private static func spawn(_ arguments: [String], _ environment: [String]) throws(AttemptError) -> pid_t {
+        var actions = posix_spawn_file_actions_t()
+        posix_spawn_file_actions_init(&actions)
+        defer { posix_spawn_file_actions_destroy(&actions) }
+        posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDWR, 0)
+        posix_spawn_file_actions_adddup2(&actions, 0, 1)
+        posix_spawn_file_actions_adddup2(&actions, 0, 2)
+        // All other descriptors are closed by the supervisor's first call.
+
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+        let flags = Int32(TENSORHUB_SPAWN_SETSID) | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF
+        posix_spawnattr_setflags(&attributes, Int16(flags))
+
+        var pid: pid_t = 0
+        let error = withCStrings(arguments) { arguments in
+            withCStrings(environment) { posix_spawn(&pid, arguments[0]!, &actions, &attributes, arguments, $0) }
+        }
+        guard error == 0 else {
+            errno = error
+            throw .call("start", arguments[0])
+        }
+        return pid
+    }
+
+    // MARK: End
+
+    /// Waits until the supervisor has ended; it has then written `exit.json` or lost its directory.
+    package func wait() async -> Ending {
+        await withCheckedContinuation { continuation in
+            let ending = state.withLock { state in
+                if state.ending == nil { state.waiters.append(continuation) }
+                return state.ending
+            }
+            if let ending { continuation.resume(returning: ending) }
+        }
+    }
+
+    /// Runs on the watcher's thread when the process has ended.
+    private func collect() {
+        var ending = Ending.unknown
+        var status: Int32 = 0
+        if isChild, waitpid(pid, &status, WNOHANG) == pid {
+            let signal = status & 0x7F
+            ending = signal == 0 ? .exited((status >> 8) & 0xFF) : .signaled(signal)
+        }
+        let waiters = state.withLock { state in
+            close(state.pidfd)
+            state.pidfd = -1
+            state.ending = ending
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume(returning: ending) }
+    }
+
+    // MARK: Signals
+
+    /// SIGTERM to the script and its session, after the grace period SIGKILL to all of its processes.
+    package func requestStop() { send(SIGTERM) }
+
+    /// SIGKILL to all of the script's processes now.
+    package func requestKill() { send(SIGQUIT) }
+
+    /// SIGKILL to the supervisor itself, for one that does not answer. The script dies with it, what it has forked lives.
+    package func killSupervisor() { send(SIGKILL) }
+
+    private func send(_ signal: Int32) {
+        state.withLock { state in
+            if state.pidfd >= 0 { _ = tensorhub_pidfd_send_signal(state.pidfd, signal) }
+        }
+    }
+}
+
+/// The start time of a process in clock ticks since boot; nil when it is gone.
+private func startTime(of pid: Int32) -> UInt64? {
+    guard let bytes = try? LocalFolder("/proc/\(pid)").readAll("stat") else { return nil }
+    // The name is in parentheses and may hold anything: the fields begin after the last one.
+    let text = String(decoding: bytes, as: UTF8.self)
+    guard let end = text.lastIndex(of: ")") else { return nil }
+    let fields = text[text.index(after: end)...].split(separator: " ")
+    return fields.count > 19 ? UInt64(fields[19]) : nil
+}
+
+private func bootID() -> String? {
+    guard let bytes = try? LocalFolder("/proc/sys/kernel/random").readAll("boot_id") else { return nil }
+    return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+}
+
+/// The strings as a null-terminated array of C strings.
+private func withCStrings<Result>(
+    _ strings: [String],
+    _ body: ([UnsafeMutablePointer<CChar>?]) -> Result
+) -> Result {
+    var pointers: [UnsafeMutablePointer<CChar>?] = strings.map { strdup($0) }
+    pointers.append(nil)
+    defer { for pointer in pointers { free(pointer) } }
+    return body(pointers)
+}
+
+extension Duration {
+    /// Seconds with milliseconds, as the supervisor reads them; negative ones are none.
+    fileprivate var secondsText: String {
+        let (seconds, attoseconds) = components
+        let milliseconds = attoseconds / 1_000_000_000_000_000
+        guard seconds >= 0, milliseconds >= 0 else { return "0" }
+        let digits = String(milliseconds)
+        return "\(seconds).\(String(repeating: "0", count: 3 - digits.count))\(digits)"
+    }
+}

@@ -1,0 +1,95 @@
+import BSON
+import Logging
+import Synchronization
+import TensorHub
+
+/// Delivers the ends of attempts. While one statement is under way the next ends gather, and go together in the next.
+final class Reporter: Sendable {
+    private struct Report {
+        var end: AttemptEnd
+        var done: CheckedContinuation<Hub.ReportOutcome?, Never>
+    }
+
+    private struct State {
+        var waiting: [Report] = []
+        var isClosed = false
+    }
+
+    /// Between two tries while MongoDB is away.
+    static let retryPause: Duration = .milliseconds(500)
+    /// The most that go in one statement.
+    static let batchLimit = 500
+
+    private let hub: Hub
+    private let runner: ObjectID
+    private let logger: Logger
+    private let state = Mutex(State())
+    private let wakes: AsyncStream<Void>
+    private let wake: AsyncStream<Void>.Continuation
+
+    init(hub: Hub, runner: ObjectID, logger: Logger) {
+        self.hub = hub
+        self.runner = runner
+        self.logger = logger
+        (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// Returns when MongoDB has answered, however long that takes; `nil` if the runner gave up waiting for it.
+    func report(_ end: AttemptEnd) async -> Hub.ReportOutcome? {
+        await withCheckedContinuation { continuation in
+            let isClosed = state.withLock { state in
+                if !state.isClosed { state.waiting.append(Report(end: end, done: continuation)) }
+                return state.isClosed
+            }
+            if isClosed { continuation.resume(returning: nil) } else { wake.yield() }
+        }
+    }
+
+    /// Delivers until cancelled.
+    func run() async {
+        for await _ in wakes {
+            while await deliverBatch() {}
+        }
+        let rest = state.withLock { state in
+            state.isClosed = true
+            defer { state.waiting = [] }
+            return state.waiting
+        }
+        for report in rest { report.done.resume(returning: nil) }
+    }
+
+    private func deliverBatch() async -> Bool {
+        let batch = state.withLock { state in
+            let batch = Array(state.waiting.prefix(Self.batchLimit))
+            state.waiting.removeFirst(batch.count)
+            return batch
+        }
+        if batch.isEmpty { return false }
+        let outcomes = await deliver(batch.map(\.end))
+        for (index, report) in batch.enumerated() { report.done.resume(returning: outcomes?[index]) }
+        return true
+    }
+
+    private func deliver(_ ends: [AttemptEnd]) async -> [Hub.ReportOutcome]? {
+        var since: ContinuousClock.Instant?
+        while true {
+            do {
+                let outcomes = try await hub.report(ends, runner: runner)
+                if let since {
+                    logger.info("MongoDB is back", metadata: ["away": "\(ContinuousClock.now - since)"])
+                }
+                return outcomes
+            } catch {
+                if Task.isCancelled { return nil }
+                if since == nil {
+                    since = .now
+                    logger.warning(
+                        "MongoDB does not take results; they are kept and sent again",
+                        metadata: ["error": "\(error)", "attempts": "\(ends.count)"]
+                    )
+                }
+                try? await Task.sleep(for: Self.retryPause)
+            }
+        }
+    }
+}

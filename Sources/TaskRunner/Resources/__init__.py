@@ -1,0 +1,1 @@
+../../../python/tensorhub/__init__.py

@@ -1,0 +1,138 @@
+import BSON
+import Logging
+import MongoDriver
+import Synchronization
+import TensorHub
+
+extension Runner {
+    /// Claims whenever there is a free slot and a reason to look, until the runner is stopped and all attempts ended.
+    func claimAndRun() async {
+        await withDiscardingTaskGroup { attempts in
+            var unresolved: ObjectID?
+            wake.yield()
+            for await _ in wakes {
+                while true {
+                    let force = mustLook.withLock { flag in
+                        defer { flag = false }
+                        return flag
+                    }
+                    let look = state.withLock { $0.look(force: force) }
+                    if look == .nothing { break }
+                    let token = ObjectID()
+                    do {
+                        if let lost = unresolved {
+                            // The reply to that claim was lost; what it got must run.
+                            for task in try await hub.claimed(by: lost) { start(task, in: &attempts) }
+                            unresolved = nil
+                            mustLook.withLock { $0 = true }
+                            continue
+                        }
+                        unresolved = token
+                        let tasks = try await claim(look, token: token)
+                        unresolved = nil
+                        for task in tasks { start(task, in: &attempts) }
+                        if tasks.isEmpty { break }
+                    } catch {
+                        logger.warning("Cannot claim; trying again", metadata: ["error": "\(error)"])
+                        mustLook.withLock { $0 = true }
+                        await pause(Reporter.retryPause)
+                        if Task.isCancelled { break }
+                    }
+                }
+                if state.withLock({ $0.isDone }) { break }
+            }
+            // A claim whose reply was lost and that was never looked up expires with its lease.
+        }
+    }
+
+    private func claim(_ look: RunnerState.Look, token: ObjectID) async throws(HubError) -> [TaskRecord] {
+        let claim = TaskStatements.Claim(
+            runner: runnerID,
+            token: token,
+            host: options.name,
+            lease: options.lease
+        )
+        switch look {
+        case .nothing:
+            return []
+        case .queue(let wanted):
+            let tasks = try await hub.claim(wanted, options.query, claim)
+            state.withLock { $0.found(tasks.count, of: wanted) }
+            return tasks
+        case .hinted(let ids):
+            var tasks: [TaskRecord] = []
+            for id in ids {
+                if let task = try await hub.claim(id: id, options.query, claim) { tasks.append(task) }
+            }
+            return tasks
+        }
+    }
+
+    private func start(_ task: TaskRecord, in group: inout DiscardingTaskGroup) {
+        guard let id = task.id else { return }
+        let key = AttemptKey(taskID: id, attempt: task.attempt)
+        let control = AttemptControl()
+        let phase = state.withLock { state in
+            state.add(key, control)
+            return state.phase
+        }
+        // Claimed in the moment of the second or third signal: it is given back like the others.
+        if phase == .releasing { control.stop(.drain) }
+        if phase == .killing { control.kill(.drain) }
+        group.addTask {
+            let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
+            _ = await execution.run()
+            self.state.withLock { $0.remove(key) }
+            self.wake.yield()
+        }
+    }
+
+    /// Foreign tasks are adopted and due ones promoted at every poll; then the queue is looked at, come what may.
+    func pollQueue() async {
+        while !Task.isCancelled {
+            do {
+                _ = try await hub.adoptAndPromote()
+            } catch {
+                logger.debug("Cannot adopt or promote tasks", metadata: ["error": "\(error)"])
+            }
+            mustLook.withLock { $0 = true }
+            wake.yield()
+            await pause(Self.poll * Double.random(in: 0.8...1.2))
+        }
+    }
+
+    /// Change events: a new or returned task is looked for at once, a request to cancel acted upon.
+    func watchQueue() async {
+        var hasWarned = false
+        while !Task.isCancelled {
+            do {
+                for try await event in hub.watchQueue() {
+                    guard let id = event.document["documentKey"]?.documentValue?["_id"]?.objectIDValue else { continue }
+                    await handle(event.document, id)
+                }
+            } catch {
+                if !hasWarned {
+                    logger.notice(
+                        "No change events; the queue is polled instead",
+                        metadata: ["error": "\(error)", "poll": "\(Self.poll)"]
+                    )
+                    hasWarned = true
+                }
+                await pause(Self.poll)
+            }
+        }
+    }
+
+    private func handle(_ event: BSONDocument, _ id: ObjectID) async {
+        let controls = state.withLock { $0.controls(of: id) }
+        if event["cancelled"]?.boolValue == true {
+            for control in controls { control.stop(.cancelled) }
+            return
+        }
+        if event["foreign"]?.boolValue == true {
+            _ = try? await hub.adoptAndPromote()
+        }
+        state.withLock { $0.note(id) }
+        wake.yield()
+    }
+}

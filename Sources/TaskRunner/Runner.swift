@@ -1,0 +1,193 @@
+import BSON
+public import Logging
+import NIOPosix
+public import ServiceLifecycle
+import Synchronization
+public import TensorHub
+
+/// Claims the tasks of a hub and runs them, as many at once as it has slots.
+///
+/// A graceful shutdown drains: nothing more is claimed, what runs may end. `escalate()` goes further. Cancellation stops
+/// the scripts at once and gives their tasks back.
+public final class Runner: Service {
+    public let hub: Hub
+    public let options: RunnerOptions
+    /// This run of this runner, in leases and histories. New at every start.
+    public let id: String
+    let runnerID = ObjectID()
+    let logger: Logger
+    let pool: NIOThreadPool
+    let reporter: Reporter
+    let launcher: AttemptLauncher
+    let state: Mutex<RunnerState>
+    let wakes: AsyncStream<Void>
+    let wake: AsyncStream<Void>.Continuation
+    let mustLook = Mutex(true)
+
+    /// The longest without a look at the queue, jittered by a fifth: events are hints, and foreign tasks and due times
+    /// send none.
+    static let poll: Duration = .seconds(5)
+
+    /// Makes the state directory and puts the Python client into it.
+    ///
+    /// - Throws: `HubError.invalidInput` for fewer than one slot; an error that names the file where there is no supervisor
+    ///   or the state directory cannot be written.
+    public init(hub: Hub, options: RunnerOptions, logger: Logger) throws {
+        if options.slots < 1 {
+            throw HubError(.invalidInput, field: "slots", "slots is \(options.slots); a runner needs at least 1")
+        }
+        self.hub = hub
+        self.options = options
+        id = runnerID.description
+        var logger = logger
+        logger[metadataKey: "runner.id"] = "\(runnerID)"
+        self.logger = logger
+        try makeFolders(options.stateDirectory)
+        launcher = try AttemptLauncher(
+            stateDirectory: options.stateDirectory,
+            supervisor: try SupervisorProcess.locate(configured: options.supervisorPath),
+            environment: inheritedEnvironment(),
+            allowing: options.allowedEnvironment
+        )
+        pool = NIOThreadPool(numberOfThreads: min(options.slots, 4))
+        reporter = Reporter(hub: hub, runner: runnerID, logger: logger)
+        state = Mutex(RunnerState(slots: options.slots))
+        (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// What `escalate()` has set going, in words that say what the next step would do.
+    public enum StopStep: Sendable, Equatable {
+        case draining(running: Int)
+        case releasing(running: Int)
+        case killing(running: Int)
+    }
+
+    /// The ladder of signals: drain, then release with grace, then kill.
+    @discardableResult
+    public func escalate() -> StopStep {
+        let (phase, controls) = state.withLock { $0.escalate() }
+        defer { wake.yield() }
+        switch phase {
+        case .running, .draining:
+            return .draining(running: controls.count)
+        case .releasing:
+            for control in controls { control.stop(.drain) }
+            return .releasing(running: controls.count)
+        case .killing:
+            for control in controls { control.kill(.drain) }
+            return .killing(running: controls.count)
+        }
+    }
+
+    /// Runs until drained. The order at the end: scripts, their reports, then everything else.
+    public func run() async throws {
+        pool.start()
+        await withTaskCancellationHandler {
+            await withGracefulShutdownHandler {
+                await runServices()
+            } onGracefulShutdown: {
+                if self.state.withLock({ $0.phase }) == .running { self.escalate() }
+            }
+        } onCancel: {
+            while case .draining = self.escalate() {}
+            self.escalate()
+        }
+        try await pool.shutdownGracefully()
+    }
+
+    private func runServices() async {
+        await prepareDatabase()
+        await withTaskGroup(of: Void.self) { services in
+            services.addTask { await self.reporter.run() }
+            services.addTask { await self.keepLeases() }
+            services.addTask { await self.pollQueue() }
+            services.addTask { await self.watchQueue() }
+            await claimAndRun()
+            services.cancelAll()
+        }
+    }
+
+    /// What a single run came to.
+    public enum OnceOutcome: Sendable, Equatable {
+        /// Nothing could be claimed.
+        case noTask
+        /// The attempt is reported. `exit` and `signal` are the script's, where it ran.
+        case ended(TaskStatus, exit: Int32?, signal: Int32?)
+        /// The attempt is no longer this runner's, or could not be reported.
+        case unreported
+    }
+
+    /// Claims one task, runs it and reports it. Instead of `run()`, once in the life of a runner.
+    ///
+    /// TensorLayer: `run_task`, `run_top_task`.
+    public func runOnce() async throws -> OnceOutcome {
+        pool.start()
+        try await hub.ensureIndexes()
+        _ = try await hub.adoptAndPromote()
+        let claim = TaskStatements.Claim(runner: runnerID, token: ObjectID(), host: options.name, lease: options.lease)
+        var outcome = OnceOutcome.noTask
+        if let task = try await hub.claim(1, options.query, claim).first, let id = task.id {
+            let key = AttemptKey(taskID: id, attempt: task.attempt)
+            let control = AttemptControl()
+            state.withLock { $0.add(key, control) }
+            let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
+            let end = await withTaskGroup(of: Void.self) { services in
+                services.addTask { await self.reporter.run() }
+                services.addTask { await self.keepLeases() }
+                services.addTask { await self.watchQueue() }
+                let end = await execution.run()
+                services.cancelAll()
+                return end
+            }
+            outcome = end.map { .ended($0.status, exit: $0.exit, signal: $0.signal) } ?? .unreported
+        }
+        try await pool.shutdownGracefully()
+        return outcome
+    }
+
+    /// A database that is away at the start is waited for: the machine may have booted faster than it.
+    private func prepareDatabase() async {
+        var hasWarned = false
+        while state.withLock({ $0.phase == .running }) {
+            do {
+                try await hub.ensureIndexes()
+                return
+            } catch  where error.code == .unreachable {
+                if !hasWarned { logger.warning("MongoDB is away; waiting for it", metadata: ["error": "\(error)"]) }
+                hasWarned = true
+                await pause(Reporter.retryPause)
+            } catch {
+                logger.warning("Cannot create the indexes; claims will be slow", metadata: ["error": "\(error)"])
+                return
+            }
+        }
+    }
+
+    /// Sleeps, or returns at once when cancelled.
+    func pause(_ duration: Duration) async {
+        try? await Task.sleep(for: duration)
+    }
+}
+
+/// The variables of this process.
+private func inheritedEnvironment() -> [String: String] {
+    var variables: [String: String] = [:]
+    var entry = environ
+    while let text = entry.pointee {
+        let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+        if parts.count == 2 { variables[String(parts[0])] = String(parts[1]) }
+        entry += 1
+    }
+    return variables
+}
+
+/// Makes a folder with all that are missing above it.
+private func makeFolders(_ path: String) throws(AttemptError) {
+    var folder = path.hasPrefix("/") ? "" : "."
+    for part in path.split(separator: "/") {
+        folder += "/\(part)"
+        guard mkdir(folder, 0o755) == 0 || errno == EEXIST || access(folder, F_OK) == 0 else {
+            throw .call("make folder", folder)
+        }
+    }
+}

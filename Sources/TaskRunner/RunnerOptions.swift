@@ -1,0 +1,60 @@
+public import TensorHub
+
+/// What a runner takes, and how it treats it.
+public struct RunnerOptions: Sendable {
+    /// The host's name in leases and histories.
+    public var name: String
+    /// How many attempts run at once.
+    public var slots: Int
+    /// Only tasks of these names; empty takes all of the project.
+    public var taskNames: [String]
+    /// Only tasks that match.
+    public var filter: Filter
+    /// The order in which tasks are taken; `nil` is the highest priority first, then the oldest.
+    public var sort: Sort?
+    /// Attempt directories and the Python client live below it.
+    public var stateDirectory: String
+    /// How long a lease lasts without renewal; renewed every quarter of it. Tests may go below the 15 s of the settings.
+    public var lease: Duration
+    /// From SIGTERM to SIGKILL, where the task does not say.
+    public var grace: Duration
+    /// Bytes of output kept per attempt: the first 1 MiB and the last rest.
+    public var outputLimit: Int
+    /// The supervisor executable; `nil` is the one beside this executable.
+    public var supervisorPath: String?
+    /// Names of environment variables that scripts get from the runner besides the standard ones.
+    public var allowedEnvironment: [String]
+
+    public static let defaultSlots = 1
+    public static let defaultLease: Duration = .seconds(60)
+    public static let defaultGrace: Duration = .seconds(30)
+    public static let defaultOutputLimit = 64 * 1024 * 1024
+
+    public init(
+        name: String,
+        stateDirectory: String,
+        slots: Int = RunnerOptions.defaultSlots,
+        taskNames: [String] = [],
+        filter: Filter = .all,
+        sort: Sort? = nil,
+        lease: Duration = RunnerOptions.defaultLease,
+        grace: Duration = RunnerOptions.defaultGrace,
+        outputLimit: Int = RunnerOptions.defaultOutputLimit,
+        supervisorPath: String? = nil,
+        allowedEnvironment: [String] = []
+    ) {
+        self.name = name
+        self.stateDirectory = stateDirectory
+        self.slots = slots
+        self.taskNames = taskNames
+        self.filter = filter
+        self.sort = sort
+        self.lease = lease
+        self.grace = grace
+        self.outputLimit = outputLimit
+        self.supervisorPath = supervisorPath
+        self.allowedEnvironment = allowedEnvironment
+    }
+
+    var query: Hub.ClaimQuery { Hub.ClaimQuery(names: taskNames, filter: filter, sort: sort) }
+}

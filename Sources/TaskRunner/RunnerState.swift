@@ -1,0 +1,98 @@
+import BSON
+import TensorHub
+
+/// Who occupies the slots and what is to be stopped: decisions only, no input or output.
+struct RunnerState: Sendable {
+    enum Phase: Int, Sendable, Comparable {
+        /// Claims and runs.
+        case running
+        /// Claims nothing more; what runs may end.
+        case draining
+        /// Stops the scripts with grace; their tasks go back to pending.
+        case releasing
+        /// Stops the scripts at once; their tasks go back to pending.
+        case killing
+
+        static func < (lhs: Phase, rhs: Phase) -> Bool { lhs.rawValue < rhs.rawValue }
+    }
+
+    let slots: Int
+    private(set) var phase: Phase = .running
+    /// Every attempt under a lease, also one whose script has ended and whose end is not reported yet.
+    private(set) var attempts: [AttemptKey: AttemptControl] = [:]
+    /// Attempts that take a slot.
+    private(set) var occupied = 0
+    /// Tasks that change events named since the last claim.
+    private var hints: [ObjectID] = []
+    /// Whether the last look at the queue found less than there was room for.
+    private(set) var queueIsEmpty = false
+
+    /// More named tasks than this are no hint: the queue itself is asked.
+    static let hintLimit = 64
+
+    init(slots: Int) {
+        self.slots = slots
+    }
+
+    var free: Int { phase == .running ? max(0, slots - occupied) : 0 }
+    var isDone: Bool { phase > .running && attempts.isEmpty }
+
+    mutating func add(_ key: AttemptKey, _ control: AttemptControl) {
+        attempts[key] = control
+        occupied += 1
+    }
+
+    /// The script is dead: its slot is free, its lease is still needed.
+    mutating func freeSlot() {
+        occupied -= 1
+    }
+
+    mutating func remove(_ key: AttemptKey) {
+        attempts[key] = nil
+    }
+
+    mutating func note(_ id: ObjectID) {
+        if hints.count <= Self.hintLimit { hints.append(id) }
+    }
+
+    /// What to ask the server next.
+    enum Look: Equatable {
+        /// These tasks by identifier: the queue was empty and they are new.
+        case hinted([ObjectID])
+        /// The head of the queue, at most so many.
+        case queue(Int)
+        case nothing
+    }
+
+    /// Takes the hints. `force`: somebody says that there may be more in the queue than the events told.
+    mutating func look(force: Bool) -> Look {
+        let named = hints
+        hints = []
+        if free == 0 {
+            // Somebody must look once a slot is free.
+            if !named.isEmpty || force { queueIsEmpty = false }
+            return .nothing
+        }
+        if !queueIsEmpty || force || named.count > free { return .queue(free) }
+        return named.isEmpty ? .nothing : .hinted(named)
+    }
+
+    mutating func found(_ count: Int, of wanted: Int) {
+        queueIsEmpty = count < wanted
+    }
+
+    /// The next step of the ladder. Returns what must be told to the attempts.
+    mutating func escalate() -> (phase: Phase, controls: [AttemptControl]) {
+        phase = Phase(rawValue: phase.rawValue + 1) ?? .killing
+        return (phase, Array(attempts.values))
+    }
+
+    /// The newest attempt of each task under a lease.
+    var leases: [ObjectID: Int] {
+        Dictionary(attempts.keys.map { ($0.taskID, $0.attempt) }, uniquingKeysWith: max)
+    }
+
+    func controls(of id: ObjectID) -> [AttemptControl] {
+        attempts.filter { $0.key.taskID == id }.map(\.value)
+    }
+}

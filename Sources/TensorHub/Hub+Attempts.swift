@@ -1,0 +1,230 @@
+package import BSON
+package import MongoDriver
+
+/// The statements of a runner, each safe to repeat.
+extension Hub {
+    /// What a runner takes.
+    package struct ClaimQuery: Sendable {
+        /// Task names; empty takes any.
+        package var names: [String]
+        /// Any further condition.
+        package var filter: Filter
+        /// `nil` takes the highest priority first, then the oldest.
+        package var sort: Sort?
+
+        package init(names: [String] = [], filter: Filter = .all, sort: Sort? = nil) {
+            self.names = names
+            self.filter = filter
+            self.sort = sort
+        }
+
+        func document(project: String) -> BSONDocument {
+            TaskStatements.claimFilter(project: project, names: names, filter: filter.document)
+        }
+
+        var order: BSONDocument { sort?.document ?? TaskStatements.claimOrder }
+    }
+
+    /// Makes foreign documents ours, and those ready whose time has come. Returns how many it changed.
+    package func adoptAndPromote() async throws(HubError) -> Int {
+        try await translatingErrors { () async throws(MongoError) in
+            let adopted = try await tasks.updateMany(
+                TaskStatements.adoptFilter(project: project),
+                .pipeline(TaskStatements.adopt)
+            )
+            let now = try await clock.now()
+            let horizon = BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
+            let promoted = try await tasks.updateMany(
+                TaskStatements.promoteFilter(project: project, horizon: horizon),
+                .pipeline(TaskStatements.promote)
+            )
+            return adopted.matched + promoted.matched
+        }
+    }
+
+    /// What a runner must hear of: new tasks of the project, tasks that became pending again, requests to cancel. An
+    /// event has `documentKey`, `foreign` (an insert that needs adopting) and `cancelled`, never a script.
+    package func watchQueue() -> ChangeStream {
+        let cancelled: BSONValue = [
+            "$ne": [
+                ["$type": ["$getField": ["field": "hub.cancel", "input": "$updateDescription.updatedFields"]]],
+                "missing",
+            ]
+        ]
+        return tasks.watch(
+            [
+                [
+                    "$match": [
+                        "$or": [
+                            ["operationType": "insert", "fullDocument.project_name": .string(project)],
+                            ["updateDescription.updatedFields.status": "pending"],
+                            ["operationType": "update", "$expr": cancelled],
+                        ]
+                    ]
+                ],
+                [
+                    "$project": [
+                        "documentKey": 1,
+                        "cancelled": ["$and": [["$eq": ["$operationType", "update"]], cancelled]],
+                        "foreign": [
+                            "$and": [
+                                ["$eq": ["$operationType", "insert"]],
+                                ["$ne": [["$type": "$fullDocument.hub.ready"], "bool"]],
+                            ]
+                        ],
+                    ]
+                ],
+            ],
+            ChangeStreamOptions(maxAwaitTime: .seconds(5))
+        )
+    }
+
+    /// Claims that task, if it can be claimed.
+    package func claim(
+        id: ObjectID,
+        _ query: ClaimQuery,
+        _ claim: TaskStatements.Claim
+    ) async throws(HubError) -> TaskRecord? {
+        var filter: BSONDocument = ["_id": .objectID(id)]
+        for (key, value) in query.document(project: project) { filter.append(key, value) }
+        return try await claimOne(filter, sort: nil, claim)
+    }
+
+    /// Claims up to `count` tasks, never more.
+    ///
+    /// - Throws: Where the outcome is unknown, ask `claimed(by:)` for the token before claiming anew.
+    package func claim(
+        _ count: Int,
+        _ query: ClaimQuery,
+        _ claim: TaskStatements.Claim
+    ) async throws(HubError) -> [TaskRecord] {
+        let filter = query.document(project: project)
+        if count == 1 {
+            return try await claimOne(filter, sort: query.order, claim).map { [$0] } ?? []
+        }
+        var claimed = 0
+        for skip in [0, Int.random(in: 0..<(4 * count))] {
+            let wanted = count - claimed
+            let candidates = try await translatingErrors { () async throws(MongoError) in
+                try await tasks.findAll(
+                    filter,
+                    FindOptions(sort: query.order, projection: ["_id": 1], limit: wanted, skip: skip)
+                )
+            }
+            if candidates.isEmpty { break }
+            var guarded = filter
+            guarded.append("_id", ["$in": .array(candidates.compactMap { $0["_id"] })])
+            let won = try await translatingErrors { () async throws(MongoError) in
+                try await tasks.updateMany(guarded, .pipeline(claim.pipeline)).matched
+            }
+            claimed += won
+            // Some were lost to other runners: once more from a place where fewer look. Few candidates are no race.
+            if won == candidates.count { break }
+        }
+        return claimed == 0 ? [] : try await self.claimed(by: claim.token)
+    }
+
+    /// The tasks that a claim with that token got and that still run.
+    package func claimed(by token: ObjectID) async throws(HubError) -> [TaskRecord] {
+        try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findAll(["hub.lease.token": .objectID(token), "status": "running"]).map(TaskRecord.init)
+        }
+    }
+
+    private func claimOne(
+        _ filter: BSONDocument,
+        sort: BSONDocument?,
+        _ claim: TaskStatements.Claim
+    ) async throws(HubError) -> TaskRecord? {
+        try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findAndModify(filter, .pipeline(claim.pipeline), sort: sort).map(TaskRecord.init)
+        }
+    }
+
+    /// What a renewal found.
+    package struct Renewal: Sendable {
+        /// Attempts that are no longer this runner's: another attempt exists, or the task is gone or ended.
+        package var lost: Set<ObjectID>
+        /// Tasks that somebody wants cancelled.
+        package var cancelled: Set<ObjectID>
+    }
+
+    /// Renews the leases of a runner, all in one statement, and looks for requests to cancel.
+    package func renew(
+        _ attempts: [ObjectID: Int],
+        runner: ObjectID,
+        lease: Duration
+    ) async throws(HubError) -> Renewal {
+        let ids: BSONValue = ["$in": .array(attempts.keys.map(BSONValue.objectID))]
+        _ = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.updateMany(
+                ["status": "running", "hub.lease.runner": .objectID(runner), "_id": ids],
+                .pipeline(TaskStatements.renew(lease))
+            )
+        }
+        return try await inspect(attempts, runner: runner)
+    }
+
+    /// Looks which attempts are still this runner's and which are to be cancelled.
+    package func inspect(_ attempts: [ObjectID: Int], runner: ObjectID) async throws(HubError) -> Renewal {
+        let ids: BSONValue = ["$in": .array(attempts.keys.map(BSONValue.objectID))]
+        let options = FindOptions(projection: ["status": 1, "hub.attempt": 1, "hub.lease": 1, "hub.cancel": 1])
+        let found = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findAll(["_id": ids], options).map(TaskRecord.init)
+        }
+        var renewal = Renewal(lost: Set(attempts.keys), cancelled: [])
+        for task in found {
+            guard let id = task.id, task.status == .running, task.attempt == attempts[id],
+                task.lease?.runner == runner
+            else { continue }
+            renewal.lost.remove(id)
+            if task.cancelRequested { renewal.cancelled.insert(id) }
+        }
+        return renewal
+    }
+
+    /// What became of the report of an attempt's end.
+    package enum ReportOutcome: Sendable, Equatable {
+        /// The task has it.
+        case accepted
+        /// Another attempt exists, or the task was ended otherwise: it does not count.
+        case leaseLost
+        /// MongoDB cannot store it, a result that is too large: report a failure instead.
+        case refused(String)
+    }
+
+    /// Reports how attempts ended, all in one statement. Safe to repeat: a report that was accepted stays accepted.
+    ///
+    /// - Throws: Where MongoDB cannot be reached; report again.
+    package func report(_ ends: [AttemptEnd], runner: ObjectID) async throws(HubError) -> [ReportOutcome] {
+        let statements = ends.map {
+            UpdateStatement(
+                filter: TaskStatements.fence($0.taskID, attempt: $0.attempt, runner: runner),
+                update: .pipeline(TaskStatements.end($0))
+            )
+        }
+        let result = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.bulkUpdate(statements)
+        }
+        var outcomes = [ReportOutcome](repeating: .accepted, count: ends.count)
+        if result.matched == ends.count { return outcomes }
+        for error in result.writeErrors { outcomes[error.index] = .refused(error.message) }
+        let unsure = ends.indices.filter { outcomes[$0] == .accepted }
+        let ids = unsure.map { BSONValue.objectID(ends[$0].taskID) }
+        let found = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findAll(["_id": ["$in": .array(ids)]], FindOptions(projection: ["hub.history": 1]))
+        }
+        let histories = Dictionary(
+            found.map(TaskRecord.init).compactMap { task in task.id.map { ($0, task.history) } },
+            uniquingKeysWith: { first, _ in first }
+        )
+        for index in unsure {
+            let end = ends[index]
+            let isRecorded = histories[end.taskID]?.contains {
+                $0.attempt == end.attempt && $0.runner == runner && $0.end != nil
+            }
+            if isRecorded != true { outcomes[index] = .leaseLost }
+        }
+        return outcomes
+    }
+}

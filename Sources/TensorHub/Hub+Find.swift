@@ -1,0 +1,99 @@
+public import BSON
+import MongoDriver
+
+extension Hub {
+    /// What a listing leaves out unless asked: the script and the files can be megabytes each.
+    static let listingProjection: BSONDocument = ["script": 0, "hub.files": 0]
+
+    /// The tasks of a selection, without their scripts and files.
+    ///
+    /// - Parameters:
+    ///   - sort: Oldest first unless given.
+    ///   - limit: At most so many; `nil` means all.
+    public func findTasks(
+        _ selection: TaskSelection = .all,
+        sort: Sort = .oldest,
+        limit: Int? = nil
+    ) async throws(HubError) -> [TaskRecord] {
+        try await findTasks(selection, sort: sort, limit: limit, projection: Self.listingProjection)
+    }
+
+    /// The tasks that match a filter, such as `"hyper_parameters.lr" > 0.1`.
+    public func findTasks(_ filter: Filter, sort: Sort = .oldest, limit: Int? = nil) async throws(HubError)
+        -> [TaskRecord]
+    {
+        try await findTasks(TaskSelection(filter: filter), sort: sort, limit: limit)
+    }
+
+    /// One task, whole: script and files too.
+    ///
+    /// - Throws: `HubError.notFound`.
+    public func task(_ id: ObjectID) async throws(HubError) -> TaskRecord {
+        let filter = TaskSelection.ids([id]).document(project: project)
+        let found = try await translatingErrors { () async throws(MongoError) in try await tasks.findOne(filter) }
+        guard let found else {
+            throw HubError(.notFound, "no task \(id) in project '\(project)' of database '\(database.name)'")
+        }
+        return TaskRecord(found)
+    }
+
+    /// Whether any task of the selection is pending or running.
+    ///
+    /// TensorLayer: `check_unfinished_task`.
+    public func hasUnfinishedTasks(_ selection: TaskSelection = .all) async throws(HubError) -> Bool {
+        try await ensureIndexes()
+        let filter = unfinishedFilter(selection)
+        return try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findOne(filter, FindOptions(projection: ["_id": 1])) != nil
+        }
+    }
+
+    /// How many tasks of the selection are in each state.
+    public func countTasks(_ selection: TaskSelection = .all) async throws(HubError) -> [TaskStatus: Int] {
+        let pipeline: [BSONDocument] = [
+            ["$match": .document(selection.document(project: project))],
+            ["$group": ["_id": "$status", "count": ["$sum": 1]]],
+        ]
+        let groups = try await translatingErrors { () async throws(MongoError) in try await tasks.aggregateAll(pipeline)
+        }
+        var counts: [TaskStatus: Int] = [:]
+        for group in groups {
+            counts[TaskStatus(rawValue: group["_id"]?.stringValue ?? ""), default: 0] += group["count"]?.intValue ?? 0
+        }
+        return counts
+    }
+
+    package func findTasks(
+        _ selection: TaskSelection,
+        sort: Sort,
+        limit: Int?,
+        projection: BSONDocument
+    ) async throws(HubError) -> [TaskRecord] {
+        if let limit, limit < 1 { throw .invalid("limit", "limit is \(limit); it must be at least 1") }
+        let filter = selection.document(project: project)
+        return try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findAll(
+                filter,
+                FindOptions(sort: sort.document, projection: projection, limit: limit)
+            ).map(TaskRecord.init)
+        }
+    }
+
+    /// Both unfinished states at once, so that the index answers with the first key it meets.
+    func unfinishedFilter(_ selection: TaskSelection) -> BSONDocument {
+        var document = selection.document(project: project)
+        let unfinished: BSONValue = ["$in": [.string("pending"), .string("running")]]
+        if selection.statuses.isEmpty {
+            document.append("status", unfinished)
+        } else {
+            let both = TaskSelection(
+                ids: selection.ids,
+                names: selection.names,
+                filter: selection.filter && Filter(["status": document["status"] ?? .null])
+            )
+            document = both.document(project: project)
+            document.append("status", unfinished)
+        }
+        return document
+    }
+}

@@ -1,0 +1,116 @@
+public import BSON
+public import Logging
+public import MongoDriver
+import Synchronization
+
+/// The hub: what a distributor calls to create tasks, to find them, to wait for them and to read their results.
+///
+/// All calls are about one project of one database. A hub is safe to use from many tasks at once and keeps a small pool
+/// of connections until `close()`.
+///
+/// TensorLayer: `tl.db.TensorHub`.
+public final class Hub: Sendable {
+    /// The connection, for what this library has no call for.
+    public let client: MongoClient
+    public let database: MongoDatabase
+    public let project: String
+    package let logger: Logger
+    let clock: ServerClock
+    private let indexed = Mutex(false)
+
+    public static let defaultURI = "mongodb://127.0.0.1:27017"
+    public static let defaultDatabase = "tensorhub"
+    public static let defaultProject = "default"
+
+    init(client: MongoClient, project: String, logger: Logger) {
+        self.client = client
+        self.project = project
+        self.logger = logger
+        database = client.database(client.defaultDatabaseName ?? Self.defaultDatabase)
+        clock = ServerClock(client.database("admin"))
+    }
+
+    /// Opens a hub and makes sure that the server answers.
+    ///
+    /// - Parameters:
+    ///   - uri: A MongoDB connection string, passed whole to libmongoc; its path names the database, `tensorhub` without one.
+    ///   - project: Forced into every document and every filter.
+    ///   - options: Threads and time-outs; the connection string wins.
+    /// - Throws: `HubError.invalidInput` for a malformed connection string or project, `.unreachable` where nothing answers.
+    public static func connect(
+        uri: String = Hub.defaultURI,
+        project: String = Hub.defaultProject,
+        options: MongoClient.Options = .init(),
+        logger: Logger? = nil
+    ) async throws(HubError) -> Hub {
+        if project.isEmpty { throw .invalid("project", "the project name is empty; leave it out or give it a word") }
+        let client: MongoClient
+        do {
+            client = try MongoClient(uri: uri, options: options, logger: logger)
+        } catch {
+            throw HubError(.invalidInput, field: "uri", "uri: \(error.description)", underlying: error)
+        }
+        let hub = Hub(
+            client: client,
+            project: project,
+            logger: logger ?? Logger(label: "tensorhub", factory: { _ in SwiftLogNoOpLogHandler() })
+        )
+        do {
+            _ = try await hub.clock.now()
+        } catch {
+            await client.close()
+            throw HubError(error)
+        }
+        return hub
+    }
+
+    /// Opens a hub, lends it, and closes it again.
+    public static func withHub<Value>(
+        uri: String = Hub.defaultURI,
+        project: String = Hub.defaultProject,
+        logger: Logger? = nil,
+        _ body: (Hub) async throws -> Value
+    ) async throws -> Value {
+        let hub = try await connect(uri: uri, project: project, logger: logger)
+        do {
+            let value = try await body(hub)
+            await hub.close()
+            return value
+        } catch {
+            await hub.close()
+            throw error
+        }
+    }
+
+    /// Ends the connections; waits for calls under way.
+    public func close() async {
+        await client.close()
+    }
+
+    /// The server's wall clock, estimated to half a round trip.
+    public func serverTime() async throws(HubError) -> BSONDateTime {
+        try await translatingErrors { () async throws(MongoError) in try await clock.now() }
+    }
+
+    /// Collection `Task`, with the guarantees that the state of a task needs: majority, journaled.
+    package var tasks: MongoCollection { durable("Task") }
+
+    /// Collection `TaskOutput`, with the same guarantees: the output must be there before the state says that it is.
+    package var output: MongoCollection { durable("TaskOutput") }
+
+    private func durable(_ name: String) -> MongoCollection {
+        var collection = database.collection(name)
+        collection.writeConcern = .majority
+        return collection
+    }
+
+    /// Creates the indexes, once per hub. Statements that change or wait for tasks call it.
+    package func ensureIndexes() async throws(HubError) {
+        if indexed.withLock({ $0 }) { return }
+        try await translatingErrors { () async throws(MongoError) in
+            try await tasks.createIndexes(TaskIndexes.tasks)
+            try await output.createIndexes(TaskIndexes.output)
+        }
+        indexed.withLock { $0 = true }
+    }
+}

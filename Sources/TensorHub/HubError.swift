@@ -1,0 +1,54 @@
+import BSON
+import MongoDriver
+
+/// What went wrong in a call of `Hub`. The description is one sentence with the facts and the next step.
+public struct HubError: Error, Sendable, CustomStringConvertible {
+    /// The kind of the fault; more may come.
+    public struct Code: Sendable, Hashable {
+        let name: String
+        /// A value of the caller's cannot be used; nothing was written. `field` names it.
+        public static let invalidInput = Code(name: "invalid input")
+        /// No task has that identifier, or none matches.
+        public static let notFound = Code(name: "not found")
+        /// The state of the task forbids it: deleting one that runs.
+        public static let wrongState = Code(name: "wrong state")
+        /// MongoDB cannot be reached.
+        public static let unreachable = Code(name: "unreachable")
+        /// MongoDB answered with an error; `underlying` has its code.
+        public static let database = Code(name: "database error")
+        /// The time limit of a wait has passed.
+        public static let timeout = Code(name: "time-out")
+    }
+
+    public var code: Code
+    /// The field, option or key that is at fault, where there is one.
+    public var field: String?
+    public var message: String
+    public var underlying: (any Error)?
+
+    public init(_ code: Code, field: String? = nil, _ message: String, underlying: (any Error)? = nil) {
+        self.code = code
+        self.field = field
+        self.message = message
+        self.underlying = underlying
+    }
+
+    init(_ error: MongoError) {
+        self.init(error.code == .unreachable ? .unreachable : .database, error.description, underlying: error)
+    }
+
+    public var description: String { message }
+
+    static func invalid(_ field: String, _ message: String) -> HubError {
+        HubError(.invalidInput, field: field, message)
+    }
+}
+
+/// Runs calls of the driver and turns their errors into ours.
+func translatingErrors<Value>(_ body: () async throws(MongoError) -> Value) async throws(HubError) -> Value {
+    do {
+        return try await body()
+    } catch {
+        throw HubError(error)
+    }
+}

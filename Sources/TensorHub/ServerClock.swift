@@ -1,0 +1,46 @@
+import BSON
+import MongoDriver
+import Synchronization
+
+/// The server's wall clock, estimated: `hello.localTime` plus half the round trip, carried on by a monotonic clock and
+/// asked for again when the estimate is a minute old. Inserts need it because they cannot use `$$NOW`.
+final class ServerClock: Sendable {
+    private struct Estimate {
+        var milliseconds: Int64
+        var taken: ContinuousClock.Instant
+    }
+
+    /// How long an estimate serves.
+    static let lifetime: Duration = .seconds(60)
+
+    private let database: MongoDatabase
+    private let estimate = Mutex<Estimate?>(nil)
+
+    init(_ database: MongoDatabase) {
+        self.database = database
+    }
+
+    func now() async throws(MongoError) -> BSONDateTime {
+        let clock = ContinuousClock()
+        if let known = estimate.withLock({ $0 }), clock.now - known.taken < Self.lifetime {
+            return Self.advance(known, to: clock.now)
+        }
+        let sent = clock.now
+        let reply = try await database.runCommand(["hello": 1])
+        let received = clock.now
+        guard let time = reply["localTime"]?.dateTimeValue else {
+            throw MongoError(
+                .server,
+                "the server's reply to hello has no localTime; it is not a MongoDB 4.4.2 or later"
+            )
+        }
+        let fresh = Estimate(milliseconds: time.millisecondsSince1970, taken: sent + (received - sent) / 2)
+        estimate.withLock { $0 = fresh }
+        return Self.advance(fresh, to: clock.now)
+    }
+
+    private static func advance(_ estimate: Estimate, to instant: ContinuousClock.Instant) -> BSONDateTime {
+        let elapsed = (instant - estimate.taken) / .milliseconds(1)
+        return BSONDateTime(millisecondsSince1970: estimate.milliseconds + Int64(elapsed))
+    }
+}

@@ -1,0 +1,174 @@
+public import BSON
+
+/// A task as it is stored. Every reading is tolerant: a field of another type, which any program may have written,
+/// reads as absent; `document` has the truth.
+public struct TaskRecord: Sendable, Hashable {
+    /// The whole document, or what the projection left of it.
+    public let document: BSONDocument
+    private let hub: BSONDocument
+
+    public init(_ document: BSONDocument) {
+        self.document = document
+        hub = document["hub"]?.documentValue ?? [:]
+    }
+
+    /// `nil` where another program chose an identifier of another type; such a task cannot be run here.
+    public var id: ObjectID? { document["_id"]?.objectIDValue }
+    public var project: String? { document["project_name"]?.stringValue }
+    public var name: String? { document["task_name"]?.stringValue }
+    public var status: TaskStatus { TaskStatus(rawValue: document["status"]?.stringValue ?? "") }
+    /// When it was created, by the server's clock.
+    public var time: BSONDateTime? { document["time"]?.dateTimeValue }
+    public var script: [UInt8]? { document["script"]?.binaryValue?.bytes }
+    public var hyperParameters: BSONDocument? { document["hyper_parameters"]?.documentValue }
+    public var savedResultKeys: [String]? {
+        document["saved_result_keys"]?.arrayValue?.compactMap(\.stringValue)
+    }
+
+    /// What the script left behind; empty until the task is finished.
+    public var result: BSONDocument { document["result"]?.documentValue ?? [:] }
+
+    /// The result as a type of the caller's.
+    ///
+    /// - Throws: `DecodingError` that names the key.
+    public func result<Value: Decodable>(as type: Value.Type) throws -> Value {
+        try BSONDecoder().decode(type, from: result)
+    }
+
+    /// The free tags: everything at the top level that is not a field of TensorHub's own.
+    public var tags: BSONDocument {
+        BSONDocument(elements: document.filter { !TaskSpec.reservedNames.contains($0.key) }.map { ($0.key, $0.value) })
+    }
+
+    public var priority: Int { hub["priority"]?.intValue ?? 0 }
+    /// The number of the latest attempt; 0 before the first.
+    public var attempt: Int { hub["attempt"]?.intValue ?? 0 }
+    public var failures: Int { hub["failures"]?.intValue ?? 0 }
+    public var maxFailures: Int { max(1, hub["max_failures"]?.intValue ?? Int(TaskSpec.defaultMaxFailures)) }
+    public var interpreter: String? { hub["interpreter"]?.stringValue }
+    public var timeout: Duration? { hub["timeout"]?.doubleValue.flatMap(Self.duration) }
+    public var grace: Duration? { hub["grace"]?.doubleValue.flatMap(Self.duration) }
+    public var isHeld: Bool { hub["hold"]?.boolValue ?? false }
+    public var notBefore: BSONDateTime? { hub["not_before"]?.dateTimeValue }
+    /// When the latest attempt began, and when it ended, by the server's clock.
+    public var started: BSONDateTime? { hub["started"]?.dateTimeValue }
+    public var ended: BSONDateTime? { hub["ended"]?.dateTimeValue }
+    public var cancelRequested: Bool { hub["cancel"] != nil }
+    public var lease: Lease? { hub["lease"]?.documentValue.flatMap(Lease.init) }
+    public var error: TaskFailure? { hub["error"]?.documentValue.map(TaskFailure.init) }
+    /// The last 50 attempts, oldest first.
+    public var history: [AttemptRecord] {
+        hub["history"]?.arrayValue?.compactMap(\.documentValue).map(AttemptRecord.init) ?? []
+    }
+
+    /// The document without the bytes of the script and of the files.
+    package var withoutBlobs: BSONDocument {
+        var result = document
+        result["script"] = nil
+        if var hub = result["hub"]?.documentValue, hub["files"] != nil {
+            hub["files"] = nil
+            result["hub"] = .document(hub)
+        }
+        return result
+    }
+
+    /// The files that lie beside the script.
+    ///
+    /// - Throws: `HubError.invalidInput` where one of them cannot be used.
+    package func files() throws(HubError) -> [TaskFile] {
+        guard let stored = hub["files"], stored != .null else { return [] }
+        guard let entries = stored.arrayValue else {
+            throw .invalid("hub.files", "hub.files is of type \(stored.type); it must be an array of files")
+        }
+        var files: [TaskFile] = []
+        for entry in entries {
+            guard let file = entry.documentValue, let path = file["path"]?.stringValue,
+                let data = file["data"]?.binaryValue
+            else {
+                throw .invalid("hub.files", "a file of hub.files has no path (string) or no data (binary)")
+            }
+            let mode = file["mode"]?.intValue.flatMap(Int32.init(exactly:)) ?? 0o644
+            files.append(TaskFile(path: path, mode: mode, data: data.bytes))
+        }
+        return files
+    }
+
+    private static func duration(_ seconds: Double) -> Duration? {
+        seconds.isFinite && seconds >= 0 && seconds < 1e10 ? .seconds(seconds) : nil
+    }
+}
+
+/// The time-bounded right of one runner to one attempt.
+public struct Lease: Sendable, Hashable {
+    /// The daemon run that holds it.
+    public var runner: ObjectID
+    /// What the claim was found by.
+    public var token: ObjectID
+    /// By the server's clock.
+    public var expires: BSONDateTime
+
+    init?(_ document: BSONDocument) {
+        guard let runner = document["runner"]?.objectIDValue, let token = document["token"]?.objectIDValue,
+            let expires = document["expires"]?.dateTimeValue
+        else { return nil }
+        self.runner = runner
+        self.token = token
+        self.expires = expires
+    }
+}
+
+/// Why a task failed.
+public struct TaskFailure: Sendable, Hashable {
+    /// One word for programs: `exit-status`, `signal`, `timeout`, `missing-result`, `bad-result`, `cannot-start`,
+    /// `cannot-run`, `journal-lost`, `supervisor-lost`.
+    public var kind: String
+    /// A sentence for people.
+    public var message: String
+    /// The last lines of the output, at most 8 KiB.
+    public var tail: String?
+
+    package init(kind: String, message: String, tail: String? = nil) {
+        self.kind = kind
+        self.message = message
+        self.tail = tail
+    }
+
+    init(_ document: BSONDocument) {
+        kind = document["kind"]?.stringValue ?? "unknown"
+        message = document["message"]?.stringValue ?? ""
+        tail = document["tail"]?.stringValue
+    }
+
+    var document: BSONDocument {
+        var document: BSONDocument = ["kind": .string(kind), "message": .string(message)]
+        if let tail { document.append("tail", .string(tail)) }
+        return document
+    }
+}
+
+/// One attempt in a task's history.
+public struct AttemptRecord: Sendable, Hashable {
+    public var attempt: Int
+    public var runner: ObjectID?
+    public var host: String?
+    public var start: BSONDateTime?
+    public var end: BSONDateTime?
+    /// `finished`, a kind of failure, `cancelled`, `drain`, `checkpoint`, ...; `nil` while it runs.
+    public var cause: String?
+    public var exit: Int?
+    public var signal: Int?
+    /// Bytes.
+    public var peakMemory: Int?
+
+    init(_ document: BSONDocument) {
+        attempt = document["attempt"]?.intValue ?? 0
+        runner = document["runner"]?.objectIDValue
+        host = document["host"]?.stringValue
+        start = document["start"]?.dateTimeValue
+        end = document["end"]?.dateTimeValue
+        cause = document["cause"]?.stringValue
+        exit = document["exit"]?.intValue
+        signal = document["signal"]?.intValue
+        peakMemory = document["peak_memory"]?.intValue
+    }
+}

@@ -1,0 +1,169 @@
+import BSON
+
+extension TaskSpec {
+    /// Field names that are ours or TensorLayer's, and so cannot be tags.
+    public static let reservedNames: Set<String> = [
+        "_id", "project_name", "task_name", "time", "hyper_parameters", "saved_result_keys", "status", "script",
+        "result", "hub",
+    ]
+
+    /// Checks everything that the server or a runner would stumble over.
+    ///
+    /// - Throws: `HubError.invalidInput` that names the field and the fix.
+    public func validate() throws(HubError) {
+        try validateScript()
+        try Self.validateKeys(of: hyperParameters, at: "hyper_parameters")
+        try Self.validateKeys(of: tags, at: "tags")
+        for key in tags.keys where Self.reservedNames.contains(key) {
+            throw .invalid("tags.\(key)", "tag '\(key)' is a field of TensorHub's own; choose another name")
+        }
+        if let name, name.isEmpty {
+            throw .invalid("task_name", "the task name is empty; leave it out or give it a word")
+        }
+        var seen: Set<String> = []
+        for key in savedResultKeys {
+            if key.isEmpty || key.utf8.contains(0) {
+                throw .invalid(
+                    "saved_result_keys",
+                    "a saved result key is empty or holds a NUL character; name a value of the script"
+                )
+            }
+            if key.hasPrefix("$") || key.contains(".") {
+                throw .invalid(
+                    "saved_result_keys",
+                    "saved result key '\(key)' has a '.' or begins with '$'; rename the value"
+                )
+            }
+            if !seen.insert(key).inserted {
+                throw .invalid("saved_result_keys", "saved result key '\(key)' is given twice; give it once")
+            }
+        }
+        if maxFailures < 1 {
+            throw .invalid("max_failures", "max_failures is \(maxFailures); it must be at least 1")
+        }
+        for (field, limit) in [("timeout", timeout), ("grace", grace)] {
+            if let limit, limit < .zero || (field == "timeout" && limit == .zero) {
+                throw .invalid(field, "\(field) is \(limit); it must be a positive number of seconds")
+            }
+        }
+        if let interpreter,
+            !interpreter.utf8.contains(where: { $0 != UInt8(ascii: " ") }) || interpreter.utf8.contains(0)
+        {
+            throw .invalid("interpreter", "the interpreter is empty; name a program such as python3")
+        }
+        try validateFiles()
+    }
+
+    private func validateScript() throws(HubError) {
+        if script.isEmpty {
+            throw .invalid("script", "the script is empty; give a file with at least one line")
+        }
+        if script.count > Self.maximumScriptSize {
+            throw .invalid(
+                "script",
+                "the script has \(script.count) bytes and the limit is \(Self.maximumScriptSize); "
+                    + "move data out of it into files or a data set"
+            )
+        }
+    }
+
+    private func validateFiles() throws(HubError) {
+        var paths: Set<String> = []
+        for file in files {
+            let parts = file.path.split(separator: "/", omittingEmptySubsequences: false)
+            if parts.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." }) || file.path.utf8.contains(0) {
+                throw .invalid("files", "file path '\(file.path)' must be relative, without '.', '..' or empty parts")
+            }
+            if !paths.insert(file.path).inserted {
+                throw .invalid("files", "file '\(file.path)' is given twice; give it once")
+            }
+        }
+        for path in paths where paths.contains(where: { $0.hasPrefix(path + "/") }) {
+            throw .invalid("files", "'\(path)' is given as a file and as a folder; rename one")
+        }
+    }
+
+    /// MongoDB stores other keys too, but no filter finds them.
+    static func validateKeys(of document: BSONDocument, at path: String) throws(HubError) {
+        for (key, value) in document {
+            if key.isEmpty {
+                throw .invalid(path, "\(path) has an empty key; name it")
+            }
+            if key.hasPrefix("$") || key.contains(".") {
+                throw .invalid("\(path).\(key)", "key '\(key)' in \(path) has a '.' or begins with '$'; rename it")
+            }
+            try validateKeys(of: value, at: "\(path).\(key)")
+        }
+    }
+
+    private static func validateKeys(of value: BSONValue, at path: String) throws(HubError) {
+        switch value {
+        case .document(let document): try validateKeys(of: document, at: path)
+        case .array(let values): for value in values { try validateKeys(of: value, at: path) }
+        default: break
+        }
+    }
+
+    /// The document to insert: the original's fields in the original's order, then ours.
+    ///
+    /// - Throws: `HubError.invalidInput` as `validate()`, and where the document is larger than MongoDB takes.
+    func document(id: ObjectID, project: String, time: BSONDateTime) throws(HubError) -> BSONDocument {
+        try validate()
+        var elements: [(String, BSONValue)] = [("_id", .objectID(id))]
+        elements += tags.map { ($0.key, $0.value) }
+        if let name { elements.append(("task_name", .string(name))) }
+        elements += [
+            ("project_name", .string(project)),
+            ("time", .dateTime(time)),
+            ("hyper_parameters", .document(hyperParameters)),
+            ("saved_result_keys", .array(savedResultKeys.map(BSONValue.string))),
+            ("status", .string(TaskStatus.pending.rawValue)),
+            ("script", .binary(BSONBinary(bytes: script))),
+            ("result", [:]),
+            ("hub", .document(hubDocument())),
+        ]
+        let document = BSONDocument(elements: elements)
+        if document.bytes.count > Self.maximumDocumentSize {
+            throw .invalid(
+                "files",
+                "the task has \(document.bytes.count) bytes and MongoDB takes \(Self.maximumDocumentSize); "
+                    + "attach fewer or smaller files, or shorten the hyper-parameters"
+            )
+        }
+        return document
+    }
+
+    private func hubDocument() -> BSONDocument {
+        var hub: [(String, BSONValue)] = [
+            ("v", 1),
+            ("ready", .bool(!hold && notBefore == nil)),
+            ("priority", .int32(priority)),
+            ("attempt", .int32(0)),
+            ("max_failures", .int32(maxFailures)),
+            ("failures", .int32(0)),
+            ("interruptions", .int32(0)),
+            ("lost", .int32(0)),
+        ]
+        if let notBefore { hub.append(("not_before", .dateTime(notBefore))) }
+        if hold { hub.append(("hold", true)) }
+        if let interpreter { hub.append(("interpreter", .string(interpreter))) }
+        if let timeout { hub.append(("timeout", .double(timeout / .seconds(1)))) }
+        if let grace { hub.append(("grace", .double(grace / .seconds(1)))) }
+        if !files.isEmpty {
+            hub.append(
+                (
+                    "files",
+                    .array(
+                        files.map {
+                            [
+                                "path": .string($0.path), "mode": .int32($0.mode),
+                                "data": .binary(BSONBinary(bytes: $0.data)),
+                            ]
+                        }
+                    )
+                )
+            )
+        }
+        return BSONDocument(elements: hub)
+    }
+}

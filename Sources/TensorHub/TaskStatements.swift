@@ -1,0 +1,382 @@
+package import BSON
+
+/// The update pipelines that move a task from state to state.
+///
+/// Rules that hold for all of them: times are the server's (`$$NOW`); a value of the caller's is wrapped in `$literal`;
+/// every number that is computed with is guarded, because another program may have stored anything under our names and
+/// one odd document must not make a statement over many fail.
+package enum TaskStatements {
+    /// The attempts that `hub.history` keeps.
+    package static let historyLimit: Int32 = 50
+
+    static let pending: BSONValue = "pending"
+
+    // MARK: Into `pending`
+
+    /// Foreign documents become ours, or `failed` with the reason where they cannot be run. Its filter: `adoptFilter`.
+    package static let adopt: [BSONDocument] = [
+        normalizeHub,
+        ["$set": ["hub.error": ["$switch": ["branches": .array(rejections), "default": "$$REMOVE"]]]],
+        [
+            "$set": [
+                "status": ["$cond": [isRejected, "failed", "pending"]],
+                "time": keep("$time", ifType: "date", else: "$$NOW"),
+                "hub.ended": ["$cond": [isRejected, "$$NOW", "$$REMOVE"]],
+                "hub.v": 1,
+                "hub.ready": [
+                    "$and": [["$ne": ["$hub.hold", true]], ["$ne": [["$type": "$hub.not_before"], "date"]]]
+                ],
+                "hub.hold": keep("$hub.hold", ifType: "bool"),
+                "hub.not_before": keep("$hub.not_before", ifType: "date"),
+                "hub.priority": int("$hub.priority"),
+                "hub.attempt": int("$hub.attempt"),
+                "hub.max_failures": ["$max": [1, int("$hub.max_failures", else: 1)]],
+                "hub.failures": int("$hub.failures"),
+                "hub.interruptions": int("$hub.interruptions"),
+                "hub.lost": int("$hub.lost"),
+            ]
+        ],
+        ["$unset": ["hub.lease", "hub.cancel"]],
+    ]
+
+    /// Pending documents that no version of ours has written: `hub.ready` is neither true nor false.
+    package static func adoptFilter(project: String) -> BSONDocument {
+        ["project_name": .string(project), "status": pending, "hub.ready": ["$nin": [true, false]]]
+    }
+
+    /// Tasks whose time has come become ready.
+    package static let promote: [BSONDocument] = [["$set": ["hub.ready": true]]]
+
+    /// - Parameter horizon: The server's time, estimated, a little late: it bounds the index scan; `$$NOW` decides.
+    package static func promoteFilter(project: String, horizon: BSONDateTime) -> BSONDocument {
+        [
+            "status": pending, "hub.ready": false, "hub.not_before": ["$lte": .dateTime(horizon)],
+            "project_name": .string(project), "hub.hold": ["$ne": true],
+            "$expr": ["$lte": ["$hub.not_before", "$$NOW"]],
+        ]
+    }
+
+    static let hold: [BSONDocument] = [["$set": ["hub.hold": true, "hub.ready": false]]]
+
+    static let unhold: [BSONDocument] = [
+        ["$unset": ["hub.hold"]],
+        ["$set": ["hub.ready": ["$ne": [["$type": "$hub.not_before"], "date"]]]],
+    ]
+
+    static let retryByHand: [BSONDocument] = [
+        [
+            "$set": [
+                "status": pending, "result": ["$literal": [:]], "hub.ready": true, "hub.failures": 0, "hub.lost": 0,
+            ]
+        ],
+        [
+            "$unset": [
+                "hub.lease", "hub.cancel", "hub.ended", "hub.not_before", "hub.hold", "hub.error", "hub.progress",
+            ]
+        ],
+    ]
+
+    // MARK: Into `running`
+
+    /// What a claim writes.
+    package struct Claim: Sendable {
+        package var runner: ObjectID
+        package var token: ObjectID
+        package var host: String
+        package var lease: Duration
+
+        package init(runner: ObjectID, token: ObjectID, host: String, lease: Duration) {
+            self.runner = runner
+            self.token = token
+            self.host = host
+            self.lease = lease
+        }
+
+        package var pipeline: [BSONDocument] {
+            [
+                // An array with a ready element passes the filter unadopted.
+                TaskStatements.normalizeHub,
+                [
+                    "$set": [
+                        "status": "running",
+                        "hub.attempt": ["$add": [int("$hub.attempt"), 1]],
+                        "hub.started": "$$NOW",
+                        "hub.lease": whole([
+                            "runner": .objectID(runner), "token": .objectID(token), "expires": expiry(lease),
+                        ]),
+                    ]
+                ],
+                [
+                    "$set": [
+                        "hub.history": [
+                            "$slice": [
+                                [
+                                    "$concatArrays": [
+                                        history,
+                                        [
+                                            [
+                                                "attempt": "$hub.attempt", "runner": .objectID(runner),
+                                                "host": ["$literal": .string(host)], "start": "$$NOW",
+                                            ]
+                                        ],
+                                    ]
+                                ],
+                                .int32(-historyLimit),
+                            ]
+                        ]
+                    ]
+                ],
+                ["$unset": ["hub.ended", "hub.progress"]],
+            ]
+        }
+    }
+
+    /// Pending and ready tasks that a runner may take.
+    package static func claimFilter(project: String, names: [String], filter: BSONDocument) -> BSONDocument {
+        var document: BSONDocument = ["project_name": .string(project), "status": pending, "hub.ready": true]
+        if !names.isEmpty { document.append("task_name", TaskSelection.oneOf(names.map(BSONValue.string))) }
+        if !filter.isEmpty { document.append("$and", [.document(filter)]) }
+        return document
+    }
+
+    /// Higher priority first, then the oldest.
+    package static let claimOrder: BSONDocument = ["hub.priority": -1, "time": 1, "_id": 1]
+
+    package static func renew(_ lease: Duration) -> [BSONDocument] {
+        [["$set": ["hub.lease.expires": expiry(lease)]]]
+    }
+
+    // MARK: Out of `running`
+
+    /// The task as it must still be for a report of that attempt to count.
+    package static func fence(_ id: ObjectID, attempt: Int, runner: ObjectID) -> BSONDocument {
+        [
+            "_id": .objectID(id), "status": "running", "hub.attempt": .init(smallest: attempt),
+            "hub.lease.runner": .objectID(runner),
+        ]
+    }
+
+    /// What an attempt's end writes: state, result, history and times at once.
+    package static func end(_ end: AttemptEnd) -> [BSONDocument] {
+        var set: BSONDocument = [
+            "status": .string(end.status.rawValue),
+            "hub.history": closedHistory(end),
+        ]
+        var unset: [BSONValue] = ["hub.lease", "hub.progress", "hub.cancel"]
+        switch end.transition {
+        case .finish(let result):
+            set.append("result", ["$literal": .document(result)])
+            set.append("hub.ended", "$$NOW")
+            unset.append("hub.error")
+        case .fail(let failure):
+            set.append("hub.failures", ["$add": [int("$hub.failures"), 1]])
+            set.append("hub.error", ["$literal": .document(failure.document)])
+            set.append("hub.ended", "$$NOW")
+        case .retry(let failure):
+            set.append("hub.failures", ["$add": [int("$hub.failures"), 1]])
+            set.append("hub.error", ["$literal": .document(failure.document)])
+            set.append("hub.ready", true)
+        case .release(let delay):
+            set.append("hub.interruptions", ["$add": [int("$hub.interruptions"), 1]])
+            set.append("hub.ready", .bool(delay == nil))
+            if let delay { set.append("hub.not_before", expiry(delay)) }
+        case .cancelled:
+            set.append("hub.ended", "$$NOW")
+            unset.removeLast()
+        }
+        return [["$set": .document(set)], ["$unset": .array(unset)]]
+    }
+
+    /// Pending: cancelled. Running under a lease: the runner is told. Running without one: cancelled.
+    static func cancel(by: String?, reason: String?) -> [BSONDocument] {
+        var request: BSONDocument = ["time": "$$NOW"]
+        if let by { request.append("by", ["$literal": .string(by)]) }
+        if let reason { request.append("reason", ["$literal": .string(reason)]) }
+        let isLeased: BSONValue = [
+            "$and": [
+                ["$eq": ["$status", "running"]], ["$eq": [["$type": "$hub.lease"], "object"]],
+            ]
+        ]
+        return [
+            ["$set": ["hub.cancel": whole(.document(request))]],
+            [
+                "$set": [
+                    "hub.ended": ["$cond": [isLeased, "$$REMOVE", "$$NOW"]],
+                    "status": ["$cond": [isLeased, "running", "cancelled"]],
+                ]
+            ],
+        ]
+    }
+
+    // MARK: Parts
+
+    /// A tag of somebody's under our name, of another type, is kept aside.
+    private static let normalizeHub: BSONDocument = [
+        "$set": [
+            "hub": [
+                "$cond": [
+                    ["$eq": [["$type": "$hub"], "object"]], "$hub",
+                    ["$cond": [["$eq": [["$type": "$hub"], "missing"]], [:], ["replaced": "$hub"]]],
+                ]
+            ]
+        ]
+    ]
+
+    /// The object in place of whatever is there; `$set` alone would merge, or write into each element of an array.
+    private static func whole(_ object: BSONValue) -> BSONValue { ["$mergeObjects": [object]] }
+
+    private static let isRejected: BSONValue = ["$eq": [["$type": "$hub.error"], "object"]]
+
+    /// Why a foreign document cannot be run, the first reason that holds.
+    private static let rejections: [BSONValue] = [
+        rejection(["$ne": [["$type": "$_id"], "objectId"]], "_id", "must be an ObjectId"),
+        rejection(["$eq": [["$type": "$script"], "missing"]], "script", "is missing"),
+        rejection(["$ne": [["$type": "$script"], "binData"]], "script", "must be binary"),
+        rejection(["$eq": [["$binarySize": binary("$script")], 0]], "script", "is empty"),
+        rejection(
+            ["$not": [["$in": [["$type": "$hyper_parameters"], ["object", "missing"]]]]],
+            "hyper_parameters",
+            "must be an object"
+        ),
+        rejection(
+            ["$not": [["$in": [["$type": "$saved_result_keys"], ["array", "missing"]]]]],
+            "saved_result_keys",
+            "must be an array of strings"
+        ),
+        rejection(
+            [
+                "$anyElementTrue": [
+                    [
+                        "$map": [
+                            "input": ["$cond": [["$isArray": "$saved_result_keys"], "$saved_result_keys", []]],
+                            "as": "key", "in": ["$ne": [["$type": "$$key"], "string"]],
+                        ]
+                    ]
+                ]
+            ],
+            "saved_result_keys",
+            "must be an array of strings"
+        ),
+        rejection(
+            ["$not": [["$in": [["$type": "$hub.interpreter"], ["string", "missing"]]]]],
+            "hub.interpreter",
+            "must be a string"
+        ),
+        rejection(
+            ["$not": [["$in": [["$type": "$hub.files"], ["array", "missing"]]]]],
+            "hub.files",
+            "must be an array of files"
+        ),
+    ]
+
+    private static func rejection(_ condition: BSONValue, _ field: String, _ demand: String) -> BSONValue {
+        [
+            "case": condition,
+            "then": [
+                "kind": "cannot-run",
+                "message": .string("the task cannot be run: \(field) \(demand)"),
+            ],
+        ]
+    }
+
+    /// The value where it is binary, else a byte: `$binarySize` fails on other types.
+    private static func binary(_ path: BSONValue) -> BSONValue {
+        ["$cond": [["$eq": [["$type": path], "binData"]], path, .binary(BSONBinary(bytes: [0]))]]
+    }
+
+    private static func keep(_ path: BSONValue, ifType type: BSONValue, else other: BSONValue = "$$REMOVE") -> BSONValue
+    {
+        ["$cond": [["$eq": [["$type": path], type]], path, other]]
+    }
+
+    /// The number as int32, or another where it is none or does not fit.
+    private static func int(_ path: BSONValue, else other: BSONValue = 0) -> BSONValue {
+        [
+            "$cond": [
+                ["$isNumber": path],
+                ["$convert": ["input": path, "to": "int", "onError": other, "onNull": other]], other,
+            ]
+        ]
+    }
+
+    private static func expiry(_ lease: Duration) -> BSONValue {
+        ["$add": ["$$NOW", .int64(Int64(lease / .milliseconds(1)))]]
+    }
+
+    private static let history: BSONValue = ["$cond": [["$isArray": "$hub.history"], "$hub.history", []]]
+
+    /// The history with the entry of that attempt completed.
+    private static func closedHistory(_ end: AttemptEnd) -> BSONValue {
+        var closing: BSONDocument = ["end": "$$NOW", "cause": ["$literal": .string(end.cause)]]
+        if let exit = end.exit { closing.append("exit", .int32(exit)) }
+        if let signal = end.signal { closing.append("signal", .int32(signal)) }
+        if let peakMemory = end.peakMemory { closing.append("peak_memory", .int64(peakMemory)) }
+        return [
+            "$map": [
+                "input": history,
+                "as": "entry",
+                "in": [
+                    "$cond": [
+                        [
+                            "$and": [
+                                ["$eq": [["$type": "$$entry"], "object"]],
+                                ["$eq": ["$$entry.attempt", .init(smallest: end.attempt)]],
+                            ]
+                        ],
+                        ["$mergeObjects": ["$$entry", .document(closing)]],
+                        "$$entry",
+                    ]
+                ],
+            ]
+        ]
+    }
+}
+
+/// How an attempt ended, in the form in which it is reported.
+package struct AttemptEnd: Sendable {
+    package enum Transition: Sendable {
+        case finish(result: BSONDocument)
+        case fail(TaskFailure)
+        case retry(TaskFailure)
+        /// Back to pending, not counted as a failure, claimable again after the delay.
+        case release(delay: Duration?)
+        case cancelled
+    }
+
+    package var taskID: ObjectID
+    package var attempt: Int
+    package var transition: Transition
+    /// The word for the history.
+    package var cause: String
+    package var exit: Int32?
+    package var signal: Int32?
+    /// Bytes.
+    package var peakMemory: Int64?
+
+    package init(
+        taskID: ObjectID,
+        attempt: Int,
+        transition: Transition,
+        cause: String,
+        exit: Int32? = nil,
+        signal: Int32? = nil,
+        peakMemory: Int64? = nil
+    ) {
+        self.taskID = taskID
+        self.attempt = attempt
+        self.transition = transition
+        self.cause = cause
+        self.exit = exit
+        self.signal = signal
+        self.peakMemory = peakMemory
+    }
+
+    package var status: TaskStatus {
+        switch transition {
+        case .finish: .finished
+        case .fail: .failed
+        case .retry, .release: .pending
+        case .cancelled: .cancelled
+        }
+    }
+}

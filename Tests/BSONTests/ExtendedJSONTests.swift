@@ -1,0 +1,141 @@
+import BSON
+import Testing
+
+@Suite struct ExtendedJSONTests {
+    @Test func integersTakeTheSmallestTypeThatHoldsThem() throws {
+        let text = #"[1, -2147483648, 2147483648, 9223372036854775807, 9223372036854775808, 1.0, 1e3, -0]"#
+        #expect(
+            try BSONValue(extendedJSON: text)
+                == [
+                    .int32(1), .int32(.min), .int64(2_147_483_648), .int64(.max), .double(9_223_372_036_854_775_808),
+                    .double(1), .double(1000), .int32(0),
+                ]
+        )
+    }
+
+    @Test func plainModeReadsJSONAsJSON() throws {
+        let text = #"{"$oid": "nothing", "n": 1, "big": 18446744073709551616, "x": {"$numberInt": 1}}"#
+        let document = try BSONDocument(extendedJSON: text, options: .init(plain: true))
+        #expect(
+            document == [
+                "$oid": "nothing", "n": .int64(1), "big": .double(18_446_744_073_709_551_616),
+                "x": ["$numberInt": .int64(1)],
+            ]
+        )
+    }
+
+    @Test func nonFiniteLiteralsNeedTheOption() throws {
+        let text = #"{"a": NaN, "b": Infinity, "c": -Infinity, "d": 1e999}"#
+        #expect(throws: BSONError.self) { try BSONDocument(extendedJSON: text) }
+        #expect(throws: BSONError.self) { try BSONDocument(extendedJSON: #"{"d": 1e999}"#) }
+        let document = try BSONDocument(extendedJSON: text, options: .init(allowsNonFiniteLiterals: true))
+        #expect(document["a"]?.doubleValue?.isNaN == true)
+        #expect(document["b"] == .double(.infinity))
+        #expect(document["c"] == .double(-.infinity))
+        #expect(document["d"] == .double(.infinity))
+    }
+
+    @Test(arguments: [
+        ("", "line 1, column 1: expected a value, found the end of the text"),
+        ("{\n  \"é\": tru\n}", "line 2, column 8: expected a value, found 't'"),
+        ("{\"a\": 1,}", "line 1, column 9: expected a key in quotation marks, found '}'"),
+        ("{\"a\" 1}", "line 1, column 6: expected a colon, found '1'"),
+        ("[1 2]", "line 1, column 4: expected a comma or ], found '2'"),
+        ("[1, 2", "line 1, column 6: expected a comma or ], found the end of the text"),
+        ("[01]", "line 1, column 2: expected a number without leading zeros, found '0'"),
+        ("[1.]", "line 1, column 4: expected a digit, found ']'"),
+        ("[] x", "line 1, column 4: expected the end of the text, found 'x'"),
+        ("[\n\"abc", "line 2, column 1: the text that begins here has no closing quotation mark"),
+        (#"["\ud800"]"#, "line 1, column 3: a surrogate without its other half"),
+        (#"["\ud800A"]"#, "line 1, column 3: a surrogate without its other half"),
+        (#"["\x"]"#, "line 1, column 4: expected one of the escape sequences of JSON, found 'x'"),
+        (#"["\u12g4"]"#, "line 1, column 7: expected four hexadecimal digits, found 'g'"),
+        (#"{"a": {"$oid": "12"}}"#, "line 1, column 7: $oid needs 24 hexadecimal digits in a text"),
+        (#"{"b": 1, "$oid": "12"}"#, "line 1, column 1: $oid cannot stand beside other keys"),
+    ])
+    func errorsNameThePlaceAndWhatWasExpected(text: String, message: String) {
+        let error = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: text) }
+        #expect(error?.message == message)
+    }
+
+    @Test(arguments: [
+        "[1,]", "[,1]", "{,}", "[+1]", "[.5]", "[1e]", "[-]", "[--1]", "[00]", "[-01]", "[0x1]", "['a']", "{a: 1}",
+        "[\"\t\"]", "nul", "truefalse", "[NaN]", "// no", "\u{FEFF}1", "[1]]", "\"\\u00\"", "{\"a\":1 \"b\":2}",
+    ])
+    func whatIsNotJSONIsRefused(text: String) {
+        #expect(throws: BSONError.self) { try BSONValue(extendedJSON: text) }
+    }
+
+    @Test func bytesThatAreNotUTF8AreRefused() {
+        #expect(throws: BSONError.self) { try BSONValue(extendedJSON: [0x22, 0xFF, 0x22] as [UInt8]) }
+    }
+
+    @Test func escapesAndSurrogatesSurvive() throws {
+        let value = try BSONValue(extendedJSON: #""\ud83d\ude00\u00e9\/\"\\\b\f\n\r\t\u0000""#)
+        #expect(value == .string("😀é/\"\\\u{08}\u{0C}\n\r\t\u{0}"))
+        #expect(value.extendedJSON() == #""😀é/\"\\\b\f\n\r\t\u0000""#)
+    }
+
+    @Test func aRootThatIsNoDocumentIsRefusedForADocumentOnly() throws {
+        let text = #"{"$oid": "56e1fc72e0c917e9c4714161"}"#
+        #expect(try BSONValue(extendedJSON: text).objectIDValue?.description == "56e1fc72e0c917e9c4714161")
+        #expect(throws: BSONError.self) { try BSONDocument(extendedJSON: text) }
+    }
+
+    @Test func queryOperatorsStayDocuments() throws {
+        let text =
+            #"{"n": {"$gt": 1, "$in": [1, 2]}, "t": {"$type": "string"}, "$scope": 1, "r": {"$ref": "a", "$id": 1}}"#
+        #expect(try BSONDocument(extendedJSON: text).extendedJSON() == text)
+    }
+
+    @Test func prettyTextIsIndentedByTwoSpaces() throws {
+        let document: BSONDocument = [
+            "a": 1, "b": [1, ["c": nil]], "e": [], "f": [:], "d": .dateTime(.init(millisecondsSince1970: 1)),
+        ]
+        #expect(
+            document.extendedJSON(pretty: true) == """
+                {
+                  "a": 1,
+                  "b": [
+                    1,
+                    {
+                      "c": null
+                    }
+                  ],
+                  "e": [],
+                  "f": {},
+                  "d": {"$date": "1970-01-01T00:00:00.001Z"}
+                }
+                """
+        )
+        #expect(
+            "\(document)"
+                == #"{"a": 1, "b": [1, {"c": null}], "e": [], "f": {}, "d": {"$date": "1970-01-01T00:00:00.001Z"}}"#
+        )
+    }
+
+    @Test func everyDoubleReadsBackAsItself() throws {
+        var generator = SeededGenerator(seed: 7)
+        for _ in 0..<20_000 {
+            let number = Double(bitPattern: generator.next())
+            for mode in [ExtendedJSONMode.canonical, .relaxed] {
+                let reread = try BSONValue(extendedJSON: BSONValue.double(number).extendedJSON(mode))
+                guard case .double(let copy) = reread else { throw BSONError(.malformedJSON, "\(reread)") }
+                #expect(copy == number || (copy.isNaN && number.isNaN))
+            }
+        }
+    }
+
+    @Test func base64OfEveryLengthSurvives() throws {
+        for count in 0..<70 {
+            let value = BSONValue.binary(
+                BSONBinary(subtype: 0x80, bytes: (0..<count).map { UInt8(truncatingIfNeeded: $0 * 37) })
+            )
+            #expect(try BSONValue(extendedJSON: value.extendedJSON()) == value)
+        }
+        for text in ["A", "AA", "AAA", "A===", "====", "AA=A", "AA==AAAA", "A A=", "-_AA"] {
+            let binary = #"{"$binary": {"base64": "\#(text)", "subType": "00"}}"#
+            #expect(throws: BSONError.self) { try BSONValue(extendedJSON: binary) }
+        }
+    }
+}

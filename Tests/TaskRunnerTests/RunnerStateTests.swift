@@ -1,0 +1,70 @@
+import BSON
+import Testing
+
+@testable import TaskRunner
+
+@Suite struct RunnerStateTests {
+    private func key() -> AttemptKey { AttemptKey(taskID: ObjectID(), attempt: 1) }
+
+    @Test func `Never more is asked for than there are free slots`() {
+        var state = RunnerState(slots: 3)
+        #expect(state.look(force: true) == .queue(3))
+        state.add(key(), AttemptControl())
+        #expect(state.look(force: true) == .queue(2))
+        state.add(key(), AttemptControl())
+        state.add(key(), AttemptControl())
+        #expect(state.look(force: true) == .nothing)
+        state.freeSlot()
+        #expect(state.look(force: true) == .queue(1))
+    }
+
+    @Test func `A named task is asked for by its identifier only when the queue was empty`() {
+        var state = RunnerState(slots: 2)
+        let id = ObjectID()
+        state.note(id)
+        #expect(state.look(force: false) == .queue(2), "others may have a higher priority")
+        state.found(0, of: 2)
+        #expect(state.look(force: false) == .nothing)
+        state.note(id)
+        #expect(state.look(force: false) == .hinted([id]))
+        #expect(state.look(force: false) == .nothing)
+        for _ in 0..<3 { state.note(ObjectID()) }
+        #expect(state.look(force: false) == .queue(2), "more named than there is room for: by priority")
+    }
+
+    @Test func `A task that is named while all slots are taken is looked for when one is free`() {
+        var state = RunnerState(slots: 1)
+        state.found(0, of: 1)
+        state.add(key(), AttemptControl())
+        state.note(ObjectID())
+        #expect(state.look(force: false) == .nothing)
+        state.freeSlot()
+        #expect(state.look(force: false) == .queue(1))
+    }
+
+    @Test func `The ladder drains, releases, kills, and claims nothing from its first step on`() {
+        var state = RunnerState(slots: 2)
+        let attempt = key()
+        state.add(attempt, AttemptControl())
+        #expect(state.escalate().phase == .draining)
+        #expect(state.look(force: true) == .nothing)
+        #expect(!state.isDone)
+        #expect(state.escalate().phase == .releasing)
+        #expect(state.escalate().phase == .killing)
+        #expect(state.escalate().phase == .killing)
+        state.freeSlot()
+        #expect(!state.isDone, "its end is not reported yet")
+        state.remove(attempt)
+        #expect(state.isDone)
+    }
+
+    @Test func `A lease is kept until the end is reported, for the newest attempt of a task`() {
+        var state = RunnerState(slots: 2)
+        let id = ObjectID()
+        state.add(AttemptKey(taskID: id, attempt: 1), AttemptControl())
+        state.freeSlot()
+        #expect(state.leases == [id: 1])
+        state.add(AttemptKey(taskID: id, attempt: 2), AttemptControl())
+        #expect(state.leases == [id: 2])
+    }
+}

@@ -1,0 +1,363 @@
+import BSON
+import Logging
+import MongoDriver
+import TensorHub
+import TestSupport
+import Testing
+
+@testable import TaskRunner
+
+/// Lends a runner that runs until the body returns; then it is killed.
+private func withRunner<Value: Sendable>(
+    _ hub: Hub,
+    slots: Int = 2,
+    _ change: (inout RunnerOptions) -> Void = { _ in },
+    _ body: (Runner) async throws -> Value
+) async throws -> Value {
+    try await withTemporaryDirectory { folder in
+        var options = RunnerOptions(name: "test-host", stateDirectory: folder, slots: slots)
+        options.grace = .seconds(5)
+        change(&options)
+        let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+        let runner = try Runner(hub: hub, options: options, logger: logger)
+        return try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await runner.run() }
+            do {
+                let value = try await body(runner)
+                group.cancelAll()
+                try await group.waitForAll()
+                return value
+            } catch {
+                group.cancelAll()
+                throw error
+            }
+        }
+    }
+}
+
+private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
+    String(decoding: try await hub.readOutput(of: id).flatMap(\.data), as: UTF8.self)
+}
+
+@Suite(.timeLimit(.minutes(5))) struct RunnerTests {
+    private func shell(_ script: String, _ change: (inout TaskSpec) -> Void = { _ in }) -> TaskSpec {
+        var spec = TaskSpec(script: "#!/bin/sh\n\(script)\n")
+        change(&spec)
+        return spec
+    }
+
+    @Test func `A task goes from the distributor to a script and its result comes back`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let spec = shell(
+                    #"echo "lr is $TENSORHUB_HP_lr"; echo "{\"accuracy\": 0.75, \"extra\": \"kept\"}" > "$TENSORHUB_RESULT_FILE""#
+                ) {
+                    $0.hyperParameters = ["lr": 0.5]
+                    $0.savedResultKeys = ["accuracy"]
+                }
+                let id = try await hub.createTask(spec)
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .finished, "\(task.document)")
+                #expect(task.result == ["accuracy": 0.75, "extra": "kept"])
+                #expect(task.history.count == 1)
+                #expect(task.history.first?.exit == 0)
+                #expect(task.history.first?.host == "test-host")
+                #expect((task.history.first?.peakMemory ?? 0) > 0)
+                #expect(try await text(hub, id) == "lr is 0.5\n")
+            }
+        }
+    }
+
+    @Test func `A TensorLayer task with globals in and out runs unchanged`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                try await hub.insertForeignTask([
+                    "project_name": .string(hub.project), "time": .dateTime(BSONDateTime(millisecondsSince1970: 1)),
+                    "hyper_parameters": ["n": 3, "time": "a name that broke the original"],
+                    "saved_result_keys": ["test_accuracy"], "status": "pending",
+                    "script": .binary(BSONBinary(bytes: Array("import os\ntest_accuracy = n / 4\nprint(time)\n".utf8))),
+                    "result": [:],
+                ])
+                try await hub.waitForTasks(.all)
+                let task = try #require(try await hub.findTasks().first)
+                #expect(task.status == .finished, "\(task.document)")
+                #expect(task.result == ["test_accuracy": 0.75])
+            }
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("exit 7", "exit-status", 7, nil),
+            ("kill -9 $$", "signal", nil, 9),
+            ("echo '{\"other\": 1}' > $TENSORHUB_RESULT_FILE", "missing-result", 0, nil),
+            ("echo '[1]' > $TENSORHUB_RESULT_FILE", "bad-result", 0, nil),
+            ("echo '{\"accuracy\": ' > $TENSORHUB_RESULT_FILE", "bad-result", 0, nil),
+            ("rm -rf \"${PWD%/work}\"; exit 0", "journal-lost", nil, nil),
+        ] as [(String, String, Int?, Int?)]
+    )
+    func `A script that fails ends failed with kind, status and its last lines`(
+        script: String,
+        kind: String,
+        exit: Int?,
+        signal: Int?
+    ) async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let id = try await hub.createTask(
+                    shell("echo last words\n\(script)") { $0.savedResultKeys = ["accuracy"] }
+                )
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .failed)
+                #expect(task.error?.kind == kind, "\(task.document)")
+                #expect(task.error?.message.isEmpty == false)
+                if kind != "journal-lost" { #expect(task.error?.tail?.contains("last words") == true) }
+                #expect(task.history.first?.cause == kind)
+                #expect(task.history.first?.exit == exit)
+                #expect(task.history.first?.signal == signal)
+                #expect(task.result == [:])
+            }
+        }
+    }
+
+    @Test func `NaN is a result`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let id = try await hub.createTask(
+                    shell("echo '{\"loss\": NaN, \"best\": -Infinity}' > $TENSORHUB_RESULT_FILE") {
+                        $0.savedResultKeys = ["loss"]
+                    }
+                )
+                try await hub.waitForTasks(.ids([id]))
+                let result = try await hub.task(id).result
+                #expect(result["loss"]?.doubleValue?.isNaN == true)
+                #expect(result["best"] == .double(-.infinity))
+            }
+        }
+    }
+
+    @Test func `A failing task runs as often as max_failures says and no more`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let id = try await hub.createTask(shell("exit 1") { $0.maxFailures = 3 })
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .failed)
+                #expect(task.failures == 3 && task.attempt == 3)
+                #expect(task.history.count == 3)
+            }
+        }
+    }
+
+    @Test func `Output is readable while the script runs, and a cancel stops it`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let id = try await hub.createTask(shell("echo hello; exec tail -f /dev/null"))
+                #expect(try await eventually { try await text(hub, id) == "hello\n" })
+                #expect(try await hub.task(id).status == .running)
+                #expect(try await hub.cancelTasks(.ids([id]), by: "test") == 1)
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .cancelled)
+                #expect(task.history.first?.cause == "cancelled")
+            }
+        }
+    }
+
+    @Test func `Every byte that a script prints arrives, NUL and invalid UTF-8 included`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let id = try await hub.createTask(shell(#"printf 'a\000b\377c\rd\n'; head -c 700000 /dev/zero"#))
+                try await hub.waitForTasks(.ids([id]))
+                let chunks = try await hub.readOutput(of: id)
+                #expect(
+                    chunks.flatMap(\.data) == [97, 0, 98, 255, 99, 13, 100, 10] + Array(repeating: 0, count: 700_000)
+                )
+                #expect(chunks.allSatisfy { $0.data.count <= 256 * 1024 })
+                #expect(chunks.map(\.seq) == Array(0..<Int64(chunks.count)))
+            }
+        }
+    }
+
+    @Test func `Of a flood of output the beginning and the end are kept`() async throws {
+        try await withTestHub { hub in
+            let mebibyte = 1 << 20
+            try await withRunner(hub, { $0.outputLimit = 4 * mebibyte }) { _ in
+                let id = try await hub.createTask(
+                    shell("echo first; head -c 100000000 /dev/zero | tr '\\0' x; echo last")
+                )
+                try await hub.waitForTasks(.ids([id]))
+                #expect(try await hub.task(id).status == .finished)
+                var chunks: [OutputChunk] = []
+                while case let more = try await hub.readOutput(of: id, after: chunks.last), !more.isEmpty {
+                    chunks += more
+                }
+                let bytes = chunks.reduce(0) { $0 + $1.data.count }
+                // Whole chunks and whole MiB are given up, so a little more may stay.
+                #expect(bytes >= 3 * mebibyte && bytes <= 6 * mebibyte, "\(bytes)")
+                let first = try #require(chunks.first)
+                let last = try #require(chunks.last)
+                #expect(first.offset == 0 && first.data.starts(with: Array("first\n".utf8)))
+                #expect(last.offset + Int64(last.data.count) == 100_000_011)
+                #expect(last.data.suffix(5) == Array("last\n".utf8)[...])
+            }
+        }
+    }
+
+    @Test func `A task that cannot run does not stop the others, and two runners share the work without overlap`()
+        async throws
+    {
+        try await withTestHub { hub in
+            let count = 1000
+            try await withTemporaryDirectory { folder in
+                let spec = shell("echo $TENSORHUB_TASK_ID >> \(folder)/record")
+                var ids = try await hub.createTasks(Array(repeating: spec, count: count / 2))
+                try await hub.insertForeignTask([
+                    "project_name": .string(hub.project), "status": "pending", "script": "a string",
+                ])
+                ids += try await hub.createTasks(Array(repeating: spec, count: count - count / 2))
+                try await withRunner(hub, slots: 3) { first in
+                    try await withRunner(hub, slots: 3) { second in
+                        try await hub.waitForTasks(.all)
+                        let counts = try await hub.countTasks()
+                        #expect(counts == [.finished: count, .failed: 1])
+                        let record = try readLines("\(folder)/record")
+                        #expect(record.count == count, "a script ran twice or not at all")
+                        #expect(Set(record) == Set(ids.map(\.description)))
+                        let tasks = try await hub.findTasks(TaskSelection(statuses: [.finished]))
+                        #expect(tasks.allSatisfy { $0.attempt == 1 && $0.history.count == 1 })
+                        let runners = Set(tasks.compactMap { $0.history.first?.runner?.description })
+                        #expect(runners == [first.id, second.id], "one of the two did nothing")
+                    }
+                }
+            }
+        }
+    }
+
+    @Test func `A runner takes only what its names and its filter allow`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(
+                hub,
+                {
+                    $0.taskNames = ["mine"]
+                    $0.filter = "gpus" <= 1
+                }
+            ) { _ in
+                let specs = [("mine", 1), ("mine", 8), ("theirs", 1)].map { name, gpus in
+                    shell("exit 0") {
+                        $0.name = name
+                        $0.tags = ["gpus": .init(smallest: gpus)]
+                    }
+                }
+                let ids = try await hub.createTasks(specs)
+                try await hub.waitForTasks(.ids([ids[0]]))
+                #expect(try await hub.countTasks() == [.finished: 1, .pending: 2])
+            }
+        }
+    }
+
+    @Test func `Draining lets what runs end and takes nothing new`() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let ids = try await hub.createTasks([
+                    shell("until test -e \(folder)/go; do read -r _ < /dev/zero; done 2>/dev/null || true"),
+                    shell("exit 0"),
+                ])
+                try await withRunner(hub, slots: 1) { runner in
+                    #expect(try await eventually { try await hub.task(ids[0]).status == .running })
+                    #expect(runner.escalate() == .draining(running: 1))
+                    try writeFile("\(folder)/go", "")
+                    try await hub.waitForTasks(.ids([ids[0]]))
+                    #expect(try await hub.task(ids[1]).status == .pending)
+                }
+            }
+        }
+    }
+
+    @Test func `Releasing stops the scripts with grace and gives their tasks back`() async throws {
+        try await withTestHub { hub in
+            let id = try await hub.createTask(
+                shell("trap 'echo bye; exit 0' TERM; echo up; while :; do sleep 0.01; done")
+            )
+            try await withRunner(hub) { (runner) async throws in
+                #expect(try await eventually { try await text(hub, id) == "up\n" })
+                runner.escalate()
+                #expect(runner.escalate() == .releasing(running: 1))
+                #expect(try await eventually { try await hub.task(id).status == .pending })
+            }
+            let task = try await hub.task(id)
+            #expect(task.failures == 0 && task.lease == nil)
+            #expect(task.history.first?.cause == "drain")
+            #expect(try await text(hub, id).hasSuffix("bye\n"))
+        }
+    }
+
+    @Test func `Exit status 85 gives the task back without counting a failure`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let id = try await hub.createTask(shell("exit 85"))
+                #expect(try await eventually { try await hub.task(id).history.first?.end != nil })
+                let task = try await hub.task(id)
+                #expect(task.status == .pending && task.failures == 0)
+                #expect(task.notBefore != nil, "so soon after its start it must wait")
+            }
+        }
+    }
+
+    @Test func `A time limit ends the attempt and is the reason given`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let id = try await hub.createTask(shell("exec tail -f /dev/null") { $0.timeout = .milliseconds(200) })
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .failed && task.error?.kind == "timeout", "\(task.document)")
+            }
+        }
+    }
+
+    @Test func `One run takes one task and tells how it ended`() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+                let options = RunnerOptions(name: "once", stateDirectory: folder)
+                #expect(try await Runner(hub: hub, options: options, logger: logger).runOnce() == .noTask)
+                _ = try await hub.createTasks([shell("exit 5"), shell("exit 0")])
+                let outcome = try await Runner(hub: hub, options: options, logger: logger).runOnce()
+                #expect(outcome == .ended(.failed, exit: 5, signal: nil))
+                #expect(try await hub.countTasks() == [.failed: 1, .pending: 1])
+            }
+        }
+    }
+
+    @Test func `The attempt directory goes away once MongoDB has the result`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { runner in
+                let id = try await hub.createTask(shell("exit 0"))
+                try await hub.waitForTasks(.ids([id]))
+                let attempts = "\(runner.options.stateDirectory)/attempts"
+                #expect(await eventually { entries(attempts).isEmpty })
+            }
+        }
+    }
+
+    @Test func `A stored result that MongoDB cannot take fails the task with the reason`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let id = try await hub.createTask(
+                    shell(
+                        #"(printf '{"x": "'; head -c 16700000 /dev/zero | tr '\0' x; printf '"}') > $TENSORHUB_RESULT_FILE"#
+                    ) {
+                        $0.hyperParameters = [
+                            "ballast": .binary(BSONBinary(bytes: Array(repeating: 1, count: 200_000)))
+                        ]
+                    }
+                )
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .failed && task.error?.kind == "bad-result", "\(task.error as Any)")
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+import BSON
+import MongoDriver
+import TensorHub
+import TestSupport
+import Testing
+
+@Suite struct ClaimTests {
+    private func claim(_ runner: ObjectID = ObjectID()) -> TaskStatements.Claim {
+        TaskStatements.Claim(runner: runner, token: ObjectID(), host: "gpu-1", lease: .seconds(60))
+    }
+
+    @Test func `A claim takes the highest priority first, then the oldest`() async throws {
+        try await withTestHub { hub in
+            var ids: [Int32: [ObjectID]] = [:]
+            for priority: Int32 in [0, 5, 0, 5, -1] {
+                var spec = TaskSpec(script: "pass")
+                spec.priority = priority
+                ids[priority, default: []].append(try await hub.createTask(spec))
+            }
+            var order: [ObjectID?] = []
+            while let task = try await hub.claim(1, .init(), claim()).first { order.append(task.id) }
+            let expected = [5, 0, -1].flatMap { ids[$0] ?? [] }
+            #expect(order == expected)
+        }
+    }
+
+    @Test(arguments: [1, 3]) func `A claim writes state, attempt, lease and history by the server's clock`(count: Int)
+        async throws
+    {
+        try await withTestHub { hub in
+            _ = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 5))
+            let runner = ObjectID()
+            let claim = claim(runner)
+            let tasks = try await hub.claim(count, .init(), claim)
+            #expect(tasks.count == count)
+            for task in tasks {
+                #expect(task.status == .running)
+                #expect(task.attempt == 1)
+                #expect(task.lease?.runner == runner)
+                #expect(task.lease?.token == claim.token)
+                let started = try #require(task.started)
+                #expect(task.lease?.expires.millisecondsSince1970 == started.millisecondsSince1970 + 60_000)
+                #expect(task.history.count == 1)
+                #expect(task.history.first?.host == "gpu-1")
+                #expect(task.history.first?.start == started)
+                #expect(task.history.first?.end == nil)
+                #expect(task.script == Array("pass".utf8))
+            }
+            #expect(try await hub.countTasks()[.running] == count)
+        }
+    }
+
+    @Test func `Names and any further filter narrow a claim down`() async throws {
+        try await withTestHub { hub in
+            var specs: [TaskSpec] = []
+            for (name, gpus) in [("a", 1), ("b", 1), ("b", 4), ("c", 4)] {
+                var spec = TaskSpec(name: name, script: "pass")
+                spec.tags = ["gpus": .init(smallest: gpus)]
+                specs.append(spec)
+            }
+            let ids = try await hub.createTasks(specs)
+            let query = Hub.ClaimQuery(names: ["b", "c"], filter: "gpus" >= 2)
+            let tasks = try await hub.claim(10, query, claim())
+            #expect(Set(tasks.map(\.id)) == [ids[2], ids[3]])
+            let byID = try await hub.claim(id: ids[0], query, claim())
+            #expect(byID == nil)
+        }
+    }
+
+    @Test func `Many runners that claim at once never get a task twice and leave none behind`() async throws {
+        try await withTestHub { hub in
+            let ids = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 300))
+            let claimed = try await withThrowingTaskGroup(of: [ObjectID].self) { group in
+                for index in 0..<16 {
+                    group.addTask {
+                        var mine: [ObjectID] = []
+                        let runner = ObjectID()
+                        while true {
+                            let claim = TaskStatements.Claim(
+                                runner: runner,
+                                token: ObjectID(),
+                                host: "h\(index)",
+                                lease: .seconds(60)
+                            )
+                            let wanted = index % 4 + 1
+                            let tasks = try await hub.claim(wanted, .init(), claim)
+                            #expect(tasks.count <= wanted)
+                            mine += tasks.compactMap(\.id)
+                            if tasks.isEmpty, try await hub.countTasks()[.pending] == nil { return mine }
+                        }
+                    }
+                }
+                return try await group.reduce(into: []) { $0 += $1 }
+            }
+            #expect(claimed.count == 300)
+            #expect(Set(claimed) == Set(ids))
+        }
+    }
+
+    @Test func `A task that waits, is held or belongs to another project is not claimed`() async throws {
+        try await withTestHub { hub in
+            var held = TaskSpec(script: "pass")
+            held.hold = true
+            var waiting = TaskSpec(script: "pass")
+            let now = try await hub.serverTime().millisecondsSince1970
+            waiting.notBefore = BSONDateTime(millisecondsSince1970: now + 3_600_000)
+            let ids = try await hub.createTasks([held, waiting])
+            try await hub.insertForeignTask([
+                "project_name": "other", "status": "pending", "hub": ["ready": true, "priority": 9],
+            ])
+            _ = try await hub.adoptAndPromote()
+            #expect(try await hub.claim(10, .init(), claim()).isEmpty)
+
+            #expect(try await hub.releaseTasks(.all) == 1)
+            #expect(try await hub.claim(10, .init(), claim()).map(\.id) == [ids[0]])
+        }
+    }
+
+    @Test func `A task whose time has come becomes ready`() async throws {
+        try await withTestHub { hub in
+            var spec = TaskSpec(script: "pass")
+            spec.notBefore = try await hub.serverTime()
+            let id = try await hub.createTask(spec)
+            #expect(try await hub.claim(1, .init(), claim()).isEmpty)
+            #expect(try await eventually { try await hub.adoptAndPromote() == 1 })
+            #expect(try await hub.claim(1, .init(), claim()).map(\.id) == [id])
+        }
+    }
+
+    @Test func `Renewal moves the expiry, tells lost leases and requests to cancel`() async throws {
+        try await withTestHub { hub in
+            let ids = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 3))
+            let runner = ObjectID()
+            let tasks = try await hub.claim(3, .init(), claim(runner))
+            let first = try #require(tasks.first?.lease?.expires)
+            _ = try await hub.cancelTasks(.ids([ids[1]]), by: "me", reason: "typo")
+            try await hub.database.collection("Task").updateOne(
+                ["_id": .objectID(ids[2])],
+                .document(["$set": ["hub.lease.runner": .objectID(ObjectID())]])
+            )
+            let leases = Dictionary(uniqueKeysWithValues: ids.map { ($0, 1) })
+            let renewal = try await hub.renew(leases, runner: runner, lease: .seconds(600))
+            #expect(renewal.lost == [ids[2]])
+            #expect(renewal.cancelled == [ids[1]])
+            let renewed = try await hub.task(ids[0])
+            #expect(try #require(renewed.lease?.expires).millisecondsSince1970 > first.millisecondsSince1970 + 400_000)
+            let cancelled = try await hub.task(ids[1])
+            #expect(cancelled.status == .running)
+            #expect(cancelled.document["hub"]?.documentValue?["cancel"]?.documentValue?["by"] == "me")
+        }
+    }
+}

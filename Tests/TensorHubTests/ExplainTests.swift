@@ -1,0 +1,89 @@
+import BSON
+import MongoDriver
+import TestSupport
+import Testing
+
+@testable import TensorHub
+
+/// A collection in which 600,000 tasks that are none of our business lie in the way.
+@Suite struct ExplainTests {
+    /// The most keys and documents that a statement may look at, however large the collection.
+    private static let handful = 10
+
+    private func work(_ hub: Hub, _ command: BSONDocument) async throws -> (keys: Int, documents: Int) {
+        let reply = try await hub.database.runCommand(["explain": .document(command), "verbosity": "executionStats"])
+        let stats = try #require(reply["executionStats"]?.documentValue)
+        return (
+            try #require(stats["totalKeysExamined"]?.intValue), try #require(stats["totalDocsExamined"]?.intValue)
+        )
+    }
+
+    private func fill(_ hub: Hub) async throws {
+        let tasks = hub.database.collection("Task")
+        let far = BSONDateTime(millisecondsSince1970: 4_000_000_000_000)
+        for kind in ["finished", "waiting", "other"] {
+            for batch in 0..<20 {
+                let documents = (0..<10_000).map { index -> BSONDocument in
+                    var own: BSONDocument = ["v": 1, "ready": .bool(kind != "waiting"), "priority": 0, "attempt": 0]
+                    if kind == "waiting" { own.append("not_before", .dateTime(far)) }
+                    return [
+                        "task_name": kind == "other" ? "other" : "mine", "project_name": .string(hub.project),
+                        "time": .dateTime(BSONDateTime(millisecondsSince1970: Int64(batch * 10_000 + index))),
+                        "status": kind == "finished" ? "finished" : "pending", "hub": .document(own),
+                    ]
+                }
+                _ = try await tasks.insertMany(documents)
+            }
+        }
+    }
+
+    @Test func `A claim and a wait look at a handful of keys among 600,000 other tasks`() async throws {
+        try await withTestHub { hub in
+            try await hub.ensureIndexes()
+            try await fill(hub)
+            _ = try await hub.createTask(TaskSpec(name: "mine", script: "pass"))
+
+            let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "h", lease: .seconds(60))
+            for names in [["mine"], []] {
+                let query = Hub.ClaimQuery(names: names)
+                let single = try await work(
+                    hub,
+                    [
+                        "findAndModify": "Task", "query": .document(query.document(project: hub.project)),
+                        "sort": .document(query.order), "update": .array(claim.pipeline.map(BSONValue.document)),
+                    ]
+                )
+                #expect(single.keys <= Self.handful && single.documents <= Self.handful, "claim \(names): \(single)")
+                let candidates = try await work(
+                    hub,
+                    [
+                        "find": "Task", "filter": .document(query.document(project: hub.project)),
+                        "sort": .document(query.order), "projection": ["_id": 1], "limit": 4,
+                    ]
+                )
+                #expect(candidates.keys <= Self.handful && candidates.documents <= Self.handful, "batch: \(candidates)")
+            }
+
+            let now = try await hub.serverTime()
+            let filters: [(String, BSONDocument)] = [
+                ("wait for a name", hub.unfinishedFilter(.named("nobody"))),
+                ("wait for a name that is pending", hub.unfinishedFilter(.named("mine"))),
+                ("wait for an identifier", hub.unfinishedFilter(.ids([ObjectID()]))),
+                ("adopt", TaskStatements.adoptFilter(project: hub.project)),
+                ("promote", TaskStatements.promoteFilter(project: hub.project, horizon: now)),
+                ("look up a claim", ["hub.lease.token": .objectID(ObjectID()), "status": "running"]),
+                (
+                    "renew",
+                    [
+                        "status": "running", "hub.lease.runner": .objectID(ObjectID()),
+                        "_id": ["$in": [.objectID(ObjectID())]],
+                    ]
+                ),
+            ]
+            for (what, filter) in filters {
+                let found = try await work(hub, ["find": "Task", "filter": .document(filter), "limit": 1])
+                #expect(found.keys <= Self.handful && found.documents <= Self.handful, "\(what): \(found)")
+            }
+        }
+    }
+}
