@@ -124,7 +124,11 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "BSONTests", dependencies: ["BSON", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "MongoDriverTests", dependencies: ["MongoDriver", "TestSupport"], swiftSettings: settings),
+        .testTarget(
+            name: "MongoDriverTests",
+            dependencies: ["MongoDriver", "LocalMongo", "BSON", "TestSupport"],
+            swiftSettings: settings
+        ),
         .testTarget(
             name: "TensorHubTests",
             dependencies: ["TensorHub", "MongoDriver", "BSON", "TestSupport"],

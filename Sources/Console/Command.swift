@@ -27,7 +27,9 @@ package enum CommandFrame {
         }
     }
 
-    private static func report<Root: AsyncParsableCommand>(_ error: any Error, _ root: Root.Type, _ name: String) -> Int32 {
+    private static func report<Root: AsyncParsableCommand>(_ error: any Error, _ root: Root.Type, _ name: String)
+        -> Int32
+    {
         if let code = error as? ExitCode { return code.rawValue }
         // Help and completion scripts come as errors too.
         let status = root.exitCode(for: error)

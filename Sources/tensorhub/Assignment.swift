@@ -27,7 +27,9 @@ enum Assignment {
         let value = try? BSONValue(extendedJSON: text)
         let isRounded = isInteger(text) && Int64(text) == nil
         if isRounded || (value == nil && isNumber(text)) {
-            throw .badInput("\(flag) \(name): MongoDB cannot hold the number \(text); send it as text: '\(name)=\"\(text)\"'")
+            throw .badInput(
+                "\(flag) \(name): MongoDB cannot hold the number \(text); send it as text: '\(name)=\"\(text)\"'"
+            )
         }
         return value ?? .string(text)
     }

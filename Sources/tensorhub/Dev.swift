@@ -74,7 +74,9 @@ struct Dev: AsyncParsableCommand, HandlesSignals {
     private static func absolute(_ path: String) throws(CommandFailure) -> String {
         if path.isEmpty { throw .badInput("--data is empty; give a folder or leave it out") }
         if path.hasPrefix("/") { return path }
-        guard let folder = getcwd(nil, 0) else { throw .badInput("--data: there is no current directory; give an absolute path") }
+        guard let folder = getcwd(nil, 0) else {
+            throw .badInput("--data: there is no current directory; give an absolute path")
+        }
         defer { free(folder) }
         return String(cString: folder) + "/" + path
     }

@@ -48,7 +48,10 @@ struct Logs: AsyncParsableCommand {
         let hub = try await connection.hub()
         let first = try await hub.task(id, projection: ["script": 0, "hub.files": 0])
         if let attempt, attempt > first.attempt {
-            throw CommandFailure(ExitStatus.nothingMatched, "task \(id) has had \(counted(first.attempt, "attempt")), not \(attempt)")
+            throw CommandFailure(
+                ExitStatus.nothingMatched,
+                "task \(id) has had \(counted(first.attempt, "attempt")), not \(attempt)"
+            )
         }
         var printer = OutputPrinter(raw ? .raw : output.json ? .json : .lines, isLive: follow)
         let start = max(1, attempt ?? first.attempt)
@@ -56,14 +59,18 @@ struct Logs: AsyncParsableCommand {
             try await read(hub, id, after: Self.end(ofAttempt: start - 1), attempt: start, &printer)
             printer.finish()
             if printer.isUnused {
-                StandardError.line("attempt \(start) of task \(id) has printed nothing\(first.attempt == 0 ? ": it has not begun" : "")")
+                StandardError.line(
+                    "attempt \(start) of task \(id) has printed nothing\(first.attempt == 0 ? ": it has not begun" : "")"
+                )
             }
             return
         }
         if first.status == .pending { StandardError.line("task \(id) is \(first.state); waiting for a runner") }
         let ended = try await follow(hub, id, from: start, &printer)
         printer.finish()
-        StandardError.line("task \(id) is \(ended.status)" + (ended.error.map { ": \(TerminalText.oneLine($0.message))" } ?? ""))
+        StandardError.line(
+            "task \(id) is \(ended.status)" + (ended.error.map { ": \(TerminalText.oneLine($0.message))" } ?? "")
+        )
         throw ExitCode(TaskOutcome.status(failed: ended.status == .failed, cancelled: ended.status == .cancelled))
     }
 
@@ -83,7 +90,7 @@ struct Logs: AsyncParsableCommand {
                 last = try await read(hub, id, after: last, attempt: nil, &printer)
                 if !task.status.isUnfinished { return task }
                 isAway = false
-            } catch where CommandFailure.isTransient(error) {
+            } catch  where CommandFailure.isTransient(error) {
                 if !isAway { StandardError.line("MongoDB is away (\(error)); trying again") }
                 isAway = true
             }

@@ -13,7 +13,9 @@ struct Ranking: Equatable {
         let pieces = text.split(separator: ":", omittingEmptySubsequences: false)
         let direction = pieces.count > 1 ? pieces.last.map(String.init) : "max"
         guard direction == "min" || direction == "max", pieces.count <= 2, let key = pieces.first, !key.isEmpty else {
-            throw .badInput("--best '\(text)' is no value to rank by; write test_accuracy, test_accuracy:max or loss:min")
+            throw .badInput(
+                "--best '\(text)' is no value to rank by; write test_accuracy, test_accuracy:max or loss:min"
+            )
         }
         self.key = String(key)
         isSmallestBest = direction == "min"

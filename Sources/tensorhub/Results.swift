@@ -18,7 +18,12 @@ struct Results: AsyncParsableCommand {
 
     @OptionGroup var selection: SelectionOptions
 
-    @Option(help: ArgumentHelp("Rank by that value; the largest is best, with :min the smallest.", valueName: "key[:min|max]"))
+    @Option(
+        help: ArgumentHelp(
+            "Rank by that value; the largest is best, with :min the smallest.",
+            valueName: "key[:min|max]"
+        )
+    )
     var best: String?
 
     @Option(help: "Only so many of the best.")
@@ -58,7 +63,8 @@ struct Results: AsyncParsableCommand {
     private func nothing(_ hub: Hub, _ selection: TaskSelection) async throws -> CommandFailure {
         let counts = try await hub.countTasks(selection)
         let words = TaskStatus.all.compactMap { status in counts[status].map { "\($0) \(status)" } }
-        let matched = words.isEmpty ? "no task matches" : "no finished task matches; there are " + words.joined(separator: ", ")
+        let matched =
+            words.isEmpty ? "no task matches" : "no finished task matches; there are " + words.joined(separator: ", ")
         return CommandFailure(ExitStatus.nothingMatched, matched)
     }
 

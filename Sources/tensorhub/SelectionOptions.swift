@@ -34,7 +34,9 @@ struct SelectionOptions: ParsableArguments {
             }
             selection.ids.append(id)
         }
-        if names.contains("") { throw CommandFailure.badInput("--name is empty; give the name of tasks or leave it out") }
+        if names.contains("") {
+            throw CommandFailure.badInput("--name is empty; give the name of tasks or leave it out")
+        }
         selection.names = names
         for word in statuses.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
             let status = TaskStatus(rawValue: String(word))
@@ -51,7 +53,9 @@ struct SelectionOptions: ParsableArguments {
     private func idTexts() throws(CommandFailure) -> [String] {
         guard ids.contains("-") else { return ids }
         let lines = String(decoding: try StandardInput.read(), as: UTF8.self).split(whereSeparator: \.isNewline)
-        let piped = lines.map { String($0.drop(while: \.isWhitespace).prefix { !$0.isWhitespace }) }.filter { !$0.isEmpty }
+        let piped = lines.map { String($0.drop(while: \.isWhitespace).prefix { !$0.isWhitespace }) }.filter {
+            !$0.isEmpty
+        }
         if piped.isEmpty {
             throw CommandFailure(ExitStatus.nothingMatched, "standard input gave no id of a task")
         }
@@ -72,7 +76,9 @@ struct ChangeOptions: ParsableArguments {
     func checkedSelection() throws -> TaskSelection {
         let selection = try selection.selection()
         if selection.isAll && !all {
-            throw CommandFailure.badInput("no task is selected; give ids, --name, --status, --filter, or --all for every task")
+            throw CommandFailure.badInput(
+                "no task is selected; give ids, --name, --status, --filter, or --all for every task"
+            )
         }
         if all && !selection.isAll {
             throw CommandFailure.badInput("--all means every task; leave it out, or the other conditions")
@@ -94,7 +100,10 @@ struct ChangeOptions: ParsableArguments {
         let count = try await body(try await connection.hub(), selection)
         if output.json { StandardOutput.line(BSONDocument(elements: [(done, .init(smallest: count))]).extendedJSON()) }
         if count == 0 {
-            throw CommandFailure(ExitStatus.nothingMatched, "nothing was \(done): no task of the selection is \(condition)")
+            throw CommandFailure(
+                ExitStatus.nothingMatched,
+                "nothing was \(done): no task of the selection is \(condition)"
+            )
         }
         let others = Set(selection.ids).count - count
         let rest = others > 0 ? " (\(counted(others, "other id")): not there, or not \(condition))" : ""

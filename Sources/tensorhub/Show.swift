@@ -29,7 +29,10 @@ struct Show: AsyncParsableCommand {
         let hub = try await connection.hub()
         if script {
             guard let bytes = try await hub.task(id).script else {
-                throw CommandFailure(ExitStatus.failure, "the script of task \(id) is not binary, so nothing can run it")
+                throw CommandFailure(
+                    ExitStatus.failure,
+                    "the script of task \(id) is not binary, so nothing can run it"
+                )
             }
             StandardOutput.write(bytes)
             return

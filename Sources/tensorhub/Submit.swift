@@ -46,7 +46,10 @@ struct Submit: AsyncParsableCommand {
 
     @Option(
         name: .customLong("file"),
-        help: ArgumentHelp("A file that lies beside the script, under its own or another name.", valueName: "path[=name]"),
+        help: ArgumentHelp(
+            "A file that lies beside the script, under its own or another name.",
+            valueName: "path[=name]"
+        ),
         completion: .file()
     )
     var files: [String] = []
@@ -59,7 +62,10 @@ struct Submit: AsyncParsableCommand {
 
     @Option(
         name: .customLong("tag"),
-        help: ArgumentHelp("A field to find the tasks by, the value as in -p; may be repeated.", valueName: "name=value")
+        help: ArgumentHelp(
+            "A field to find the tasks by, the value as in -p; may be repeated.",
+            valueName: "name=value"
+        )
     )
     var tags: [String] = []
 

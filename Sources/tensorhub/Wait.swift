@@ -49,7 +49,9 @@ struct Wait: AsyncParsableCommand {
         view?.finish()
         if output.json {
             let counts = TaskStatus.all.map { ($0.rawValue, BSONValue(smallest: progress[$0])) }
-            StandardOutput.line(BSONDocument(elements: [("total", .init(smallest: progress.total))] + counts).extendedJSON())
+            StandardOutput.line(
+                BSONDocument(elements: [("total", .init(smallest: progress.total))] + counts).extendedJSON()
+            )
         }
         if progress.total == 0 { throw CommandFailure(ExitStatus.nothingMatched, "no task matches") }
         if !quiet { StandardError.line(ProgressView.words(progress)) }
@@ -62,8 +64,11 @@ struct Wait: AsyncParsableCommand {
     private func fixed(_ selection: TaskSelection, _ hub: Hub) async throws -> TaskSelection {
         let isChanging = !selection.statuses.isEmpty || !selection.filter.document.isEmpty
         if selection.ids.isEmpty && !isChanging { return selection }
-        let found = try await hub.findTasks(selection, sort: .oldest, limit: nil, projection: ["_id": 1]).compactMap(\.id)
-        if !isChanging, selection.names.isEmpty, let missing = selection.ids.first(where: { !Set(found).contains($0) }) {
+        let found = try await hub.findTasks(selection, sort: .oldest, limit: nil, projection: ["_id": 1]).compactMap(
+            \.id
+        )
+        if !isChanging, selection.names.isEmpty, let missing = selection.ids.first(where: { !Set(found).contains($0) })
+        {
             throw CommandFailure(
                 ExitStatus.nothingMatched,
                 "no task \(missing) in project '\(hub.project)' of database '\(hub.database.name)'"
@@ -92,7 +97,7 @@ struct Wait: AsyncParsableCommand {
                     ExitStatus.timeout,
                     "the tasks have not ended within \(Quantity.text(timeout ?? .zero)); they go on, and another wait can follow"
                 )
-            } catch where CommandFailure.isTransient(error) {
+            } catch  where CommandFailure.isTransient(error) {
                 if !isAway { StandardError.line("MongoDB is away (\(error)); trying again") }
                 isAway = true
             }

@@ -45,7 +45,10 @@ struct DaemonOptions: ParsableArguments {
     @Option(help: "The program that owns one attempt's processes.", completion: .file())
     var supervisorPath: String?
 
-    @Option(name: .customLong("environment.allow"), help: "More environment variables that scripts may see; may be repeated.")
+    @Option(
+        name: .customLong("environment.allow"),
+        help: "More environment variables that scripts may see; may be repeated."
+    )
     var allowedEnvironment: [String] = []
 
     @Option(help: "How much is logged: trace, debug, info, notice, warning, error or critical (info).")

@@ -68,7 +68,9 @@ import Testing
 
     @Test func helpHasAnExampleForEveryVerb() async throws {
         try await withCommands { fixture in
-            let verbs = ["submit", "ls", "show", "logs", "wait", "results", "cancel", "retry", "hold", "release", "rm", "dev"]
+            let verbs = [
+                "submit", "ls", "show", "logs", "wait", "results", "cancel", "retry", "hold", "release", "rm", "dev",
+            ]
             for verb in verbs {
                 let result = try await fixture.run(verb, "--help")
                 #expect(result.status == 0)

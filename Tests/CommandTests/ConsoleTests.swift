@@ -22,9 +22,11 @@ import Testing
     }
 
     @Test(arguments: [
-        ("plain", "plain"), ("\u{1B}[1;31mred\u{1B}[0m", "\u{1B}[1;31mred\u{1B}[0m\u{1B}[0m"), ("\u{1B}[2Jwiped", "wiped"),
+        ("plain", "plain"), ("\u{1B}[1;31mred\u{1B}[0m", "\u{1B}[1;31mred\u{1B}[0m\u{1B}[0m"),
+        ("\u{1B}[2Jwiped", "wiped"),
         ("\u{1B}]0;title\u{07}text", "text"), ("\u{1B}]0;title\u{1B}\\text", "text"), ("\u{1B}P1$q\u{1B}\\x", "x"),
-        ("a\u{0}b\u{8}c", "abc"), ("\u{1B}[", ""), ("\u{1B}[31", ""), ("\u{1B}c", ""), ("\u{9B}2Jx", "2Jx"), ("a\tb", "a\tb"),
+        ("a\u{0}b\u{8}c", "abc"), ("\u{1B}[", ""), ("\u{1B}[31", ""), ("\u{1B}c", ""), ("\u{9B}2Jx", "2Jx"),
+        ("a\tb", "a\tb"),
     ])
     func aScriptsLineKeepsColoursAndNothingElse(_ line: String, _ shown: String) {
         #expect(TerminalText.scriptLine(line.utf8) == shown)
@@ -41,7 +43,9 @@ import Testing
         var lines: [String] = []
         let bytes = Array("one\n1%\r2%\r\n\n\rx\r\r\nlast\r".utf8)
         for start in stride(from: 0, to: bytes.count, by: size) {
-            reader.add(bytes[start..<min(bytes.count, start + size)]) { lines.append(String(decoding: $0, as: UTF8.self)) }
+            reader.add(bytes[start..<min(bytes.count, start + size)]) {
+                lines.append(String(decoding: $0, as: UTF8.self))
+            }
         }
         reader.finish { lines.append(String(decoding: $0, as: UTF8.self)) }
         #expect(lines == ["one", "2%", "", "x", "last"])

@@ -11,7 +11,12 @@ import Testing
             try await fixture.withDaemon("--slots", "2") {
                 let lines = "{\"lr\": 0.5}\n{\"lr\": 0.25}\n{\"lr\": 0.125}\n"
                 let submitted = try await fixture.run(
-                    "submit", script, "--result", "test_accuracy", "--each", "-",
+                    "submit",
+                    script,
+                    "--result",
+                    "test_accuracy",
+                    "--each",
+                    "-",
                     input: lines
                 )
                 #expect(submitted.lines.count == 3, "\(submitted.errors)")
@@ -19,7 +24,9 @@ import Testing
                 #expect(waited.status == 0, "\(waited.errors)")
                 let best = try await fixture.run("results", "--best", "test_accuracy", "--csv")
                 #expect(
-                    best.lines.map { $0.split(separator: ",", omittingEmptySubsequences: false).dropFirst(3).joined(separator: ",") }
+                    best.lines.map {
+                        $0.split(separator: ",", omittingEmptySubsequences: false).dropFirst(3).joined(separator: ",")
+                    }
                         == ["lr,test_accuracy", "0.125,0.875", "0.25,0.75", "0.5,0.5"]
                 )
                 #expect(try await fixture.run("logs", submitted.lines[0]).output == "training 0.5\n")
@@ -30,7 +37,10 @@ import Testing
     @Test func outputIsSeenWhileTheScriptRuns() async throws {
         try await withCommands { fixture in
             let gate = "\(fixture.folder)/gate"
-            let script = try fixture.file("slow.sh", "echo begun; while [ ! -e \(gate) ]; do sleep 0.02; done; echo ended; exit 3")
+            let script = try fixture.file(
+                "slow.sh",
+                "echo begun; while [ ! -e \(gate) ]; do sleep 0.02; done; echo ended; exit 3"
+            )
             try await fixture.withDaemon {
                 let id = try await fixture.run("submit", script).output.trimmingLineEnd
                 let follower = try fixture.start("logs", "-f", id)
@@ -134,8 +144,10 @@ import Testing
     }
 
     @Test(arguments: [
-        (["--slots", "0"], "slots"), (["--lease", "3s"], "lease"), (["--uri", "localhost"], "uri"), (["--filter", "{"], "filter"),
-        (["--log-level", "loud"], "log-level"), (["--supervisor-path", "/nonexistent"], "supervisor"), (["--bogus"], "bogus"),
+        (["--slots", "0"], "slots"), (["--lease", "3s"], "lease"), (["--uri", "localhost"], "uri"),
+        (["--filter", "{"], "filter"),
+        (["--log-level", "loud"], "log-level"), (["--supervisor-path", "/nonexistent"], "supervisor"),
+        (["--bogus"], "bogus"),
     ])
     func refusesBadSettings(_ arguments: [String], _ message: String) async throws {
         try await withCommands { fixture in

@@ -16,7 +16,17 @@ import Testing
                 echo "$TENSORHUB_PROJECT"
                 exit 7
                 """
-            let program = try fixture.start("dev", "--data", "\(fixture.folder)/dev", "--slots", "2", "--", "sh", "-c", shell)
+            let program = try fixture.start(
+                "dev",
+                "--data",
+                "\(fixture.folder)/dev",
+                "--slots",
+                "2",
+                "--",
+                "sh",
+                "-c",
+                shell
+            )
             program.send("")
             let result = try await fixture.end(of: program)
             #expect(result.status == 7, "\(result.errors)")

@@ -24,7 +24,9 @@ import Testing
         try await withCommands { fixture in
             try await fixture.store(["result": ["loss": .double(.nan)]], ["result": ["loss": 1]])
             let result = try await fixture.run("ls", "--json")
-            let documents = try #require(try BSONValue(extendedJSON: result.output).arrayValue).compactMap(\.documentValue)
+            let documents = try #require(try BSONValue(extendedJSON: result.output).arrayValue).compactMap(
+                \.documentValue
+            )
             #expect(documents.count == 2)
             #expect(documents.allSatisfy { $0["script"] == nil && $0["_id"]?.objectIDValue != nil })
             #expect(documents[0].value(atPath: "result.loss")?.doubleValue?.isNaN == true)
@@ -81,7 +83,8 @@ import Testing
     @Test(arguments: [
         (["65f0"], "24 hexadecimal digits"), (["--status", "done"], "'done'"), (["--filter", "{"], "filter"),
         (["--filter", #"{"a": {"$near": 1, "$foo": 2}}"#], "filter"), (["--filter", #"{"$foo": 1}"#], "$foo"),
-        (["--sort", "a:2"], "'a:2'"), (["--name", ""], "--name"), (["--limit", "-1"], "limit"), (["--nonsense"], "--nonsense"),
+        (["--sort", "a:2"], "'a:2'"), (["--name", ""], "--name"), (["--limit", "-1"], "limit"),
+        (["--nonsense"], "--nonsense"),
     ])
     func refusesABadSelection(_ arguments: [String], _ message: String) async throws {
         try await withCommands { fixture in

@@ -11,7 +11,8 @@ import Testing
         for (attempt, offset, text) in chunks {
             _ = try await fixture.outputs.insertMany([
                 [
-                    "task_id": .objectID(id), "attempt": .init(smallest: attempt), "seq": .int64(seq), "offset": .int64(offset),
+                    "task_id": .objectID(id), "attempt": .init(smallest: attempt), "seq": .int64(seq),
+                    "offset": .int64(offset),
                     "data": .binary(BSONBinary(bytes: Array(text.utf8))),
                 ]
             ])

@@ -78,7 +78,9 @@ import Testing
         }
     }
 
-    @Test(arguments: [["--best", "acc:best"], ["--best", ""], ["--top", "3"], ["--best", "acc", "--top", "0"], ["--csv", "--json"]])
+    @Test(arguments: [
+        ["--best", "acc:best"], ["--best", ""], ["--top", "3"], ["--best", "acc", "--top", "0"], ["--csv", "--json"],
+    ])
     func refusesBadInput(_ arguments: [String]) async throws {
         try await withCommands { fixture in
             _ = try await fill(fixture)

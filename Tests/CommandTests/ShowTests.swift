@@ -16,7 +16,9 @@ import Testing
                     "peak_memory": .int64(104_857_600),
                 ]
             ],
-            "error": ["kind": "exit-status", "message": "the script ended with 3", "tail": "10%\r20%\nboom\u{1B}[2J\n"],
+            "error": [
+                "kind": "exit-status", "message": "the script ended with 3", "tail": "10%\r20%\nboom\u{1B}[2J\n",
+            ],
         ],
     ]
 
@@ -26,7 +28,8 @@ import Testing
             let result = try await fixture.run("show", "\(id)")
             #expect(result.status == 0, "\(result.errors)")
             for part in [
-                "\(id)", "mnist", "failed", "1 of 1", "1m02s", "lr  0.1", "owner  ann", "data.csv", "gpu1", "exit-status",
+                "\(id)", "mnist", "failed", "1 of 1", "1m02s", "lr  0.1", "owner  ann", "data.csv", "gpu1",
+                "exit-status",
                 "100 MiB", "the script ended with 3", "    20%\n    boom\n",
             ] {
                 #expect(result.output.contains(part), "\(part) is missing in \(result.output)")

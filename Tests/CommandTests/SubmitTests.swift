@@ -24,9 +24,34 @@ import Testing
             let script = try fixture.file("train.py", "pass")
             let file = try fixture.file("base.json", #"{"lr": 1, "kept": NaN, "nested": {"a": [1, 2]}}"#)
             let result = try await fixture.run(
-                "submit", script, "-p", "@\(file)", "-p", "lr=0.5", "-p", "n=3", "-p", "layers=[800,600]", "-p", "text=adam",
-                "-p", "quoted=\"3\"", "-p", "empty=", "-p", "yes=true", "-p", "big=5000000000", "-p", "equation=a=b",
-                "--tag", "owner=ann", "--tag", "year=2026", "--description", "a test"
+                "submit",
+                script,
+                "-p",
+                "@\(file)",
+                "-p",
+                "lr=0.5",
+                "-p",
+                "n=3",
+                "-p",
+                "layers=[800,600]",
+                "-p",
+                "text=adam",
+                "-p",
+                "quoted=\"3\"",
+                "-p",
+                "empty=",
+                "-p",
+                "yes=true",
+                "-p",
+                "big=5000000000",
+                "-p",
+                "equation=a=b",
+                "--tag",
+                "owner=ann",
+                "--tag",
+                "year=2026",
+                "--description",
+                "a test"
             )
             #expect(result.status == 0, "\(result.errors)")
             let task = try await fixture.hub.task(try #require(ObjectID(result.output.trimmingLineEnd)))
@@ -51,8 +76,25 @@ import Testing
             let script = try fixture.file("train.sh", "exit 0")
             let data = try fixture.file("data.csv", "1,2\n")
             let result = try await fixture.run(
-                "submit", script, "--file", data, "--file", "\(data)=sub/other.csv", "--result", "a", "--result", "b",
-                "--priority=-3", "--max-failures", "4", "--timeout", "2m", "--grace", "5s", "--hold", "--not-before",
+                "submit",
+                script,
+                "--file",
+                data,
+                "--file",
+                "\(data)=sub/other.csv",
+                "--result",
+                "a",
+                "--result",
+                "b",
+                "--priority=-3",
+                "--max-failures",
+                "4",
+                "--timeout",
+                "2m",
+                "--grace",
+                "5s",
+                "--hold",
+                "--not-before",
                 "2030-01-01T00:00:00Z"
             )
             #expect(result.status == 0, "\(result.errors)")
@@ -75,7 +117,14 @@ import Testing
             let script = try fixture.file("train.py", "pass")
             let lines = (0..<1500).map { "{\"i\": \($0)}" }.joined(separator: "\n") + "\n\n"
             let result = try await fixture.run(
-                "submit", script, "-p", "base=1", "-p", "i=-1", "--each", "-",
+                "submit",
+                script,
+                "-p",
+                "base=1",
+                "-p",
+                "i=-1",
+                "--each",
+                "-",
                 input: lines
             )
             #expect(result.status == 0, "\(result.errors)")
@@ -103,7 +152,9 @@ import Testing
             let script = try fixture.file("train", "#!/usr/bin/env python3\npass")
             let result = try await fixture.run("submit", script)
             #expect(result.status == 0, "\(result.errors)")
-            #expect(try await fixture.hub.task(try #require(ObjectID(result.output.trimmingLineEnd))).interpreter == nil)
+            #expect(
+                try await fixture.hub.task(try #require(ObjectID(result.output.trimmingLineEnd))).interpreter == nil
+            )
         }
     }
 
