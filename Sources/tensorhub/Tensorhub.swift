@@ -18,6 +18,7 @@ struct Tensorhub: AsyncParsableCommand {
             some were cancelled, 124 time-out. Shell completions: tensorhub
             --generate-completion-script bash (zsh, fish).
             """,
+        version: version,
         subcommands: [
             Submit.self, List.self, Show.self, Logs.self, Wait.self, Results.self,
             Cancel.self, Retry.self, Hold.self, Release.self, Remove.self,

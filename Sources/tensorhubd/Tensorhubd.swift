@@ -18,7 +18,8 @@ struct Tensorhubd: AsyncParsableCommand, HandlesSignals {
 
             Example:
               tensorhubd --uri mongodb://db1,db2/?replicaSet=rs0 --project mnist --slots 4
-            """
+            """,
+        version: version
     )
 
     @OptionGroup var options: DaemonOptions
