@@ -15,6 +15,8 @@
 
 enum { HINTS = 64 };
 static const int poll_seconds = 5;
+// Between two reports: each makes the server flush its journal, and no slot waits for one.
+static const double report_interval = 0.02;
 
 struct queue {
     struct attempt *first, **last;
@@ -157,14 +159,19 @@ static void *collect_attempts(void *context) {
 
 static void *report_attempts(void *context) {
     struct runner *runner = context;
+    double due = 0;
     pthread_mutex_lock(&runner->lock);
     for (;;) {
-        struct attempt *attempts = pop_all(&runner->ended);
-        if (attempts == NULL) {
-            pthread_cond_wait(&runner->may_report, &runner->lock);
-            continue;
+        while (runner->ended.first == NULL) pthread_cond_wait(&runner->may_report, &runner->lock);
+        double early = due - now_seconds();
+        if (early > 0) {
+            pthread_mutex_unlock(&runner->lock);
+            usleep((useconds_t)(early * 1e6));
+            pthread_mutex_lock(&runner->lock);
         }
+        struct attempt *attempts = pop_all(&runner->ended);
         pthread_mutex_unlock(&runner->lock);
+        due = now_seconds() + report_interval;
         report(&runner->reporting, attempts);
         pthread_mutex_lock(&runner->lock);
         runner->last_report = now_seconds();
