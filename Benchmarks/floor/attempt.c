@@ -154,6 +154,7 @@ static void build_environment(struct environment *environment, const struct atte
     add(environment, "TENSORHUB_ATTEMPT_TOKEN=%s", token);
     add(environment, "TENSORHUB_RESULT_FILE=%s/journal/result.json", directory);
     add(environment, "TENSORHUB_TASK_ID=%.24s", attempt->name);
+    if (options->name != NULL) add(environment, "TENSORHUB_TASK_NAME=%s", options->name);
     add(environment, "TENSORHUB_PROJECT=%s", options->project);
     add(environment, "TENSORHUB_ATTEMPT=%d", attempt->number);
     add(environment, "TENSORHUB_CHECKPOINT_DIR=%s/checkpoint", directory);

@@ -50,9 +50,8 @@ void measure_dispatch(const struct options *options, mongoc_client_pool_t *pool)
         usleep(20000 + (useconds_t)(rand() % 10000));  // idle again, and not in step with anything periodic
     }
     unlink(path);
+    printf("{\"tasks\":%d,\"milliseconds\":[", options->count);
+    for (int i = 0; i < options->count; i++) printf("%s%.3f", i > 0 ? "," : "", latencies[i]);
     qsort(latencies, (size_t)options->count, sizeof *latencies, compare);
-    printf(
-        "{\"tasks\":%d,\"median_ms\":%.3f,\"p99_ms\":%.3f,\"min_ms\":%.3f}\n", options->count,
-        latencies[options->count / 2], latencies[options->count * 99 / 100], latencies[0]
-    );
+    printf("],\"median\":%.3f,\"p99\":%.3f}\n", latencies[options->count / 2], latencies[options->count * 99 / 100]);
 }

@@ -17,6 +17,7 @@ static const char usage[] =
     "\n"
     "  --db NAME           database (default: floor)\n"
     "  --project NAME      project of the tasks (default: default)\n"
+    "  --name NAME         name of the tasks: inserted with it, and only these are run\n"
     "  --count N           how many tasks (default: 2000)\n"
     "  --slots N           attempts at once (default: 4)\n"
     "  --supervisor PATH   tensorhub-supervisor (run, dispatch)\n"
@@ -54,7 +55,7 @@ static struct options parse(int argc, char **argv) {
     static const struct option names[] = {
         {"uri", 1, 0, 'u'},   {"db", 1, 0, 'd'},     {"project", 1, 0, 'p'},   {"count", 1, 0, 'n'},
         {"slots", 1, 0, 's'}, {"state", 1, 0, 'D'},  {"supervisor", 1, 0, 'S'}, {"stamp", 1, 0, 't'},
-        {"script", 1, 0, 'x'}, {"launchers", 1, 0, 'l'}, {"no-watch", 0, 0, 'W'}, {0, 0, 0, 0},
+        {"script", 1, 0, 'x'}, {"name", 1, 0, 'N'}, {"launchers", 1, 0, 'l'}, {"no-watch", 0, 0, 'W'}, {0, 0, 0, 0},
     };
     struct options options = {
         .database = "floor", .project = "default", .script = "#!/bin/true\n", .slots = 4, .count = 2000,
@@ -65,6 +66,7 @@ static struct options parse(int argc, char **argv) {
             case 'u': options.uri = optarg; break;
             case 'd': options.database = optarg; break;
             case 'p': options.project = optarg; break;
+            case 'N': options.name = optarg; break;
             case 'n': options.count = number("--count", optarg, 1, 10000000); break;
             case 's': options.slots = number("--slots", optarg, 1, MAX_SLOTS); break;
             case 'D': options.state = optarg; break;

@@ -19,6 +19,7 @@ enum { MAX_SLOTS = 256 };
 
 struct options {
     const char *uri, *database, *project;
+    const char *name;        // of the tasks; null runs any and names none
     const char *supervisor;  // path of tensorhub-supervisor
     const char *state;       // attempt directories are made below it
     const char *script;      // text of the inserted tasks' script

@@ -75,6 +75,7 @@ static void append_queue(bson_t *filter, const struct options *options) {
     BSON_APPEND_UTF8(filter, "project_name", options->project);
     BSON_APPEND_UTF8(filter, "status", "pending");
     BSON_APPEND_BOOL(filter, "hub.ready", true);
+    if (options->name != NULL) BSON_APPEND_UTF8(filter, "task_name", options->name);
 }
 
 static void append_order(bson_t *command, const char *key) {
@@ -367,8 +368,10 @@ void create_indexes(struct connection *connection) {
 
 bson_t *task_document(const struct options *options, const bson_oid_t *id, int64_t milliseconds) {
     bson_t *task = bson_new();
+    BSON_APPEND_OID(task, "_id", id);
+    if (options->name != NULL) BSON_APPEND_UTF8(task, "task_name", options->name);
     BCON_APPEND(
-        task, "_id", BCON_OID(id), "project_name", options->project, "time", BCON_DATE_TIME(milliseconds),
+        task, "project_name", options->project, "time", BCON_DATE_TIME(milliseconds),
         "hyper_parameters", "{", "}", "saved_result_keys", "[", "]", "status", "pending",
         "script", BCON_BIN(BSON_SUBTYPE_BINARY, (const uint8_t *)options->script, (uint32_t)strlen(options->script)),
         "result", "{", "}",
