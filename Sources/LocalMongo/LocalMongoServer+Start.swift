@@ -31,7 +31,7 @@ extension LocalMongoServer {
                     )
                 }
                 do {
-                    if try await becomePrimary(admin, address: address) { break }
+                    if try await becomePrimary(admin, address: address), try await isOurs(admin, process) { break }
                     lastAnswer = "it is not the primary yet"
                 } catch {
                     lastAnswer = "\(error)"
@@ -80,6 +80,11 @@ extension LocalMongoServer {
         return false
     }
 
+    /// Whether it is our child that answers: another server may hold the port, and our child be about to end.
+    private static func isOurs(_ admin: MongoDatabase, _ process: MongodProcess) async throws(MongoError) -> Bool {
+        try await admin.runCommand(["serverStatus": 1])["pid"]?.intValue == Int(process.pid)
+    }
+
     static func makeDirectory(_ path: String) throws(LocalMongoError) {
         var folder = ""
         for part in path.split(separator: "/", omittingEmptySubsequences: false) {
@@ -104,15 +109,15 @@ extension LocalMongoServer {
     /// Whether no mongod works on the data directory.
     public static func isFree(_ dataDirectory: String) -> Bool { lockHolder(dataDirectory) == nil }
 
-    /// mongod locks a file of its data directory for as long as it lives.
-    private static func lockHolder(_ dataDirectory: String) -> pid_t? {
-        let file = open("\(dataDirectory)/mongod.lock", O_RDWR | O_CLOEXEC)
+    /// mongod holds a lock on a file of its data directory for as long as it lives, and writes its pid there.
+    private static func lockHolder(_ dataDirectory: String) -> String? {
+        let file = open("\(dataDirectory)/mongod.lock", O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { return nil }
         defer { close(file) }
-        var lock = flock()
-        lock.l_type = Int16(F_WRLCK)
-        lock.l_whence = Int16(SEEK_SET)
-        return fcntl(file, F_GETLK, &lock) == 0 && lock.l_type != Int16(F_UNLCK) ? lock.l_pid : nil
+        if flock(file, LOCK_SH | LOCK_NB) == 0 { return nil }
+        var bytes = [UInt8](repeating: 0, count: 32)
+        let count = max(0, read(file, &bytes, bytes.count))
+        return String(decoding: bytes.prefix(count).filter { $0 > 32 }, as: UTF8.self)
     }
 
     /// A port that was free a moment ago.

@@ -21,6 +21,9 @@ struct BulkWrite: ~Copyable {
 
     deinit { mongoc_bulk_operation_destroy(pointer) }
 
+    /// What every server up to now stores at most. It refuses a larger document too, but with a code that says nothing.
+    static let maxDocumentSize = 16 << 20
+
     enum Statement {
         case insert(BSONDocument)
         case updateOne(BSONDocument, BSONDocument)
@@ -32,6 +35,16 @@ struct BulkWrite: ~Copyable {
 
     /// Adds a statement. libmongoc's own validation is off where `statementOptions` say so: the server's is what counts.
     borrowing func add(_ statement: Statement, options statementOptions: BSONDocument) throws(MongoError) {
+        switch statement {
+        case .insert(let document), .replaceOne(_, let document):
+            guard document.bytes.count <= Self.maxDocumentSize else {
+                throw MongoError(
+                    .invalidInput,
+                    "a document of \(document.bytes.count) bytes is larger than the server's limit of 16 MiB"
+                )
+            }
+        default: break
+        }
         var error = bson_error_t()
         let isAdded = try options.lend(statementOptions) { (options) throws(MongoError) -> Bool in
             switch statement {

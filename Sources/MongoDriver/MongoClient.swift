@@ -47,7 +47,8 @@ public final class MongoClient: Sendable {
     }
 
     /// Refuses further calls, ends change streams and cursors, waits for running calls and disconnects. A change stream
-    /// may take its `maxAwaitTime` to end.
+    /// may take its `maxAwaitTime` to end, and libmongoc takes up to half a second to end its monitors: a program that ends
+    /// anyway need not close.
     public func close() async {
         await core.close()
     }

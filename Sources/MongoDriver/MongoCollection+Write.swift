@@ -67,6 +67,12 @@ public struct BulkUpdateResult: Sendable, Hashable {
     public var modified: Int
     /// The statements that the server refused; the others were done, or stopped at the first of these when ordered.
     public var writeErrors: [MongoError.WriteError]
+
+    public init(matched: Int, modified: Int, writeErrors: [MongoError.WriteError] = []) {
+        self.matched = matched
+        self.modified = modified
+        self.writeErrors = writeErrors
+    }
 }
 
 extension MongoCollection {

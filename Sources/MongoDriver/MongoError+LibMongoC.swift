@@ -30,7 +30,10 @@ extension MongoError {
         case MONGOC_ERROR_CLIENT:
             let refused = [MONGOC_ERROR_CLIENT_AUTHENTICATE, MONGOC_ERROR_CLIENT_GETNONCE]
             code = refused.contains(mongoc_error_code_t(error.code)) ? .authentication : .invalidInput
-        case MONGOC_ERROR_WRITE_CONCERN: code = .writeConcern
+        case MONGOC_ERROR_WRITE_CONCERN:
+            code = .writeConcern
+            serverCode = Int(error.code)
+            codeName = Self.writeConcernFault(in: reply)?.name ?? codeName
         case MONGOC_ERROR_SERVER, MONGOC_ERROR_QUERY, MONGOC_ERROR_COLLECTION, MONGOC_ERROR_GRIDFS:
             adopt(serverCode: Int(error.code))
         default: code = .invalidInput

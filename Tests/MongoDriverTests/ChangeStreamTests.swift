@@ -48,10 +48,12 @@ struct ChangeStreamTests {
             let database = client.database(name)
             let stream = database.collection("Task").watch([], ChangeStreamOptions(maxAwaitTime: .milliseconds(50)))
             try await stream.open()
-            #expect(await eventually { stream.resumeToken != nil })
+            let hasToken = await eventually { stream.resumeToken != nil }
+            #expect(hasToken)
             let token = stream.resumeToken
             try await database.collection("Other").insertOne(["x": 1])
-            #expect(await eventually { stream.resumeToken != token })
+            let hasMoved = await eventually { stream.resumeToken != token }
+            #expect(hasMoved)
         }
     }
 
@@ -131,7 +133,8 @@ struct ChangeStreamTests {
                 client: admin
             ) {
                 let token = stream.resumeToken
-                #expect(await eventually { stream.resumeToken != token || token == nil })
+                let hasResumed = await eventually { stream.resumeToken != token || token == nil }
+                #expect(hasResumed)
                 try await tasks.insertOne(["_id": 1])
                 var events = stream.makeAsyncIterator()
                 #expect(try await events.next()?.document["operationType"] == "insert")
@@ -162,12 +165,11 @@ struct ChangeStreamTests {
             let error = await failure { try await second.open() }
             #expect(error?.code == .invalidInput)
             first.close()
-            #expect(
-                await eventually {
-                    do { try await tasks.watch().open() } catch { return false }
-                    return true
-                }
-            )
+            let hasRoom = await eventually {
+                do { try await tasks.watch().open() } catch { return false }
+                return true
+            }
+            #expect(hasRoom)
         }
     }
 

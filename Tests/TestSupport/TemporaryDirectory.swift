@@ -8,8 +8,8 @@ public func withTemporaryDirectory<Value>(_ body: (_ path: String) async throws 
     return try await body(path)
 }
 
-/// Why a test's folder could not be made.
-struct TemporaryDirectoryError: Error {
+/// Why a test did not get what it needs from the system.
+struct TestResourceError: Error {
     var message: String
 }
 
@@ -19,7 +19,7 @@ func makeTemporaryDirectory(_ purpose: String) throws -> String {
     let root = temporaryRoot
     var template = Array("\(root)/tensorhub-\(purpose)-XXXXXX".utf8CString)
     guard mkdtemp(&template) != nil else {
-        throw TemporaryDirectoryError(message: "\(root): \(String(cString: strerror(errno)))")
+        throw TestResourceError(message: "\(root): \(String(cString: strerror(errno)))")
     }
     return String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }

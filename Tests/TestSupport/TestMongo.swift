@@ -26,8 +26,11 @@ public enum TestMongo {
     private static func removeAbandoned() {
         for name in entries(temporaryRoot) where name.hasPrefix("tensorhub-mongod-") {
             let folder = "\(temporaryRoot)/\(name)"
-            // Without a lock file its mongod is about to start.
-            guard access("\(folder)/mongod.lock", F_OK) == 0, LocalMongoServer.isFree(folder) else { continue }
+            // Without a lock file, or with one that is new, its mongod is about to start.
+            var lock = stat()
+            guard stat("\(folder)/mongod.lock", &lock) == 0, time(nil) - lock.st_mtim.tv_sec > 60,
+                LocalMongoServer.isFree(folder)
+            else { continue }
             removeTree(folder)
         }
     }

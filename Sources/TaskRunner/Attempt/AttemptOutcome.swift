@@ -32,13 +32,15 @@ package enum AttemptOutcome: Sendable, Equatable {
     ///   - resultFile: its bytes, nil when there is none.
     ///   - stopReason: what the runner wrote when it asked the script to end.
     ///   - tail: the last bytes of the output.
+    ///   - resultLimit: bytes of BSON that the task's document has room for.
     package init(
         report: ExitReport?,
         supervisor: SupervisorProcess.Ending,
         resultFile: [UInt8]?,
         savedResultKeys: [String],
         stopReason: String?,
-        tail: [UInt8]
+        tail: [UInt8],
+        resultLimit: Int = AttemptDirectory.resultLimit
     ) {
         let tail = Self.text(ofTail: tail)
         func failed(_ kind: Kind, _ message: String) -> AttemptOutcome {
@@ -59,7 +61,9 @@ package enum AttemptOutcome: Sendable, Equatable {
             return
         }
         if report.stopped != nil {
-            self = Self.afterStop(report, stopReason ?? "request", resultFile, savedResultKeys)
+            let result = Self.result(resultFile, keys: savedResultKeys, limit: resultLimit)
+            let proves = !savedResultKeys.isEmpty
+            self = Self.afterStop(report, stopReason ?? "request", result: proves ? try? result.get() : nil)
             return
         }
         if let signal = report.signal {
@@ -69,7 +73,7 @@ package enum AttemptOutcome: Sendable, Equatable {
         }
         switch report.exit {
         case 0?:
-            switch Self.result(resultFile, keys: savedResultKeys) {
+            switch Self.result(resultFile, keys: savedResultKeys, limit: resultLimit) {
             case .success(let result): self = .finished(result: result)
             case .failure(let fault): self = failed(fault.kind, fault.message)
             }
@@ -79,19 +83,12 @@ package enum AttemptOutcome: Sendable, Equatable {
         }
     }
 
-    /// A script that was asked to end may use its grace period to finish. That counts where it proves it by its results,
-    /// but never after a cancel.
-    private static func afterStop(
-        _ report: ExitReport,
-        _ reason: String,
-        _ resultFile: [UInt8]?,
-        _ keys: [String]
-    ) -> AttemptOutcome {
+    /// A script that was asked to end may use its grace period to finish. That counts where it proves it by the results
+    /// that were asked for, but never after a cancel.
+    private static func afterStop(_ report: ExitReport, _ reason: String, result: BSONDocument?) -> AttemptOutcome {
         guard reason == "drain" else { return .stopped(reason: reason) }
         if report.exit == checkpointStatus { return .checkpointed }
-        if report.exit == 0, !keys.isEmpty, case .success(let result) = result(resultFile, keys: keys) {
-            return .finished(result: result)
-        }
+        if report.exit == 0, let result { return .finished(result: result) }
         return .stopped(reason: reason)
     }
 
