@@ -166,6 +166,7 @@ import Testing
         #expect(kind(outcome(#"{"exit":0}"#, keys: ["a"])) == .missingResult)
         #expect(kind(outcome(#"{"signal":9}"#)) == .signal)
         #expect(kind(outcome(#"{"error":"No such file or directory","errno":2}"#)) == .cannotStart)
+        #expect(outcome(#"{"error":"No space left on device","errno":28}"#) == .stopped(reason: "machine"))
         #expect(kind(outcome(#"{"error":"the script could not be killed","stopped":null}"#)) == .supervisorLost)
         #expect(outcome(#"{"exit":85}"#, keys: ["a"]) == .checkpointed)
     }
@@ -196,7 +197,7 @@ import Testing
         #expect(kind(outcome(nil, supervisor: .exited(75))) == .journalLost)
         #expect(kind(outcome(nil, supervisor: .exited(0))) == .journalLost)
         #expect(kind(outcome(nil, supervisor: .exited(74))) == .supervisorLost)
-        #expect(kind(outcome(nil, supervisor: .exited(71))) == .cannotStart)
+        #expect(outcome(nil, supervisor: .exited(71)) == .stopped(reason: "machine"))
         #expect(kind(outcome(nil, supervisor: .signaled(9))) == .supervisorLost)
         #expect(kind(outcome(nil, supervisor: .unknown)) == .supervisorLost)
     }

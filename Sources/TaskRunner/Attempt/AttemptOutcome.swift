@@ -1,4 +1,5 @@
 package import BSON
+import Glibc
 
 /// What an attempt came to: decided from facts alone, so that a restarted runner comes to the same.
 package enum AttemptOutcome: Sendable, Equatable {
@@ -22,6 +23,9 @@ package enum AttemptOutcome: Sendable, Equatable {
         case journalLost = "journal-lost"
         case supervisorLost = "supervisor-lost"
     }
+
+    /// The reason of a stop that nobody asked for: this machine could not run the script, another one may.
+    package static let machineFault = "machine"
 
     /// "Run me again", as in HTCondor.
     package static let checkpointStatus: Int32 = 85
@@ -47,13 +51,19 @@ package enum AttemptOutcome: Sendable, Equatable {
             .failed(kind: kind, message: message, tail: tail)
         }
         guard let report else {
-            let (kind, message) = Self.withoutReport(supervisor)
             // Whoever wanted it to end has got that, however it ended.
-            self = stopReason.map { .stopped(reason: $0) } ?? failed(kind, message)
+            if let stopReason {
+                self = .stopped(reason: stopReason)
+            } else if let (kind, message) = Self.withoutReport(supervisor) {
+                self = failed(kind, message)
+            } else {
+                self = .stopped(reason: Self.machineFault)
+            }
             return
         }
-        if let error = report.error, report.couldNotStart {
-            self = failed(.cannotStart, "the script could not be started: \(error)")
+        if let number = report.startError, let error = report.error {
+            let failure = failed(.cannotStart, "the script could not be started: \(error)")
+            self = Self.isMachinesFault(number) ? .stopped(reason: Self.machineFault) : failure
             return
         }
         if report.stopped == "timeout" {
@@ -92,14 +102,20 @@ package enum AttemptOutcome: Sendable, Equatable {
         return .stopped(reason: reason)
     }
 
-    private static func withoutReport(_ supervisor: SupervisorProcess.Ending) -> (Kind, String) {
+    /// Whether an exec failed for want of something, and not for what it was asked to execute.
+    private static func isMachinesFault(_ error: Int32) -> Bool {
+        [EAGAIN, ENOMEM, ENOSPC, EDQUOT, EMFILE, ENFILE, EIO, EROFS].contains(error)
+    }
+
+    /// Nil when the supervisor could not even begin.
+    private static func withoutReport(_ supervisor: SupervisorProcess.Ending) -> (Kind, String)? {
         switch supervisor {
         case .exited(0), .exited(75):
             (.journalLost, "the script has deleted its attempt directory; how it ended is lost with it")
         case .exited(74):
             (.supervisorLost, "the supervisor could not write how the script ended; the disk may be full")
-        case .exited(let status):
-            (.cannotStart, "the supervisor could not start the script (its exit status is \(status))")
+        case .exited:
+            nil
         case .signaled(let signal):
             (.supervisorLost, "the supervisor was killed by signal \(signal) (\(name(ofSignal: signal)))")
         case .unknown:
