@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+enum { warm_up = 3 };  // tasks that are not measured
+
 static int compare(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -36,7 +38,7 @@ void measure_dispatch(const struct options *options, mongoc_client_pool_t *pool)
     bson_t *durable = BCON_NEW("writeConcern", "{", "w", "majority", "j", BCON_BOOL(true), "}");
     double *latencies = calloc((size_t)options->count, sizeof *latencies);
     usleep(500000);  // the change stream is open by then
-    for (int i = 0; i < options->count; i++) {
+    for (int i = -warm_up; i < options->count; i++) {
         bson_error_t error;
         int64_t stamp = 0;
         int64_t began = now_realtime();
@@ -45,8 +47,8 @@ void measure_dispatch(const struct options *options, mongoc_client_pool_t *pool)
         if (!mongoc_collection_insert_one(tasks, task, durable, NULL, &error)) fail("insert", error.message);
         if (read(stamps, &stamp, sizeof stamp) != sizeof stamp) fail("stamp", strerror(errno));
         bson_destroy(task);
-        latencies[i] = (double)(stamp - began) / 1e6;
-        runner_wait(runner, i + 1);
+        if (i >= 0) latencies[i] = (double)(stamp - began) / 1e6;
+        runner_wait(runner, warm_up + i + 1);
         usleep(20000 + (useconds_t)(rand() % 10000));  // idle again, and not in step with anything periodic
     }
     unlink(path);
