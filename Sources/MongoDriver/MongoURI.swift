@@ -12,6 +12,11 @@ struct MongoURI: ~Copyable {
         guard let pointer = mongoc_uri_new_with_error(text, &error) else {
             throw MongoError(.invalidURI, Self.explain(error.text, of: text))
         }
+        // The end of a password that is not percent-encoded; it must not come up in messages as the name of a host.
+        guard !Self.hosts(pointer).contains("@") else {
+            mongoc_uri_destroy(pointer)
+            throw MongoError(.invalidURI, "a host has an @; user name and password must be percent-encoded")
+        }
         self.pointer = pointer
     }
 
@@ -21,7 +26,9 @@ struct MongoURI: ~Copyable {
     var database: String? { mongoc_uri_get_database(pointer).map { String(cString: $0) } }
 
     /// The servers as in the URI, separated by commas; for SRV its name.
-    var hosts: String {
+    var hosts: String { Self.hosts(pointer) }
+
+    private static func hosts(_ pointer: OpaquePointer) -> String {
         if let service = mongoc_uri_get_srv_hostname(pointer) { return String(cString: service) }
         var names: [String] = []
         var next = mongoc_uri_get_hosts(pointer)

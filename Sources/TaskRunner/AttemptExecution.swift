@@ -20,6 +20,8 @@ struct AttemptExecution: Sendable {
     /// The word for an attempt that this machine could not start, and how long the task then waits.
     static let machineFault = "machine"
     static let machinePause: Duration = .seconds(30)
+    /// Bytes that a document keeps free for the error, with 8 KiB of output, and the history entry of an attempt's end.
+    static let endMargin = 32 * 1024
     /// The kind of failure of a task document that no runner can run.
     static let cannotRun = "cannot-run"
 
@@ -78,7 +80,8 @@ struct AttemptExecution: Sendable {
             hub: runner.hub,
             pool: runner.pool,
             reader: launch.output,
-            limit: runner.options.outputLimit
+            limit: runner.options.outputLimit,
+            mustGiveUp: runner.mustGiveUp
         )
         let status = await withTaskGroup(of: Void.self) { group in
             group.addTask { await pump.run(every: Self.outputPoll) }
@@ -89,17 +92,16 @@ struct AttemptExecution: Sendable {
         let reason = control.reason?.rawValue
         let directory = launch.directory
         let savedResultKeys = task.savedResultKeys ?? []
+        // What the end itself adds to the document is less than the margin.
+        let room = max(0, TaskSpec.maximumDocumentSize - task.document.bytes.count - Self.endMargin)
         do {
             return try await runner.pool.runIfActive {
-                let report = try directory.exitReport()
-                let outcome = AttemptOutcome(
-                    report: report,
+                let (report, outcome) = try directory.conclude(
                     supervisor: status,
-                    resultFile: try directory.resultFile(),
                     savedResultKeys: savedResultKeys,
                     stopReason: reason,
-                    // Only a failure shows it, and there is none to show of a script that printed nothing.
-                    tail: report?.outputBytes == 0 ? [] : try launch.output.tail()
+                    output: launch.output,
+                    resultLimit: room
                 )
                 return Ended(outcome: outcome, report: report, directory: directory, pump: pump)
             }

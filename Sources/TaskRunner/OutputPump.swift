@@ -12,6 +12,7 @@ actor OutputPump {
     private let pool: NIOThreadPool
     private let reader: OutputReader
     private let limit: Int
+    private let mustGiveUp: @Sendable () -> Bool
     private var seq: Int64 = 0
     /// Read and not yet acknowledged.
     private var unsent: [OutputChunk] = []
@@ -24,12 +25,20 @@ actor OutputPump {
     /// Bytes of the beginning that are always kept.
     static let head: Int64 = 1 << 20
 
-    init(key: AttemptKey, hub: Hub, pool: NIOThreadPool, reader: OutputReader, limit: Int) {
+    init(
+        key: AttemptKey,
+        hub: Hub,
+        pool: NIOThreadPool,
+        reader: OutputReader,
+        limit: Int,
+        mustGiveUp: @escaping @Sendable () -> Bool
+    ) {
         self.key = key
         self.hub = hub
         self.pool = pool
         self.reader = reader
         self.limit = limit
+        self.mustGiveUp = mustGiveUp
     }
 
     /// Sends what is new, again and again, until cancelled. While MongoDB is away the output waits in the file.
@@ -41,13 +50,13 @@ actor OutputPump {
         }
     }
 
-    /// Sends all that is left; the script is dead. Waits for MongoDB as long as it takes, unless cancelled.
+    /// Sends all that is left; the script is dead. Waits for MongoDB as long as it takes, or until the runner gives up.
     func finish() async {
         while true {
             do {
                 if try await !sendBatch() { return }
             } catch {
-                if Task.isCancelled { return }
+                if mustGiveUp() { return }
                 try? await Task.sleep(for: Reporter.retryPause)
             }
         }

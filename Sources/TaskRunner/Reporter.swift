@@ -23,14 +23,17 @@ final class Reporter: Sendable {
     private let hub: Hub
     private let runner: ObjectID
     private let logger: Logger
+    private let mustGiveUp: @Sendable () -> Bool
     private let state = Mutex(State())
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 
-    init(hub: Hub, runner: ObjectID, logger: Logger) {
+    /// - Parameter mustGiveUp: Asked after each failure: whether not to wait for MongoDB any longer.
+    init(hub: Hub, runner: ObjectID, logger: Logger, mustGiveUp: @escaping @Sendable () -> Bool) {
         self.hub = hub
         self.runner = runner
         self.logger = logger
+        self.mustGiveUp = mustGiveUp
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -80,7 +83,7 @@ final class Reporter: Sendable {
                 }
                 return outcomes
             } catch {
-                if Task.isCancelled { return nil }
+                if mustGiveUp() { return nil }
                 if since == nil {
                     since = .now
                     logger.warning(

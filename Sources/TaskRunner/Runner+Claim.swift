@@ -11,7 +11,7 @@ extension Runner {
             var unresolved: ObjectID?
             wake.yield()
             for await _ in wakes {
-                while true {
+                while await resolve(&unresolved, in: &attempts) {
                     let force = mustLook.withLock { flag in
                         defer { flag = false }
                         return flag
@@ -19,30 +19,38 @@ extension Runner {
                     let look = state.withLock { $0.look(force: force) }
                     if look == .nothing { break }
                     let token = ObjectID()
+                    unresolved = token
                     do {
-                        if let lost = unresolved {
-                            // The reply to that claim was lost; what it got must run.
-                            for task in try await hub.claimed(by: lost) { start(task, in: &attempts) }
-                            unresolved = nil
-                            mustLook.withLock { $0 = true }
-                            continue
-                        }
-                        unresolved = token
                         let tasks = try await claim(look, token: token)
                         unresolved = nil
                         for task in tasks { start(task, in: &attempts) }
                         if tasks.isEmpty { break }
                     } catch {
                         logger.warning("Cannot claim; trying again", metadata: ["error": "\(error)"])
-                        mustLook.withLock { $0 = true }
-                        await pause(Reporter.retryPause)
-                        if Task.isCancelled { break }
                     }
                 }
                 if state.withLock({ $0.isDone }) { break }
             }
             // A claim whose reply was lost and that was never looked up expires with its lease.
         }
+    }
+
+    /// After a claim without a reply: what it got must run before anything else is claimed. Returns whether that is clear;
+    /// it is not while MongoDB is away and the runner gives up.
+    private func resolve(_ unresolved: inout ObjectID?, in group: inout DiscardingTaskGroup) async -> Bool {
+        while let token = unresolved {
+            if mustGiveUp() { return false }
+            await pause(Reporter.retryPause)
+            do {
+                for task in try await hub.claimed(by: token) { start(task, in: &group) }
+                unresolved = nil
+                mustLook.withLock { $0 = true }
+                logger.info("Claims go on")
+            } catch {
+                logger.debug("MongoDB is still away", metadata: ["error": "\(error)"])
+            }
+        }
+        return true
     }
 
     private func claim(_ look: RunnerState.Look, token: ObjectID) async throws(HubError) -> [TaskRecord] {

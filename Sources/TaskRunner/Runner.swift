@@ -19,7 +19,9 @@ public final class Runner: Service {
     let pool: NIOThreadPool
     let reporter: Reporter
     let launcher: AttemptLauncher
-    let state: Mutex<RunnerState>
+    let state: SharedRunnerState
+    /// Whether to wait no longer for a MongoDB that is away: after the third step of the ladder.
+    let mustGiveUp: @Sendable () -> Bool
     let wakes: AsyncStream<Void>
     let wake: AsyncStream<Void>.Continuation
     let mustLook = Mutex(true)
@@ -50,8 +52,10 @@ public final class Runner: Service {
             allowing: options.allowedEnvironment
         )
         pool = NIOThreadPool(numberOfThreads: min(options.slots, 4))
-        reporter = Reporter(hub: hub, runner: runnerID, logger: logger)
-        state = Mutex(RunnerState(slots: options.slots))
+        let state = SharedRunnerState(slots: options.slots)
+        self.state = state
+        mustGiveUp = { state.withLock { $0.phase == .killing } }
+        reporter = Reporter(hub: hub, runner: runnerID, logger: logger, mustGiveUp: mustGiveUp)
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -82,17 +86,23 @@ public final class Runner: Service {
     /// Runs until drained. The order at the end: scripts, their reports, then everything else.
     public func run() async throws {
         pool.start()
-        await withTaskCancellationHandler {
+        await shielded { await self.runServices() }
+        try await pool.shutdownGracefully()
+    }
+
+    /// Cancellation is turned into the last step of the ladder: what runs under the shield is not cancelled, so that the
+    /// scripts are killed and their tasks given back in order.
+    private func shielded<Value: Sendable>(_ work: @escaping @Sendable () async -> Value) async -> Value {
+        let work = Task { await work() }
+        return await withTaskCancellationHandler {
             await withGracefulShutdownHandler {
-                await runServices()
+                await work.value
             } onGracefulShutdown: {
                 if self.state.withLock({ $0.phase }) == .running { self.escalate() }
             }
         } onCancel: {
-            while case .draining = self.escalate() {}
-            self.escalate()
+            while self.state.withLock({ $0.phase }) != .killing { self.escalate() }
         }
-        try await pool.shutdownGracefully()
     }
 
     private func runServices() async {
@@ -127,22 +137,24 @@ public final class Runner: Service {
         let claim = TaskStatements.Claim(runner: runnerID, token: ObjectID(), host: options.name, lease: options.lease)
         var outcome = OnceOutcome.noTask
         if let task = try await hub.claim(1, options.query, claim).first, let id = task.id {
-            let key = AttemptKey(taskID: id, attempt: task.attempt)
-            let control = AttemptControl()
-            state.withLock { $0.add(key, control) }
-            let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
-            let end = await withTaskGroup(of: Void.self) { services in
-                services.addTask { await self.reporter.run() }
-                services.addTask { await self.keepLeases() }
-                services.addTask { await self.watchQueue() }
-                let end = await execution.run()
-                services.cancelAll()
-                return end
-            }
-            outcome = end.map { .ended($0.status, exit: $0.exit, signal: $0.signal) } ?? .unreported
+            outcome = await shielded { await self.runOne(task, AttemptKey(taskID: id, attempt: task.attempt)) }
         }
         try await pool.shutdownGracefully()
         return outcome
+    }
+
+    private func runOne(_ task: TaskRecord, _ key: AttemptKey) async -> OnceOutcome {
+        let control = AttemptControl()
+        state.withLock { $0.add(key, control) }
+        let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
+        return await withTaskGroup(of: Void.self) { services in
+            services.addTask { await self.reporter.run() }
+            services.addTask { await self.keepLeases() }
+            services.addTask { await self.watchQueue() }
+            defer { services.cancelAll() }
+            guard let end = await execution.run() else { return .unreported }
+            return .ended(end.status, exit: end.exit, signal: end.signal)
+        }
     }
 
     /// A database that is away at the start is waited for: the machine may have booted faster than it.
@@ -166,6 +178,19 @@ public final class Runner: Service {
     /// Sleeps, or returns at once when cancelled.
     func pause(_ duration: Duration) async {
         try? await Task.sleep(for: duration)
+    }
+}
+
+/// The state of a runner, shared by its parts.
+final class SharedRunnerState: Sendable {
+    private let state: Mutex<RunnerState>
+
+    init(slots: Int) {
+        state = Mutex(RunnerState(slots: slots))
+    }
+
+    func withLock<Value: Sendable>(_ body: (inout sending RunnerState) -> sending Value) -> Value {
+        state.withLock(body)
     }
 }
 

@@ -11,9 +11,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int write_temporary(int journal, const char *temporary, const char *text, size_t count, bool sync) {
-    int file = openat(journal, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (file < 0) return errno;
+// Room for exit.json, taken before the script starts: how it ended is written down even if it fills the disk.
+#define EXIT_RESERVED ".exit.json.reserved"
+
+static int create(int journal, const char *name) {
+    return openat(journal, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
+
+// Writes all of the text and closes the file. Returns 0 or errno.
+static int fill(int file, const char *text, size_t count, bool sync) {
     int error = 0;
     while (count > 0 && error == 0) {
         ssize_t written = write(file, text, count);
@@ -27,6 +33,11 @@ static int write_temporary(int journal, const char *temporary, const char *text,
     if (error == 0 && sync && fsync(file) < 0) error = errno;
     if (close(file) < 0 && error == 0) error = errno;
     return error;
+}
+
+static int write_temporary(int journal, const char *temporary, const char *text, size_t count, bool sync) {
+    int file = create(journal, temporary);
+    return file < 0 ? errno : fill(file, text, count, sync);
 }
 
 int journal_write(int journal, const char *name, const char *text, size_t count, bool sync) {
@@ -116,14 +127,22 @@ int journal_write_exit(int journal, const struct ending *ending) {
     if (!tree->empty) add_survivors(&json);
     add(&json, "}\n");
 
-    // A full disk may have room again in a moment: what the script did for days is worth ten seconds.
-    int error = 0;
-    for (int i = 0; i < 100; i++) {
-        error = journal_write(journal, "exit.json", json.text, json.count, true);
-        if (error != ENOSPC && error != EDQUOT) break;
-        usleep(100000);
-    }
+    // Into the reserved room, with the length that it has at last.
+    int file = ending->reserved;
+    int error = ftruncate(file, (off_t)json.count) < 0 ? errno : fill(file, json.text, json.count, true);
+    if (error == 0 && renameat(journal, EXIT_RESERVED, journal, "exit.json") < 0) error = errno;
+    // Gone, if the script has meddled with our files. A new one then, unless the whole folder is gone.
+    if (error != 0) error = journal_write(journal, "exit.json", json.text, json.count, true);
     return error;
+}
+
+int journal_reserve_exit(int journal) {
+    int file = create(journal, EXIT_RESERVED);
+    if (file < 0) return -1;
+    // File systems that cannot reserve are no reason not to run.
+    if (fallocate(file, 0, 0, sizeof ((struct json *)0)->text) == 0 || errno == EOPNOTSUPP) return file;
+    close(file);
+    return -1;
 }
 
 void journal_sync_result(int journal) {

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
@@ -46,7 +47,7 @@ struct options {
 
 struct supervisor {
     struct options options;
-    int directory, journal, signals;
+    int directory, journal, signals, reserved;
     int pipe;  // read end of the script's output; -1 after its end
     struct output output;
     struct tree tree;
@@ -208,10 +209,26 @@ static int milliseconds_to_deadline(const struct supervisor *self) {
     return left < 0 ? 0 : left > 1e6 ? 1000000 : (int)left + 1;
 }
 
+// Lets go of the pages of code that only the start needed, so that a script that runs for days costs little memory.
+static void shed_code(void) {
+    extern char __executable_start[], etext[];
+    madvise(__executable_start, (size_t)(etext - __executable_start), MADV_DONTNEED);
+}
+
+// A script that lives longer than this is a long one.
+enum { SHED_AFTER_MILLISECONDS = 1000 };
+
 static void run_until_leader_ends(struct supervisor *self) {
+    bool has_shed = false;
     while (!self->tree.leader_ended && !self->killed) {
         struct pollfd files[2] = {{.fd = self->signals, .events = POLLIN}, {.fd = self->pipe, .events = POLLIN}};
-        int ready = poll(files, 2, milliseconds_to_deadline(self));
+        int timeout = milliseconds_to_deadline(self);
+        if (!has_shed && (timeout < 0 || timeout > SHED_AFTER_MILLISECONDS)) timeout = SHED_AFTER_MILLISECONDS;
+        int ready = poll(files, 2, timeout);
+        if (!has_shed && now_seconds() - self->started > SHED_AFTER_MILLISECONDS / 1e3) {
+            shed_code();
+            has_shed = true;
+        }
         if (ready > 0 && files[0].revents != 0) read_signals(self);
         if (ready > 0 && files[1].revents != 0) read_output(self, sizeof buffer);
         take_deadline(self);
@@ -223,7 +240,7 @@ static int finish(struct supervisor *self, int start_error) {
     if (!self->tree.empty && !self->killed) kill_script(self);
     drain_output(self);
     journal_sync_result(self->journal);
-    struct ending ending = {&self->tree, &self->output, start_error, duration, self->stopped};
+    struct ending ending = {&self->tree, &self->output, start_error, duration, self->stopped, self->reserved};
     int error = journal_write_exit(self->journal, &ending);
     return error == 0 ? STATUS_DONE : error == ENOENT ? STATUS_JOURNAL_LOST : STATUS_NOT_WRITTEN;
 }
@@ -237,6 +254,8 @@ int main(int argc, char **argv) {
     if (self.journal < 0) give_up("journal");
     errno = output_open(&self.output, self.journal, self.options.output_limit, self.options.output_head);
     if (errno != 0) give_up("output.log");
+    self.reserved = journal_reserve_exit(self.journal);
+    if (self.reserved < 0) give_up("exit.json");
     self.signals = take_signals();
     int ends[2];
     if (self.signals < 0 || pipe2(ends, O_CLOEXEC) < 0) give_up("descriptors");

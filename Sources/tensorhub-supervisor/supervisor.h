@@ -93,7 +93,11 @@ struct ending {
     int start_error;         // errno of exec
     double duration;         // seconds
     const char *stopped;     // "timeout", "request" or null
+    int reserved;            // from journal_reserve_exit
 };
+
+// Takes room on the disk for exit.json. Returns a descriptor, or -1 and errno.
+int journal_reserve_exit(int journal);
 
 int journal_write_exit(int journal, const struct ending *ending);
 

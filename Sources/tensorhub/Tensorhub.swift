@@ -1,1 +1,28 @@
-@main enum Tensorhub { static func main() {} }
+import ArgumentParser
+import Console
+
+@main
+struct Tensorhub: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tensorhub",
+        abstract: "Creates tasks in MongoDB, watches them, and brings their results back.",
+        discussion: """
+            Example, with a private MongoDB and runner that end with the shell:
+              tensorhub dev -- bash
+              ids=$(tensorhub submit train.py -p lr=0.1 --result test_accuracy --count 3)
+              tensorhub wait $ids && tensorhub results $ids --best test_accuracy
+
+            Ids and documents go to standard output, words for people to standard error.
+            Exit status: 0 done, 1 failure, 2 bad input, 3 nothing matched, 69 MongoDB unreachable, 130 interrupted;
+            of the tasks in question: 100 some failed, 103 some were cancelled, 124 time-out.
+            Shell completions: tensorhub --generate-completion-script bash (zsh, fish).
+            """,
+        subcommands: [
+            Submit.self, List.self, Show.self, Logs.self, Wait.self, Results.self,
+            Cancel.self, Retry.self, Hold.self, Release.self, Remove.self,
+            Dev.self,
+        ]
+    )
+
+    static func main() async { await CommandFrame.run(Self.self) }
+}

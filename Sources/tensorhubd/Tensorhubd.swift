@@ -1,1 +1,34 @@
-@main enum Tensorhubd { static func main() {} }
+import ArgumentParser
+import Console
+import Logging
+import Settings
+import UnixSignals
+
+@main
+struct Tensorhubd: AsyncParsableCommand, HandlesSignals {
+    static let configuration = CommandConfiguration(
+        commandName: "tensorhubd",
+        abstract: "Runs the tasks of a project on this machine.",
+        discussion: """
+            Claims tasks from MongoDB, runs their scripts, and writes output and results back. SIGTERM drains: nothing more
+            is claimed and what runs may end; a second one stops the scripts with grace and gives their tasks back; a third
+            one kills them at once. Every flag is also a key of the configuration files and a variable TENSORHUB_...
+
+            Example:
+              tensorhubd --uri mongodb://db1,db2,db3/?replicaSet=rs0 --project mnist --slots 4
+            """
+    )
+
+    @OptionGroup var options: DaemonOptions
+
+    @Flag(help: "Run one task and end with its script's status; 3 where there is none.")
+    var once = false
+
+    static func main() async { await CommandFrame.run(Self.self) }
+
+    func run() async throws {
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
+        let daemon = try Daemon(options.settings())
+        throw ExitCode(try await once ? daemon.runOnce(signals) : daemon.run(signals))
+    }
+}

@@ -1,6 +1,7 @@
 import BSON
 import Logging
 import MongoDriver
+import Synchronization
 import TensorHub
 import TestSupport
 import Testing
@@ -262,11 +263,12 @@ private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let ids = try await hub.createTasks([
-                    shell("until test -e \(folder)/go; do read -r _ < /dev/zero; done 2>/dev/null || true"),
+                    shell("until test -e \(folder)/go; do sleep 0.01; done"),
                     shell("exit 0"),
                 ])
                 try await withRunner(hub, slots: 1) { runner in
-                    #expect(try await eventually { try await hub.task(ids[0]).status == .running })
+                    // The claim is in the database a moment before its reply is here.
+                    #expect(await eventually { runner.state.withLock { $0.attempts.count } == 1 })
                     #expect(runner.escalate() == .draining(running: 1))
                     try writeFile("\(folder)/go", "")
                     try await hub.waitForTasks(.ids([ids[0]]))

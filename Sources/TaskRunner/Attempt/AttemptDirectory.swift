@@ -139,8 +139,7 @@ package struct AttemptDirectory: Sendable, Hashable {
 
     /// How the script ended; nil while it runs.
     package func exitReport() throws(AttemptError) -> ExitReport? {
-        guard let bytes = try read("exit.json", limit: 1 << 20) else { return nil }
-        return ExitReport(json: bytes)
+        try withJournal { (journal) throws(AttemptError) in try Self.exitReport(journal) } ?? nil
     }
 
     /// What the script left as result, at most one byte more than ``resultLimit``.
@@ -164,14 +163,70 @@ package struct AttemptDirectory: Sendable, Hashable {
     }
 
     package func stopReason() throws(AttemptError) -> String? {
-        try read("stop-reason", limit: 256).map { bytes in
+        try withJournal { (journal) throws(AttemptError) in try Self.stopReason(journal) } ?? nil
+    }
+
+    /// What the attempt came to, once its supervisor has ended. Reads what the decision needs and no more.
+    ///
+    /// - Parameters:
+    ///   - supervisor: from ``SupervisorProcess/wait()``.
+    ///   - stopReason: why the caller asked the script to end; `stop-reason` tells where the caller does not know.
+    ///   - output: for the last lines of a script that failed.
+    ///   - resultLimit: bytes of BSON that the task's document has room for.
+    package func conclude(
+        supervisor: SupervisorProcess.Ending,
+        savedResultKeys: [String],
+        stopReason: String? = nil,
+        output: OutputReader,
+        resultLimit: Int = Self.resultLimit
+    ) throws(AttemptError) -> (report: ExitReport?, outcome: AttemptOutcome) {
+        var report: ExitReport?
+        var result: [UInt8]?
+        var reason = stopReason
+        try withJournal { (journal) throws(AttemptError) in
+            report = try Self.exitReport(journal)
+            if report?.exit == 0 { result = try journal.read("result.json", limit: Self.resultLimit) }
+            if reason == nil, report == nil || report?.stopped != nil { reason = try Self.stopReason(journal) }
+        }
+        func outcome(tail: [UInt8]) -> AttemptOutcome {
+            AttemptOutcome(
+                report: report,
+                supervisor: supervisor,
+                resultFile: result,
+                savedResultKeys: savedResultKeys,
+                stopReason: reason,
+                tail: tail,
+                resultLimit: resultLimit
+            )
+        }
+        let first = outcome(tail: [])
+        guard case .failed = first, report?.outputBytes != 0 else { return (report, first) }
+        return (report, outcome(tail: try output.tail()))
+    }
+
+    private static func exitReport(_ journal: borrowing LocalFolder) throws(AttemptError) -> ExitReport? {
+        try journal.read("exit.json", limit: 1 << 20).flatMap(ExitReport.init)
+    }
+
+    private static func stopReason(_ journal: borrowing LocalFolder) throws(AttemptError) -> String? {
+        try journal.read("stop-reason", limit: 256).map { bytes in
             String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
         }
     }
 
     private func read(_ name: String, limit: Int) throws(AttemptError) -> [UInt8]? {
-        // A script that removed its directory leaves no file, which is what the caller wants to know.
-        guard access(journalPath, F_OK) == 0 else { return nil }
-        return try LocalFolder(journalPath).read(name, limit: limit)
+        try withJournal { (journal) throws(AttemptError) in try journal.read(name, limit: limit) } ?? nil
+    }
+
+    /// Nil when the script has removed its directory: then there is no file, which is what the caller wants to know.
+    private func withJournal<Value>(
+        _ body: (borrowing LocalFolder) throws(AttemptError) -> Value
+    ) throws(AttemptError) -> Value? {
+        let journal: LocalFolder
+        do throws(AttemptError) { journal = try LocalFolder(journalPath) } catch {
+            guard error.systemError == ENOENT || error.systemError == ENOTDIR else { throw error }
+            return nil
+        }
+        return try body(journal)
     }
 }

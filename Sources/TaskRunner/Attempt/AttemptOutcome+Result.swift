@@ -8,10 +8,14 @@ extension AttemptOutcome {
 
     /// The result of a script that ended with status 0. Keys that were not asked for are kept; of a repeated key the last
     /// value counts, as in Python.
-    static func result(_ file: [UInt8]?, keys: [String]) -> Result<BSONDocument, ResultFault> {
+    static func result(
+        _ file: [UInt8]?,
+        keys: [String],
+        limit: Int = AttemptDirectory.resultLimit
+    ) -> Result<BSONDocument, ResultFault> {
         var result: BSONDocument = [:]
         if let file {
-            switch document(file) {
+            switch document(file, limit) {
             case .success(let document): result = document
             case .failure(let fault): return .failure(fault)
             }
@@ -25,11 +29,11 @@ extension AttemptOutcome {
         return .success(result)
     }
 
-    private static func document(_ file: [UInt8]) -> Result<BSONDocument, ResultFault> {
+    private static func document(_ file: [UInt8], _ limit: Int) -> Result<BSONDocument, ResultFault> {
         func bad(_ message: String) -> Result<BSONDocument, ResultFault> {
             .failure(ResultFault(kind: .badResult, message: "the result file \(message)"))
         }
-        guard file.count <= AttemptDirectory.resultLimit else { return bad("is larger than 16 MiB") }
+        guard file.count <= limit else { return bad("is larger than the \(limit) bytes that its task has room for") }
         let document: BSONDocument
         do throws(BSONError) {
             let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true, plain: true)
@@ -40,8 +44,8 @@ extension AttemptOutcome {
         } catch {
             return bad("is not JSON: \(error.message)")
         }
-        guard document.bytes.count <= AttemptDirectory.resultLimit else {
-            return bad("takes more than 16 MiB in the database")
+        guard document.bytes.count <= limit else {
+            return bad("takes \(document.bytes.count) bytes in the database; its task has room for \(limit)")
         }
         return .success(withoutRepeatedKeys(document))
     }

@@ -1,4 +1,5 @@
 package import BSON
+import Glibc
 
 /// What an attempt came to: decided from facts alone, so that a restarted runner comes to the same.
 package enum AttemptOutcome: Sendable, Equatable {
@@ -23,6 +24,9 @@ package enum AttemptOutcome: Sendable, Equatable {
         case supervisorLost = "supervisor-lost"
     }
 
+    /// The reason of a stop that nobody asked for: this machine could not run the script, another one may.
+    package static let machineFault = "machine"
+
     /// "Run me again", as in HTCondor.
     package static let checkpointStatus: Int32 = 85
 
@@ -32,26 +36,34 @@ package enum AttemptOutcome: Sendable, Equatable {
     ///   - resultFile: its bytes, nil when there is none.
     ///   - stopReason: what the runner wrote when it asked the script to end.
     ///   - tail: the last bytes of the output.
+    ///   - resultLimit: bytes of BSON that the task's document has room for.
     package init(
         report: ExitReport?,
         supervisor: SupervisorProcess.Ending,
         resultFile: [UInt8]?,
         savedResultKeys: [String],
         stopReason: String?,
-        tail: [UInt8]
+        tail: [UInt8],
+        resultLimit: Int = AttemptDirectory.resultLimit
     ) {
         let tail = Self.text(ofTail: tail)
         func failed(_ kind: Kind, _ message: String) -> AttemptOutcome {
             .failed(kind: kind, message: message, tail: tail)
         }
         guard let report else {
-            let (kind, message) = Self.withoutReport(supervisor)
             // Whoever wanted it to end has got that, however it ended.
-            self = stopReason.map { .stopped(reason: $0) } ?? failed(kind, message)
+            if let stopReason {
+                self = .stopped(reason: stopReason)
+            } else if let (kind, message) = Self.withoutReport(supervisor) {
+                self = failed(kind, message)
+            } else {
+                self = .stopped(reason: Self.machineFault)
+            }
             return
         }
-        if let error = report.error, report.couldNotStart {
-            self = failed(.cannotStart, "the script could not be started: \(error)")
+        if let number = report.startError, let error = report.error {
+            let failure = failed(.cannotStart, "the script could not be started: \(error)")
+            self = Self.isMachinesFault(number) ? .stopped(reason: Self.machineFault) : failure
             return
         }
         if report.stopped == "timeout" {
@@ -59,7 +71,9 @@ package enum AttemptOutcome: Sendable, Equatable {
             return
         }
         if report.stopped != nil {
-            self = Self.afterStop(report, stopReason ?? "request", resultFile, savedResultKeys)
+            let result = Self.result(resultFile, keys: savedResultKeys, limit: resultLimit)
+            let proves = !savedResultKeys.isEmpty
+            self = Self.afterStop(report, stopReason ?? "request", result: proves ? try? result.get() : nil)
             return
         }
         if let signal = report.signal {
@@ -69,7 +83,7 @@ package enum AttemptOutcome: Sendable, Equatable {
         }
         switch report.exit {
         case 0?:
-            switch Self.result(resultFile, keys: savedResultKeys) {
+            switch Self.result(resultFile, keys: savedResultKeys, limit: resultLimit) {
             case .success(let result): self = .finished(result: result)
             case .failure(let fault): self = failed(fault.kind, fault.message)
             }
@@ -79,30 +93,29 @@ package enum AttemptOutcome: Sendable, Equatable {
         }
     }
 
-    /// A script that was asked to end may use its grace period to finish. That counts where it proves it by its results,
-    /// but never after a cancel.
-    private static func afterStop(
-        _ report: ExitReport,
-        _ reason: String,
-        _ resultFile: [UInt8]?,
-        _ keys: [String]
-    ) -> AttemptOutcome {
+    /// A script that was asked to end may use its grace period to finish. That counts where it proves it by the results
+    /// that were asked for, but never after a cancel.
+    private static func afterStop(_ report: ExitReport, _ reason: String, result: BSONDocument?) -> AttemptOutcome {
         guard reason == "drain" else { return .stopped(reason: reason) }
         if report.exit == checkpointStatus { return .checkpointed }
-        if report.exit == 0, !keys.isEmpty, case .success(let result) = result(resultFile, keys: keys) {
-            return .finished(result: result)
-        }
+        if report.exit == 0, let result { return .finished(result: result) }
         return .stopped(reason: reason)
     }
 
-    private static func withoutReport(_ supervisor: SupervisorProcess.Ending) -> (Kind, String) {
+    /// Whether an exec failed for want of something, and not for what it was asked to execute.
+    private static func isMachinesFault(_ error: Int32) -> Bool {
+        [EAGAIN, ENOMEM, ENOSPC, EDQUOT, EMFILE, ENFILE, EIO, EROFS].contains(error)
+    }
+
+    /// Nil when the supervisor could not even begin.
+    private static func withoutReport(_ supervisor: SupervisorProcess.Ending) -> (Kind, String)? {
         switch supervisor {
         case .exited(0), .exited(75):
             (.journalLost, "the script has deleted its attempt directory; how it ended is lost with it")
         case .exited(74):
             (.supervisorLost, "the supervisor could not write how the script ended; the disk may be full")
-        case .exited(let status):
-            (.cannotStart, "the supervisor could not start the script (its exit status is \(status))")
+        case .exited:
+            nil
         case .signaled(let signal):
             (.supervisorLost, "the supervisor was killed by signal \(signal) (\(name(ofSignal: signal)))")
         case .unknown:

@@ -7,8 +7,8 @@ package struct ExitReport: Sendable, Equatable {
     package var signal: Int32?
     /// Why it could not be started, or not be killed.
     package var error: String?
-    /// True when `error` is about the start.
-    package var couldNotStart = false
+    /// errno when `error` is about the start.
+    package var startError: Int32?
     /// Why the supervisor stopped it: `timeout` or `request`.
     package var stopped: String?
     /// From start to end of the script.
@@ -34,7 +34,7 @@ package struct ExitReport: Sendable, Equatable {
         exit = integer("exit").flatMap { Int32(exactly: $0) }
         signal = integer("signal").flatMap { Int32(exactly: $0) }
         error = document["error"]?.stringValue
-        couldNotStart = integer("errno") != nil
+        startError = integer("errno").flatMap { Int32(exactly: $0) }
         stopped = document["stopped"]?.stringValue
         let seconds = document["duration"]?.doubleValue ?? 0
         duration = .seconds(seconds.isFinite ? min(max(seconds, 0), 1e9) : 0)

@@ -1,0 +1,58 @@
+import Glibc
+
+/// A file that the user named, read whole.
+package struct InputFile: Sendable {
+    package var bytes: [UInt8]
+    /// Permission bits.
+    package var mode: Int32
+
+    /// - Parameters:
+    ///   - role: What the file is to the user, for messages: `script`.
+    ///   - limit: Bytes; a larger file is refused unread.
+    /// - Throws: A failure of status 2 that names the file and the fix.
+    package init(_ path: String, role: String, limit: Int = 1 << 30) throws(CommandFailure) {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw Self.cannotOpen(path, role) }
+        defer { close(descriptor) }
+        var status = stat()
+        fstat(descriptor, &status)
+        if status.st_mode & S_IFMT == S_IFDIR {
+            throw .badInput("\(role): \(path) is a directory; name a file in it")
+        }
+        if status.st_mode & S_IFMT == S_IFREG, Int(status.st_size) > limit {
+            throw Self.tooLarge(path, role, Int(status.st_size), limit)
+        }
+        mode = Int32(status.st_mode & 0o777)
+        bytes = []
+        bytes.reserveCapacity(Int(status.st_size) + 1)
+        var chunk = [UInt8](repeating: 0, count: 1 << 18)
+        while true {
+            let count = read(descriptor, &chunk, chunk.count)
+            if count == 0 { return }
+            if count < 0 {
+                if errno == EINTR { continue }
+                throw .badInput("\(role): \(path) cannot be read: \(String(cString: strerror(errno)))")
+            }
+            bytes += chunk[..<count]
+            // A pipe tells no size beforehand.
+            if bytes.count > limit { throw Self.tooLarge(path, role, bytes.count, limit) }
+        }
+    }
+
+    package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    private static func cannotOpen(_ path: String, _ role: String) -> CommandFailure {
+        switch errno {
+        case ENOENT, ENOTDIR: .badInput("\(role): \(path) does not exist; give the path of a file")
+        case EACCES: .badInput("\(role): \(path) cannot be read: permission denied; make it readable for you")
+        default: .badInput("\(role): \(path) cannot be opened: \(String(cString: strerror(errno)))")
+        }
+    }
+
+    private static func tooLarge(_ path: String, _ role: String, _ size: Int, _ limit: Int) -> CommandFailure {
+        .badInput(
+            "\(role): \(path) has \(size >= limit ? "\(size)" : "too many") bytes and the limit is \(limit); "
+                + "keep data out of it"
+        )
+    }
+}

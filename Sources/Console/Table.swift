@@ -1,0 +1,68 @@
+/// Rows of text in aligned columns.
+package struct Table: Sendable {
+    package struct Column: Sendable {
+        package var title: String
+        package var isRightAligned: Bool
+        /// Whether it may be cut short where the terminal is too narrow.
+        package var isElastic: Bool
+
+        package init(_ title: String, isRightAligned: Bool = false, isElastic: Bool = false) {
+            self.title = title
+            self.isRightAligned = isRightAligned
+            self.isElastic = isElastic
+        }
+    }
+
+    package var columns: [Column]
+    /// As many cells in each as there are columns.
+    package var rows: [[String]] = []
+
+    package init(_ columns: [Column]) {
+        self.columns = columns
+    }
+
+    /// An elastic column is never cut below this.
+    private static let narrowest = 8
+    private static let gap = "  "
+
+    /// - Parameter width: Columns of the terminal; `nil` cuts nothing.
+    package func text(width: Int?) -> String {
+        let cells = ([columns.map(\.title)] + rows).map { $0.map(TerminalText.oneLine) }
+        var widths = columns.indices.map { index in cells.map { TerminalText.width($0[index]) }.max() ?? 0 }
+        if let width { fit(&widths, into: width) }
+        return cells.map { row in
+            var line = ""
+            for (index, cell) in row.enumerated() {
+                if index > 0 { line += Self.gap }
+                let text = TerminalText.truncated(cell, to: widths[index])
+                let padding = String(repeating: " ", count: widths[index] - TerminalText.width(text))
+                line += columns[index].isRightAligned ? padding + text : text + padding
+            }
+            while line.last == " " { line.removeLast() }
+            return line + "\n"
+        }.joined()
+    }
+
+    /// Takes from the widest elastic column until all fits.
+    private func fit(_ widths: inout [Int], into width: Int) {
+        var excess = widths.reduce(0, +) + Self.gap.count * (widths.count - 1) - width
+        while excess > 0 {
+            let elastic = columns.indices.filter { columns[$0].isElastic && widths[$0] > Self.narrowest }
+            guard let widest = elastic.max(by: { widths[$0] < widths[$1] }) else { return }
+            widths[widest] -= 1
+            excess -= 1
+        }
+    }
+}
+
+/// Rows as comma-separated values (RFC 4180, lines ended by LF).
+package enum CSV {
+    package static func text(_ rows: [[String]]) -> String {
+        rows.map { $0.map(field).joined(separator: ",") + "\n" }.joined()
+    }
+
+    private static func field(_ text: String) -> String {
+        guard text.utf8.contains(where: { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }) else { return text }
+        return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+    }
+}

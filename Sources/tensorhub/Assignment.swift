@@ -1,0 +1,110 @@
+import BSON
+import Console
+
+/// `name=value` as given to `-p` and `--tag`.
+enum Assignment {
+    /// - Parameter filesAllowed: Whether `@file.json` gives many at once.
+    static func document(_ texts: [String], flag: String, filesAllowed: Bool) throws(CommandFailure) -> BSONDocument {
+        var document = BSONDocument()
+        for text in texts {
+            if filesAllowed, text.hasPrefix("@") {
+                document = document.merging(try object(file: String(text.dropFirst()), flag: flag))
+                continue
+            }
+            guard let equals = text.firstIndex(of: "=") else {
+                let example = flag == "-p" ? "lr=0.1, or @file.json for a whole object" : "owner=ann"
+                throw .badInput("\(flag) '\(text)' has no '='; write \(example)")
+            }
+            let name = String(text[..<equals])
+            if name.isEmpty { throw .badInput("\(flag) '\(text)' has no name before the '='; name it") }
+            document[name] = try value(String(text[text.index(after: equals)...]), name: name, flag: flag)
+        }
+        return document
+    }
+
+    /// JSON if it is JSON, else the text. A number that BSON cannot hold must not become another, or text, unseen.
+    private static func value(_ text: String, name: String, flag: String) throws(CommandFailure) -> BSONValue {
+        let value = try? BSONValue(extendedJSON: text)
+        let isRounded = isInteger(text) && Int64(text) == nil
+        if isRounded || (value == nil && isNumber(text)) {
+            throw .badInput(
+                "\(flag) \(name): MongoDB cannot hold the number \(text); send it as text: '\(name)=\"\(text)\"'"
+            )
+        }
+        return value ?? .string(text)
+    }
+
+    private static func isInteger(_ text: String) -> Bool {
+        let digits = text.utf8.first == UInt8(ascii: "-") ? text.utf8.dropFirst() : text.utf8[...]
+        return !digits.isEmpty && digits.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
+    }
+
+    /// As JSON writes one, whatever its size.
+    private static func isNumber(_ text: String) -> Bool {
+        guard let exponent = text.utf8.firstIndex(where: { $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }) else {
+            return false
+        }
+        var power = text.utf8[text.utf8.index(after: exponent)...]
+        if power.first == UInt8(ascii: "-") || power.first == UInt8(ascii: "+") { power.removeFirst() }
+        return isInteger(String(text[..<exponent].filter { $0 != "." })) && isInteger(String(Substring(power)))
+    }
+
+    private static func object(file path: String, flag: String) throws(CommandFailure) -> BSONDocument {
+        let bytes = try InputFile(path, role: "\(flag) @\(path)", limit: ParameterLines.longest).bytes
+        do {
+            return try BSONDocument(extendedJSON: bytes, options: ParameterLines.options).keepingLastOfEach()
+        } catch {
+            throw .badInput("\(flag) @\(path) is no JSON object of hyper-parameters: \(error.message)")
+        }
+    }
+}
+
+/// JSON Lines, each a task's hyper-parameters.
+enum ParameterLines {
+    struct Line: Sendable {
+        /// `line 3 of grid.jsonl`, for messages.
+        var place: String
+        var document: BSONDocument
+    }
+
+    /// Bytes: what MongoDB takes as a document.
+    static let longest = 16 << 20
+
+    /// Python's `json` writes NaN and Infinity, and BSON holds them.
+    static let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
+
+    /// Reads all lines of a file, or of standard input for `-`; empty lines are skipped.
+    static func read(_ path: String) throws(CommandFailure) -> [Line] {
+        let source = path == "-" ? "standard input" : path
+        let bytes = path == "-" ? try StandardInput.read() : try InputFile(path, role: "--each").bytes
+        var lines: [Line] = []
+        let texts = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+        for (index, text) in texts.enumerated() where !text.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) {
+            let place = "line \(index + 1) of \(source)"
+            do {
+                let document = try BSONDocument(extendedJSON: Array(text), options: options)
+                lines.append(Line(place: place, document: document.keepingLastOfEach()))
+            } catch {
+                throw .badInput("\(place) is no JSON object of hyper-parameters: \(error.message); nothing was created")
+            }
+        }
+        if lines.isEmpty {
+            throw .badInput("\(source) has no line; write one JSON object of hyper-parameters for each task")
+        }
+        return lines
+    }
+}
+
+extension BSONDocument {
+    /// These fields, and those of the other document in place of any of the same name.
+    func merging(_ other: BSONDocument) -> BSONDocument {
+        var merged = self
+        for (key, value) in other { merged[key] = value }
+        return merged
+    }
+
+    /// JSON allows a name twice; the last one counts, as in most parsers.
+    func keepingLastOfEach() -> BSONDocument {
+        Set(keys).count == count ? self : BSONDocument().merging(self)
+    }
+}

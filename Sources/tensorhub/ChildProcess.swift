@@ -1,0 +1,92 @@
+import Console
+import Glibc
+import MongoDriver
+import Synchronization
+
+/// The command of `tensorhub dev -- COMMAND`, in the same process group, so that a terminal treats both as one.
+final class ChildProcess: Sendable {
+    private struct State {
+        var status: Int32?
+        var waiters: [CheckedContinuation<Int32, Never>] = []
+    }
+
+    private let pid: pid_t
+    private let state = Mutex(State())
+
+    private init(pid: pid_t) {
+        self.pid = pid
+    }
+
+    /// The folder of this program.
+    static var executableFolder: String? {
+        guard let path = realpath("/proc/self/exe", nil) else { return nil }
+        defer { free(path) }
+        let text = String(cString: path)
+        return text.lastIndex(of: "/").map { String(text[..<$0]) }
+    }
+
+    /// - Throws: A failure of status 127 or 126, as a shell's, where the program cannot be started.
+    static func start(_ command: [String], environment: [String: String]) throws(CommandFailure) -> ChildProcess {
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        defer { posix_spawnattr_destroy(&attributes) }
+        // This process ignores or takes signals that the command must not.
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK))
+        var signals = sigset_t()
+        sigemptyset(&signals)
+        posix_spawnattr_setsigmask(&attributes, &signals)
+        sigfillset(&signals)
+        posix_spawnattr_setsigdefault(&attributes, &signals)
+
+        var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
+        var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") }
+        arguments.append(nil)
+        variables.append(nil)
+        defer { for text in arguments + variables { free(text) } }
+        // The program is looked for in this process's PATH: that of the command differs by our own folder alone.
+        if let path = environment["PATH"] { setenv("PATH", path, 1) }
+        var pid: pid_t = 0
+        let status = posix_spawnp(&pid, command[0], nil, &attributes, arguments, variables)
+        guard status == 0 else {
+            throw CommandFailure(
+                status == ENOENT ? 127 : 126,
+                "\(command[0]) cannot be started: \(String(cString: strerror(status)))"
+            )
+        }
+        let child = ChildProcess(pid: pid)
+        guard BlockingThread.start(name: "command", { child.reap() }) else {
+            kill(pid, SIGKILL)
+            throw CommandFailure(ExitStatus.failure, "no thread can be made")
+        }
+        return child
+    }
+
+    func signal(_ number: CInt) {
+        // Not once it is reaped: the pid may be a stranger's then.
+        state.withLock { if $0.status == nil { _ = kill(pid, number) } }
+    }
+
+    /// Its exit status, or 128 and the signal that ended it.
+    func wait() async -> Int32 {
+        await withCheckedContinuation { continuation in
+            let status = state.withLock { state in
+                if state.status == nil { state.waiters.append(continuation) }
+                return state.status
+            }
+            if let status { continuation.resume(returning: status) }
+        }
+    }
+
+    private func reap() {
+        var status: CInt = 0
+        while waitpid(pid, &status, 0) < 0, errno == EINTR {}
+        let isExit = status & 0x7F == 0
+        let result = isExit ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
+        let waiters = state.withLock { state in
+            state.status = result
+            defer { state.waiters = [] }
+            return state.waiters
+        }
+        for waiter in waiters { waiter.resume(returning: result) }
+    }
+}

@@ -1,0 +1,48 @@
+import BSON
+import Console
+import TensorHub
+
+/// The order of tasks by one value of their results.
+struct Ranking: Equatable {
+    /// A name in the result, or a path such as `test.accuracy`; failing that, a hyper-parameter.
+    var key: String
+    var isSmallestBest: Bool
+
+    /// `key`, `key:max` or `key:min`.
+    init(_ text: String) throws(CommandFailure) {
+        let pieces = text.split(separator: ":", omittingEmptySubsequences: false)
+        let direction = pieces.count > 1 ? pieces.last.map(String.init) : "max"
+        guard direction == "min" || direction == "max", pieces.count <= 2, let key = pieces.first, !key.isEmpty else {
+            throw .badInput(
+                "--best '\(text)' is no value to rank by; write test_accuracy, test_accuracy:max or loss:min"
+            )
+        }
+        self.key = String(key)
+        isSmallestBest = direction == "min"
+    }
+
+    /// Best first. Behind the numbers come those that are NaN, then those without the value; equals stay in their order.
+    ///
+    /// - Throws: A failure of status 3 where no task has the value.
+    func sorted(_ tasks: [TaskRecord]) throws(CommandFailure) -> [TaskRecord] {
+        let values = tasks.map(value)
+        guard values.contains(where: { $0 != nil }) else {
+            let names = Set(tasks.flatMap { $0.result.flattened.map(\.key) }).sorted()
+            let there = names.isEmpty ? "they have none" : "there are " + names.joined(separator: ", ")
+            throw CommandFailure(ExitStatus.nothingMatched, "no result has a number '\(key)'; \(there)")
+        }
+        return tasks.indices.sorted { isBefore(values[$0], values[$1], $0, $1) }.map { tasks[$0] }
+    }
+
+    private func value(_ task: TaskRecord) -> Double? {
+        let found = task.result[key] ?? task.result.value(atPath: key) ?? task.hyperParameters?[key]
+        return found?.doubleValue ?? task.hyperParameters?.value(atPath: key)?.doubleValue
+    }
+
+    private func isBefore(_ a: Double?, _ b: Double?, _ indexOfA: Int, _ indexOfB: Int) -> Bool {
+        func group(_ value: Double?) -> Int { value.map { $0.isNaN ? 1 : 0 } ?? 2 }
+        if group(a) != group(b) { return group(a) < group(b) }
+        if let a, let b, a != b, !a.isNaN { return isSmallestBest ? a < b : a > b }
+        return indexOfA < indexOfB
+    }
+}

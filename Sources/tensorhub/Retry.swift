@@ -1,0 +1,22 @@
+import ArgumentParser
+import TensorHub
+
+struct Retry: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Run ended tasks again.",
+        discussion: """
+            Finished, failed and cancelled tasks become pending; the history of their attempts and their output stay.
+
+            Example:
+              tensorhub retry --name mnist --status failed
+            """
+    )
+
+    @OptionGroup var options: ChangeOptions
+
+    func run() async throws {
+        try await options.change("retried", where: "finished, failed or cancelled") { hub, selection in
+            try await hub.retryTasks(selection)
+        }
+    }
+}

@@ -1,0 +1,169 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct Submit: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Create tasks that run a script, and print their ids.",
+        discussion: """
+            The script is stored as it is now. What it is started with: --interpreter, else its first line (#!), else by its
+            extension (.py python3, .sh sh). A Python script finds the hyper-parameters as global variables and leaves the
+            results as such.
+
+            Examples:
+              tensorhub submit train.py -p lr=0.1 -p layers=[800,600] --result test_accuracy --name mnist
+              tensorhub submit train.py -p @base.json --each grid.jsonl --result test_accuracy
+              for lr in 0.1 0.01; do echo "{\\"lr\\": $lr}"; done | tensorhub submit train.py --each - | tensorhub wait -
+            """
+    )
+
+    @Argument(help: "The file of the script.", completion: .file())
+    var script: String
+
+    @Option(
+        name: .customShort("p"),
+        help: ArgumentHelp(
+            "A hyper-parameter: name=value, the value as JSON if it is JSON, else as text; or @file.json, an object of them.",
+            discussion: "May be repeated; the last one of a name counts.",
+            valueName: "name=value"
+        )
+    )
+    var parameters: [String] = []
+
+    @Option(
+        help: ArgumentHelp(
+            "A file, or - for standard input, whose every line is a JSON object of hyper-parameters: a task for each.",
+            discussion: "They are merged over those of -p.",
+            valueName: "file"
+        ),
+        completion: .file()
+    )
+    var each: String?
+
+    @Option(name: .customLong("result"), help: "A value that the script must leave behind; may be repeated.")
+    var results: [String] = []
+
+    @Option(
+        name: .customLong("file"),
+        help: ArgumentHelp(
+            "A file that lies beside the script, under its own or another name.",
+            valueName: "path[=name]"
+        ),
+        completion: .file()
+    )
+    var files: [String] = []
+
+    @Option(help: "A name for all the tasks, to find them by.")
+    var name: String?
+
+    @Option(help: "A description, for people.")
+    var description: String?
+
+    @Option(
+        name: .customLong("tag"),
+        help: ArgumentHelp(
+            "A field to find the tasks by, the value as in -p; may be repeated.",
+            valueName: "name=value"
+        )
+    )
+    var tags: [String] = []
+
+    @Option(help: "Higher goes first.")
+    var priority: Int32 = 0
+
+    @Option(help: "Create each task so many times.")
+    var count = 1
+
+    @Option(help: "How often the script may fail until its task is failed.")
+    var maxFailures = TaskSpec.defaultMaxFailures
+
+    @Option(help: "The longest that an attempt may take: 90s, 30m, 2h.")
+    var timeout: String?
+
+    @Option(help: "From SIGTERM to SIGKILL when the script has to stop: 30s, 5m.")
+    var grace: String?
+
+    @Option(help: "Not to be started before: 2026-08-01T09:00:00Z, or +2h from now.")
+    var notBefore: String?
+
+    @Flag(help: "Keep the tasks from being started until `tensorhub release`.")
+    var hold = false
+
+    @Option(help: "The program that runs the script, with arguments: 'python3 -O'.")
+    var interpreter: String?
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    static let largestCount = 1_000_000
+
+    /// Tasks and bytes of scripts and files that are made ready at once.
+    private static let batch = (tasks: 10_000, bytes: 48 << 20)
+
+    func run() async throws {
+        guard (1...Self.largestCount).contains(count) else {
+            throw CommandFailure.badInput("--count is \(count); it must be from 1 to \(Self.largestCount)")
+        }
+        // Everything is read and checked before anything is written, or even a server looked for.
+        var specs = try specs()
+        for spec in specs { try spec.validate() }
+        let hub = try await connection.hub()
+        if let notBefore {
+            let time = try await Self.time(notBefore, hub)
+            for index in specs.indices { specs[index].notBefore = time }
+        }
+        try await create(specs, hub)
+    }
+
+    private func create(_ specs: [TaskSpec], _ hub: Hub) async throws {
+        let size = specs[0].script.count + specs[0].files.reduce(0) { $0 + $1.data.count }
+        let limit = max(1, min(Self.batch.tasks, Self.batch.bytes / max(1, size)))
+        let total = specs.count * count
+        var created: [ObjectID] = []
+        while created.count < total {
+            let next = (created.count..<min(total, created.count + limit)).map { specs[$0 / count] }
+            let ids = try await hub.createTasks(next)
+            created += ids
+            if !output.json { StandardOutput.write(ids.map { "\($0)\n" }.joined()) }
+        }
+        if output.json {
+            StandardOutput.write(created.map { BSONDocument(elements: [("_id", .objectID($0))]) }.jsonLines)
+        }
+        StandardError.line("\(counted(total, "task")) created in project \(hub.project)")
+    }
+
+    private func specs() throws -> [TaskSpec] {
+        let script = try InputFile(script, role: "script", limit: TaskSpec.maximumScriptSize).bytes
+        if script.isEmpty {
+            throw CommandFailure.badInput("script: \(self.script) is empty; give a file with at least one line")
+        }
+        var tags = try Assignment.document(self.tags, flag: "--tag", filesAllowed: false)
+        if let description { tags["description"] = .string(description) }
+        var spec = TaskSpec(
+            name: name,
+            script: script,
+            hyperParameters: try Assignment.document(parameters, flag: "-p", filesAllowed: true),
+            savedResultKeys: results,
+            tags: tags,
+            interpreter: try Interpreter.choose(interpreter, script: script, path: self.script),
+            files: try files.map(Self.file),
+            priority: priority,
+            maxFailures: maxFailures,
+            timeout: try Self.duration(timeout, "--timeout"),
+            grace: try Self.duration(grace, "--grace"),
+            hold: hold
+        )
+        guard let each else { return [spec] }
+        let base = spec.hyperParameters
+        return try ParameterLines.read(each).map { line in
+            spec.hyperParameters = base.merging(line.document)
+            do throws(HubError) {
+                try spec.validate()
+            } catch {
+                throw CommandFailure.badInput("\(line.place): \(error.message)")
+            }
+            return spec
+        }
+    }
+}

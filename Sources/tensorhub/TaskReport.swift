@@ -1,0 +1,105 @@
+import BSON
+import Console
+import TensorHub
+
+/// Everything about a task, for a person.
+struct TaskReport {
+    private let task: TaskRecord
+    private let now: BSONDateTime
+
+    init(_ task: TaskRecord, now: BSONDateTime) {
+        self.task = task
+        self.now = now
+    }
+
+    func text(width: Int?) -> String {
+        var text = facts
+        text += section("hyper-parameters", task.hyperParameters ?? [:])
+        text += section("result", task.result)
+        text += section("tags", task.tags)
+        text += files
+        text += attempts(width: width)
+        text += error
+        return text
+    }
+
+    private var facts: String {
+        var facts: [(String, String?)] = [
+            ("id", task.document["_id"]?.tableText),
+            ("name", task.name),
+            ("project", task.project),
+            ("status", task.state),
+            ("created", task.time.map { "\($0) (\(now.since($0).shortText) ago)" }),
+        ]
+        if let notBefore = task.notBefore { facts.append(("not before", "\(notBefore)")) }
+        if task.priority != 0 { facts.append(("priority", "\(task.priority)")) }
+        facts += [
+            ("started", task.started.map { "\($0)" }),
+            ("ended", task.ended.map { "\($0)" }),
+            ("duration", task.duration(now: now)?.shortText),
+            ("attempt", "\(task.attempt)"),
+            ("failures", "\(task.failures) of \(task.maxFailures)"),
+            ("timeout", task.timeout?.shortText),
+            ("grace", task.grace?.shortText),
+            ("interpreter", task.interpreter),
+            ("result keys", task.savedResultKeys.flatMap { $0.isEmpty ? nil : $0.joined(separator: ", ") }),
+        ]
+        if let cancel = task.document.value(atPath: "hub.cancel")?.documentValue {
+            let by = cancel["by"]?.stringValue.map { " by \($0)" } ?? ""
+            let reason = cancel["reason"]?.stringValue.map { ": \($0)" } ?? ""
+            facts.append(("cancelled", (cancel["time"]?.tableText ?? "") + by + reason))
+        }
+        return lines(facts.compactMap { name, value in value.map { (name, $0) } }, indent: "")
+    }
+
+    private func section(_ title: String, _ document: BSONDocument) -> String {
+        if document.isEmpty { return "" }
+        return "\n\(title)\n" + lines(document.map { ($0.key, $0.value.tableText) }, indent: "  ")
+    }
+
+    private var files: String {
+        let entries = task.document.value(atPath: "hub.files")?.arrayValue ?? []
+        let paths = entries.compactMap { $0.documentValue?["path"]?.stringValue }
+        return paths.isEmpty ? "" : "\nfiles\n" + paths.map { "  \(TerminalText.oneLine($0))\n" }.joined()
+    }
+
+    private func attempts(width: Int?) -> String {
+        if task.history.isEmpty { return "" }
+        var table = Table([
+            .init("ATTEMPT", isRightAligned: true), .init("HOST", isElastic: true), .init("STARTED"),
+            .init("DURATION", isRightAligned: true), .init("ENDED WITH"), .init("EXIT", isRightAligned: true),
+            .init("SIGNAL", isRightAligned: true), .init("PEAK MEMORY", isRightAligned: true),
+        ])
+        table.rows = task.history.map { attempt in
+            let end = attempt.end ?? now
+            return [
+                "\(attempt.attempt)", attempt.host ?? "", attempt.start.map { "\($0)" } ?? "",
+                attempt.start.map { end.since($0).shortText } ?? "", attempt.cause ?? "running",
+                attempt.exit.map(String.init) ?? "", attempt.signal.map(String.init) ?? "",
+                attempt.peakMemory.map { "\(($0 + (1 << 19)) >> 20) MiB" } ?? "",
+            ]
+        }
+        return "\nattempts\n" + table.text(width: width)
+    }
+
+    private var error: String {
+        guard let error = task.error else { return "" }
+        var text = "\nerror\n" + lines([("kind", error.kind), ("message", error.message)], indent: "  ")
+        if let tail = error.tail, !tail.isEmpty {
+            text += "  last output\n"
+            var output = OutputLines()
+            output.add(tail.utf8) { text += "    \(TerminalText.scriptLine($0))\n" }
+            output.finish { text += "    \(TerminalText.scriptLine($0))\n" }
+        }
+        return text
+    }
+
+    /// Names and values in two columns.
+    private func lines(_ pairs: [(String, String)], indent: String) -> String {
+        let pairs = pairs.map { (TerminalText.oneLine($0), TerminalText.oneLine($1)) }
+        let width = pairs.map { TerminalText.width($0.0) }.max() ?? 0
+        return pairs.map { name, value in
+            indent + name + String(repeating: " ", count: width - TerminalText.width(name) + 2) + value + "\n"
+        }.joined()
+    }
+}

@@ -1,0 +1,72 @@
+import ArgumentParser
+import Settings
+
+/// Every key of the settings as a flag.
+struct DaemonOptions: ParsableArguments {
+    @Option(help: "MongoDB's connection string; its path names the database.")
+    var uri: String?
+
+    @Option(help: "A file that holds the connection string.", completion: .file())
+    var uriFile: String?
+
+    @Option(help: "The project whose tasks are run.")
+    var project: String?
+
+    @Option(help: "What this runner is called (the host name).")
+    var name: String?
+
+    @Option(help: "How many tasks run at once (1).")
+    var slots: String?
+
+    @Option(help: "Words about this machine: site=lab,gpu=a100; may be repeated.")
+    var labels: [String] = []
+
+    @Option(help: "Run only tasks of these names: mnist,cifar; may be repeated.")
+    var taskNames: [String] = []
+
+    @Option(help: "Run only tasks that match this MongoDB filter, in Extended JSON.")
+    var filter: String?
+
+    @Option(help: "The order in which tasks are taken: '{\"hyper_parameters.n\": 1}'.")
+    var sort: String?
+
+    @Option(help: "Where running tasks live on this machine.", completion: .directory)
+    var stateDirectory: String?
+
+    @Option(help: "How long a task stays with a runner that gives no sign of life (60s).")
+    var lease: String?
+
+    @Option(help: "From SIGTERM to SIGKILL for a script that has to stop (30s).")
+    var grace: String?
+
+    @Option(help: "How much of an attempt's output is kept (64MiB).")
+    var outputLimit: String?
+
+    @Option(help: "The program that owns one attempt's processes.", completion: .file())
+    var supervisorPath: String?
+
+    @Option(
+        name: .customLong("environment.allow"),
+        help: "More environment variables that scripts may see; may be repeated."
+    )
+    var allowedEnvironment: [String] = []
+
+    @Option(help: "How much is logged: trace, debug, info, notice, warning, error or critical (info).")
+    var logLevel: String?
+
+    @Option(help: "A configuration file to read instead of the user's and the system's.", completion: .file())
+    var config: String?
+
+    func settings() throws(SettingsError) -> Settings {
+        let single = [
+            "uri": uri, "uri-file": uriFile, "project": project, "name": name, "slots": slots, "filter": filter,
+            "sort": sort, "state-directory": stateDirectory, "lease": lease, "grace": grace,
+            "output-limit": outputLimit, "supervisor-path": supervisorPath, "log-level": logLevel,
+        ]
+        var flags = single.compactMapValues { $0.map { [$0] } }
+        flags["labels"] = labels
+        flags["task-names"] = taskNames
+        flags["environment.allow"] = allowedEnvironment
+        return try Settings(.ofProcess(flags: flags, configFile: config))
+    }
+}

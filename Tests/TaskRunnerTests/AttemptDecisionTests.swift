@@ -1,0 +1,228 @@
+import BSON
+import Testing
+
+@testable import TaskRunner
+
+/// The decisions around an attempt that need no process: command, environment, outcome.
+@Suite struct AttemptDecisionTests {
+    private func command(_ script: String, _ interpreter: String? = nil) throws -> ScriptCommand {
+        try ScriptCommand(script: Array(script.utf8), interpreter: interpreter, path: "/a:relative:/b") {
+            $0.hasPrefix("/b/") || $0.hasPrefix("/usr/bin/") || $0 == "/bin/sh" || $0 == "/bin/true"
+        }
+    }
+
+    @Test(arguments: [
+        ("#!/bin/sh\n", ["/bin/sh", "__script__"]),
+        ("#! /bin/sh  -e -x \n", ["/bin/sh", "-e -x", "__script__"]),
+        ("#!/bin/true", ["/bin/true", "__script__"]),
+        ("#!/bin/sh\r\necho", ["/bin/sh", "__script__"]),
+        ("#!/usr/bin/env bash\n", ["/b/bash", "__script__"]),
+        ("#!/usr/bin/env python3\n", ["/b/python3", "-m", "tensorhub.run", "__script__.py"]),
+        ("#!/usr/bin/env -S python3.11 -u\n", ["/b/python3.11", "-u", "-m", "tensorhub.run", "__script__.py"]),
+        ("#!/usr/bin/env -Sruby -w\n", ["/b/ruby", "-w", "__script__"]),
+        ("#!/usr/bin/env -i sh\n", ["/usr/bin/env", "-i", "sh", "__script__"]),
+        ("#!/usr/bin/env A=1 sh\n", ["/usr/bin/env", "A=1", "sh", "__script__"]),
+        ("#!/usr/bin/python3 -u\n", ["/usr/bin/python3", "-u", "-m", "tensorhub.run", "__script__.py"]),
+        ("print(1)\n", ["/b/python3", "-m", "tensorhub.run", "__script__.py"]),
+        ("#!\nprint(1)", ["/b/python3", "-m", "tensorhub.run", "__script__.py"]),
+        ("", ["/b/python3", "-m", "tensorhub.run", "__script__.py"]),
+    ])
+    func theFirstLineChoosesTheInterpreter(script: String, arguments: [String]) throws {
+        #expect(try command(script).arguments == arguments)
+    }
+
+    @Test func theInterpreterThatWasAskedForComesFirst() throws {
+        #expect(try command("#!/bin/sh\n", "Rscript --vanilla").arguments == ["/b/Rscript", "--vanilla", "__script__"])
+        #expect(try command("", "'/b/my tool' \"a b\"").arguments == ["/b/my tool", "a b", "__script__"])
+        #expect(try command("", "python3 -m torch.run").arguments == ["/b/python3", "-m", "torch.run", "__script__"])
+        #expect(try command("", "bin/tool").arguments == ["bin/tool", "__script__"])
+        #expect(try command("", "pythonic").isPython == false)
+    }
+
+    @Test(arguments: ["#!/nowhere/sh\n", "#!/usr/local/bin/env -x\n"])
+    func aMissingInterpreterIsNamed(script: String) throws {
+        let error = #expect(throws: AttemptError.self) { try command(script) }
+        #expect(error?.code == .cannotStart)
+        #expect(error?.message.contains("/") == true)
+    }
+
+    @Test func anInterpreterThatIsNotOnThePathIsNamed() {
+        let error = #expect(throws: AttemptError.self) {
+            try ScriptCommand(script: [], interpreter: "julia", path: "/a:/b") { _ in false }
+        }
+        #expect(error?.message == "the interpreter 'julia' is not on this runner's PATH (/a:/b)")
+    }
+
+    // MARK: Environment
+
+    private func environment(
+        _ hyperParameters: BSONDocument,
+        inherited: [String: String] = [:],
+        allowing: [String] = []
+    ) -> [String: String] {
+        let plan = AttemptPlan(
+            taskID: ObjectID(),
+            attempt: 2,
+            token: ObjectID(),
+            task: [:],
+            project: "p",
+            script: [],
+            hyperParameters: hyperParameters
+        )
+        let directory = AttemptDirectory(taskID: plan.taskID, attempt: 2, in: "/s")
+        return ScriptEnvironment(inherited: inherited, allowing: allowing)
+            .environment(for: plan, in: directory, pythonFolder: "/py").variables
+    }
+
+    @Test func onlyTheAllowListPassesAndNeverTheRunnersOwnVariables() {
+        let inherited = [
+            "PATH": "/bin", "LC_ALL": "C", "CUDA_VISIBLE_DEVICES": "GPU-1", "SECRET": "x", "TENSORHUB_URI": "x",
+            "NOTIFY_SOCKET": "x", "MINE_A": "1", "PYTHONPATH": "/lib",
+        ]
+        let names = environment([:], inherited: inherited, allowing: ["MINE_*", "TENSORHUB_*", "NOTIFY_SOCKET"])
+        #expect(names["PATH"] == "/bin" && names["LC_ALL"] == "C" && names["CUDA_VISIBLE_DEVICES"] == "GPU-1")
+        #expect(names["MINE_A"] == "1")
+        #expect(names["SECRET"] == nil && names["TENSORHUB_URI"] == nil && names["NOTIFY_SOCKET"] == nil)
+        #expect(names["PYTHONPATH"] == "/py")
+        #expect(environment([:], inherited: inherited, allowing: ["*"])["PYTHONPATH"] == "/py:/lib")
+        #expect(environment([:], inherited: inherited, allowing: ["*"])["TENSORHUB_URI"] == nil)
+    }
+
+    @Test func hyperParametersAreVariables() {
+        let names = environment(["lr": 0.5, "name": "a b", "9": 1, "a.b": 1, "list": [1, 2], "nul": "a\0b", "": 1])
+        #expect(names["TENSORHUB_HP_lr"] == "0.5")
+        #expect(names["TENSORHUB_HP_name"] == "a b")
+        #expect(names["TENSORHUB_HP_list"]?.filter { $0 != " " } == "[1,2]")
+        #expect(names.keys.filter { $0.hasPrefix("TENSORHUB_HP_") }.count == 3)
+        #expect(names["TENSORHUB_HYPER_PARAMETERS"]?.contains("\"lr\"") == true)
+        #expect(names["TENSORHUB_ATTEMPT"] == "2")
+    }
+
+    @Test func hyperParametersThatAreTooLargeForTheKernelStayInTheFile() {
+        let large = String(repeating: "x", count: ScriptEnvironment.valueLimit + 1)
+        #expect(environment(["a": .string(large), "b": 1])["TENSORHUB_HP_a"] == nil)
+        #expect(environment(["a": .string(large), "b": 1])["TENSORHUB_HP_b"] == "1")
+        #expect(environment(["a": .string(large), "b": 1])["TENSORHUB_HYPER_PARAMETERS"] == nil)
+
+        let many = BSONDocument(elements: (0..<20).map { ("k\($0)", .string(String(large.dropLast(100)))) })
+        let total = environment(many).filter { $0.key.hasPrefix("TENSORHUB_H") }.values.map(\.utf8.count).reduce(0, +)
+        #expect((400 << 10...ScriptEnvironment.totalLimit).contains(total))
+    }
+
+    // MARK: Outcome
+
+    private func outcome(
+        _ report: String?,
+        supervisor: SupervisorProcess.Ending = .exited(0),
+        result: String? = nil,
+        keys: [String] = [],
+        stop: String? = nil
+    ) -> AttemptOutcome {
+        AttemptOutcome(
+            report: report.flatMap { ExitReport(json: Array($0.utf8)) },
+            supervisor: supervisor,
+            resultFile: result.map { Array($0.utf8) },
+            savedResultKeys: keys,
+            stopReason: stop,
+            tail: []
+        )
+    }
+
+    private func kind(_ outcome: AttemptOutcome) -> AttemptOutcome.Kind? {
+        if case .failed(let kind, _, _) = outcome { kind } else { nil }
+    }
+
+    @Test func resultsAreJSONAsPythonWritesIt() {
+        let result = outcome(
+            #"{"exit":0}"#,
+            result: #"{"a": 1, "b": -Infinity, "c": 9223372036854775808, "$oid": "x", "a.b": [], "": null, "a": 2}"#,
+            keys: ["a"]
+        )
+        let expected: BSONDocument = [
+            "a": .int64(2), "b": .double(-.infinity), "c": .double(9_223_372_036_854_775_808), "$oid": "x", "a.b": [],
+            "": .null,
+        ]
+        #expect(result == .finished(result: expected))
+    }
+
+    @Test(arguments: ["", "[1]", "3", "{", "{\"a\": 1} x", "{\"a\\u0000b\": 1}", "\u{FEFF}{}", "{'a': 1}"])
+    func aResultThatIsNoObjectOfJSONFailsTheTask(text: String) {
+        let outcome = outcome(#"{"exit":0}"#, result: text, keys: ["a"])
+        #expect(kind(outcome) == .badResult)
+    }
+
+    @Test func aResultThatIsTooLargeOrTooDeepFailsTheTask() {
+        let large = "{\"a\": \"" + String(repeating: "x", count: 16 << 20) + "\"}"
+        #expect(kind(outcome(#"{"exit":0}"#, result: large)) == .badResult)
+        let deep = "{\"a\": " + String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000) + "}"
+        #expect(kind(outcome(#"{"exit":0}"#, result: deep)) == .badResult)
+        // Small as text, too large as BSON.
+        let wide = AttemptOutcome.result(Array("{\"a\": [1,2,3,4,5,6,7,8]}".utf8), keys: [], limit: 100)
+        #expect(throws: AttemptOutcome.ResultFault.self) { try wide.get() }
+    }
+
+    @Test func aScriptThatFailsIsJudgedByItsStatusNotByItsResult() {
+        #expect(kind(outcome(#"{"exit":1}"#, result: "{", keys: ["a"])) == .exitStatus)
+        #expect(kind(outcome(#"{"exit":0}"#, keys: ["a"])) == .missingResult)
+        #expect(kind(outcome(#"{"signal":9}"#)) == .signal)
+        #expect(kind(outcome(#"{"error":"No such file or directory","errno":2}"#)) == .cannotStart)
+        #expect(outcome(#"{"error":"No space left on device","errno":28}"#) == .stopped(reason: "machine"))
+        #expect(kind(outcome(#"{"error":"the script could not be killed","stopped":null}"#)) == .supervisorLost)
+        #expect(outcome(#"{"exit":85}"#, keys: ["a"]) == .checkpointed)
+    }
+
+    @Test func aStopThatTookEffectIsNoFailure() {
+        let stopped = #"{"signal":15,"stopped":"request"}"#
+        #expect(outcome(stopped, stop: "cancelled") == .stopped(reason: "cancelled"))
+        #expect(outcome(stopped) == .stopped(reason: "request"))
+        #expect(outcome(nil, supervisor: .signaled(9), stop: "cancelled") == .stopped(reason: "cancelled"))
+        #expect(kind(outcome(#"{"signal":15,"stopped":"timeout"}"#, stop: "timeout")) == .timeout)
+        // It had ended before the request reached it.
+        #expect(outcome(#"{"exit":0}"#, stop: "cancelled") == .finished(result: [:]))
+    }
+
+    @Test func aScriptMayFinishWhileItsRunnerDrains() {
+        let exited = #"{"exit":0,"stopped":"request"}"#
+        #expect(
+            outcome(exited, result: #"{"a": 1}"#, keys: ["a"], stop: "drain") == .finished(result: ["a": .int64(1)])
+        )
+        #expect(outcome(exited, keys: ["a"], stop: "drain") == .stopped(reason: "drain"))
+        #expect(outcome(exited, stop: "drain") == .stopped(reason: "drain"))
+        #expect(outcome(exited, result: #"{"a": 1}"#, keys: ["a"], stop: "cancelled") == .stopped(reason: "cancelled"))
+        #expect(outcome(#"{"exit":85,"stopped":"request"}"#, stop: "drain") == .checkpointed)
+        #expect(outcome(#"{"exit":85,"stopped":"request"}"#, stop: "cancelled") == .stopped(reason: "cancelled"))
+    }
+
+    @Test func withoutAReportTheSupervisorsEndTells() {
+        #expect(kind(outcome(nil, supervisor: .exited(75))) == .journalLost)
+        #expect(kind(outcome(nil, supervisor: .exited(0))) == .journalLost)
+        #expect(kind(outcome(nil, supervisor: .exited(74))) == .supervisorLost)
+        #expect(outcome(nil, supervisor: .exited(71)) == .stopped(reason: "machine"))
+        #expect(kind(outcome(nil, supervisor: .signaled(9))) == .supervisorLost)
+        #expect(kind(outcome(nil, supervisor: .unknown)) == .supervisorLost)
+    }
+
+    @Test(
+        arguments: [
+            (Array("é".utf8.dropFirst()) + [65, 66, 67], "ABC"),
+            ([65, 0, 66, 0xFF], "A\u{FFFD}B\u{FFFD}"),
+            ([], ""),
+            ([0x80], "\u{FFFD}"),
+        ] as [([UInt8], String)]
+    )
+    func theTailIsTextWhateverWasPrinted(bytes: [UInt8], text: String) {
+        #expect(AttemptOutcome.text(ofTail: bytes) == text)
+    }
+
+    @Test func theTailFitsItsLimitAfterRepair() {
+        let text = AttemptOutcome.text(ofTail: [UInt8](repeating: 0xFF, count: 8192))
+        #expect(text.utf8.count == 8190)
+    }
+
+    @Test(arguments: ["", "[]", "{", "{\"exit\":\"x\",\"duration\":1e999,\"output_gap\":{\"from\":5,\"to\":1}}", "\0"])
+    func aDamagedReportDoesNotTrap(text: String) {
+        let report = ExitReport(json: Array(text.utf8))
+        #expect(report?.exit == nil)
+        #expect(report?.outputGap == nil)
+    }
+}

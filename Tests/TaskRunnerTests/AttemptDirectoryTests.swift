@@ -1,0 +1,115 @@
+import BSON
+import Glibc
+import TestSupport
+import Testing
+
+@testable import TaskRunner
+
+@Suite struct AttemptDirectoryTests {
+    @Test func filesOfTheTaskLieBesideTheScript() async throws {
+        try await withAttempts { attempts in
+            let files = [
+                AttemptFile(path: "data/a/b.txt", data: Array("hello\n".utf8)),
+                AttemptFile(path: "data/tool", mode: 0o4755, data: Array("#!/bin/sh\necho tool\n".utf8)),
+            ]
+            let plan = attempts.plan("#!/bin/sh\ncat data/a/b.txt; stat -c %a data/tool", files: files)
+            let run = try await attempts.run(plan)
+            #expect(run.text == "hello\n755\n")
+            let task = try BSONDocument(extendedJSON: readFile(run.launched.directory.taskFilePath))
+            #expect(task == plan.task)
+        }
+    }
+
+    @Test(arguments: [
+        "", "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/", "a\0b", "__script__", "__script__/x",
+        String(repeating: "x", count: 256),
+    ])
+    func aFileThatLeadsAstrayIsRefused(path: String) async throws {
+        try await withAttempts { attempts in
+            let plan = attempts.plan("#!/bin/sh\n", files: [AttemptFile(path: path, data: [])])
+            let error = #expect(throws: AttemptError.self) { try attempts.launcher.launch(plan) }
+            #expect(error?.code == .cannotStart)
+            let existing = try AttemptDirectory.existing(in: attempts.launcher.attemptsFolder)
+            #expect(existing.isEmpty)
+        }
+    }
+
+    @Test(arguments: [["a", "a"], ["a", "a/b"], ["a/b", "a"]])
+    func filesInEachOthersWayAreRefused(paths: [String]) async throws {
+        try await withAttempts { attempts in
+            let plan = attempts.plan("#!/bin/sh\n", files: paths.map { AttemptFile(path: $0, data: []) })
+            let error = #expect(throws: AttemptError.self) { try attempts.launcher.launch(plan) }
+            #expect(error?.code == .cannotStart)
+            let existing = try AttemptDirectory.existing(in: attempts.launcher.attemptsFolder)
+            #expect(existing.isEmpty)
+        }
+    }
+
+    @Test func anInterpreterThatCannotBeExecutedFailsTheTask() async throws {
+        try await withAttempts { attempts in
+            let missing = try await attempts.run(attempts.plan("x", interpreter: "./no-such-tool"))
+            #expect(missing.failure == .cannotStart)
+            #expect(missing.message.contains("No such file or directory"))
+            let error = #expect(throws: AttemptError.self) {
+                try attempts.launcher.launch(attempts.plan("x", interpreter: "no-such-tool"))
+            }
+            #expect(error?.message.contains("'no-such-tool'") == true)
+        }
+    }
+
+    @Test func aResultThatIsNoFileIsNone() async throws {
+        try await withAttempts { attempts in
+            for command in ["mkfifo", "mkdir", "ln -s /etc/hostname"] {
+                let run = try await attempts.runShell("\(command) \"$TENSORHUB_RESULT_FILE\"")
+                #expect(run.result == [:], "\(command)")
+            }
+        }
+    }
+
+    @Test func onlyAttemptsAreFoundAmongOtherNames() async throws {
+        try await withTemporaryDirectory { folder in
+            let id = ObjectID()
+            for name in ["\(id).3", "\(id)", "\(id).x", "\(id).03", "x.1", ".hidden", "\(id).1.2"] {
+                mkdir("\(folder)/\(name)", 0o755)
+            }
+            let found = try AttemptDirectory.existing(in: folder)
+            #expect(found == [AttemptDirectory(taskID: id, attempt: 3, in: folder)])
+            #expect(try found[0].claim() == nil)
+            #expect(try found[0].exitReport() == nil)
+        }
+    }
+
+    @Test func foldersOfAnyDepthAreRemoved() async throws {
+        try await withTemporaryDirectory { folder in
+            let directory = AttemptDirectory(taskID: ObjectID(), attempt: 1, in: folder)
+            mkdir(directory.path, 0o755)
+            var deepest = open(directory.path, O_RDONLY)
+            for level in 0..<3000 {
+                mkdirat(deepest, "d", 0o755)
+                let next = openat(deepest, "d", O_RDONLY)
+                if level % 100 == 0 { close(openat(next, "file", O_WRONLY | O_CREAT, 0o600)) }
+                close(deepest)
+                deepest = next
+            }
+            close(deepest)
+            try directory.remove()
+            #expect(access(directory.path, F_OK) != 0)
+            try directory.remove()
+        }
+    }
+
+    @Test func thePythonClientIsInstalledOnceAndByManyAtOnce() async throws {
+        try await withTemporaryDirectory { folder in
+            let folders = try await withThrowingTaskGroup(of: String.self) { group in
+                for _ in 0..<20 { group.addTask { try PythonClientFiles.install(in: folder) } }
+                return try await group.reduce(into: Set()) { $0.insert($1) }
+            }
+            let installed = try #require(folders.first)
+            #expect(folders.count == 1)
+            for name in ["__init__.py", "run.py", "script.py"] {
+                #expect(try readFile("\(installed)/tensorhub/\(name)").count > 100)
+            }
+            #expect(try LocalFolder("\(folder)/python").names().count == 1)
+        }
+    }
+}

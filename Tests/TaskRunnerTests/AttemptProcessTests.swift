@@ -1,0 +1,289 @@
+import BSON
+import Glibc
+import TestSupport
+import Testing
+
+@testable import TaskRunner
+
+/// Real scripts under the real supervisor: how they end, and that nothing of them stays behind.
+@Suite struct AttemptProcessTests {
+    @Test func exitStatusDurationAndMemoryAreReported() async throws {
+        try await withAttempts { attempts in
+            let run = try await attempts.runShell("echo out; echo err >&2; exit 3")
+            #expect(run.ending == .exited(0))
+            #expect(run.report?.exit == 3)
+            #expect(run.text == "out\nerr\n")
+            #expect(run.report?.outputBytes == 8)
+            #expect((100_000..<50_000_000).contains(run.report?.peakMemory ?? 0))
+            #expect((run.report?.duration ?? .zero) > .zero)
+            #expect(
+                run.outcome
+                    == .failed(
+                        kind: .exitStatus,
+                        message: "the script ended with exit status 3",
+                        tail: "out\nerr\n"
+                    )
+            )
+            try run.launched.directory.remove()
+            #expect(try AttemptDirectory.existing(in: attempts.launcher.attemptsFolder).isEmpty)
+        }
+    }
+
+    @Test func aSignalIsToldFromAnExitStatus() async throws {
+        try await withAttempts { attempts in
+            let run = try await attempts.runShell("kill -SEGV $$")
+            #expect(run.report?.signal == 11)
+            #expect(run.failure == .signal)
+            #expect(run.message.contains("SIGSEGV"))
+        }
+    }
+
+    @Test func exitStatus85AsksToBeRunAgain() async throws {
+        try await withAttempts { attempts in
+            let run = try await attempts.runShell("exit 85")
+            #expect(run.outcome == .checkpointed)
+        }
+    }
+
+    @Test func aScriptBeginsWithACleanProcess() async throws {
+        try await withAttempts { attempts in
+            let run = try await attempts.runShell(
+                """
+                readlink /proc/$$/fd/0; ls /proc/$$/fd | grep -cv -e '^[012]$' -e '^10$'
+                grep -e SigBlk -e SigIgn /proc/$$/status | cut -f 2
+                pwd; [ $$ = "$(cut -d ' ' -f 6 < /proc/$$/stat)" ] && echo leader; cat
+                """
+            )
+            let lines = run.text.split(separator: "\n").map(String.init)
+            #expect(lines.prefix(3) == ["/dev/null", "0", "0000000000000000"])
+            // glibc's posix_spawn leaves its two internal signals, 32 and 33, ignored.
+            #expect(lines.dropFirst(3).first.flatMap { UInt64($0, radix: 16) }.map { $0 & 0x7FFF_FFFF } == 0)
+            #expect(lines.dropFirst(4).first?.hasSuffix("/\(run.launched.directory.name)/work") == true)
+            #expect(lines.last == "leader")
+            #expect(run.result == [:])
+        }
+    }
+
+    @Test func processesLeftBehindAreKilledHoweverTheyWereDetached() async throws {
+        try await withAttempts { attempts in
+            let script = """
+                sh -c 'echo $$ > \(attempts.notePath("child")); exec sleep 1000' &
+                setsid sh -c '(setsid sh -c "echo \\$\\$ > \(attempts.notePath("daemon")); exec sleep 1000" &) ; exit 0'
+                while ! [ -s \(attempts.notePath("daemon")) ] || ! [ -s \(attempts.notePath("child")) ]; do :; done
+                """
+            let run = try await attempts.runShell(script)
+            #expect(run.report?.exit == 0)
+            #expect(run.report?.survivors == [])
+            #expect(try await !isAlive(attempts.notedNumber("child")))
+            #expect(try await !isAlive(attempts.notedNumber("daemon")))
+        }
+    }
+
+    @Test func aChildThatHoldsTheOutputDoesNotProlongTheAttempt() async throws {
+        try await withAttempts { attempts in
+            let run = try await attempts.runShell("(trap '' TERM HUP; sleep 1000) & echo done")
+            #expect(run.result == [:])
+            #expect(run.text == "done\n")
+        }
+    }
+
+    @Test func aScriptMayCloseItsOutputAndGoOn() async throws {
+        try await withAttempts { attempts in
+            let go = attempts.notePath("go")
+            let plan = attempts.plan(
+                "#!/bin/sh\necho first\nexec >&- 2>&-\necho $$ > \(attempts.notePath("pid"))\n"
+                    + "while ! [ -e \(go) ]; do :; done\nexit 7\n"
+            )
+            let launched = try attempts.launcher.launch(plan)
+            #expect(try await isAlive(attempts.notedNumber("pid")))
+            try writeFile(go, "")
+            let run = try await AttemptRun(plan, launched)
+            #expect(run.report?.exit == 7)
+            #expect(run.text == "first\n")
+        }
+    }
+
+    @Test func aScriptThatIgnoresTheStopIsKilledAfterTheGracePeriod() async throws {
+        try await withAttempts { attempts in
+            let plan = attempts.plan(
+                "#!/bin/sh\ntrap '' TERM\nsetsid sh -c 'echo $$ > \(attempts.notePath("other")); exec sleep 1000' &\n"
+                    + "echo $$ > \(attempts.notePath("pid"))\nwhile :; do sleep 0.01; done\n",
+                grace: .milliseconds(100)
+            )
+            let launched = try attempts.launcher.launch(plan)
+            let (pid, other) = try await (attempts.notedNumber("pid"), attempts.notedNumber("other"))
+            try launched.directory.writeStopReason("cancelled")
+            launched.process.requestStop()
+            let run = try await AttemptRun(plan, launched)
+            #expect(run.report?.signal == SIGKILL)
+            #expect(run.report?.stopped == "request")
+            #expect(run.outcome == .stopped(reason: "cancelled"))
+            #expect(!isAlive(pid) && !isAlive(other))
+        }
+    }
+
+    @Test func aStopReachesTheWholeSessionAndLeavesTimeToFinish() async throws {
+        try await withAttempts { attempts in
+            // `set -m` gives the background child a process group of its own in the same session.
+            let plan = attempts.plan(
+                """
+                #!/bin/bash
+                set -m
+                bash -c 'trap "echo child told; exit" TERM; echo $$ > \(attempts.notePath("child"))
+                while :; do sleep 0.01; done' &
+                trap 'wait; echo saved; exit 85' TERM
+                echo $$ > \(attempts.notePath("pid"))
+                while :; do sleep 0.01; done
+                """
+            )
+            let launched = try attempts.launcher.launch(plan)
+            _ = try await (attempts.notedNumber("pid"), attempts.notedNumber("child"))
+            try launched.directory.writeStopReason("drain")
+            launched.process.requestStop()
+            let run = try await AttemptRun(plan, launched)
+            // bash adds its own lines on the commands that it loses.
+            #expect(run.text.split(separator: "\n").filter { $0 != "Terminated" } == ["child told", "saved"])
+            #expect(run.outcome == .checkpointed)
+        }
+    }
+
+    @Test func aKillDoesNotWaitForTheGracePeriod() async throws {
+        try await withAttempts { attempts in
+            let plan = attempts.plan(
+                "#!/bin/sh\ntrap '' TERM\necho $$ > \(attempts.notePath("pid"))\nwhile :; do sleep 0.01; done",
+                grace: .seconds(100_000)
+            )
+            let launched = try attempts.launcher.launch(plan)
+            _ = try await attempts.notedNumber("pid")
+            launched.process.requestStop()
+            launched.process.requestKill()
+            let run = try await AttemptRun(plan, launched)
+            #expect(run.report?.signal == SIGKILL)
+            #expect(run.outcome == .stopped(reason: "request"))
+        }
+    }
+
+    @Test func aScriptThatRunsTooLongIsStopped() async throws {
+        try await withAttempts { attempts in
+            let run = try await attempts.run(attempts.plan("#!/bin/sh\nsleep 1000", timeout: .milliseconds(50)))
+            #expect(run.failure == .timeout)
+            #expect(run.report?.signal == SIGTERM)
+            #expect(try run.launched.directory.stopReason() == "timeout")
+        }
+    }
+
+    @Test func aScriptThatDeletesItsWholeDirectoryHurtsOnlyItself() async throws {
+        try await withAttempts { attempts in
+            let run = try await attempts.runShell("echo bye; rm -rf \"$(dirname \"$PWD\")\"; echo more; exit 0")
+            #expect(run.ending == .exited(75))
+            #expect(run.failure == .journalLost)
+            try run.launched.directory.remove()
+        }
+    }
+
+    @Test func aScriptThatMakesItsFoldersUnreadableAndDeepCanBeRemoved() async throws {
+        try await withAttempts { attempts in
+            let run = try await attempts.runShell(
+                """
+                mkdir -p a/b && touch a/b/c && ln -s / a/root && mkfifo a/pipe
+                d=12345678901234567890; for i in 1 2 3 4 5 6; do d=$d/$d; done; mkdir -p "$d/x" "a/$d"; touch "$d/y"
+                chmod 0 a/b a
+                """
+            )
+            #expect(run.report?.exit == 0)
+            try run.launched.directory.remove()
+            #expect(access(run.launched.directory.path, F_OK) != 0)
+        }
+    }
+
+    @Test func theScriptDiesWithItsSupervisor() async throws {
+        try await withAttempts { attempts in
+            let plan = attempts.plan("#!/bin/sh\necho $$ > \(attempts.notePath("pid"))\nexec sleep 1000")
+            let launched = try attempts.launcher.launch(plan)
+            let pid = try await attempts.notedNumber("pid")
+            launched.process.killSupervisor()
+            let run = try await AttemptRun(plan, launched)
+            #expect(run.ending == .signaled(SIGKILL))
+            #expect(run.failure == .supervisorLost)
+            #expect(await eventually { !isAlive(pid) })
+        }
+    }
+
+    @Test func anotherRunnerCanTakeTheSupervisorOver() async throws {
+        try await withAttempts { attempts in
+            let plan = attempts.plan("#!/bin/sh\necho $$ > \(attempts.notePath("pid"))\nexec sleep 1000")
+            let launched = try attempts.launcher.launch(plan)
+            let pid = try await attempts.notedNumber("pid")
+            let found = try AttemptDirectory.existing(in: attempts.launcher.attemptsFolder)
+            #expect(found == [launched.directory])
+            #expect(try found[0].claim() == AttemptClaim(plan))
+            let processes = try #require(try found[0].processes())
+            #expect(processes.script.pid == pid)
+            let adopted = try #require(try SupervisorProcess.adopt(processes))
+            adopted.requestStop()
+            #expect(await adopted.wait() == .unknown)
+            #expect(await launched.process.wait() == .exited(0))
+            #expect(try found[0].exitReport()?.signal == SIGTERM)
+            #expect(try SupervisorProcess.adopt(processes) == nil)
+        }
+    }
+
+    @Test func aStrangerWithTheSameNumberIsNotTakenOver() async throws {
+        try await withAttempts { attempts in
+            let plan = attempts.plan("#!/bin/sh\nexec sleep 1000")
+            let launched = try attempts.launcher.launch(plan)
+            var pids: AttemptProcesses?
+            _ = try await eventually {
+                pids = try launched.directory.processes()
+                return pids != nil
+            }
+            var processes = try #require(pids)
+            processes.supervisor.start += 1
+            #expect(try SupervisorProcess.adopt(processes) == nil)
+            launched.process.requestKill()
+            _ = await launched.process.wait()
+        }
+    }
+
+    @Test func twoHundredAttemptsAtOnceAllStartAndEnd() async throws {
+        try await withAttempts { attempts in
+            try await withThrowingTaskGroup(of: Bool.self) { group in
+                for number in 0..<200 {
+                    group.addTask {
+                        // Each script is started right after it was written, while others are being written.
+                        let run = try await attempts.runShell("echo \(number)")
+                        defer { try? run.launched.directory.remove() }
+                        return run.text == "\(number)\n" && run.result == [:]
+                    }
+                }
+                var count = 0
+                for try await isRight in group where isRight { count += 1 }
+                #expect(count == 200)
+            }
+            #expect(try AttemptDirectory.existing(in: attempts.launcher.attemptsFolder).isEmpty)
+        }
+    }
+
+    @Test func theSupervisorNeedsHardlyAnyMemory() async throws {
+        try await withAttempts { attempts in
+            // The prints go through its buffer first.
+            let plan = attempts.plan(
+                "#!/bin/sh\nhead -c 3000000 /dev/zero\necho $$ > \(attempts.notePath("pid"))\nexec sleep 1000"
+            )
+            let launched = try attempts.launcher.launch(plan)
+            _ = try await attempts.notedNumber("pid")
+            // Alone on the machine, and after it has let go of what only the start needed.
+            var kilobytes = 0
+            _ = try await eventually {
+                let lines = try readLines("/proc/\(launched.process.pid)/smaps_rollup")
+                kilobytes = lines.filter { $0.hasPrefix("Private_") }
+                    .compactMap { $0.split(separator: " ").dropFirst().first.flatMap { Int($0) } }
+                    .reduce(0, +)
+                return (1..<512).contains(kilobytes)
+            }
+            #expect((1..<512).contains(kilobytes))
+            launched.process.requestKill()
+            _ = await launched.process.wait()
+        }
+    }
+}
