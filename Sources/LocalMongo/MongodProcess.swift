@@ -63,7 +63,7 @@ private func openDescriptors() -> [CInt] {
     defer { closedir(directory) }
     var result: [CInt] = []
     while let entry = readdir(directory) {
-        let name = withUnsafeBytes(of: entry.pointee.d_name) {
+        let name = withUnsafeBytes(of: &entry.pointee.d_name) {
             String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
         }
         if let descriptor = CInt(name) { result.append(descriptor) }

@@ -7,6 +7,7 @@ import Synchronization
 /// The buffer is bounded: a thread that finds it full waits, and so does the server. All decisions are in `State`; the
 /// thread is in ChangeStreamSource+Thread.swift.
 final class ChangeStreamSource: Openable {
+    let id = OpenableID()
     let core: ClientCore
     let namespace: Namespace
     let pipeline: [BSONDocument]
@@ -141,11 +142,11 @@ extension ChangeStreamSource {
         let isStarted = BlockingThread.start(name: "change stream") { [self] in
             let failure = runThread()
             finish(failure)
-            core.endActivity(of: ObjectIdentifier(self), isStream: true)
+            core.endActivity(of: id, isStream: true)
         }
         if !isStarted {
             finish(MongoError(.invalidInput, "the system has no thread for a change stream"))
-            core.endActivity(of: ObjectIdentifier(self), isStream: true)
+            core.endActivity(of: id, isStream: true)
         }
     }
 

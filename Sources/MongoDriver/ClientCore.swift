@@ -32,7 +32,7 @@ final class ClientCore: @unchecked Sendable {
         var isClosed = false
         /// Jobs that were accepted, open cursors and threads of change streams.
         var activities = 0
-        var openables: [ObjectIdentifier: WeakOpenable] = [:]
+        var openables: [OpenableID: WeakOpenable] = [:]
         var streams = 0
         /// Resumed when `activities` has come down to 0 after closing.
         var idleWaiters: [CheckedContinuation<Void, Never>] = []
@@ -167,7 +167,7 @@ extension ClientCore {
             if isStream, state.streams >= options.maxOpenChangeStreams { return .tooMany }
             state.activities += 1
             state.streams += isStream ? 1 : 0
-            state.openables[ObjectIdentifier(openable)] = WeakOpenable(value: openable)
+            state.openables[openable.id] = WeakOpenable(value: openable)
             return nil
         }
         switch refusal {
@@ -178,7 +178,7 @@ extension ClientCore {
         }
     }
 
-    func endActivity(of openable: ObjectIdentifier, isStream: Bool) {
+    func endActivity(of openable: OpenableID, isStream: Bool) {
         state.withLock { state in
             state.openables[openable] = nil
             state.streams -= isStream ? 1 : 0
@@ -232,8 +232,16 @@ extension ClientCore {
 
 /// A cursor or a change stream: it holds a client of the pool until it ends.
 protocol Openable: AnyObject, Sendable {
+    var id: OpenableID { get }
+
     /// Ends it without waiting; its client comes back on a thread that may block.
     func endSoon()
+}
+
+/// Tells openables apart. Not by address: a new one may live where one is that is just being destroyed.
+struct OpenableID: Hashable, Sendable {
+    private static let counter = Atomic<UInt64>(0)
+    private let number = counter.add(1, ordering: .relaxed).newValue
 }
 
 /// `@unchecked Sendable`: used by exactly one thread, the last one.

@@ -4,6 +4,7 @@ import Synchronization
 /// A `mongoc_cursor_t` with the client that it lives on. At most one job works on it at a time, and a job destroys it: at
 /// its end, on failure, when the client closes, or when the iterator lets go.
 final class CursorHandle: Openable {
+    let id = OpenableID()
     private let core: ClientCore
     private let state = Mutex<State>(.fresh)
 
@@ -35,8 +36,7 @@ final class CursorHandle: Openable {
     deinit {
         // No job is under way, for a job would own this object. What is left must go on a thread that may block.
         guard case .idle(let pointers) = state.withLock({ $0 }) else { return }
-        let identifier = ObjectIdentifier(self)
-        core.submit { [core] in Self.destroy(pointers, core, identifier) }
+        core.submit { [core, id] in Self.destroy(pointers, core, id) }
     }
 
     /// Waits for a free place, then sends the query.
@@ -96,7 +96,7 @@ final class CursorHandle: Openable {
             return nil
         }
         guard let pointers else { return }
-        core.submit { [core, self] in Self.destroy(pointers, core, ObjectIdentifier(self)) }
+        core.submit { [core, id] in Self.destroy(pointers, core, id) }
     }
 
     /// Runs `body` with exclusive use of the pointers; a failure of `body` ends the cursor.
@@ -141,20 +141,20 @@ final class CursorHandle: Openable {
         }
         guard mustEnd else { return }
         if let pointers = after ?? before {
-            Self.destroy(pointers, core, ObjectIdentifier(self))
+            Self.destroy(pointers, core, id)
         } else {
-            Self.release(core, ObjectIdentifier(self))
+            Self.release(core, id)
         }
     }
 
-    private static func destroy(_ pointers: Pointers, _ core: ClientCore, _ identifier: ObjectIdentifier) {
+    private static func destroy(_ pointers: Pointers, _ core: ClientCore, _ id: OpenableID) {
         mongoc_cursor_destroy(pointers.cursor)
         core.pushClient(pointers.client)
-        release(core, identifier)
+        release(core, id)
     }
 
-    private static func release(_ core: ClientCore, _ identifier: ObjectIdentifier) {
+    private static func release(_ core: ClientCore, _ id: OpenableID) {
         core.cursorSlots.release()
-        core.endActivity(of: identifier, isStream: false)
+        core.endActivity(of: id, isStream: false)
     }
 }

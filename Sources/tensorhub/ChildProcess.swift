@@ -10,7 +10,7 @@ final class ChildProcess: Sendable {
         var waiters: [CheckedContinuation<Int32, Never>] = []
     }
 
-    private let pid: pid_t
+    let pid: pid_t
     private let state = Mutex(State())
 
     private init(pid: pid_t) {

@@ -22,7 +22,7 @@ struct Tensorhub: AsyncParsableCommand {
         subcommands: [
             Submit.self, List.self, Show.self, Logs.self, Wait.self, Results.self,
             Cancel.self, Retry.self, Hold.self, Release.self, Remove.self,
-            Dev.self,
+            Dev.self, Bench.self,
         ]
     )
 

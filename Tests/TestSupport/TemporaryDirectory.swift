@@ -40,7 +40,7 @@ public func entries(_ folder: String) -> [String] {
     var names: [String] = []
     while let entry = readdir(directory) {
         names.append(
-            withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
         )
     }
     return names.filter { $0 != "." && $0 != ".." }
