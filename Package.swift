@@ -136,7 +136,10 @@ let package = Package(
         ),
         .testTarget(
             name: "TaskRunnerTests",
-            dependencies: ["TaskRunner", "TensorHub", "MongoDriver", "BSON", "TestSupport", "tensorhub-supervisor"],
+            dependencies: [
+                "TaskRunner", "TensorHub", "MongoDriver", "BSON", "TestSupport", "tensorhub-supervisor",
+                .product(name: "NIOPosix", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: settings),

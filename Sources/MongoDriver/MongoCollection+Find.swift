@@ -148,17 +148,21 @@ extension MongoCollection {
         var options = options.document
         if isSingleBatch { options.append("singleBatch", true) }
         let document = adding(readConcern, to: options)
-        return { (_, collection) throws(MongoError) in
-            try lend(filter, document) { mongoc_collection_find_with_opts(collection, $0, $1, nil) }
+        return { [readsFromPrimary] (_, collection) throws(MongoError) in
+            let preference = ReadPreference(isPrimary: readsFromPrimary)
+            return try lend(filter, document) {
+                mongoc_collection_find_with_opts(collection, $0, $1, preference.pointer)
+            }
         }
     }
 
     private func aggregateQuery(_ pipeline: [BSONDocument], _ options: AggregateOptions) -> Query {
         let document = adding(readConcern, to: options.document)
         let pipeline: BSONDocument = ["pipeline": .array(pipeline.map(BSONValue.document))]
-        return { (_, collection) throws(MongoError) in
-            try lend(pipeline, document) {
-                mongoc_collection_aggregate(collection, MONGOC_QUERY_NONE, $0, $1, nil)
+        return { [readsFromPrimary] (_, collection) throws(MongoError) in
+            let preference = ReadPreference(isPrimary: readsFromPrimary)
+            return try lend(pipeline, document) {
+                mongoc_collection_aggregate(collection, MONGOC_QUERY_NONE, $0, $1, preference.pointer)
             }
         }
     }
@@ -187,4 +191,15 @@ extension MongoCollection {
             }
         }
     }
+}
+
+/// A read preference for one call, which copies it; none stands for the URI's.
+private struct ReadPreference: ~Copyable {
+    let pointer: OpaquePointer?
+
+    init(isPrimary: Bool) {
+        pointer = isPrimary ? mongoc_read_prefs_new(MONGOC_READ_PRIMARY) : nil
+    }
+
+    deinit { if let pointer { mongoc_read_prefs_destroy(pointer) } }
 }

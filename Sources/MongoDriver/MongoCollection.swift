@@ -9,6 +9,9 @@ public struct MongoCollection: Sendable {
     public var writeConcern: WriteConcern?
     /// What reads through this value may see; `nil` for what the URI says, else the server's default.
     public var readConcern: ReadConcern?
+    /// Whether finds and aggregations through this value ask the primary, whatever read preference the URI names: what
+    /// was just written must be seen.
+    public var readsFromPrimary = false
 
     init(namespace: Namespace, core: ClientCore) {
         self.namespace = namespace

@@ -1,4 +1,5 @@
 import BSON
+import NIOPosix
 import Synchronization
 import TensorHub
 
@@ -25,6 +26,12 @@ final class AttemptControl: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Where the reason is written: the disk may be slow.
+    private let pool: NIOThreadPool
+
+    init(_ pool: NIOThreadPool) {
+        self.pool = pool
+    }
 
     var reason: StopReason? { state.withLock { $0.reason } }
 
@@ -33,7 +40,7 @@ final class AttemptControl: Sendable {
         state.withLock { state in
             guard state.reason == nil, !state.isEnded else { return }
             state.reason = reason
-            if let target = state.target { Self.stop(target, reason) }
+            if let target = state.target { stop(target, reason) }
         }
     }
 
@@ -51,7 +58,7 @@ final class AttemptControl: Sendable {
     func attach(_ directory: AttemptDirectory, _ process: SupervisorProcess) {
         state.withLock { state in
             state.target = (directory, process)
-            if let reason = state.reason { Self.stop((directory, process), reason) }
+            if let reason = state.reason { stop((directory, process), reason) }
             if state.mustDie { process.requestKill() }
         }
     }
@@ -63,10 +70,11 @@ final class AttemptControl: Sendable {
         }
     }
 
-    private static func stop(_ target: (directory: AttemptDirectory, process: SupervisorProcess), _ reason: StopReason)
-    {
-        // The reason is for the script's and a later reader's information: failing to write it must not keep it running.
-        try? target.directory.writeStopReason(reason.rawValue)
-        target.process.requestStop()
+    private func stop(_ target: (directory: AttemptDirectory, process: SupervisorProcess), _ reason: StopReason) {
+        pool.submit { _ in
+            // For the script's and a later reader's information: failing to write it must not keep the script running.
+            try? target.directory.writeStopReason(reason.rawValue)
+            target.process.requestStop()
+        }
     }
 }

@@ -40,14 +40,23 @@ struct AttemptExecution: Sendable {
     func run() async -> AttemptEnd? {
         let ended = await execute()
         control.markEnded()
-        runner.state.withLock { $0.freeSlot() }
-        runner.wake.yield()
+        let isMachineFault = ended.outcome == .stopped(reason: Self.machineFault)
+        if !isMachineFault { freeSlot() }
+        // A machine that cannot start attempts must not run through the whole queue: its slot stays taken for a while.
+        defer { if isMachineFault { freeSlot() } }
         guard let end = end(ended) else {
             logger.notice("The attempt is no longer ours; its result is not reported")
             await discard(ended.directory)
             return nil
         }
-        return await report(end, ended)
+        let accepted = await report(end, ended)
+        if isMachineFault { await runner.pauseWhileRunning(Self.machinePause) }
+        return accepted
+    }
+
+    private func freeSlot() {
+        runner.state.withLock { $0.freeSlot() }
+        runner.wake.yield()
     }
 
     /// How it went, before it is a report.
@@ -63,7 +72,13 @@ struct AttemptExecution: Sendable {
     private func execute() async -> Ended {
         let launch: AttemptLauncher.Launched
         do {
-            let plan = try AttemptPlan(task, attempt: key.attempt, project: runner.hub.project, options: runner.options)
+            let plan = try AttemptPlan(
+                task,
+                attempt: key.attempt,
+                runner: runner.runnerID,
+                project: runner.hub.project,
+                options: runner.options
+            )
             launch = try await runner.pool.runIfActive { try runner.launcher.launch(plan) }
         } catch let error as AttemptError where error.code == .machine {
             logger.error("This machine cannot start the attempt; the task goes back", metadata: ["error": "\(error)"])
@@ -155,12 +170,26 @@ struct AttemptExecution: Sendable {
 
     private func failed(_ failure: TaskFailure) -> AttemptEnd.Transition {
         let isHopeless = failure.kind == Self.cannotRun
-        return isHopeless || task.failures + 1 >= task.maxFailures ? .fail(failure) : .retry(failure)
+        return isHopeless || task.failures >= task.maxFailures - 1 ? .fail(failure) : .retry(failure)
     }
 
     /// Output first, so that whoever sees the end sees all of it; then the end; then the directory can go.
     private func report(_ end: AttemptEnd, _ ended: Ended) async -> AttemptEnd? {
-        if ended.report?.outputBytes != 0 { await ended.pump?.finish() }
+        if end.status == .pending, let directory = ended.directory {
+            // Before the report: the next attempt may begin right after it.
+            do {
+                try await runner.pool.runIfActive { try directory.keepCheckpoint() }
+            } catch {
+                logger.error("The checkpoint is lost", metadata: ["error": "\(error)"])
+            }
+        }
+        if ended.report?.outputBytes != 0 {
+            do {
+                try await ended.pump?.finish()
+            } catch {
+                logger.error("Some of the output is lost", metadata: ["error": "\(error)"])
+            }
+        }
         var end = end
         while true {
             switch await runner.reporter.report(end) {
@@ -173,9 +202,20 @@ struct AttemptExecution: Sendable {
                 await discard(ended.directory)
                 return nil
             case .refused(let message):
-                let failure = TaskFailure(kind: "bad-result", message: "MongoDB does not take the result: \(message)")
-                end.transition = failed(failure)
-                end.cause = failure.kind
+                logger.error("MongoDB refuses the report", metadata: ["error": "\(message)"])
+                switch end.transition {
+                case .finish:
+                    let failure = TaskFailure(
+                        kind: AttemptOutcome.Kind.badResult.rawValue,
+                        message: "MongoDB does not take the result: \(message)"
+                    )
+                    end.transition = failed(failure)
+                    end.cause = failure.kind
+                case .minimalFailure:
+                    return nil
+                default:
+                    end.transition = .minimalFailure
+                }
             case nil:
                 logger.warning("Not reported; the attempt directory stays")
                 return nil
@@ -197,7 +237,13 @@ extension AttemptPlan {
     /// Reads a claimed task.
     ///
     /// - Throws: `HubError.invalidInput` naming the field that makes it impossible to run.
-    init(_ task: TaskRecord, attempt: Int, project: String, options: RunnerOptions) throws(HubError) {
+    init(
+        _ task: TaskRecord,
+        attempt: Int,
+        runner: ObjectID,
+        project: String,
+        options: RunnerOptions
+    ) throws(HubError) {
         guard let id = task.id, let number = Int32(exactly: attempt) else {
             throw HubError(.invalidInput, field: "_id", "the task cannot be run: _id must be an ObjectId")
         }
@@ -212,6 +258,7 @@ extension AttemptPlan {
             taskID: id,
             attempt: number,
             token: ObjectID(),
+            runner: runner,
             task: task.withoutBlobs,
             taskName: task.name,
             project: project,

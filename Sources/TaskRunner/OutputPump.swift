@@ -1,4 +1,5 @@
 import BSON
+import MongoDriver
 import NIOPosix
 import TensorHub
 
@@ -51,12 +52,14 @@ actor OutputPump {
     }
 
     /// Sends all that is left; the script is dead. Waits for MongoDB as long as it takes, or until the runner gives up.
-    func finish() async {
+    ///
+    /// - Throws: What waiting cannot mend: no right to write, a file that cannot be read. The output is given up then.
+    func finish() async throws {
         while true {
             do {
                 if try await !sendBatch() { return }
-            } catch {
-                if mustGiveUp() { return }
+            } catch let error as HubError where (error.underlying as? MongoError)?.isRetryable == true {
+                if mustGiveUp() { throw error }
                 try? await Task.sleep(for: Reporter.retryPause)
             }
         }
@@ -92,7 +95,7 @@ actor OutputPump {
     private func dropMiddle() async throws {
         guard let newest = stored.last else { return }
         let tail = max(0, Int64(limit) - Self.head)
-        let dropped = stored.prefix { $0.end <= newest.end - tail }.count
+        let dropped = min(stored.prefix { $0.end <= newest.end - tail }.count, stored.count - 1)
         // In steps, not chunk by chunk.
         guard dropped >= Self.batch * 4 || (dropped > 0 && stored.count - dropped < Self.batch) else { return }
         try await hub.dropOutput(

@@ -39,7 +39,8 @@ extension Runner {
     /// it is not while MongoDB is away and the runner gives up.
     private func resolve(_ unresolved: inout ObjectID?, in group: inout DiscardingTaskGroup) async -> Bool {
         while let token = unresolved {
-            if mustGiveUp() { return false }
+            // Nobody waits for a runner that stops with nothing to do; what the claim got expires with its lease.
+            if mustGiveUp() || state.withLock({ $0.isDone }) { return false }
             await pause(Reporter.retryPause)
             do {
                 for task in try await hub.claimed(by: token) { start(task, in: &group) }
@@ -64,9 +65,9 @@ extension Runner {
         case .nothing:
             return []
         case .queue(let wanted):
-            let tasks = try await hub.claim(wanted, options.query, claim)
-            state.withLock { $0.found(tasks.count, of: wanted) }
-            return tasks
+            let claimed = try await hub.claim(wanted, options.query, claim)
+            state.withLock { $0.found(queueIsEmpty: claimed.queueIsEmpty) }
+            return claimed.tasks
         case .hinted(let ids):
             var tasks: [TaskRecord] = []
             for id in ids {
@@ -79,7 +80,18 @@ extension Runner {
     private func start(_ task: TaskRecord, in group: inout DiscardingTaskGroup) {
         guard let id = task.id else { return }
         let key = AttemptKey(taskID: id, attempt: task.attempt)
-        let control = AttemptControl()
+        let control = admit(key)
+        group.addTask {
+            let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
+            _ = await execution.run()
+            self.state.withLock { $0.remove(key) }
+            self.wake.yield()
+        }
+    }
+
+    /// Takes a slot for a claimed attempt.
+    func admit(_ key: AttemptKey) -> AttemptControl {
+        let control = AttemptControl(pool)
         let phase = state.withLock { state in
             state.add(key, control)
             return state.phase
@@ -87,12 +99,7 @@ extension Runner {
         // Claimed in the moment of the second or third signal: it is given back like the others.
         if phase == .releasing { control.stop(.drain) }
         if phase == .killing { control.kill(.drain) }
-        group.addTask {
-            let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
-            _ = await execution.run()
-            self.state.withLock { $0.remove(key) }
-            self.wake.yield()
-        }
+        return control
     }
 
     /// Foreign tasks are adopted and due ones promoted at every poll; then the queue is looked at, come what may.
@@ -132,9 +139,11 @@ extension Runner {
     }
 
     private func handle(_ event: BSONDocument, _ id: ObjectID) async {
-        let controls = state.withLock { $0.controls(of: id) }
         if event["cancelled"]?.boolValue == true {
-            for control in controls { control.stop(.cancelled) }
+            // The event may be about an attempt that is over: the task itself is asked.
+            let mine = state.withLock { $0.leases.filter { $0.key == id } }
+            guard !mine.isEmpty, let found = try? await hub.inspect(mine, runner: runnerID) else { return }
+            for id in found.cancelled { stop(id, attempt: mine[id], .cancelled) }
             return
         }
         if event["foreign"]?.boolValue == true {

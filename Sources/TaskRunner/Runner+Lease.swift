@@ -24,7 +24,7 @@ extension Runner {
         }
     }
 
-    private func stop(_ id: ObjectID, attempt: Int?, _ reason: StopReason) {
+    func stop(_ id: ObjectID, attempt: Int?, _ reason: StopReason) {
         let control = state.withLock { state in
             attempt.flatMap { state.attempts[AttemptKey(taskID: id, attempt: $0)] }
         }

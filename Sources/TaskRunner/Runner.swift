@@ -1,5 +1,6 @@
 import BSON
 public import Logging
+import MongoDriver
 import NIOPosix
 public import ServiceLifecycle
 import Synchronization
@@ -131,21 +132,32 @@ public final class Runner: Service {
     ///
     /// TensorLayer: `run_task`, `run_top_task`.
     public func runOnce() async throws -> OnceOutcome {
-        pool.start()
         try await hub.ensureIndexes()
         _ = try await hub.adoptAndPromote()
         let claim = TaskStatements.Claim(runner: runnerID, token: ObjectID(), host: options.name, lease: options.lease)
-        var outcome = OnceOutcome.noTask
-        if let task = try await hub.claim(1, options.query, claim).first, let id = task.id {
-            outcome = await shielded { await self.runOne(task, AttemptKey(taskID: id, attempt: task.attempt)) }
-        }
+        guard let task = try await claimOne(claim), let id = task.id else { return .noTask }
+        pool.start()
+        let outcome = await shielded { await self.runOne(task, AttemptKey(taskID: id, attempt: task.attempt)) }
         try await pool.shutdownGracefully()
         return outcome
     }
 
+    /// A claim whose reply is lost may have got a task: it is looked up until MongoDB answers.
+    private func claimOne(_ claim: TaskStatements.Claim) async throws -> TaskRecord? {
+        do {
+            return try await hub.claim(1, options.query, claim).tasks.first
+        } catch {
+            guard (error.underlying as? MongoError)?.isOutcomeUnknown == true else { throw error }
+            logger.warning("The reply to a claim is lost; asking again", metadata: ["error": "\(error)"])
+        }
+        while true {
+            if let found = try? await hub.claimed(by: claim.token) { return found.first }
+            try await Task.sleep(for: Reporter.retryPause)
+        }
+    }
+
     private func runOne(_ task: TaskRecord, _ key: AttemptKey) async -> OnceOutcome {
-        let control = AttemptControl()
-        state.withLock { $0.add(key, control) }
+        let control = admit(key)
         let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
         return await withTaskGroup(of: Void.self) { services in
             services.addTask { await self.reporter.run() }
@@ -172,6 +184,14 @@ public final class Runner: Service {
                 logger.warning("Cannot create the indexes; claims will be slow", metadata: ["error": "\(error)"])
                 return
             }
+        }
+    }
+
+    /// Sleeps, but not on when the runner is stopped.
+    func pauseWhileRunning(_ duration: Duration) async {
+        let end = ContinuousClock.now + duration
+        while ContinuousClock.now < end, state.withLock({ $0.phase == .running }) {
+            await pause(min(Reporter.retryPause, duration))
         }
     }
 

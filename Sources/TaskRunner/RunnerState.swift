@@ -34,7 +34,13 @@ struct RunnerState: Sendable {
         self.slots = slots
     }
 
-    var free: Int { phase == .running ? max(0, slots - occupied) : 0 }
+    /// Slots to claim for: none while too many ends wait for MongoDB.
+    var free: Int {
+        phase == .running && attempts.count - occupied < unreportedLimit ? max(0, slots - occupied) : 0
+    }
+
+    /// Ended attempts whose ends may wait to be reported while others are claimed.
+    var unreportedLimit: Int { 4 * slots + 16 }
     var isDone: Bool { phase > .running && attempts.isEmpty }
 
     mutating func add(_ key: AttemptKey, _ control: AttemptControl) {
@@ -77,8 +83,8 @@ struct RunnerState: Sendable {
         return named.isEmpty ? .nothing : .hinted(named)
     }
 
-    mutating func found(_ count: Int, of wanted: Int) {
-        queueIsEmpty = count < wanted
+    mutating func found(queueIsEmpty: Bool) {
+        self.queueIsEmpty = queueIsEmpty
     }
 
     /// The next step of the ladder. Returns what must be told to the attempts.
@@ -90,9 +96,5 @@ struct RunnerState: Sendable {
     /// The newest attempt of each task under a lease.
     var leases: [ObjectID: Int] {
         Dictionary(attempts.keys.map { ($0.taskID, $0.attempt) }, uniquingKeysWith: max)
-    }
-
-    func controls(of id: ObjectID) -> [AttemptControl] {
-        attempts.filter { $0.key.taskID == id }.map(\.value)
     }
 }

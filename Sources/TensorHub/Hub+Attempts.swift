@@ -32,13 +32,17 @@ extension Hub {
                 TaskStatements.adoptFilter(project: project),
                 .pipeline(TaskStatements.adopt)
             )
+            let large = try await tasks.updateMany(
+                TaskStatements.failLargeFilter(project: project, ready: false),
+                .pipeline(TaskStatements.failLarge)
+            )
             let now = try await clock.now()
             let horizon = BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
             let promoted = try await tasks.updateMany(
                 TaskStatements.promoteFilter(project: project, horizon: horizon),
                 .pipeline(TaskStatements.promote)
             )
-            return adopted.matched + promoted.matched
+            return adopted.matched + large.matched + promoted.matched
         }
     }
 
@@ -85,9 +89,16 @@ extension Hub {
         _ query: ClaimQuery,
         _ claim: TaskStatements.Claim
     ) async throws(HubError) -> TaskRecord? {
-        var filter: BSONDocument = ["_id": .objectID(id)]
-        for (key, value) in query.document(project: project) { filter.append(key, value) }
+        var filter = query.document(project: project)
+        filter["_id"] = .objectID(id)
         return try await claimOne(filter, sort: nil, claim)
+    }
+
+    /// What a claim got.
+    package struct Claimed: Sendable {
+        package var tasks: [TaskRecord]
+        /// The queue held less than was asked for. Losing tasks to other runners does not count.
+        package var queueIsEmpty: Bool
     }
 
     /// Claims up to `count` tasks, never more.
@@ -97,12 +108,14 @@ extension Hub {
         _ count: Int,
         _ query: ClaimQuery,
         _ claim: TaskStatements.Claim
-    ) async throws(HubError) -> [TaskRecord] {
+    ) async throws(HubError) -> Claimed {
         let filter = query.document(project: project)
         if count == 1 {
-            return try await claimOne(filter, sort: query.order, claim).map { [$0] } ?? []
+            let task = try await claimOne(filter, sort: query.order, claim)
+            return Claimed(tasks: task.map { [$0] } ?? [], queueIsEmpty: task == nil)
         }
         var claimed = 0
+        var queueIsEmpty = false
         for skip in [0, Int.random(in: 0..<(4 * count))] {
             let wanted = count - claimed
             let candidates = try await translatingErrors { () async throws(MongoError) in
@@ -111,18 +124,39 @@ extension Hub {
                     FindOptions(sort: query.order, projection: ["_id": 1], limit: wanted, skip: skip)
                 )
             }
+            if skip == 0 { queueIsEmpty = candidates.count < wanted }
             if candidates.isEmpty { break }
             var guarded = filter
-            guarded.append("_id", ["$in": .array(candidates.compactMap { $0["_id"] })])
-            let won = try await translatingErrors { () async throws(MongoError) in
+            guarded["_id"] = ["$in": .array(candidates.compactMap { $0["_id"] })]
+            let won = try await failingLarge { () async throws(MongoError) in
                 try await tasks.updateMany(guarded, .pipeline(claim.pipeline)).matched
             }
             claimed += won
             // Some were lost to other runners: once more from a place where fewer look. Few candidates are no race.
             if won == candidates.count { break }
         }
-        return claimed == 0 ? [] : try await self.claimed(by: claim.token)
+        let mine = claimed == 0 ? [] : try await self.claimed(by: claim.token)
+        return Claimed(tasks: mine, queueIsEmpty: queueIsEmpty)
     }
+
+    /// Tries once more when a document at the head of the queue has no room for a lease, after it was failed.
+    private func failingLarge<Value>(_ claim: () async throws(MongoError) -> Value) async throws(HubError) -> Value {
+        try await translatingErrors { () async throws(MongoError) in
+            do throws(MongoError) {
+                return try await claim()
+            } catch {
+                guard Self.isTooLarge(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
+                _ = try await tasks.updateMany(
+                    TaskStatements.failLargeFilter(project: project, ready: true),
+                    .pipeline(TaskStatements.failLarge)
+                )
+                return try await claim()
+            }
+        }
+    }
+
+    /// BSONObjectTooLarge, and what an update says of a document that grew too large.
+    private static func isTooLarge(_ code: Int?) -> Bool { code == 10334 || code == 17419 || code == 17420 }
 
     /// The tasks that a claim with that token got and that still run.
     package func claimed(by token: ObjectID) async throws(HubError) -> [TaskRecord] {
@@ -136,7 +170,7 @@ extension Hub {
         sort: BSONDocument?,
         _ claim: TaskStatements.Claim
     ) async throws(HubError) -> TaskRecord? {
-        try await translatingErrors { () async throws(MongoError) in
+        try await failingLarge { () async throws(MongoError) in
             try await tasks.findAndModify(filter, .pipeline(claim.pipeline), sort: sort).map(TaskRecord.init)
         }
     }
@@ -208,7 +242,13 @@ extension Hub {
         }
         var outcomes = [ReportOutcome](repeating: .accepted, count: ends.count)
         if result.matched == ends.count { return outcomes }
-        for error in result.writeErrors { outcomes[error.index] = .refused(error.message) }
+        for error in result.writeErrors {
+            // DocumentValidationFailure is a schema of the administrator's. Any other code may pass when repeated.
+            guard Self.isTooLarge(error.code) || error.code == 121 else {
+                throw HubError(.database, "MongoDB does not take the end of an attempt: \(error.message)")
+            }
+            outcomes[error.index] = .refused(error.message)
+        }
         let unsure = ends.indices.filter { outcomes[$0] == .accepted }
         let ids = unsure.map { BSONValue.objectID(ends[$0].taskID) }
         let found = try await translatingErrors { () async throws(MongoError) in

@@ -101,16 +101,40 @@ public final class Hub: Sendable {
     private func durable(_ name: String) -> MongoCollection {
         var collection = database.collection(name)
         collection.writeConcern = .majority
+        collection.readsFromPrimary = true
         return collection
     }
 
     /// Creates the indexes, once per hub. Statements that change or wait for tasks call it.
+    ///
+    /// An index that the server refuses (an administrator has made the same one under another name, a document of somebody
+    /// else's has arrays in two of its fields, the user may not) makes things slower, not wrong: it is logged.
+    ///
+    /// - Throws: Where MongoDB cannot be reached.
     package func ensureIndexes() async throws(HubError) {
         if indexed.withLock({ $0 }) { return }
-        try await translatingErrors { () async throws(MongoError) in
-            try await tasks.createIndexes(TaskIndexes.tasks)
-            try await output.createIndexes(TaskIndexes.output)
+        for (collection, indexes) in [(tasks, TaskIndexes.tasks), (output, TaskIndexes.output)] {
+            do throws(MongoError) {
+                try await collection.createIndexes(indexes)
+            } catch {
+                if error.isRetryable { throw HubError(error) }
+                try await createOneByOne(indexes, of: collection)
+            }
         }
         indexed.withLock { $0 = true }
+    }
+
+    private func createOneByOne(_ indexes: [IndexModel], of collection: MongoCollection) async throws(HubError) {
+        for index in indexes {
+            do throws(MongoError) {
+                try await collection.createIndexes([index])
+            } catch {
+                if error.isRetryable { throw HubError(error) }
+                logger.warning(
+                    "Cannot create an index; claims and waits may be slow",
+                    metadata: ["index": "\(collection.name).\(index.name)", "error": "\(error)"]
+                )
+            }
+        }
     }
 }

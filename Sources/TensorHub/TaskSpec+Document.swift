@@ -127,10 +127,10 @@ extension TaskSpec {
         document.append("script", .binary(BSONBinary(bytes: script)))
         document.append("result", [:])
         document.append("hub", .document(hub))
-        if document.bytes.count > Self.maximumDocumentSize {
+        if document.bytes.count > Self.maximumTaskSize {
             throw .invalid(
                 "files",
-                "the task has \(document.bytes.count) bytes and MongoDB takes \(Self.maximumDocumentSize); "
+                "the task has \(document.bytes.count) bytes and the limit is \(Self.maximumTaskSize); "
                     + "attach fewer or smaller files, or shorten the hyper-parameters"
             )
         }

@@ -81,6 +81,8 @@ public struct TaskSpec: Sendable {
     public static let maximumScriptSize = 12 * 1024 * 1024
     /// Bytes: what MongoDB takes as one document.
     public static let maximumDocumentSize = 16 * 1024 * 1024
+    /// Bytes of a new task: what is left is for lease, history and error.
+    public static let maximumTaskSize = maximumDocumentSize - 64 * 1024
 }
 
 /// A file that travels with the task and lies in the script's working directory.

@@ -39,9 +39,25 @@ package enum TaskStatements {
         ["$unset": ["hub.lease", "hub.cancel"]],
     ]
 
-    /// Pending documents that no version of ours has written: `hub.ready` is neither true nor false.
+    /// Pending documents that no version of ours has written: `hub.ready` is neither true nor false. Those that have no
+    /// room for our fields are left to `failLarge`.
     package static func adoptFilter(project: String) -> BSONDocument {
-        ["project_name": .string(project), "status": pending, "hub.ready": ["$nin": [true, false]]]
+        [
+            "project_name": .string(project), "status": pending, "hub.ready": ["$nin": [true, false]],
+            "$expr": ["$lt": [size, .init(smallest: TaskSpec.maximumDocumentSize - 2048)]],
+        ]
+    }
+
+    /// One document that is too large to be changed would stop every statement over many: nothing fits into it but the
+    /// word `failed`, which is shorter than `pending`.
+    package static let failLarge: [BSONDocument] = [["$set": ["status": "failed"]]]
+
+    /// - Parameter ready: Whether it is about documents that pass for ready or about foreign ones.
+    package static func failLargeFilter(project: String, ready: Bool) -> BSONDocument {
+        [
+            "project_name": .string(project), "status": pending, "hub.ready": ready ? true : ["$nin": [true, false]],
+            "$expr": ["$gte": [size, .init(smallest: TaskSpec.maximumDocumentSize - (ready ? 32_768 : 2048))]],
+        ]
     }
 
     /// Tasks whose time has come become ready.
@@ -133,7 +149,11 @@ package enum TaskStatements {
 
     /// Pending and ready tasks that a runner may take.
     package static func claimFilter(project: String, names: [String], filter: BSONDocument) -> BSONDocument {
-        var document: BSONDocument = ["project_name": .string(project), "status": pending, "hub.ready": true]
+        var document: BSONDocument = [
+            "project_name": .string(project), "status": pending, "hub.ready": true,
+            // Nobody could report on any other.
+            "_id": ["$type": "objectId"],
+        ]
         if !names.isEmpty { document.append("task_name", TaskSelection.oneOf(names.map(BSONValue.string))) }
         if !filter.isEmpty { document.append("$and", [.document(filter)]) }
         return document
@@ -162,13 +182,22 @@ package enum TaskStatements {
             "status": .string(end.status.rawValue),
             "hub.history": closedHistory(end),
         ]
-        var unset: [BSONValue] = ["hub.lease", "hub.progress", "hub.cancel"]
+        var unset: [BSONValue] = ["hub.lease", "hub.progress"]
+        if end.status == .pending {
+            // Somebody has cancelled it meanwhile: the script is dead, so it is not run again.
+            set["status"] = ["$cond": [isCancelRequested, "cancelled", pending]]
+            set.append("hub.ended", ["$cond": [isCancelRequested, "$$NOW", "$$REMOVE"]])
+        }
         switch end.transition {
+        case .minimalFailure:
+            return [["$set": ["status": "failed"]], ["$unset": ["hub.lease", "hub.progress"]]]
         case .finish(let result):
+            unset.append("hub.cancel")
             set.append("result", ["$literal": .document(result)])
             set.append("hub.ended", "$$NOW")
             unset.append("hub.error")
         case .fail(let failure):
+            unset.append("hub.cancel")
             set.append("hub.failures", ["$add": [int("$hub.failures"), 1]])
             set.append("hub.error", ["$literal": .document(failure.document)])
             set.append("hub.ended", "$$NOW")
@@ -182,7 +211,6 @@ package enum TaskStatements {
             if let delay { set.append("hub.not_before", expiry(delay)) }
         case .cancelled:
             set.append("hub.ended", "$$NOW")
-            unset.removeLast()
         }
         return [["$set": .document(set)], ["$unset": .array(unset)]]
     }
@@ -225,10 +253,19 @@ package enum TaskStatements {
     /// The object in place of whatever is there; `$set` alone would merge, or write into each element of an array.
     private static func whole(_ object: BSONValue) -> BSONValue { ["$mergeObjects": [object]] }
 
+    private static let isCancelRequested: BSONValue = ["$eq": [["$type": "$hub.cancel"], "object"]]
+
     private static let isRejected: BSONValue = ["$eq": [["$type": "$hub.error"], "object"]]
+
+    private static let size: BSONValue = ["$bsonSize": "$$ROOT"]
 
     /// Why a foreign document cannot be run, the first reason that holds.
     private static let rejections: [BSONValue] = [
+        rejection(
+            ["$gt": [size, .init(smallest: TaskSpec.maximumTaskSize)]],
+            "the document",
+            "must have at most \(TaskSpec.maximumTaskSize) bytes"
+        ),
         rejection(["$ne": [["$type": "$_id"], "objectId"]], "_id", "must be an ObjectId"),
         rejection(["$eq": [["$type": "$script"], "missing"]], "script", "is missing"),
         rejection(["$ne": [["$type": "$script"], "binData"]], "script", "must be binary"),
@@ -341,6 +378,8 @@ package struct AttemptEnd: Sendable {
         /// Back to pending, not counted as a failure, claimable again after the delay.
         case release(delay: Duration?)
         case cancelled
+        /// As little as possible, for a document that has no room left: `failed`, the lease gone.
+        case minimalFailure
     }
 
     package var taskID: ObjectID
@@ -374,7 +413,7 @@ package struct AttemptEnd: Sendable {
     package var status: TaskStatus {
         switch transition {
         case .finish: .finished
-        case .fail: .failed
+        case .fail, .minimalFailure: .failed
         case .retry, .release: .pending
         case .cancelled: .cancelled
         }

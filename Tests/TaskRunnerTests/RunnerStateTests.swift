@@ -1,18 +1,20 @@
 import BSON
+import NIOPosix
 import Testing
 
 @testable import TaskRunner
 
 @Suite struct RunnerStateTests {
+    private func control() -> AttemptControl { AttemptControl(NIOThreadPool(numberOfThreads: 1)) }
     private func key() -> AttemptKey { AttemptKey(taskID: ObjectID(), attempt: 1) }
 
     @Test func `Never more is asked for than there are free slots`() {
         var state = RunnerState(slots: 3)
         #expect(state.look(force: true) == .queue(3))
-        state.add(key(), AttemptControl())
+        state.add(key(), control())
         #expect(state.look(force: true) == .queue(2))
-        state.add(key(), AttemptControl())
-        state.add(key(), AttemptControl())
+        state.add(key(), control())
+        state.add(key(), control())
         #expect(state.look(force: true) == .nothing)
         state.freeSlot()
         #expect(state.look(force: true) == .queue(1))
@@ -23,7 +25,7 @@ import Testing
         let id = ObjectID()
         state.note(id)
         #expect(state.look(force: false) == .queue(2), "others may have a higher priority")
-        state.found(0, of: 2)
+        state.found(queueIsEmpty: true)
         #expect(state.look(force: false) == .nothing)
         state.note(id)
         #expect(state.look(force: false) == .hinted([id]))
@@ -34,8 +36,8 @@ import Testing
 
     @Test func `A task that is named while all slots are taken is looked for when one is free`() {
         var state = RunnerState(slots: 1)
-        state.found(0, of: 1)
-        state.add(key(), AttemptControl())
+        state.found(queueIsEmpty: true)
+        state.add(key(), control())
         state.note(ObjectID())
         #expect(state.look(force: false) == .nothing)
         state.freeSlot()
@@ -45,7 +47,7 @@ import Testing
     @Test func `The ladder drains, releases, kills, and claims nothing from its first step on`() {
         var state = RunnerState(slots: 2)
         let attempt = key()
-        state.add(attempt, AttemptControl())
+        state.add(attempt, control())
         #expect(state.escalate().phase == .draining)
         #expect(state.look(force: true) == .nothing)
         #expect(!state.isDone)
@@ -61,10 +63,10 @@ import Testing
     @Test func `A lease is kept until the end is reported, for the newest attempt of a task`() {
         var state = RunnerState(slots: 2)
         let id = ObjectID()
-        state.add(AttemptKey(taskID: id, attempt: 1), AttemptControl())
+        state.add(AttemptKey(taskID: id, attempt: 1), control())
         state.freeSlot()
         #expect(state.leases == [id: 1])
-        state.add(AttemptKey(taskID: id, attempt: 2), AttemptControl())
+        state.add(AttemptKey(taskID: id, attempt: 2), control())
         #expect(state.leases == [id: 2])
     }
 }

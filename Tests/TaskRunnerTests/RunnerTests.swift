@@ -308,6 +308,30 @@ private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
         }
     }
 
+    @Test func `A checkpoint is there for the next attempt`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let script =
+                    "cat $TENSORHUB_CHECKPOINT_DIR/epoch 2>/dev/null && exit 0; echo 7 > $TENSORHUB_CHECKPOINT_DIR/epoch; exit 1"
+                let id = try await hub.createTask(shell(script) { $0.maxFailures = 2 })
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .finished && task.attempt == 2)
+                #expect(try await text(hub, id) == "7\n")
+            }
+        }
+    }
+
+    @Test func `An output limit below the part that is always kept does no harm`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub, { $0.outputLimit = 65_536 }) { _ in
+                let id = try await hub.createTask(shell("head -c 5000000 /dev/zero; exec true"))
+                try await hub.waitForTasks(.ids([id]))
+                #expect(try await hub.task(id).status == .finished)
+            }
+        }
+    }
+
     @Test func `A time limit ends the attempt and is the reason given`() async throws {
         try await withTestHub { hub in
             try await withRunner(hub) { _ in

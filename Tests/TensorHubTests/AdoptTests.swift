@@ -14,7 +14,7 @@ import Testing
 
     private func claim(_ hub: Hub) async throws -> [TaskRecord] {
         let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "h", lease: .seconds(60))
-        return try await hub.claim(100, .init(), claim)
+        return try await hub.claim(100, .init(), claim).tasks
     }
 
     @Test func `A task in TensorLayer's exact shape is adopted and keeps every field it had`() async throws {
@@ -65,6 +65,28 @@ import Testing
         }
     }
 
+    @Test func `A document without room for our fields fails alone, foreign or ready`() async throws {
+        try await withTestHub { hub in
+            for hubField: BSONValue? in [nil, ["ready": true, "priority": 9]] {
+                var large = Self.original
+                if let hubField { large.append("hub", hubField) }
+                large.append("ballast", .binary(BSONBinary(bytes: [])))
+                let room = TaskSpec.maximumDocumentSize - large.bytes.count - 40
+                large["ballast"] = .binary(BSONBinary(bytes: Array(repeating: 1, count: room)))
+                try await hub.insertForeignTask(large)
+                try await hub.insertForeignTask(Self.original)
+            }
+            _ = try await hub.adoptAndPromote()
+            for _ in 0..<2 { #expect(try await claimOne(hub) != nil) }
+            #expect(try await hub.countTasks() == [.failed: 2, .running: 2])
+        }
+    }
+
+    private func claimOne(_ hub: Hub) async throws -> TaskRecord? {
+        let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "h", lease: .seconds(60))
+        return try await hub.claim(1, .init(), claim).tasks.first
+    }
+
     @Test func `Odd types under any of our names do not stop the queue`() async throws {
         let odd: [BSONValue] = [
             5, "text", [1, 2], [["ready": true, "attempt": 1]], nil, .double(.nan), true,
@@ -75,6 +97,7 @@ import Testing
             ["ready": true, "history": [1, "a"], "attempt": "x", "lease": "mine"],
             ["ready": true, "attempt": .double(.nan), "history": ["no": 1]],
             ["ready": true, "attempt": .int64(.max), "priority": [1]],
+            ["ready": true, "failures": .int64(.max), "max_failures": .int64(.min)],
             ["lost": .decimal128(Decimal128(high: 0, low: 0)), "timeout": "1 h", "grace": [1], "error": "x"],
             ["ready": false, "not_before": "never"],
         ]
@@ -96,7 +119,7 @@ import Testing
             var claimed: [TaskRecord] = []
             for count in [1, 1, 1, 100] {
                 let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "h", lease: .seconds(60))
-                claimed += try await hub.claim(count, .init(), claim)
+                claimed += try await hub.claim(count, .init(), claim).tasks
             }
             // All but the one that says itself that it is not ready.
             #expect(claimed.count == odd.count + 4)

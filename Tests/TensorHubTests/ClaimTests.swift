@@ -18,7 +18,7 @@ import Testing
                 ids[priority, default: []].append(try await hub.createTask(spec))
             }
             var order: [ObjectID?] = []
-            while let task = try await hub.claim(1, .init(), claim()).first { order.append(task.id) }
+            while let task = try await hub.claim(1, .init(), claim()).tasks.first { order.append(task.id) }
             let expected = [5, 0, -1].flatMap { ids[$0] ?? [] }
             #expect(order == expected)
         }
@@ -31,7 +31,7 @@ import Testing
             _ = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 5))
             let runner = ObjectID()
             let claim = claim(runner)
-            let tasks = try await hub.claim(count, .init(), claim)
+            let tasks = try await hub.claim(count, .init(), claim).tasks
             #expect(tasks.count == count)
             for task in tasks {
                 #expect(task.status == .running)
@@ -60,7 +60,7 @@ import Testing
             }
             let ids = try await hub.createTasks(specs)
             let query = Hub.ClaimQuery(names: ["b", "c"], filter: "gpus" >= 2)
-            let tasks = try await hub.claim(10, query, claim())
+            let tasks = try await hub.claim(10, query, claim()).tasks
             #expect(Set(tasks.map(\.id)) == [ids[2], ids[3]])
             let byID = try await hub.claim(id: ids[0], query, claim())
             #expect(byID == nil)
@@ -83,7 +83,7 @@ import Testing
                                 lease: .seconds(60)
                             )
                             let wanted = index % 4 + 1
-                            let tasks = try await hub.claim(wanted, .init(), claim)
+                            let tasks = try await hub.claim(wanted, .init(), claim).tasks
                             #expect(tasks.count <= wanted)
                             mine += tasks.compactMap(\.id)
                             if tasks.isEmpty, try await hub.countTasks()[.pending] == nil { return mine }
@@ -109,10 +109,10 @@ import Testing
                 "project_name": "other", "status": "pending", "hub": ["ready": true, "priority": 9],
             ])
             _ = try await hub.adoptAndPromote()
-            #expect(try await hub.claim(10, .init(), claim()).isEmpty)
+            #expect(try await hub.claim(10, .init(), claim()).tasks.isEmpty)
 
             #expect(try await hub.releaseTasks(.all) == 1)
-            #expect(try await hub.claim(10, .init(), claim()).map(\.id) == [ids[0]])
+            #expect(try await hub.claim(10, .init(), claim()).tasks.map(\.id) == [ids[0]])
         }
     }
 
@@ -121,9 +121,9 @@ import Testing
             var spec = TaskSpec(script: "pass")
             spec.notBefore = try await hub.serverTime()
             let id = try await hub.createTask(spec)
-            #expect(try await hub.claim(1, .init(), claim()).isEmpty)
+            #expect(try await hub.claim(1, .init(), claim()).tasks.isEmpty)
             #expect(try await eventually { try await hub.adoptAndPromote() == 1 })
-            #expect(try await hub.claim(1, .init(), claim()).map(\.id) == [id])
+            #expect(try await hub.claim(1, .init(), claim()).tasks.map(\.id) == [id])
         }
     }
 
@@ -131,7 +131,7 @@ import Testing
         try await withTestHub { hub in
             let ids = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 3))
             let runner = ObjectID()
-            let tasks = try await hub.claim(3, .init(), claim(runner))
+            let tasks = try await hub.claim(3, .init(), claim(runner)).tasks
             let first = try #require(tasks.first?.lease?.expires)
             _ = try await hub.cancelTasks(.ids([ids[1]]), by: "me", reason: "typo")
             try await hub.database.collection("Task").updateOne(

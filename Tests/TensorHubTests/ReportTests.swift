@@ -9,7 +9,7 @@ import Testing
 
     private func claim(_ hub: Hub, _ count: Int = 1) async throws -> [TaskRecord] {
         let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "gpu-1", lease: .seconds(60))
-        return try await hub.claim(count, .init(), claim)
+        return try await hub.claim(count, .init(), claim).tasks
     }
 
     private func end(_ task: TaskRecord, _ transition: AttemptEnd.Transition, cause: String = "finished") throws
@@ -128,6 +128,25 @@ import Testing
             #expect(stored.status == .pending && stored.failures == 0 && stored.error == nil)
             #expect(stored.history.count == 4)
             #expect(try await claim(hub).first?.attempt == 5)
+        }
+    }
+
+    @Test func `A cancel that comes while the attempt ends keeps the task from running again`() async throws {
+        try await withTestHub { hub in
+            let failure = TaskFailure(kind: "exit-status", message: "exit status 1")
+            for transition: AttemptEnd.Transition in [
+                .retry(failure), .release(delay: nil), .release(delay: .seconds(9)),
+            ] {
+                let id = try await hub.createTask(TaskSpec(script: "pass"))
+                let task = try #require(try await claim(hub).first)
+                _ = try await hub.cancelTasks(.ids([id]), by: "ada")
+                #expect(
+                    try await hub.report([try end(task, transition, cause: "drain")], runner: runner) == [.accepted]
+                )
+                let stored = try await hub.task(id)
+                #expect(stored.status == .cancelled && stored.ended != nil && stored.lease == nil)
+                #expect(stored.document.value(atPath: "hub.cancel.by") == "ada")
+            }
         }
     }
 

@@ -5,6 +5,7 @@ package struct AttemptClaim: Sendable, Equatable {
     package var taskID: ObjectID
     package var attempt: Int32
     package var token: ObjectID
+    package var runner: ObjectID
     package var project: String
     package var savedResultKeys: [String]
     package var outputLimit: Int64
@@ -13,6 +14,7 @@ package struct AttemptClaim: Sendable, Equatable {
         taskID = plan.taskID
         attempt = plan.attempt
         token = plan.token
+        runner = plan.runner
         project = plan.project
         savedResultKeys = plan.savedResultKeys
         outputLimit = plan.outputLimit
@@ -22,6 +24,7 @@ package struct AttemptClaim: Sendable, Equatable {
         guard let taskID = document["task_id"]?.objectIDValue,
             let attempt = document["attempt"]?.intValue.flatMap({ Int32(exactly: $0) }),
             let token = document["token"]?.objectIDValue,
+            let runner = document["runner"]?.objectIDValue,
             let project = document["project"]?.stringValue,
             let keys = document["saved_result_keys"]?.arrayValue,
             let outputLimit = document["output_limit"]?.intValue
@@ -29,6 +32,7 @@ package struct AttemptClaim: Sendable, Equatable {
         self.taskID = taskID
         self.attempt = attempt
         self.token = token
+        self.runner = runner
         self.project = project
         savedResultKeys = keys.compactMap(\.stringValue)
         self.outputLimit = Int64(outputLimit)
@@ -40,6 +44,7 @@ package struct AttemptClaim: Sendable, Equatable {
             "task_id": .objectID(taskID),
             "attempt": .int32(attempt),
             "token": .objectID(token),
+            "runner": .objectID(runner),
             "project": .string(project),
             "saved_result_keys": .array(savedResultKeys.map(BSONValue.string)),
             "output_limit": .int64(outputLimit),

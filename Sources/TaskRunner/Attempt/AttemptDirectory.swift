@@ -72,6 +72,9 @@ package struct AttemptDirectory: Sendable, Hashable {
         for component in components.dropLast() {
             parent += parent.isEmpty ? component : "/\(component)"
             guard mkdirat(work.descriptor, parent, 0o755) == 0 || errno == EEXIST else {
+                if errno == ENOTDIR {
+                    throw AttemptError(.cannotStart, "the task's files: '\(parent)' is a file and a folder")
+                }
                 throw .call("make folder", parent)
             }
         }

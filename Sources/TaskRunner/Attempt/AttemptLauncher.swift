@@ -45,6 +45,7 @@ package struct AttemptLauncher: Sendable {
         )
         let directory = try AttemptDirectory.create(plan, command: command, in: attemptsFolder)
         do throws(AttemptError) {
+            if plan.attempt > 1 { try directory.restoreCheckpoint() }
             let process = try SupervisorProcess.start(
                 supervisor: supervisor,
                 directory: directory,

@@ -4,8 +4,10 @@ package import BSON
 package struct AttemptPlan: Sendable {
     package var taskID: ObjectID
     package var attempt: Int32
-    /// The lease's token: fences the writes of this attempt and marks its processes.
+    /// Marks the processes of this attempt, and of no other.
     package var token: ObjectID
+    /// Who holds the lease: with the attempt's number it fences the reports.
+    package var runner: ObjectID
     /// The task for `task.json`, without `script` and the bytes of `hub.files`.
     package var task: BSONDocument
     package var taskName: String?
@@ -29,6 +31,7 @@ package struct AttemptPlan: Sendable {
         taskID: ObjectID,
         attempt: Int32,
         token: ObjectID,
+        runner: ObjectID = ObjectID(),
         task: BSONDocument,
         taskName: String? = nil,
         project: String,
@@ -44,6 +47,7 @@ package struct AttemptPlan: Sendable {
         self.taskID = taskID
         self.attempt = attempt
         self.token = token
+        self.runner = runner
         self.task = task
         self.taskName = taskName
         self.project = project

@@ -119,6 +119,12 @@ package final class SupervisorProcess: Sendable {
             withCStrings(environment) { posix_spawn(&pid, arguments[0]!, &actions, &attributes, arguments, $0) }
         }
         guard error == 0 else {
+            if error == E2BIG {
+                throw AttemptError(
+                    .cannotStart,
+                    "the script's arguments and variables are more than the kernel passes on"
+                )
+            }
             errno = error
             throw .call("start", arguments[0])
         }
