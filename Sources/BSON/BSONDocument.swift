@@ -9,6 +9,12 @@ public struct BSONDocument: Sendable, Hashable {
         bytes = [5, 0, 0, 0, 0]
     }
 
+    /// The empty document, with room for so many bytes: what is appended then is not moved again and again.
+    public init(minimumCapacity: Int) {
+        self.init()
+        bytes.reserveCapacity(minimumCapacity)
+    }
+
     /// Checks the bytes by all the rules of the specification: lengths, types, UTF-8, truth values, at most
     /// 200 levels. For bytes that a person or a program of somebody else made.
     public init(bytes: [UInt8]) throws(BSONError) {

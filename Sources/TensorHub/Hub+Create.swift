@@ -29,10 +29,12 @@ extension Hub {
         var documents: [BSONDocument] = []
         ids.reserveCapacity(specs.count)
         documents.reserveCapacity(specs.count)
+        var hub = specs[0].hubDocument()
         for (index, spec) in specs.enumerated() {
             let id = ObjectID()
+            if index > 0, !spec.sharesHub(with: specs[index - 1]) { hub = spec.hubDocument() }
             do {
-                documents.append(try spec.document(id: id, project: project, time: time))
+                documents.append(try spec.document(id: id, project: project, time: time, hub: hub))
             } catch {
                 throw specs.count == 1 ? error : Self.locate(error, index: index)
             }

@@ -106,23 +106,27 @@ extension TaskSpec {
 
     /// The document to insert: the original's fields in the original's order, then ours.
     ///
-    /// - Throws: `HubError.invalidInput` as `validate()`, and where the document is larger than MongoDB takes.
-    func document(id: ObjectID, project: String, time: BSONDateTime) throws(HubError) -> BSONDocument {
-        try validate()
-        var elements: [(String, BSONValue)] = [("_id", .objectID(id))]
-        elements += tags.map { ($0.key, $0.value) }
-        if let name { elements.append(("task_name", .string(name))) }
-        elements += [
-            ("project_name", .string(project)),
-            ("time", .dateTime(time)),
-            ("hyper_parameters", .document(hyperParameters)),
-            ("saved_result_keys", .array(savedResultKeys.map(BSONValue.string))),
-            ("status", .string(TaskStatus.pending.rawValue)),
-            ("script", .binary(BSONBinary(bytes: script))),
-            ("result", [:]),
-            ("hub", .document(hubDocument())),
-        ]
-        let document = BSONDocument(elements: elements)
+    /// - Parameter hub: `hubDocument()`; tasks that are created together mostly share it.
+    /// - Throws: `HubError.invalidInput` where the document is larger than MongoDB takes.
+    func document(
+        id: ObjectID,
+        project: String,
+        time: BSONDateTime,
+        hub: BSONDocument
+    ) throws(HubError) -> BSONDocument {
+        let size = script.count + hyperParameters.bytes.count + tags.bytes.count + hub.bytes.count
+        var document = BSONDocument(minimumCapacity: size + 512)
+        document.append("_id", .objectID(id))
+        for (key, value) in tags { document.append(key, value) }
+        if let name { document.append("task_name", .string(name)) }
+        document.append("project_name", .string(project))
+        document.append("time", .dateTime(time))
+        document.append("hyper_parameters", .document(hyperParameters))
+        document.append("saved_result_keys", .array(savedResultKeys.map(BSONValue.string)))
+        document.append("status", .string(TaskStatus.pending.rawValue))
+        document.append("script", .binary(BSONBinary(bytes: script)))
+        document.append("result", [:])
+        document.append("hub", .document(hub))
         if document.bytes.count > Self.maximumDocumentSize {
             throw .invalid(
                 "files",
@@ -133,7 +137,15 @@ extension TaskSpec {
         return document
     }
 
-    private func hubDocument() -> BSONDocument {
+    /// Whether `hubDocument()` is the same. Files are not compared: that would cost more than it saves.
+    func sharesHub(with other: TaskSpec) -> Bool {
+        files.isEmpty && other.files.isEmpty && priority == other.priority && maxFailures == other.maxFailures
+            && interpreter == other.interpreter && timeout == other.timeout && grace == other.grace
+            && notBefore == other.notBefore && hold == other.hold
+    }
+
+    /// The fields of ours.
+    func hubDocument() -> BSONDocument {
         var hub: [(String, BSONValue)] = [
             ("v", 1),
             ("ready", .bool(!hold && notBefore == nil)),

@@ -7,7 +7,8 @@ struct Cancel: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Cancel tasks: pending ones at once, running ones as soon as their scripts are dead.",
         discussion: """
-            A running script gets SIGTERM and after its grace period SIGKILL; `tensorhub wait` waits for that.
+            A running script gets SIGTERM and after its grace period SIGKILL; `tensorhub
+            wait` waits for that.
 
             Example:
               tensorhub cancel --name mnist --status pending --reason "wrong data"

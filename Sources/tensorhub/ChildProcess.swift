@@ -10,7 +10,7 @@ final class ChildProcess: Sendable {
         var waiters: [CheckedContinuation<Int32, Never>] = []
     }
 
-    private let pid: pid_t
+    let pid: pid_t
     private let state = Mutex(State())
 
     private init(pid: pid_t) {
@@ -43,10 +43,14 @@ final class ChildProcess: Sendable {
         arguments.append(nil)
         variables.append(nil)
         defer { for text in arguments + variables { free(text) } }
-        // The program is looked for in this process's PATH: that of the command differs by our own folder alone.
-        if let path = environment["PATH"] { setenv("PATH", path, 1) }
         var pid: pid_t = 0
-        let status = posix_spawnp(&pid, command[0], nil, &attributes, arguments, variables)
+        var status = ENOENT
+        // By the command's own PATH; posix_spawnp would look in that of this process.
+        for path in candidates(command[0], environment["PATH"] ?? "/usr/bin:/bin") {
+            let next = posix_spawn(&pid, path, nil, &attributes, arguments, variables)
+            if next == 0 || status == ENOENT { status = next }
+            if status == 0 { break }
+        }
         guard status == 0 else {
             throw CommandFailure(
                 status == ENOENT ? 127 : 126,
@@ -59,6 +63,11 @@ final class ChildProcess: Sendable {
             throw CommandFailure(ExitStatus.failure, "no thread can be made")
         }
         return child
+    }
+
+    private static func candidates(_ name: String, _ path: String) -> [String] {
+        if name.contains("/") { return [name] }
+        return path.split(separator: ":", omittingEmptySubsequences: false).map { "\($0.isEmpty ? "." : $0)/\(name)" }
     }
 
     func signal(_ number: CInt) {

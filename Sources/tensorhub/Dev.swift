@@ -11,15 +11,17 @@ struct Dev: AsyncParsableCommand, HandlesSignals {
     static let configuration = CommandConfiguration(
         abstract: "Start a private MongoDB and a runner, for as long as this command runs.",
         discussion: """
-            Writes the connection string to standard output; other shells use it as TENSORHUB_URI. The data stays in the user's
-            data folder ($XDG_DATA_HOME/tensorhub/dev) for the next time. Scripts run with this shell's PATH, so that an
-            activated Python environment is theirs too.
+            Writes the connection string to standard output; other shells use it as
+            TENSORHUB_URI. The data stays in the user's data folder
+            ($XDG_DATA_HOME/tensorhub/dev) for the next time. Scripts run with this
+            shell's PATH, so that an activated Python environment is theirs too.
 
-            With a command behind `--`: runs it with TENSORHUB_URI and TENSORHUB_PROJECT set and with this tensorhub first
-            in PATH, takes everything down when it ends, and ends with its status.
+            With a command behind `--`: runs it with TENSORHUB_URI and TENSORHUB_PROJECT
+            set and with this tensorhub first in PATH, takes everything down when it ends,
+            and ends with its status.
 
-            Ctrl-C stops the scripts with grace (their tasks go back to pending) and takes everything down; a second one
-            stops them at once.
+            Ctrl-C stops the scripts with grace (their tasks go back to pending) and takes
+            everything down; a second one stops them at once.
 
             Examples:
               tensorhub dev --slots 4

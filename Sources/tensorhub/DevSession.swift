@@ -87,7 +87,10 @@ final class DevSession: Sendable {
 
     private func work(_ server: LocalMongoServer) async throws -> Int32 {
         try TextFile.write(server.uri + "\n", to: uriFile)
-        let hub = try await Hub.connect(uri: server.uri, project: settings.project, logger: logger)
+        // The driver's own news, such as connections that end, would only distract.
+        var quiet = logger
+        quiet.logLevel = max(.warning, logger.logLevel)
+        let hub = try await Hub.connect(uri: server.uri, project: settings.project, logger: quiet)
         var options = try RunnerOptions(settings)
         options.stateDirectory = folder + "/runner"
         let runner = try Runner(hub: hub, options: options, logger: logger)
@@ -100,9 +103,13 @@ final class DevSession: Sendable {
             }
             group.addTask { try await Self.watch(server) }
             if !command.isEmpty {
-                let child = try ChildProcess.start(command, environment: childEnvironment(server.uri))
-                state.withLock { $0.child = child }
-                group.addTask { await child.wait() }
+                let environment = childEnvironment(server.uri)
+                // A signal that came before it exists is not lost on it.
+                let child = try state.withLock { state in
+                    if state.stops == 0 { state.child = try ChildProcess.start(command, environment: environment) }
+                    return state.child
+                }
+                if let child { group.addTask { await child.wait() } }
             }
             // The command's end, the runner's after a signal, or MongoDB's.
             let result: Result<Int32?, any Error>

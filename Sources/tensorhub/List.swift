@@ -8,9 +8,10 @@ struct List: AsyncParsableCommand {
         commandName: "ls",
         abstract: "List tasks, the newest last.",
         discussion: """
-            Example:
+            Examples:
               tensorhub ls --name mnist --status failed
-              tensorhub ls --json --filter '{"hyper_parameters.lr": {"$gt": 0.1}}' | jq -r '.[].result.test_accuracy'
+              tensorhub ls --filter '{"hyper_parameters.lr": {"$gt": 0.1}}'
+              tensorhub ls --json | jq -r '.[].result.test_accuracy'
             """
     )
 

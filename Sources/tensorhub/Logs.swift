@@ -7,11 +7,13 @@ struct Logs: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Show what a script printed.",
         discussion: """
-            Of a progress bar only the last state of each line is shown, and on a terminal control sequences other than
-            colours are left out; --raw writes the bytes as they were printed. With --json each line of the output becomes a
-            JSON object on a line of its own, with `attempt` and `text`.
+            Of a progress bar only the last state of each line is shown, and on a terminal
+            control sequences other than colours are left out; --raw writes the bytes as
+            they were printed. With --json each line of the output becomes a JSON object
+            on a line of its own, with `attempt` and `text`.
 
-            With -f the exit status is that of the task: 0 finished, 100 failed, 103 cancelled.
+            With -f the exit status is that of the task: 0 finished, 100 failed, 103
+            cancelled.
 
             Example:
               tensorhub logs -f 65f0c0ffee0123456789abcd

@@ -7,8 +7,8 @@ struct Remove: AsyncParsableCommand {
         commandName: "rm",
         abstract: "Delete tasks and their output.",
         discussion: """
-            Nothing is deleted while one of the selected tasks is running, unless --force is given: then their runners
-            stop the scripts.
+            Nothing is deleted while one of the selected tasks is running, unless --force
+            is given: then their runners stop the scripts.
 
             Example:
               tensorhub rm --status cancelled

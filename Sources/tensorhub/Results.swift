@@ -7,8 +7,9 @@ struct Results: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Compare the results of finished tasks.",
         discussion: """
-            A row for each task, with its hyper-parameters and what its script left behind; other states than finished only
-            where --status asks for them. --best ranks by one value: NaN is never best, and a task without it comes last.
+            A row for each task, with its hyper-parameters and what its script left
+            behind; other states than finished only where --status asks for them. --best
+            ranks by one value: NaN is never best, and a task without it comes last.
 
             Examples:
               tensorhub results --name mnist --best test_accuracy --top 10

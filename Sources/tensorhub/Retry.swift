@@ -5,7 +5,8 @@ struct Retry: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Run ended tasks again.",
         discussion: """
-            Finished, failed and cancelled tasks become pending; the history of their attempts and their output stay.
+            Finished, failed and cancelled tasks become pending; the history of their
+            attempts and their output stay.
 
             Example:
               tensorhub retry --name mnist --status failed

@@ -7,14 +7,15 @@ struct Submit: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Create tasks that run a script, and print their ids.",
         discussion: """
-            The script is stored as it is now. What it is started with: --interpreter, else its first line (#!), else by its
-            extension (.py python3, .sh sh). A Python script finds the hyper-parameters as global variables and leaves the
+            The script is stored as it is now. What it is started with: --interpreter,
+            else its first line (#!), else by its extension (.py python3, .sh sh). A
+            Python script finds the hyper-parameters as global variables and leaves the
             results as such.
 
             Examples:
-              tensorhub submit train.py -p lr=0.1 -p layers=[800,600] --result test_accuracy --name mnist
-              tensorhub submit train.py -p @base.json --each grid.jsonl --result test_accuracy
-              for lr in 0.1 0.01; do echo "{\\"lr\\": $lr}"; done | tensorhub submit train.py --each - | tensorhub wait -
+              tensorhub submit train.py -p lr=0.1 -p layers=[800,600] --result loss
+              tensorhub submit train.py -p @base.json --each grid.jsonl --name grid
+              generate-grid | tensorhub submit train.py --each - | tensorhub wait -
             """
     )
 
@@ -22,7 +23,7 @@ struct Submit: AsyncParsableCommand {
     var script: String
 
     @Option(
-        name: .customShort("p"),
+        name: [.customShort("p"), .customLong("parameter")],
         help: ArgumentHelp(
             "A hyper-parameter: name=value, the value as JSON if it is JSON, else as text; or @file.json, an object of them.",
             discussion: "May be repeated; the last one of a name counts.",

@@ -13,14 +13,16 @@ struct Tensorhub: AsyncParsableCommand {
               tensorhub wait $ids && tensorhub results $ids --best test_accuracy
 
             Ids and documents go to standard output, words for people to standard error.
-            Exit status: 0 done, 1 failure, 2 bad input, 3 nothing matched, 69 MongoDB unreachable, 130 interrupted;
-            of the tasks in question: 100 some failed, 103 some were cancelled, 124 time-out.
-            Shell completions: tensorhub --generate-completion-script bash (zsh, fish).
+            Exit status: 0 done, 1 failure, 2 bad input, 3 nothing matched, 69 MongoDB
+            unreachable, 130 interrupted; of the tasks in question: 100 some failed, 103
+            some were cancelled, 124 time-out. Shell completions: tensorhub
+            --generate-completion-script bash (zsh, fish).
             """,
+        version: version,
         subcommands: [
             Submit.self, List.self, Show.self, Logs.self, Wait.self, Results.self,
             Cancel.self, Retry.self, Hold.self, Release.self, Remove.self,
-            Dev.self,
+            Dev.self, Bench.self,
         ]
     )
 

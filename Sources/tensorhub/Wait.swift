@@ -9,13 +9,14 @@ struct Wait: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Wait until tasks have ended.",
         discussion: """
-            Tasks that ended before count too; without a selection that is every task of the project. --status and --filter
-            choose among the tasks as they are now.
+            Tasks that ended before count too; without a selection that is every task of
+            the project. --status and --filter choose among the tasks as they are now.
 
-            Exit status: 0 all finished, 100 some failed, 103 some were cancelled, 124 time-out, 3 nothing matched.
+            Exit status: 0 all finished, 100 some failed, 103 some were cancelled, 124
+            time-out, 3 nothing matched.
 
             Example:
-              tensorhub submit train.py --count 3 | tensorhub wait - --timeout 2h && echo all finished
+              tensorhub submit train.py --count 3 | tensorhub wait - --timeout 2h
             """
     )
 

@@ -82,11 +82,11 @@ final class Daemon: Sendable {
 
     private func stepDown(_ signal: UnixSignal) {
         guard let runner = runner.withLock({ $0 }) else {
-            logger.notice("Stopping; nothing was running", metadata: ["signal": "\(signal)"])
+            logger.notice("Stopped before the start", metadata: ["signal": "\(signal)"])
             exit(signal == .sigint ? ExitStatus.interrupted : ExitStatus.done)
         }
         let words = runner.escalate().words(next: "The next SIGTERM")
-        logger.notice("Stopping: \(words)", metadata: ["signal": "\(signal)"])
+        logger.notice("Stepping down", metadata: ["signal": "\(signal)", "step": "\(words)"])
         notifier.stopping(status: words)
     }
 

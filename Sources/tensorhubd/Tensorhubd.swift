@@ -10,13 +10,16 @@ struct Tensorhubd: AsyncParsableCommand, HandlesSignals {
         commandName: "tensorhubd",
         abstract: "Runs the tasks of a project on this machine.",
         discussion: """
-            Claims tasks from MongoDB, runs their scripts, and writes output and results back. SIGTERM drains: nothing more
-            is claimed and what runs may end; a second one stops the scripts with grace and gives their tasks back; a third
-            one kills them at once. Every flag is also a key of the configuration files and a variable TENSORHUB_...
+            Claims tasks from MongoDB, runs their scripts, and writes output and results
+            back. SIGTERM drains: nothing more is claimed and what runs may end; a second
+            one stops the scripts with grace and gives their tasks back; a third one kills
+            them at once. Every flag is also a key of the configuration files and a
+            variable TENSORHUB_...
 
             Example:
-              tensorhubd --uri mongodb://db1,db2,db3/?replicaSet=rs0 --project mnist --slots 4
-            """
+              tensorhubd --uri mongodb://db1,db2/?replicaSet=rs0 --project mnist --slots 4
+            """,
+        version: version
     )
 
     @OptionGroup var options: DaemonOptions

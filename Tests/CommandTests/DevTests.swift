@@ -36,6 +36,14 @@ import Testing
         }
     }
 
+    @Test func aCommandThatIsNotThereIsToldAsAShellDoes() async throws {
+        try await withCommands { fixture in
+            let result = try await fixture.run("dev", "--data", "\(fixture.folder)/dev", "--", "no-such-program")
+            #expect(result.status == 127)
+            #expect(result.errors.contains("no-such-program cannot be started"))
+        }
+    }
+
     @Test func printsItsURIAndTakesEverythingDownAtControlC() async throws {
         try await withCommands { fixture in
             let arguments = ["dev", "--data", "\(fixture.folder)/dev"]

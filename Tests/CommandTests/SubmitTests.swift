@@ -1,4 +1,5 @@
 import BSON
+import Console
 import MongoDriver
 import TensorHub
 import Testing
@@ -109,6 +110,17 @@ import Testing
             #expect(task.grace == .seconds(5))
             #expect(task.isHeld)
             #expect(task.notBefore == BSONDateTime(iso8601: "2030-01-01T00:00:00Z"))
+        }
+    }
+
+    @Test func aDelayCountsFromTheServersClock() async throws {
+        try await withCommands { fixture in
+            let script = try fixture.file("train.py", "pass")
+            let id = try await fixture.run("submit", script, "--not-before", "+2h").output.trimmingLineEnd
+            let task = try await fixture.hub.task(try #require(ObjectID(id)))
+            let created = try #require(task.time)
+            let delay = try #require(task.notBefore).since(created)
+            #expect(delay > .seconds(7140) && delay <= .seconds(7200))
         }
     }
 
