@@ -164,3 +164,11 @@ if Context.environment["TENSORHUB_WARNINGS_AS_ERRORS"] == "1" {
         target.cSettings = (target.cSettings ?? []) + [.enableWarning("all"), .treatAllWarnings(as: .error)]
     }
 }
+
+// scripts/sanitize asks for this: the supervisor is static and cannot carry a sanitizer's runtime, so what needs it is left
+// out. It is C of its own, with tests of real processes.
+if Context.environment["TENSORHUB_SANITIZING"] == "1" {
+    let left: Set<String> = ["tensorhub-supervisor", "tensorhub", "tensorhubd", "TaskRunnerTests", "CommandTests"]
+    package.targets.removeAll { left.contains($0.name) }
+    package.products.removeAll { left.contains($0.name) }
+}
