@@ -201,7 +201,10 @@ import Testing
         (["ok.py", "--file", "FOLDER/none.csv"], "none.csv does not exist"),
         (["ok.py", "--file", "FOLDER/ok.py=../x"], "'../x'"),
         (["ok.py", "--file", "FOLDER/ok.py", "--file", "FOLDER/ok.py"], "given twice"),
-        (["ok.py", "--file", "FOLDER/large.py=a", "--file", "FOLDER/large.py=b"], "the limit is \(TaskSpec.maximumTaskSize)"),
+        (
+            ["ok.py", "--file", "FOLDER/large.py=a", "--file", "FOLDER/large.py=b"],
+            "the limit is \(TaskSpec.maximumTaskSize)"
+        ),
         (["ok.py", "--uri", "localhost"], "uri"),
         (["ok.py", "--uri", "mongodb://"], "uri"),
         (["ok.py", "--project", ""], "project"),

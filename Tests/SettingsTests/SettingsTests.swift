@@ -15,7 +15,7 @@ private func inputs(
         environment: environment,
         hostName: "gpu7",
         homeDirectory: "/home/ada",
-        currentDirectory: "/home/ada/work",
+        currentDirectory: "/home/ada/here",
         readFile: { path in files[path].map { .content(Array($0.utf8)) } ?? .missing }
     )
 }
@@ -72,7 +72,7 @@ private func fault(in text: String) -> String {
     @Test func `a file named by --config or TENSORHUB_CONFIG takes the place of both others`() throws {
         let files = [
             systemFile: "slots: 1", userFile: "slots: 2", "/srv/a.yaml": "project: a",
-            "/home/ada/work/b.yaml": "project: b",
+            "/home/ada/here/b.yaml": "project: b",
         ]
         let environment = ["TENSORHUB_CONFIG": "/srv/a.yaml"]
         let named = try Settings(inputs(files: files, environment: environment))
@@ -127,7 +127,7 @@ private func fault(in text: String) -> String {
         root.isRoot = true
         #expect(try Settings(root).stateDirectory == "/var/lib/tensorhub")
         #expect(try Settings(inputs(flags: ["state-directory": ["~/s"]])).stateDirectory == "/home/ada/s")
-        #expect(try Settings(inputs(flags: ["state-directory": ["s"]])).stateDirectory == "/home/ada/work/s")
+        #expect(try Settings(inputs(flags: ["state-directory": ["s"]])).stateDirectory == "/home/ada/here/s")
     }
 
     @Test func `a user without a home folder is told what to set`() {
