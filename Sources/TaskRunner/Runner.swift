@@ -29,7 +29,7 @@ public final class Runner: Service {
 
     /// The longest without a look at the queue, jittered by a fifth: events are hints, and foreign tasks and due times
     /// send none.
-    static let poll: Duration = .seconds(5)
+    static let poll: Duration = .seconds(6)
 
     /// Makes the state directory and puts the Python client into it.
     ///

@@ -38,7 +38,14 @@ final class Daemon: Sendable {
                     "project": "\(self.settings.project)", "database": "\(runner.hub.client.redactedURI)",
                 ]
             )
-            try await runner.run()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                group.addTask {
+                    try? await Task.sleep(for: StartupMemory.delay)
+                    StartupMemory.release()
+                }
+                try await runner.run()
+                group.cancelAll()
+            }
             self.logger.notice("Runner stopped", metadata: ["runner.id": "\(runner.id)"])
             return ExitStatus.done
         }
