@@ -94,6 +94,7 @@ static bson_t *claim_one(struct connection *connection, const bson_oid_t *id) {
     BSON_APPEND_DOCUMENT_BEGIN(&command, "query", &filter);
     if (id != NULL) BSON_APPEND_OID(&filter, "_id", id);
     append_queue(&filter, connection->options);
+    if (id == NULL) BCON_APPEND(&filter, "_id", "{", "$type", "objectId", "}");
     bson_append_document_end(&command, &filter);
     if (id == NULL) append_order(&command, "sort");
     append_claim(&command, "update", connection);
@@ -131,6 +132,7 @@ static int find_candidates(struct connection *connection, int limit, int skip, b
     BSON_APPEND_UTF8(&command, "find", TASKS);
     BSON_APPEND_DOCUMENT_BEGIN(&command, "filter", &filter);
     append_queue(&filter, connection->options);
+    BCON_APPEND(&filter, "_id", "{", "$type", "objectId", "}");
     bson_append_document_end(&command, &filter);
     append_order(&command, "sort");
     BCON_APPEND(&command, "projection", "{", "_id", BCON_INT32(1), "}", "limit", BCON_INT32(limit));
