@@ -21,7 +21,9 @@ extension RunnerOptions {
             grace: settings.grace,
             outputLimit: settings.outputLimit,
             supervisorPath: settings.supervisorPath,
-            allowedEnvironment: settings.allowedEnvironment
+            allowedEnvironment: settings.allowedEnvironment,
+            labels: settings.labels,
+            version: Console.version
         )
     }
 }

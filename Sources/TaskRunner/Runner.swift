@@ -26,6 +26,7 @@ public final class Runner: Service {
     let wakes: AsyncStream<Void>
     let wake: AsyncStream<Void>.Continuation
     let mustLook = Mutex(true)
+    let heartbeat = Mutex(Heartbeat())
 
     /// The longest without a look at the queue, jittered by a fifth: events are hints, and foreign tasks and due times
     /// send none.
@@ -108,7 +109,9 @@ public final class Runner: Service {
 
     private func runServices() async {
         await prepareDatabase()
+        await register()
         await withTaskGroup(of: Void.self) { services in
+            services.addTask { await self.keepHeartbeat() }
             services.addTask { await self.reporter.run() }
             services.addTask { await self.keepLeases() }
             services.addTask { await self.pollQueue() }
@@ -116,6 +119,7 @@ public final class Runner: Service {
             await claimAndRun()
             services.cancelAll()
         }
+        await endHeartbeat()
     }
 
     /// What a single run came to.
@@ -190,7 +194,7 @@ public final class Runner: Service {
     /// Sleeps, but not on when the runner is stopped.
     func pauseWhileRunning(_ duration: Duration) async {
         let end = ContinuousClock.now + duration
-        while ContinuousClock.now < end, state.withLock({ $0.phase == .running }) {
+        while ContinuousClock.now < end, state.withLock({ $0.mayClaim }) {
             await pause(min(Reporter.retryPause, duration))
         }
     }
@@ -198,19 +202,6 @@ public final class Runner: Service {
     /// Sleeps, or returns at once when cancelled.
     func pause(_ duration: Duration) async {
         try? await Task.sleep(for: duration)
-    }
-}
-
-/// The state of a runner, shared by its parts.
-final class SharedRunnerState: Sendable {
-    private let state: Mutex<RunnerState>
-
-    init(slots: Int) {
-        state = Mutex(RunnerState(slots: slots))
-    }
-
-    func withLock<Value: Sendable>(_ body: (inout sending RunnerState) -> sending Value) -> Value {
-        state.withLock(body)
     }
 }
 

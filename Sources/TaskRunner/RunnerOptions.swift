@@ -24,6 +24,10 @@ public struct RunnerOptions: Sendable {
     public var supervisorPath: String?
     /// Names of environment variables that scripts get from the runner besides the standard ones.
     public var allowedEnvironment: [String]
+    /// Words about this machine, shown with the runner.
+    public var labels: [String: String]
+    /// The program's version, shown with the runner.
+    public var version: String
 
     public static let defaultSlots = 1
     public static let defaultLease: Duration = .seconds(60)
@@ -41,7 +45,9 @@ public struct RunnerOptions: Sendable {
         grace: Duration = RunnerOptions.defaultGrace,
         outputLimit: Int = RunnerOptions.defaultOutputLimit,
         supervisorPath: String? = nil,
-        allowedEnvironment: [String] = []
+        allowedEnvironment: [String] = [],
+        labels: [String: String] = [:],
+        version: String = ""
     ) {
         self.name = name
         self.stateDirectory = stateDirectory
@@ -54,6 +60,8 @@ public struct RunnerOptions: Sendable {
         self.outputLimit = outputLimit
         self.supervisorPath = supervisorPath
         self.allowedEnvironment = allowedEnvironment
+        self.labels = labels
+        self.version = version
     }
 
     var query: Hub.ClaimQuery { Hub.ClaimQuery(names: taskNames, filter: filter, sort: sort) }

@@ -79,7 +79,7 @@ extension Hub {
                     ]
                 ],
             ],
-            ChangeStreamOptions(maxAwaitTime: .seconds(5))
+            ChangeStreamOptions(maxAwaitTime: Self.longAwait)
         )
     }
 
