@@ -128,6 +128,8 @@ extension RunnerBeat {
             try await hub.forgetRunners(before: beat.id, host: "gpu1-host", name: "gpu1")
             // The one whose last sign of life lies before all time goes with the old ones.
             #expect(try await collection.countDocuments() == odd.count)
+            let id = try await hub.createTask(TaskSpec(script: "pass"))
+            _ = try await hub.explain(id)
         }
     }
 
