@@ -13,8 +13,6 @@ struct Heartbeat: Sendable {
     var due: (control: RunnerControl, rest: Duration)?
     /// Whether its document exists.
     var isRegistered = false
-    /// Whether the last one did not arrive.
-    var isAway = false
 
     mutating func takeDue() -> (control: RunnerControl, rest: Duration)? {
         defer { due = nil }
@@ -31,14 +29,20 @@ extension Runner {
     /// Before the first claim: a runner that was paused before it was restarted must not claim anything.
     func register() async {
         guard state.withLock({ $0.phase == .running }) else { return }
-        do {
-            let inherited = try await hub.inheritedPause(host: Self.host, name: options.name)
-            heartbeat.withLock { $0.control = inherited }
-            if let inherited { obey(inherited) }
+        do throws(HubError) {
+            let earlier = try await hub.runners(named: options.name, on: Self.host)
+            if let control = earlier.last?.control, control.request == .pause {
+                heartbeat.withLock { $0.control = control }
+                obey(control)
+            }
             await beat()
-            try await hub.forgetRunners(before: runnerID, host: Self.host, name: options.name)
+            // One that was killed or handed over could not say so itself.
+            let dead = earlier.filter { $0.pid.map(Self.isGone) ?? false }
+            try await hub.forgetRunners(before: runnerID, named: options.name, on: Self.host, dead: dead.map(\.id))
         } catch {
-            logger.warning("Cannot register; `tensorhub runner ls` may not show this", metadata: ["error": "\(error)"])
+            if contact.failed(error) {
+                logger.warning("Cannot register; `tensorhub runner ls` may not show this", metadata: ["error": "\(error)"])
+            }
         }
     }
 
@@ -65,28 +69,26 @@ extension Runner {
 
     /// The last sign of life, so that nobody takes an end for a loss.
     func endHeartbeat() async {
-        let isHopeless = heartbeat.withLock { !$0.isRegistered || ($0.isAway && mustGiveUp()) }
-        if !isHopeless { await beat(.stopped) }
+        let isHopeless = contact.awayFor != nil && mustGiveUp()
+        if heartbeat.withLock({ $0.isRegistered }), !isHopeless { await beat(.stopped) }
     }
 
     /// Tells what the runner does, and does what is asked of it.
     ///
     /// - Parameter last: What it says in place of what it does.
     private func beat(_ last: RunnerRecord.State? = nil) async {
-        do {
+        do throws(HubError) {
             let record = try await hub.beat(signOfLife(last))
+            contact.succeeded()
             heartbeat.withLock { heartbeat in
-                heartbeat.isAway = false
                 heartbeat.isRegistered = true
                 if let control = record?.control { heartbeat.control = control }
             }
             if let control = record?.control { obey(control, at: record?.heartbeat) }
         } catch {
-            let isNews = heartbeat.withLock { heartbeat in
-                defer { heartbeat.isAway = true }
-                return !heartbeat.isAway
+            if contact.failed(error) {
+                logger.warning("MongoDB takes no sign of life of this runner", metadata: ["error": "\(error)"])
             }
-            if isNews { logger.warning("No sign of life arrives at MongoDB", metadata: ["error": "\(error)"]) }
         }
     }
 
@@ -108,7 +110,7 @@ extension Runner {
                 query: RunnerRecord.queryText(names: options.taskNames, filter: options.filter, sort: options.sort),
                 running: state.leases.map { RunningAttempt(task: $0.key, attempt: $0.value) },
                 done: state.done,
-                blocked: state.blocked,
+                blocked: state.blocked.count,
                 control: control
             )
         }
@@ -155,6 +157,12 @@ extension Runner {
             }
             await pause(Self.poll)
         }
+    }
+
+    /// Whether no process of this machine has that number.
+    private static func isGone(_ pid: Int) -> Bool {
+        guard let pid = pid_t(exactly: pid), pid > 0 else { return false }
+        return kill(pid, 0) != 0 && errno == ESRCH
     }
 
     /// What this machine calls itself.

@@ -27,7 +27,9 @@ struct RunnerState: Sendable {
         case stopping
     }
 
-    let slots: Int
+    var slots: Int
+    /// A claim is under way: what it gets is not among the attempts yet.
+    var isClaiming = false
     private(set) var phase: Phase = .running
     private(set) var intake: Intake = .open
     /// Whether the deadline of the drain has passed: what runs, or was claimed in that moment, is given back.
@@ -38,7 +40,9 @@ struct RunnerState: Sendable {
     private(set) var attempts: [AttemptKey: AttemptControl] = [:]
     /// Attempts that take a slot.
     private(set) var occupied = 0
-    /// Attempts that are over, reported or given up.
+    /// Attempts whose processes survive SIGKILL.
+    private(set) var blocked: Set<AttemptKey> = []
+    /// Attempts that ended since the start.
     private(set) var done = 0
     /// Tasks that change events named since the last claim.
     private var hints: [ObjectID] = []
@@ -59,8 +63,6 @@ struct RunnerState: Sendable {
 
     /// Whether nobody has asked for an end or a pause.
     var mayClaim: Bool { phase == .running && intake == .open }
-    /// Slots out of service: taken, though no attempt is under way in them.
-    var blocked: Int { max(0, occupied - attempts.count) }
 
     /// Ended attempts whose ends may wait to be reported while others are claimed.
     var unreportedLimit: Int { 4 * slots + 16 }
@@ -89,8 +91,12 @@ struct RunnerState: Sendable {
     }
 
     mutating func remove(_ key: AttemptKey) {
-        if attempts.removeValue(forKey: key) != nil { done += 1 }
+        attempts[key] = nil
+        done += 1
     }
+
+    mutating func block(_ key: AttemptKey) { blocked.insert(key) }
+    mutating func unblock(_ key: AttemptKey) { blocked.remove(key) }
 
     mutating func note(_ id: ObjectID) {
         if hints.count <= Self.hintLimit { hints.append(id) }
@@ -120,6 +126,11 @@ struct RunnerState: Sendable {
 
     mutating func found(queueIsEmpty: Bool) {
         self.queueIsEmpty = queueIsEmpty
+    }
+
+    /// Nothing more is claimed.
+    mutating func drain() {
+        phase = max(phase, .draining)
     }
 
     /// The next step of the ladder. Returns what must be told to the attempts.

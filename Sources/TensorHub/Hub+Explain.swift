@@ -44,7 +44,7 @@ extension Hub {
             if let known = answers[key] { answer = known } else { answer = try await ask(runner, about: task, id) }
             answers[key] = answer
             var obstacles = answer.obstacles
-            if task.avoidedRunners.contains(runner.name ?? "") { obstacles.append(.avoided) }
+            if task.avoided.contains(runner.name ?? "") { obstacles.append(.avoided) }
             let isNever = obstacles.contains { $0.isLasting }
             if let obstacle = Self.obstacle(of: runner, taken: taken[runner.id] ?? 0) {
                 obstacles.insert(obstacle, at: 0)
@@ -56,7 +56,7 @@ extension Hub {
         return TaskExplanation.Waiting(
             obstacles: obstacles,
             ahead: try await countAhead(of: task, id, ClaimQuery()) ?? TaskCount(number: 0, isCapped: false),
-            deadline: task.queueDeadline,
+            deadline: task.deadline,
             candidates: candidates
         )
     }
@@ -237,14 +237,6 @@ extension Hub {
 }
 
 extension TaskRecord {
-    /// Names of runners that are not to take it again.
-    var avoidedRunners: [String] {
-        document.value(atPath: "hub.avoid")?.arrayValue?.compactMap(\.stringValue) ?? []
-    }
-
-    /// Still pending then, it is failed.
-    var queueDeadline: BSONDateTime? { document.value(atPath: "hub.deadline")?.dateTimeValue }
-
     /// What keeps every runner from taking it.
     func obstacles(now: BSONDateTime) -> [TaskObstacle] {
         if isHeld { return [.held] }

@@ -187,25 +187,24 @@ extension Hub {
         return stored.flatMap { RunnerRecord($0, silence: .zero, isLost: false) }
     }
 
-    /// The pause that the last runner of that name on that host was under, if it was: the next one keeps to it.
-    package func inheritedPause(host: String, name: String) async throws(HubError) -> RunnerControl? {
+    /// The runners of that name on that host, the one that started last at the end. A new one keeps to its pause.
+    package func runners(named name: String, on host: String) async throws(HubError) -> [RunnerRecord] {
         var filter = RunnerStatements.filter(project: project)
         filter.append("host", .string(host))
         filter.append("name", .string(name))
-        filter.append("started", ["$type": "date"])
-        let last = try await translatingErrors { () async throws(MongoError) in
-            try await runners.findOne(
-                filter,
-                FindOptions(sort: ["started": -1, "_id": -1], projection: ["control": 1])
-            )
-        }
-        let control = last?["control"]?.documentValue.flatMap(RunnerControl.init)
-        return control?.request == .pause ? control : nil
+        return try await findRunners(filter).sorted { ($0.started ?? .distantPast) < ($1.started ?? .distantPast) }
     }
 
     /// Deletes what earlier runners of that name on that host have left, and documents that are a month old.
-    package func forgetRunners(before id: ObjectID, host: String, name: String) async throws(HubError) {
-        let filter = RunnerStatements.outdated(by: id, host: host, name: name, project: project)
+    ///
+    /// - Parameter dead: Runners whose processes are known to be gone.
+    package func forgetRunners(
+        before id: ObjectID,
+        named name: String,
+        on host: String,
+        dead: [ObjectID] = []
+    ) async throws(HubError) {
+        let filter = RunnerStatements.outdated(by: id, host: host, name: name, dead: dead, project: project)
         _ = try await translatingErrors { () async throws(MongoError) in try await runners.deleteMany(filter) }
     }
 

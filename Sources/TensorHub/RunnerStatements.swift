@@ -100,7 +100,15 @@ enum RunnerStatements {
     }
 
     /// Documents that nobody needs once that runner has started: those of its predecessors, and very old ones.
-    static func outdated(by id: ObjectID, host: String, name: String, project: String) -> BSONDocument {
+    ///
+    /// - Parameter dead: Predecessors whose processes are gone.
+    static func outdated(
+        by id: ObjectID,
+        host: String,
+        name: String,
+        dead: [ObjectID],
+        project: String
+    ) -> BSONDocument {
         [
             "_id": ["$type": "objectId", "$ne": .objectID(id)], "heartbeat": ["$type": "date"],
             "$or": [
@@ -109,6 +117,7 @@ enum RunnerStatements {
                     "project": .string(project), "host": .string(host), "name": .string(name),
                     "$or": [
                         ["state": .string(RunnerRecord.State.stopped.rawValue)],
+                        ["_id": ["$in": .array(dead.map(BSONValue.objectID))]],
                         ["$expr": isOlder(than: predecessorAge)],
                     ],
                 ],

@@ -134,16 +134,4 @@ import Testing
         _ = state.obey(asked(.resume, at: 4))
         #expect(state.urgency == .running)
     }
-
-    @Test func `A slot that stays taken when its attempt is over is out of service`() {
-        var state = RunnerState(slots: 2)
-        let (first, second) = (key(), key())
-        state.add(first, control())
-        state.add(second, control())
-        state.freeSlot()
-        state.remove(first)
-        #expect(state.blocked == 0)
-        state.remove(second)
-        #expect(state.blocked == 1)
-    }
 }

@@ -124,8 +124,8 @@ extension RunnerBeat {
             #expect(try await hub.runner("gpu1").id == beat.id)
             #expect(try await hub.pauseRunners(.all) == 7)
             #expect(try await hub.beat(beat)?.control?.request == .pause)
-            #expect(try await hub.inheritedPause(host: "gpu1-host", name: "gpu1")?.request == .pause)
-            try await hub.forgetRunners(before: beat.id, host: "gpu1-host", name: "gpu1")
+            #expect(try await hub.runners(named: "gpu1", on: "gpu1-host").map(\.id) == [beat.id])
+            try await hub.forgetRunners(before: beat.id, named: "gpu1", on: "gpu1-host")
             // The one whose last sign of life lies before all time goes with the old ones.
             #expect(try await collection.countDocuments() == odd.count)
             let id = try await hub.createTask(TaskSpec(script: "pass"))
@@ -170,36 +170,36 @@ extension RunnerBeat {
         try await withTestHub { hub in
             let day: Int64 = 86_400_000
             let ages: [(RunnerBeat, Int64)] = [
-                (.of("mine", state: .stopped), 0), (.of("mine"), day + 1000), (.of("mine"), day / 2),
+                (.of("mine", state: .stopped), 0), (.of("mine"), day + 1000), (.of("mine"), day / 2), (.of("mine"), 0),
                 (.of("other", state: .stopped), day), (.of("other"), 31 * day), (.of("mine"), 0),
             ]
             for (beat, milliseconds) in ages {
                 _ = try await hub.beat(beat)
                 try await age(hub, beat.id, milliseconds: milliseconds)
             }
-            try await hub.forgetRunners(before: ages[5].0.id, host: "mine-host", name: "mine")
+            let dead = [ages[3].0.id, ages[4].0.id]
+            try await hub.forgetRunners(before: ages[6].0.id, named: "mine", on: "mine-host", dead: dead)
             let left = Set(try await hub.findRunners().map(\.id))
-            #expect(left == [ages[2].0.id, ages[3].0.id, ages[5].0.id])
+            #expect(left == [ages[2].0.id, ages[4].0.id, ages[6].0.id], "another name is another runner")
         }
     }
 
-    @Test func `A pause is inherited from the last predecessor alone`() async throws {
+    @Test func `A pause is handed on, and what is asked of the new runner itself counts more`() async throws {
         try await withTestHub { hub in
             var beat = RunnerBeat.of("gpu1")
             _ = try await hub.beat(beat)
             _ = try await hub.pauseRunners(.all, by: "ann")
             beat.state = .stopped
             _ = try await hub.beat(beat)
-            let inherited = try await hub.inheritedPause(host: "gpu1-host", name: "gpu1")
-            #expect(inherited?.by == "ann")
-            #expect(try await hub.inheritedPause(host: "gpu1-host", name: "gpu2") == nil)
+            #expect(try await hub.runners(named: "gpu2", on: "gpu1-host").isEmpty)
+            let pause = try #require(try await hub.runners(named: "gpu1", on: "gpu1-host").last?.control)
+            #expect(pause.request == .pause && pause.by == "ann")
             var next = RunnerBeat.of("gpu1")
-            next.control = inherited
-            #expect(try await hub.beat(next)?.control == inherited)
-            // What is asked of it itself counts more.
+            next.control = pause
+            #expect(try await hub.beat(next)?.control == pause)
             _ = try await hub.resumeRunners(.ids([next.id]))
             #expect(try await hub.beat(next)?.control?.request == .resume)
-            #expect(try await hub.inheritedPause(host: "gpu1-host", name: "gpu1") == nil)
+            #expect(try await hub.runners(named: "gpu1", on: "gpu1-host").last?.control?.request == .resume)
         }
     }
 
