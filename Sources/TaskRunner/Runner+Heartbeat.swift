@@ -41,7 +41,10 @@ extension Runner {
             try await hub.forgetRunners(before: runnerID, named: options.name, on: Self.host, dead: dead.map(\.id))
         } catch {
             if contact.failed(error) {
-                logger.warning("Cannot register; `tensorhub runner ls` may not show this", metadata: ["error": "\(error)"])
+                logger.warning(
+                    "Cannot register; `tensorhub runner ls` may not show this",
+                    metadata: ["error": "\(error)"]
+                )
             }
         }
     }

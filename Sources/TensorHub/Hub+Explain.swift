@@ -79,6 +79,7 @@ extension Hub {
         }
     }
 
+    /// - Parameter taken: Attempts under its leases; those that hold blocked slots are mostly among them.
     private static func obstacle(of runner: RunnerRecord, taken: Int) -> RunnerObstacle? {
         switch runner.state {
         case .lost: return .lost(silence: runner.silence)
@@ -87,7 +88,7 @@ extension Hub {
         case .drained: return .drained(runner.control)
         case .stopping: return .stopping(runner.control)
         default:
-            return taken + runner.blocked >= runner.slots ? .full(slots: runner.slots, blocked: runner.blocked) : nil
+            return max(taken, runner.blocked) >= runner.slots ? .full(slots: runner.slots, blocked: runner.blocked) : nil
         }
     }
 

@@ -54,7 +54,7 @@ public struct RunnerRecord: Sendable, Hashable {
     public var pid: Int? { document["pid"]?.intValue }
     public var version: String? { document["version"]?.stringValue }
     public var slots: Int { document["slots"]?.intValue ?? 0 }
-    /// Slots out of service: taken by no attempt, because something of an earlier one could not be ended.
+    /// Slots out of service: held by processes that survive SIGKILL.
     public var blocked: Int { document["blocked"]?.intValue ?? 0 }
     public var labels: BSONDocument { document["labels"]?.documentValue ?? [:] }
     /// When the process started and when it was last heard of, by the server's clock.
