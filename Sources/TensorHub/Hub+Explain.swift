@@ -88,7 +88,8 @@ extension Hub {
         case .drained: return .drained(runner.control)
         case .stopping: return .stopping(runner.control)
         default:
-            return max(taken, runner.blocked) >= runner.slots ? .full(slots: runner.slots, blocked: runner.blocked) : nil
+            return max(taken, runner.blocked) >= runner.slots
+                ? .full(slots: runner.slots, blocked: runner.blocked) : nil
         }
     }
 
