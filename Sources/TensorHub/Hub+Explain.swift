@@ -118,7 +118,7 @@ extension Hub {
     }
 
     /// How many attempts each runner has under its leases. Fresher than what the runners tell.
-    private func countAttempts(of ids: [ObjectID]) async throws(HubError) -> [ObjectID: Int] {
+    package func countAttempts(of ids: [ObjectID]) async throws(HubError) -> [ObjectID: Int] {
         if ids.isEmpty { return [:] }
         let pipeline: [BSONDocument] = [
             ["$match": ["hub.lease.runner": ["$in": .array(ids.map(BSONValue.objectID))], "status": "running"]],

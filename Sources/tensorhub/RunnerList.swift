@@ -9,7 +9,7 @@ struct RunnerList: AsyncParsableCommand {
         abstract: "List the runners of the project.",
         discussion: """
             A runner that has been silent for two of its leases is lost: its tasks are
-            rescued by others. RUNNING is what it told at its last sign of life.
+            rescued by others. SLOTS and DONE are what it told when it was last seen.
 
             Examples:
               tensorhub runner ls
@@ -34,7 +34,9 @@ struct RunnerList: AsyncParsableCommand {
         } else if quiet {
             StandardOutput.write(runners.map { "\($0.id)\n" }.joined())
         } else if !runners.isEmpty {
-            StandardOutput.write(Self.table(runners).text(width: StandardOutput.width))
+            // Fresher than what the runners told.
+            let running = try await hub.countAttempts(of: runners.map(\.id))
+            StandardOutput.write(Self.table(runners, running).text(width: StandardOutput.width))
         }
         if runners.isEmpty {
             throw CommandFailure(
@@ -44,7 +46,7 @@ struct RunnerList: AsyncParsableCommand {
         }
     }
 
-    static func table(_ runners: [RunnerRecord]) -> Table {
+    static func table(_ runners: [RunnerRecord], _ running: [ObjectID: Int]) -> Table {
         var table = Table([
             .init("ID"), .init("NAME", isElastic: true), .init("HOST", isElastic: true), .init("STATE"),
             .init("RUNNING", isRightAligned: true), .init("SLOTS", isRightAligned: true),
@@ -54,7 +56,7 @@ struct RunnerList: AsyncParsableCommand {
         table.rows = runners.map { runner in
             [
                 "\(runner.id)", runner.name ?? "", runner.host ?? "", runner.stateText,
-                "\(runner.running.count)", runner.slotsText, "\(runner.done)",
+                "\(running[runner.id] ?? 0)", runner.slotsText, "\(runner.done)",
                 runner.silence.map { "\($0.shortText) ago" } ?? "", runner.labels.tableText,
             ]
         }

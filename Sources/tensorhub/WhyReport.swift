@@ -36,7 +36,7 @@ struct WhyReport {
 
     private func pending(_ waiting: TaskExplanation.Waiting) -> String {
         var text = waiting.obstacles.map { line("  \(words($0))") }.joined()
-        text += line("  place in line: \(Self.words(waiting.ahead)) by priority, then age")
+        text += line("  place in line: \(Self.words(waiting.ahead)), by priority, then age")
         if let deadline = waiting.deadline {
             text += line("  queue deadline: \(deadline) (\(until(deadline))); if it is still pending then, it fails")
         }
