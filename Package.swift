@@ -130,6 +130,13 @@ let package = Package(
             path: "Tests/Chaos",
             swiftSettings: settings
         ),
+        // The long form, for scripts/chaos.
+        .executableTarget(
+            name: "chaos-run",
+            dependencies: ["Chaos", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/chaos-run",
+            swiftSettings: settings
+        ),
         .testTarget(name: "BSONTests", dependencies: ["BSON", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "MongoDriverTests",
@@ -183,7 +190,8 @@ if Context.environment["TENSORHUB_WARNINGS_AS_ERRORS"] == "1" {
 // out. It is C of its own, with tests of real processes.
 if Context.environment["TENSORHUB_SANITIZING"] == "1" {
     let left: Set<String> = [
-        "tensorhub-supervisor", "tensorhub", "tensorhubd", "TaskRunnerTests", "CommandTests", "Chaos", "ChaosTests",
+        "tensorhub-supervisor", "tensorhub", "tensorhubd", "TaskRunnerTests", "CommandTests", "Chaos", "chaos-run",
+        "ChaosTests",
     ]
     package.targets.removeAll { left.contains($0.name) }
     package.products.removeAll { left.contains($0.name) }
