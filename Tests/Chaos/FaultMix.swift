@@ -14,11 +14,15 @@ package struct FaultMix {
     }
 
     private let trial: ChaosTrial
+    private let faults: [Fault]
     private let say: @Sendable (String) -> Void
 
-    /// - Parameter say: Gets a line for each fault.
-    package init(_ trial: ChaosTrial, say: @escaping @Sendable (String) -> Void) {
+    /// - Parameters:
+    ///   - faults: These alone; `nil` for all that the trial can make.
+    ///   - say: Gets a line for each fault.
+    package init(_ trial: ChaosTrial, of faults: [Fault]? = nil, say: @escaping @Sendable (String) -> Void) {
         self.trial = trial
+        self.faults = trial.faults.possible.filter { faults?.contains($0) ?? true }
         self.say = say
     }
 
@@ -68,12 +72,12 @@ package struct FaultMix {
         until end: ContinuousClock.Instant,
         with generator: inout SplitMix64
     ) async -> [Fault: Int] {
-        let possible = trial.faults.possible
         let busy = BusyTargets()
         var plans: [(FaultPlan, pause: Duration)] = []
+        if faults.isEmpty { return [:] }
         // Drawn before anything is made: how long a fault takes must not change what follows.
         for _ in 0..<1000 {
-            let plan = FaultPlan(of: possible, runners: trial.runners.count, with: &generator)
+            let plan = FaultPlan(of: faults, runners: trial.runners.count, with: &generator)
             plans.append((plan, .milliseconds(Int.random(in: 200...1500, using: &generator))))
         }
         return await withTaskGroup(of: ChaosTrial.Made.self) { group in

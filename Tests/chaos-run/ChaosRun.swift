@@ -26,6 +26,12 @@ struct ChaosRun: AsyncParsableCommand {
     @Option(help: "The lease of the runners in seconds: 3 in the mix, else 60.")
     var lease: Double?
 
+    @Option(name: .customLong("fault"), help: "Only this fault, as it is named in the lines of a run; may be repeated.")
+    var faults: [String] = []
+
+    @Flag(help: "A round for each fault alone, instead of the mix.")
+    var each = false
+
     @Option(help: "Instead of the mix: MongoDB is away for so many seconds in mid-training.")
     var outage: Double?
 
@@ -34,6 +40,15 @@ struct ChaosRun: AsyncParsableCommand {
 
     @Option(help: "A folder that gets the logs when something is wrong.")
     var logs: String?
+
+    private var chosen: [Fault] { faults.isEmpty ? Fault.allCases : faults.compactMap(Fault.init) }
+
+    func validate() throws {
+        for name in faults where Fault(rawValue: name) == nil {
+            let names = Fault.allCases.map(\.rawValue).joined(separator: ", ")
+            throw ValidationError("there is no fault '\(name)'; there are \(names)")
+        }
+    }
 
     func run() async throws {
         let violations: [HistoryChecker.Violation]
@@ -45,68 +60,28 @@ struct ChaosRun: AsyncParsableCommand {
             say("from kill -9 of the host to the task running elsewhere: \(outcome.time.rounded) s")
             violations = outcome.violations
         } else {
-            violations = try await mix()
+            let rounds = ChaosRounds(runners: runners, tasks: tasks, lease: .seconds(lease ?? 3), logs: logs)
+            let seed = seed ?? UInt64.random(in: 1...999_999)
+            violations =
+                each
+                ? try await rounds.each(chosen, seed: seed)
+                : try await rounds.mix(chosen, seed: seed, for: .seconds((minutes ?? 10) * 60))
         }
         for violation in violations.prefix(100) { put("VIOLATION: \(violation)") }
         if violations.isEmpty { return put("clean") }
         put("\(violations.count) violations" + (logs.map { "; the logs are in \($0)" } ?? ""))
         throw ExitCode(1)
     }
-
-    /// Rounds in turn on one node behind proxies and on three nodes, until the time is over or something is wrong.
-    private func mix() async throws -> [HistoryChecker.Violation] {
-        let seed = seed ?? UInt64.random(in: 1...999_999)
-        put("seed \(seed)")
-        var generator = SplitMix64(seed: seed)
-        let end = ContinuousClock.now + .seconds((minutes ?? 10) * 60)
-        var total = FaultMix.Outcome()
-        var round = 0
-        var skipped: Set<String> = []
-        while ContinuousClock.now < end || round == 0 {
-            round += 1
-            var options = ChaosTrial.Options()
-            options.deployment = round % 2 == 1 ? .single : .replicaSet
-            options.runners = runners
-            options.slots = 4
-            options.lease = .seconds(lease ?? 3)
-            options.hasSmallDisk = SmallDisk.obstacle == nil
-            options.hasWrongClock = await WrongClock.obstacle() == nil
-            options.logs = logs
-            var own = SplitMix64(seed: generator.next())
-            let start = ContinuousClock.now
-            put("round \(round): \(tasks) tasks, \(runners) runners, \(options.deployment)")
-            let outcome = try await ChaosTrial.with(options) { trial in
-                skipped.formUnion(trial.faults.skipped)
-                return try await FaultMix(trial, say: say).run(tasks: tasks, for: .seconds(150), with: &own)
-            }
-            let faults = outcome.faults.values.reduce(0, +)
-            put(
-                "round \(round): \(outcome.attempts) attempts of \(tasks) tasks, \(faults) faults, "
-                    + "\(outcome.violations.count) violations, \((ContinuousClock.now - start).rounded) s"
-            )
-            total.tasks += outcome.tasks
-            total.attempts += outcome.attempts
-            total.faults.merge(outcome.faults) { $0 + $1 }
-            if !outcome.violations.isEmpty { return outcome.violations }
-        }
-        put("\(round) rounds, \(total.tasks) tasks, \(total.attempts) attempts, faults:")
-        for (fault, count) in total.faults.sorted(by: { $0.key.rawValue < $1.key.rawValue }) {
-            put("  \(fault.rawValue) \(count)")
-        }
-        for reason in skipped.sorted() { put("SKIPPED: \(reason)") }
-        put("seed \(seed)")
-        return []
-    }
 }
 
 /// A line on standard output, at once.
-private func put(_ line: String) {
+func put(_ line: String) {
     let bytes = Array("\(line)\n".utf8)
     _ = write(1, bytes, bytes.count)
 }
 
 /// One line with the time of day.
-private let say: @Sendable (String) -> Void = { line in
+let say: @Sendable (String) -> Void = { line in
     var now = time(nil)
     var parts = tm()
     localtime_r(&now, &parts)
@@ -116,5 +91,5 @@ private let say: @Sendable (String) -> Void = { line in
 
 extension Duration {
     /// Seconds with one decimal.
-    fileprivate var rounded: Double { (self / .seconds(1) * 10).rounded() / 10 }
+    var rounded: Double { (self / .seconds(1) * 10).rounded() / 10 }
 }
