@@ -74,7 +74,11 @@ let package = Package(
             dependencies: ["MongoDriver", "BSON", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings
         ),
-        .target(name: "Systemd", dependencies: ["CLibSystemd"], swiftSettings: settings),
+        .target(
+            name: "Systemd",
+            dependencies: ["CLibSystemd", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings
+        ),
         .target(
             name: "Settings",
             dependencies: ["BSON", "CLibYAML"],

@@ -9,6 +9,8 @@ package enum ExitStatus {
     package static let nothingMatched: Int32 = 3
     /// MongoDB cannot be reached.
     package static let unreachable: Int32 = 69
+    /// `tensorhubd` has handed its running scripts over to the next one (SIGUSR2).
+    package static let handedOver: Int32 = 75
     /// Of the tasks that the command was about, some failed. Wins over `tasksCancelled`.
     package static let tasksFailed: Int32 = 100
     /// Of the tasks that the command was about, some were cancelled.

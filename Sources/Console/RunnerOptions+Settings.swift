@@ -21,6 +21,8 @@ extension RunnerOptions {
             grace: settings.grace,
             outputLimit: settings.outputLimit,
             supervisorPath: settings.supervisorPath,
+            outageLimit: settings.outageLimit,
+            unleasedLimit: settings.rescueUnleased,
             allowedEnvironment: settings.allowedEnvironment
         )
     }

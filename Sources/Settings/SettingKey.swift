@@ -121,6 +121,18 @@ extension SettingKey {
         fallback: .text("64MiB"),
         summary: "How much of an attempt's output is kept: its beginning and its end."
     )
+    static let outageLimit = SettingKey(
+        name: "outage-limit",
+        kind: .duration(.seconds(60)...(.seconds(30 * 86_400))),
+        fallback: .computed("never", example: "12h"),
+        summary: "How long MongoDB may be away until the running scripts are stopped; they run on unless this is set."
+    )
+    static let rescueUnleased = SettingKey(
+        name: "rescue-unleased",
+        kind: .duration(.seconds(60)...(.seconds(365 * 86_400))),
+        fallback: .computed("never", example: "24h"),
+        summary: "How long a task may run without a lease, as on TensorLayer's own runners, until it is run again."
+    )
     static let supervisorPath = SettingKey(
         name: "supervisor-path",
         kind: .path,
@@ -146,7 +158,7 @@ extension SettingKey {
     /// Every key, in the order of the reference file.
     public static let all: [SettingKey] = [
         uri, uriFile, project, runnerName, slots, labels, taskNames, filter, sort, stateDirectory, lease, grace,
-        outputLimit, supervisorPath, allowedEnvironment, logLevel,
+        outputLimit, outageLimit, rescueUnleased, supervisorPath, allowedEnvironment, logLevel,
     ]
 
     /// The key of that name.

@@ -24,6 +24,10 @@ public struct Settings: Sendable {
     public var grace: Duration
     /// In bytes, of one attempt.
     public var outputLimit: Int
+    /// How long MongoDB may be away until scripts are stopped; `nil` for ever.
+    public var outageLimit: Duration?
+    /// How long a task may run without a lease; `nil` for ever.
+    public var rescueUnleased: Duration?
     /// Absolute; `nil` for the one beside the executable.
     public var supervisorPath: String?
     /// Names, or beginnings of names that end in `*`.
@@ -69,11 +73,27 @@ extension Settings {
         lease = layers.duration(.lease)
         grace = layers.duration(.grace)
         outputLimit = layers.integer(.outputLimit)
+        outageLimit = layers.givenDuration(.outageLimit)
+        rescueUnleased = layers.givenDuration(.rescueUnleased)
         supervisorPath = layers.given(.supervisorPath)
         allowedEnvironment = layers.list(.allowedEnvironment)
         logLevel = layers.text(.logLevel)
         dataDirectory = try layers.dataDirectory()
         origins = layers.origins
+    }
+}
+
+extension Settings {
+    /// The keys in which they differ and which a running daemon cannot change.
+    public func differencesThatNeedARestart(from other: Settings) -> [String] {
+        let differences: [(String, Bool)] = [
+            ("uri", uri != other.uri), ("project", project != other.project), ("name", name != other.name),
+            ("labels", labels != other.labels), ("state-directory", stateDirectory != other.stateDirectory),
+            ("lease", lease != other.lease), ("supervisor-path", supervisorPath != other.supervisorPath),
+            ("environment.allow", allowedEnvironment != other.allowedEnvironment),
+            ("log-level", logLevel != other.logLevel),
+        ]
+        return differences.filter(\.1).map(\.0)
     }
 }
 

@@ -161,6 +161,11 @@ struct SettingsLayers {
         if case .text(let text)? = strongest(key)?.value { text } else { nil }
     }
 
+    /// A time that somebody gave; `nil` where nobody did.
+    func givenDuration(_ key: SettingKey) -> Duration? {
+        if case .duration(let time)? = strongest(key)?.value { time } else { nil }
+    }
+
     func text(_ key: SettingKey) -> String {
         if case .text(let text) = value(key) { text } else { preconditionFailure("\(key.name) is no text") }
     }

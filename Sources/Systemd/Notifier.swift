@@ -1,4 +1,5 @@
 import CLibSystemd
+import Glibc
 
 /// Tells systemd how the service is doing. Does nothing where systemd did not ask for it (no `NOTIFY_SOCKET`).
 ///
@@ -12,6 +13,26 @@ public struct Notifier: Sendable {
 
     /// The service is ending, however long that takes.
     public func stopping(status: String) { send("STOPPING=1\nSTATUS=\(line(status))") }
+
+    /// The settings are being read again; `ready` follows.
+    public func reloading() {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        send("RELOADING=1\nMONOTONIC_USEC=\(Int64(now.tv_sec) * 1_000_000 + Int64(now.tv_nsec) / 1000)")
+    }
+
+    /// The service is alive; owed within every `watchdogInterval`.
+    public func alive() { send("WATCHDOG=1") }
+
+    /// Within what time systemd wants to hear `alive`, else it ends the service; `nil` where it does not watch.
+    public var watchdogInterval: Duration? {
+        var microseconds: UInt64 = 0
+        guard sd_watchdog_enabled(0, &microseconds) > 0 else { return nil }
+        return .microseconds(Int64(clamping: microseconds))
+    }
+
+    /// Whether anybody listens.
+    public var isHeard: Bool { getenv("NOTIFY_SOCKET") != nil }
 
     /// One line for `systemctl status`.
     public func status(_ text: String) { send("STATUS=\(line(text))") }

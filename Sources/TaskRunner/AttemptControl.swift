@@ -14,6 +14,8 @@ enum StopReason: String, Sendable {
     case cancelled
     case drain
     case leaseLost = "lease-lost"
+    /// MongoDB was away for longer than this runner waits.
+    case outage
 }
 
 /// Lets others stop an attempt, whether or not its process exists yet. The first reason stays.
@@ -32,6 +34,9 @@ final class AttemptControl: Sendable {
     init(_ pool: NIOThreadPool) {
         self.pool = pool
     }
+
+    /// Whether it has a process, or has had one.
+    var isStarted: Bool { state.withLock { $0.target != nil || $0.isEnded } }
 
     var reason: StopReason? { state.withLock { $0.reason } }
 

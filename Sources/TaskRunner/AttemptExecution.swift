@@ -11,6 +11,8 @@ struct AttemptExecution: Sendable {
     let task: TaskRecord
     let key: AttemptKey
     let control: AttemptControl
+    /// What an earlier runner has left of it; `nil` for a new one.
+    let inherited: InheritedAttempt?
     let logger: Logger
 
     /// Between two looks at a script's output. Readers see what was printed within a second.
@@ -25,11 +27,18 @@ struct AttemptExecution: Sendable {
     /// The kind of failure of a task document that no runner can run.
     static let cannotRun = "cannot-run"
 
-    init(runner: Runner, task: TaskRecord, key: AttemptKey, control: AttemptControl) {
+    init(
+        runner: Runner,
+        task: TaskRecord,
+        key: AttemptKey,
+        control: AttemptControl,
+        inherited: InheritedAttempt? = nil
+    ) {
         self.runner = runner
         self.task = task
         self.key = key
         self.control = control
+        self.inherited = inherited
         var logger = runner.logger
         logger[metadataKey: "task.id"] = "\(key.taskID)"
         logger[metadataKey: "task.attempt"] = "\(key.attempt)"
@@ -40,13 +49,12 @@ struct AttemptExecution: Sendable {
     func run() async -> AttemptEnd? {
         let ended = await execute()
         control.markEnded()
-        let isMachineFault = ended.outcome == .stopped(reason: Self.machineFault)
+        let isMachineFault = ended.outcome == .stopped(reason: Self.machineFault) && inherited == nil
         if !isMachineFault { freeSlot() }
         // A machine that cannot start attempts must not run through the whole queue: its slot stays taken for a while.
         defer { if isMachineFault { freeSlot() } }
         guard let end = end(ended) else {
-            logger.notice("The attempt is no longer ours; its result is not reported")
-            await discard(ended.directory)
+            await keep(ended.directory)
             return nil
         }
         let accepted = await report(end, ended)
@@ -69,64 +77,181 @@ struct AttemptExecution: Sendable {
         var pump: OutputPump?
     }
 
+    /// An attempt on this machine's disk: just started, or found there.
+    private struct Started {
+        var directory: AttemptDirectory
+        /// `nil` where it has ended already.
+        var process: SupervisorProcess?
+        var ending: SupervisorProcess.Ending = .unknown
+        var token: ObjectID
+        var output: OutputReader
+        /// The number of the next chunk of output; `nil` where the runner gave up asking MongoDB for it.
+        var seq: Int64? = 0
+    }
+
     private func execute() async -> Ended {
-        let launch: AttemptLauncher.Launched
+        let started: Started
         do {
-            let plan = try AttemptPlan(
-                task,
-                attempt: key.attempt,
-                runner: runner.runnerID,
-                project: runner.hub.project,
-                options: runner.options
-            )
-            launch = try await runner.pool.runIfActive { try runner.launcher.launch(plan) }
+            started = try await inherited == nil ? launch() : takeUp()
         } catch let error as AttemptError where error.code == .machine {
             logger.error("This machine cannot start the attempt; the task goes back", metadata: ["error": "\(error)"])
-            return Ended(outcome: .stopped(reason: Self.machineFault))
+            return Ended(outcome: .stopped(reason: Self.machineFault), directory: inherited?.directory)
         } catch {
             let kind = error is AttemptError ? AttemptOutcome.Kind.cannotStart.rawValue : Self.cannotRun
             return Ended(failure: TaskFailure(kind: kind, message: "\(error)"))
         }
-        logger.debug("Started", metadata: ["script.pid": "\(launch.process.pid)"])
-        control.attach(launch.directory, launch.process)
-
-        let pump = OutputPump(
-            key: key,
-            hub: runner.hub,
-            pool: runner.pool,
-            reader: launch.output,
-            limit: runner.options.outputLimit,
-            mustGiveUp: runner.mustGiveUp
-        )
-        let status = await withTaskGroup(of: Void.self) { group in
-            group.addTask { await pump.run(every: Self.outputPoll) }
-            let status = await launch.process.wait()
-            group.cancelAll()
-            return status
+        let pump = started.seq.map {
+            OutputPump(
+                key: key,
+                hub: runner.hub,
+                pool: runner.pool,
+                reader: started.output,
+                limit: runner.options.outputLimit,
+                from: $0,
+                mustGiveUp: runner.mustGiveUp
+            )
         }
+        var ending = started.ending
+        if let process = started.process {
+            if inherited == nil { control.attach(started.directory, process) }
+            ending = await withTaskGroup(of: Void.self) { group in
+                group.addTask { await pump?.run(every: Self.outputPoll) }
+                let ending = await process.wait()
+                group.cancelAll()
+                return ending
+            }
+        }
+        return await conclude(started, ending, pump)
+    }
+
+    private func launch() async throws -> Started {
+        let plan = try AttemptPlan(
+            task,
+            attempt: key.attempt,
+            runner: runner.runnerID,
+            hub: runner.hub,
+            database: runner.database,
+            options: runner.options
+        )
+        let launched = try await runner.pool.runIfActive { try runner.launcher.launch(plan) }
+        logger.debug("Started", metadata: ["script.pid": "\(launched.process.pid)"])
+        return Started(
+            directory: launched.directory,
+            process: launched.process,
+            token: plan.token,
+            output: launched.output
+        )
+    }
+
+    /// Goes on where an earlier runner was killed.
+    private func takeUp() async throws -> Started {
+        guard let inherited else { throw AttemptError(.machine, "there is nothing to take up") }
+        var process: SupervisorProcess?
+        var ending = SupervisorProcess.Ending.unknown
+        switch inherited.state {
+        case .running(let found):
+            process = found
+            // At once: somebody may want it stopped while MongoDB is waited for.
+            control.attach(inherited.directory, found)
+        case .ended(let found): ending = found
+        case .neverStarted: throw AttemptError(.machine, "the runner ended before it had started the script")
+        }
+        let stored = await storedOutput()
+        let started = Started(
+            directory: inherited.directory,
+            process: process,
+            ending: ending,
+            token: inherited.claim.token,
+            output: OutputReader(
+                inherited.directory,
+                limit: inherited.claim.outputLimit,
+                from: stored?.offset ?? 0
+            ),
+            seq: stored?.seq
+        )
+        logger.notice(
+            started.process == nil
+                ? "An attempt of an earlier runner has ended meanwhile" : "Taking up an attempt of an earlier runner",
+            metadata: ["supervisor.pid": "\(started.process.map { "\($0.pid)" } ?? "-")"]
+        )
+        return started
+    }
+
+    /// Waits for MongoDB as long as it takes, while the script runs on; `nil` where the runner gives up.
+    private func storedOutput() async -> (seq: Int64, offset: Int64)? {
+        while !runner.mustGiveUp() {
+            do throws(HubError) {
+                return try await runner.hub.storedOutput(of: key.taskID, attempt: key.attempt)
+            } catch {
+                if runner.contact.failed(error) {
+                    logger.error("Cannot see how much of the output is stored", metadata: ["error": "\(error)"])
+                }
+                await runner.pause(Reporter.retryPause)
+            }
+        }
+        return nil
+    }
+
+    private func conclude(
+        _ started: Started,
+        _ ending: SupervisorProcess.Ending,
+        _ pump: OutputPump?
+    ) async -> Ended {
         let reason = control.reason?.rawValue
-        let directory = launch.directory
+        let directory = started.directory
         let savedResultKeys = task.savedResultKeys ?? []
         // What the end itself adds to the document is less than the margin.
         let room = max(0, TaskSpec.maximumDocumentSize - task.document.bytes.count - Self.endMargin)
+        let ended: Ended
         do {
-            return try await runner.pool.runIfActive {
+            ended = try await runner.pool.runIfActive {
                 let (report, outcome) = try directory.conclude(
-                    supervisor: status,
+                    supervisor: ending,
                     savedResultKeys: savedResultKeys,
                     stopReason: reason,
-                    output: launch.output,
+                    output: started.output,
                     resultLimit: room
                 )
                 return Ended(outcome: outcome, report: report, directory: directory, pump: pump)
             }
         } catch {
-            return Ended(
+            ended = Ended(
                 failure: TaskFailure(kind: "journal-lost", message: "\(error)"),
                 directory: directory,
                 pump: pump
             )
         }
+        // A supervisor that ended in order has seen to it that nothing of the script is left.
+        if ended.report == nil || ended.report?.survivors.isEmpty == false { await endSurvivors(started.token) }
+        return ended
+    }
+
+    /// The slot is not free, and a cancelled task not cancelled, before every process of the attempt is dead.
+    private func endSurvivors(_ token: ObjectID) async {
+        var hasWarned = false
+        var pause: Duration = .milliseconds(10)
+        while case let pids = (try? await runner.pool.runIfActive { AttemptSurvivors.kill(token) }) ?? [], !pids.isEmpty
+        {
+            if pause >= .milliseconds(500), !hasWarned {
+                hasWarned = true
+                runner.state.withLock { $0.block(key) }
+                logger.error(
+                    "Processes survive SIGKILL, the kernel holds them; their slot is out of service until they are gone",
+                    metadata: ["pids": "\(pids)"]
+                )
+            }
+            // Not `runner.pause`: it has to be waited for even when everything else is cancelled.
+            await uncancelledPause(pause)
+            pause = min(pause * 2, .seconds(5))
+        }
+        if hasWarned {
+            runner.state.withLock { $0.unblock(key) }
+            logger.notice("The processes are gone; the slot is in service again")
+        }
+    }
+
+    private func uncancelledPause(_ duration: Duration) async {
+        await Task { try? await Task.sleep(for: duration) }.value
     }
 
     /// What the outcome means for the task; `nil` where it is not ours to say any more.
@@ -136,13 +261,16 @@ struct AttemptExecution: Sendable {
         switch ended.outcome {
         case nil:
             guard let failure = ended.failure else { return nil }
-            transition = failed(failure)
+            transition = failed(failure, ended.report)
             cause = failure.kind
         case .finished(let result):
             transition = .finish(result: result)
             cause = "finished"
         case .failed(let kind, let message, let tail):
-            transition = failed(TaskFailure(kind: kind.rawValue, message: message, tail: tail))
+            transition = failed(TaskFailure(kind: kind.rawValue, message: message, tail: tail), ended.report)
+            cause = kind.rawValue
+        case .lost(let kind, let message):
+            transition = .lost(TaskFailure(kind: TaskStatements.runnerLost, message: message))
             cause = kind.rawValue
         case .checkpointed:
             let isEarly = (ended.report?.duration ?? .zero) < Self.checkpointPause
@@ -152,10 +280,11 @@ struct AttemptExecution: Sendable {
             switch control.reason {
             case .cancelled: transition = .cancelled
             case .leaseLost: return nil
-            case .drain: transition = .release(delay: nil)
+            case .drain, .outage: transition = .release(delay: nil)
+            case nil where inherited != nil: transition = .release(delay: nil)
             case nil: transition = .release(delay: Self.machinePause)
             }
-            cause = reason
+            cause = reason == Self.machineFault && inherited != nil ? TaskStatements.runnerLost : reason
         }
         return AttemptEnd(
             taskID: key.taskID,
@@ -168,9 +297,16 @@ struct AttemptExecution: Sendable {
         )
     }
 
-    private func failed(_ failure: TaskFailure) -> AttemptEnd.Transition {
-        let isHopeless = failure.kind == Self.cannotRun
-        return isHopeless || task.failures >= task.maxFailures - 1 ? .fail(failure) : .retry(failure)
+    private func failed(_ failure: TaskFailure, _ report: ExitReport?) -> AttemptEnd.Transition {
+        let rule = task.rules.first { $0.matches(failure, exit: report?.exit, signal: report?.signal) }
+        let isHopeless = failure.kind == Self.cannotRun || rule?.action == .fail
+        if isHopeless || task.failures >= task.maxFailures - 1 { return .fail(failure) }
+        let isElsewhere = rule?.action == .elsewhere
+        return .retry(
+            failure,
+            delay: isElsewhere ? .zero : backoff(task.backoff, afterFailures: task.failures),
+            avoiding: isElsewhere ? runner.options.name : nil
+        )
     }
 
     /// Output first, so that whoever sees the end sees all of it; then the end; then the directory can go.
@@ -198,8 +334,7 @@ struct AttemptExecution: Sendable {
                 await discard(ended.directory)
                 return end
             case .leaseLost:
-                logger.notice("Another attempt exists or the task was ended; this result does not count")
-                await discard(ended.directory)
+                await keep(ended.directory)
                 return nil
             case .refused(let message):
                 logger.error("MongoDB refuses the report", metadata: ["error": "\(message)"])
@@ -209,7 +344,7 @@ struct AttemptExecution: Sendable {
                         kind: AttemptOutcome.Kind.badResult.rawValue,
                         message: "MongoDB does not take the result: \(message)"
                     )
-                    end.transition = failed(failure)
+                    end.transition = failed(failure, ended.report)
                     end.cause = failure.kind
                 case .minimalFailure:
                     return nil
@@ -221,6 +356,18 @@ struct AttemptExecution: Sendable {
                 return nil
             }
         }
+    }
+
+    /// The result does not count any more, but somebody may want to look at it.
+    private func keep(_ directory: AttemptDirectory?) async {
+        var metadata: Logger.Metadata = [:]
+        if let directory, let path = try? await runner.pool.runIfActive({ try directory.keepForInspection() }) {
+            metadata["directory"] = "\(path)"
+        }
+        logger.notice(
+            "The attempt is no longer ours: another one exists or the task was ended. Its result does not count",
+            metadata: metadata
+        )
     }
 
     private func discard(_ directory: AttemptDirectory?) async {
@@ -241,7 +388,8 @@ extension AttemptPlan {
         _ task: TaskRecord,
         attempt: Int,
         runner: ObjectID,
-        project: String,
+        hub: Hub,
+        database: String,
         options: RunnerOptions
     ) throws(HubError) {
         guard let id = task.id, let number = Int32(exactly: attempt) else {
@@ -261,15 +409,24 @@ extension AttemptPlan {
             runner: runner,
             task: task.withoutBlobs,
             taskName: task.name,
-            project: project,
+            project: hub.project,
+            database: database,
             script: script,
             interpreter: task.interpreter,
             hyperParameters: task.hyperParameters ?? [:],
             savedResultKeys: task.savedResultKeys ?? [],
             files: try task.files().map { AttemptFile(path: $0.path, mode: $0.mode, data: $0.data) },
             timeout: task.timeout,
+            stall: task.stall,
             grace: task.grace ?? options.grace,
             outputLimit: Int64(options.outputLimit)
         )
     }
+}
+
+/// The wait after a failure: doubled with each one, bounded, and spread, so that tasks that failed together do not come
+/// back together.
+func backoff(_ first: Duration, afterFailures failures: Int) -> Duration {
+    let doubled = first * (1 << max(0, min(failures, 20)))
+    return min(doubled, TaskSpec.longestBackoff) * Double.random(in: 0.75...1.25)
 }

@@ -14,7 +14,7 @@ actor OutputPump {
     private let reader: OutputReader
     private let limit: Int
     private let mustGiveUp: @Sendable () -> Bool
-    private var seq: Int64 = 0
+    private var seq: Int64
     /// Read and not yet acknowledged.
     private var unsent: [OutputChunk] = []
     /// Where each stored chunk behind the head begins, for the deletion of the middle.
@@ -26,12 +26,14 @@ actor OutputPump {
     /// Bytes of the beginning that are always kept.
     static let head: Int64 = 1 << 20
 
+    /// - Parameter seq: The number of the next chunk, where an earlier runner has sent some.
     init(
         key: AttemptKey,
         hub: Hub,
         pool: NIOThreadPool,
         reader: OutputReader,
         limit: Int,
+        from seq: Int64 = 0,
         mustGiveUp: @escaping @Sendable () -> Bool
     ) {
         self.key = key
@@ -39,6 +41,7 @@ actor OutputPump {
         self.pool = pool
         self.reader = reader
         self.limit = limit
+        self.seq = seq
         self.mustGiveUp = mustGiveUp
     }
 

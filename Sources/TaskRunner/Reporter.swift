@@ -23,16 +23,24 @@ final class Reporter: Sendable {
     private let hub: Hub
     private let runner: ObjectID
     private let logger: Logger
+    private let contact: Contact
     private let mustGiveUp: @Sendable () -> Bool
     private let state = Mutex(State())
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 
     /// - Parameter mustGiveUp: Asked after each failure: whether not to wait for MongoDB any longer.
-    init(hub: Hub, runner: ObjectID, logger: Logger, mustGiveUp: @escaping @Sendable () -> Bool) {
+    init(
+        hub: Hub,
+        runner: ObjectID,
+        logger: Logger,
+        contact: Contact,
+        mustGiveUp: @escaping @Sendable () -> Bool
+    ) {
         self.hub = hub
         self.runner = runner
         self.logger = logger
+        self.contact = contact
         self.mustGiveUp = mustGiveUp
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
@@ -74,22 +82,20 @@ final class Reporter: Sendable {
     }
 
     private func deliver(_ ends: [AttemptEnd]) async -> [Hub.ReportOutcome]? {
-        var since: ContinuousClock.Instant?
+        var hasWarned = false
         while true {
             do {
                 let outcomes = try await hub.report(ends, runner: runner)
-                if let since {
-                    logger.info("MongoDB is back", metadata: ["away": "\(ContinuousClock.now - since)"])
-                }
+                contact.succeeded()
                 return outcomes
             } catch {
                 if mustGiveUp() { return nil }
-                if since == nil {
-                    since = .now
+                if contact.failed(error), !hasWarned {
                     logger.warning(
                         "MongoDB does not take results; they are kept and sent again",
                         metadata: ["error": "\(error)", "attempts": "\(ends.count)"]
                     )
+                    hasWarned = true
                 }
                 try? await Task.sleep(for: Self.retryPause)
             }

@@ -9,24 +9,35 @@ extension Runner {
     func claimAndRun() async {
         await withDiscardingTaskGroup { attempts in
             var unresolved: ObjectID?
+            await inheritAttempts(into: &attempts)
             wake.yield()
+            defer { progress.ended(.claims) }
             for await _ in wakes {
+                progress.cameRound(.claims)
                 while await resolve(&unresolved, in: &attempts) {
                     let force = mustLook.withLock { flag in
                         defer { flag = false }
                         return flag
                     }
-                    let look = state.withLock { $0.look(force: force) }
+                    let look = state.withLock { state in
+                        let look = state.look(force: force)
+                        state.isClaiming = look != .nothing
+                        return look
+                    }
                     if look == .nothing { break }
+                    defer { state.withLock { $0.isClaiming = unresolved != nil } }
                     let token = ObjectID()
                     unresolved = token
-                    do {
+                    do throws(HubError) {
                         let tasks = try await claim(look, token: token)
                         unresolved = nil
+                        contact.succeeded()
                         for task in tasks { start(task, in: &attempts) }
                         if tasks.isEmpty { break }
                     } catch {
-                        logger.warning("Cannot claim; trying again", metadata: ["error": "\(error)"])
+                        if contact.failed(error) {
+                            logger.warning("Cannot claim; trying again", metadata: ["error": "\(error)"])
+                        }
                     }
                 }
                 if state.withLock({ $0.isDone }) { break }
@@ -42,11 +53,12 @@ extension Runner {
             // Nobody waits for a runner that stops with nothing to do; what the claim got expires with its lease.
             if mustGiveUp() || state.withLock({ $0.isDone }) { return false }
             await pause(Reporter.retryPause)
+            progress.cameRound(.claims)
             do {
                 for task in try await hub.claimed(by: token) { start(task, in: &group) }
                 unresolved = nil
                 mustLook.withLock { $0 = true }
-                logger.info("Claims go on")
+                contact.succeeded()
             } catch {
                 logger.debug("MongoDB is still away", metadata: ["error": "\(error)"])
             }
@@ -77,16 +89,29 @@ extension Runner {
         }
     }
 
-    private func start(_ task: TaskRecord, in group: inout DiscardingTaskGroup) {
-        guard let id = task.id else { return }
-        let key = AttemptKey(taskID: id, attempt: task.attempt)
+    /// - Parameter inherited: What an earlier runner has left of the attempt.
+    @discardableResult
+    func start(
+        _ task: TaskRecord,
+        _ inherited: InheritedAttempt? = nil,
+        in group: inout DiscardingTaskGroup
+    ) -> AttemptControl? {
+        guard let id = task.id else { return nil }
+        let key = AttemptKey(taskID: id, attempt: inherited.map { Int($0.claim.attempt) } ?? task.attempt)
         let control = admit(key)
         group.addTask {
-            let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
+            let execution = AttemptExecution(
+                runner: self,
+                task: task,
+                key: key,
+                control: control,
+                inherited: inherited
+            )
             _ = await execution.run()
             self.state.withLock { $0.remove(key) }
             self.wake.yield()
         }
+        return control
     }
 
     /// Takes a slot for a claimed attempt.
@@ -104,11 +129,16 @@ extension Runner {
 
     /// Foreign tasks are adopted and due ones promoted at every poll; then the queue is looked at, come what may.
     func pollQueue() async {
+        defer { progress.ended(.queue) }
         while !Task.isCancelled {
-            do {
+            progress.cameRound(.queue)
+            do throws(HubError) {
                 _ = try await hub.adoptAndPromote()
+                contact.succeeded()
             } catch {
-                logger.debug("Cannot adopt or promote tasks", metadata: ["error": "\(error)"])
+                if contact.failed(error) {
+                    logger.debug("Cannot adopt or promote tasks", metadata: ["error": "\(error)"])
+                }
             }
             mustLook.withLock { $0 = true }
             wake.yield()

@@ -12,13 +12,19 @@ public import TensorHub
 /// the scripts at once and gives their tasks back.
 public final class Runner: Service {
     public let hub: Hub
-    public let options: RunnerOptions
+    private let currentOptions: Mutex<RunnerOptions>
+    /// As given, or as `reload` has changed them.
+    public var options: RunnerOptions { currentOptions.withLock { $0 } }
+    /// What a watchdog goes by.
+    public let progress = Progress()
     /// This run of this runner, in leases and histories. New at every start.
     public let id: String
     let runnerID = ObjectID()
     let logger: Logger
     let pool: NIOThreadPool
+    let contact: Contact
     let reporter: Reporter
+    let presence: RunnerPresence
     let launcher: AttemptLauncher
     let state: SharedRunnerState
     /// Whether to wait no longer for a MongoDB that is away: after the third step of the ladder.
@@ -26,21 +32,22 @@ public final class Runner: Service {
     let wakes: AsyncStream<Void>
     let wake: AsyncStream<Void>.Continuation
     let mustLook = Mutex(true)
+    private let databaseIdentity = Mutex("")
+    /// Which database the attempts come from: `Hub.identity()`, known once it was reached.
+    var database: String { databaseIdentity.withLock { $0 } }
 
     /// The longest without a look at the queue, jittered by a fifth: events are hints, and foreign tasks and due times
     /// send none.
-    static let poll: Duration = .seconds(6)
+    static let poll: Duration = .seconds(8)
 
     /// Makes the state directory and puts the Python client into it.
     ///
     /// - Throws: `HubError.invalidInput` for fewer than one slot; an error that names the file where there is no supervisor
     ///   or the state directory cannot be written.
     public init(hub: Hub, options: RunnerOptions, logger: Logger) throws {
-        if options.slots < 1 {
-            throw HubError(.invalidInput, field: "slots", "slots is \(options.slots); a runner needs at least 1")
-        }
+        try Self.check(options)
         self.hub = hub
-        self.options = options
+        currentOptions = Mutex(options)
         id = runnerID.description
         var logger = logger
         logger[metadataKey: "runner.id"] = "\(runnerID)"
@@ -53,11 +60,77 @@ public final class Runner: Service {
             allowing: options.allowedEnvironment
         )
         pool = NIOThreadPool(numberOfThreads: min(options.slots, 4))
+        presence = try RunnerPresence(stateDirectory: options.stateDirectory, runner: runnerID)
+        contact = Contact(logger)
         let state = SharedRunnerState(slots: options.slots)
         self.state = state
         mustGiveUp = { state.withLock { $0.phase == .killing } }
-        reporter = Reporter(hub: hub, runner: runnerID, logger: logger, mustGiveUp: mustGiveUp)
+        reporter = Reporter(
+            hub: hub,
+            runner: runnerID,
+            logger: logger,
+            contact: contact,
+            mustGiveUp: mustGiveUp
+        )
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// What runs and how much has, for a status line.
+    public struct Snapshot: Sendable, Equatable {
+        public var slots: Int
+        public var running: Int
+        /// Slots that processes hold which not even SIGKILL ends.
+        public var blocked: Int
+        public var done: Int
+        public var isStopping: Bool
+    }
+
+    public var snapshot: Snapshot {
+        state.withLock {
+            Snapshot(
+                slots: $0.slots,
+                running: $0.attempts.count,
+                blocked: $0.blocked.count,
+                done: $0.done,
+                isStopping: $0.phase > .running
+            )
+        }
+    }
+
+    /// Takes other options while it runs: slots, what it takes and in which order, grace, limits. Name, state directory,
+    /// lease, supervisor and environment stay as they were.
+    ///
+    /// - Throws: `HubError.invalidInput` for fewer than one slot; nothing changes then.
+    public func reload(_ new: RunnerOptions) throws {
+        try Self.check(new)
+        currentOptions.withLock { options in
+            options.slots = new.slots
+            options.taskNames = new.taskNames
+            options.filter = new.filter
+            options.sort = new.sort
+            options.grace = new.grace
+            options.outputLimit = new.outputLimit
+            options.outageLimit = new.outageLimit
+            options.unleasedLimit = new.unleasedLimit
+        }
+        state.withLock { $0.slots = new.slots }
+        mustLook.withLock { $0 = true }
+        wake.yield()
+    }
+
+    private static func check(_ options: RunnerOptions) throws(HubError) {
+        if options.slots < 1 {
+            throw HubError(.invalidInput, field: "slots", "slots is \(options.slots); a runner needs at least 1")
+        }
+    }
+
+    /// Claims nothing more and returns once every claimed task has its supervisor: then this process may end, and the next
+    /// runner of the machine takes the attempts up.
+    public func prepareHandOver() async {
+        state.withLock { $0.drain() }
+        while state.withLock({ $0.isClaiming || $0.attempts.values.contains { !$0.isStarted } }) {
+            await pause(.milliseconds(10))
+        }
     }
 
     /// What `escalate()` has set going, in words that say what the next step would do.
@@ -113,6 +186,7 @@ public final class Runner: Service {
             services.addTask { await self.keepLeases() }
             services.addTask { await self.pollQueue() }
             services.addTask { await self.watchQueue() }
+            services.addTask { await self.rescueTasks() }
             await claimAndRun()
             services.cancelAll()
         }
@@ -132,7 +206,8 @@ public final class Runner: Service {
     ///
     /// TensorLayer: `run_task`, `run_top_task`.
     public func runOnce() async throws -> OnceOutcome {
-        try await hub.ensureIndexes()
+        try await identify()
+        _ = try await hub.rescue(unleasedAfter: options.unleasedLimit)
         _ = try await hub.adoptAndPromote()
         let claim = TaskStatements.Claim(runner: runnerID, token: ObjectID(), host: options.name, lease: options.lease)
         guard let task = try await claimOne(claim), let id = task.id else { return .noTask }
@@ -171,19 +246,32 @@ public final class Runner: Service {
 
     /// A database that is away at the start is waited for: the machine may have booted faster than it.
     private func prepareDatabase() async {
-        var hasWarned = false
         while state.withLock({ $0.phase == .running }) {
-            do {
-                try await hub.ensureIndexes()
+            do throws(HubError) {
+                try await identify()
+                contact.succeeded()
                 return
-            } catch  where error.code == .unreachable {
-                if !hasWarned { logger.warning("MongoDB is away; waiting for it", metadata: ["error": "\(error)"]) }
-                hasWarned = true
-                await pause(Reporter.retryPause)
             } catch {
-                logger.warning("Cannot create the indexes; claims will be slow", metadata: ["error": "\(error)"])
-                return
+                if contact.failed(error) {
+                    logger.warning("Cannot prepare the database", metadata: ["error": "\(error)"])
+                    return
+                }
+                await pause(Reporter.retryPause)
             }
+        }
+    }
+
+    private func identify() async throws(HubError) {
+        try await hub.ensureIndexes()
+        do throws(HubError) {
+            let identity = try await hub.identity()
+            databaseIdentity.withLock { $0 = identity }
+        } catch {
+            if error.isTransient { throw error }
+            logger.warning(
+                "Cannot tell this database from others; attempts of an earlier runner are not taken up",
+                metadata: ["error": "\(error)"]
+            )
         }
     }
 

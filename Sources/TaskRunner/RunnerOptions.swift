@@ -22,6 +22,11 @@ public struct RunnerOptions: Sendable {
     public var outputLimit: Int
     /// The supervisor executable; `nil` is the one beside this executable.
     public var supervisorPath: String?
+    /// How long MongoDB may be away until the scripts are stopped; `nil` lets them run on.
+    public var outageLimit: Duration?
+    /// How long a task may run without a lease, as under TensorLayer's own runners, until it is run again; `nil` leaves
+    /// those alone.
+    public var unleasedLimit: Duration?
     /// Names of environment variables that scripts get from the runner besides the standard ones.
     public var allowedEnvironment: [String]
 
@@ -41,6 +46,8 @@ public struct RunnerOptions: Sendable {
         grace: Duration = RunnerOptions.defaultGrace,
         outputLimit: Int = RunnerOptions.defaultOutputLimit,
         supervisorPath: String? = nil,
+        outageLimit: Duration? = nil,
+        unleasedLimit: Duration? = nil,
         allowedEnvironment: [String] = []
     ) {
         self.name = name
@@ -53,8 +60,10 @@ public struct RunnerOptions: Sendable {
         self.grace = grace
         self.outputLimit = outputLimit
         self.supervisorPath = supervisorPath
+        self.outageLimit = outageLimit
+        self.unleasedLimit = unleasedLimit
         self.allowedEnvironment = allowedEnvironment
     }
 
-    var query: Hub.ClaimQuery { Hub.ClaimQuery(names: taskNames, filter: filter, sort: sort) }
+    var query: Hub.ClaimQuery { Hub.ClaimQuery(names: taskNames, filter: filter, sort: sort, host: name) }
 }

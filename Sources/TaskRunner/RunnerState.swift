@@ -16,12 +16,18 @@ struct RunnerState: Sendable {
         static func < (lhs: Phase, rhs: Phase) -> Bool { lhs.rawValue < rhs.rawValue }
     }
 
-    let slots: Int
+    var slots: Int
+    /// A claim is under way: what it gets is not among the attempts yet.
+    var isClaiming = false
     private(set) var phase: Phase = .running
     /// Every attempt under a lease, also one whose script has ended and whose end is not reported yet.
     private(set) var attempts: [AttemptKey: AttemptControl] = [:]
     /// Attempts that take a slot.
     private(set) var occupied = 0
+    /// Attempts whose processes survive SIGKILL.
+    private(set) var blocked: Set<AttemptKey> = []
+    /// Attempts that ended since the start.
+    private(set) var done = 0
     /// Tasks that change events named since the last claim.
     private var hints: [ObjectID] = []
     /// Whether the last look at the queue found less than there was room for.
@@ -55,7 +61,11 @@ struct RunnerState: Sendable {
 
     mutating func remove(_ key: AttemptKey) {
         attempts[key] = nil
+        done += 1
     }
+
+    mutating func block(_ key: AttemptKey) { blocked.insert(key) }
+    mutating func unblock(_ key: AttemptKey) { blocked.remove(key) }
 
     mutating func note(_ id: ObjectID) {
         if hints.count <= Self.hintLimit { hints.append(id) }
@@ -85,6 +95,11 @@ struct RunnerState: Sendable {
 
     mutating func found(queueIsEmpty: Bool) {
         self.queueIsEmpty = queueIsEmpty
+    }
+
+    /// Nothing more is claimed.
+    mutating func drain() {
+        phase = max(phase, .draining)
     }
 
     /// The next step of the ladder. Returns what must be told to the attempts.

@@ -11,21 +11,25 @@ extension Hub {
         package var filter: Filter
         /// `nil` takes the highest priority first, then the oldest.
         package var sort: Sort?
+        /// The runner's name; tasks that are to be tried elsewhere are left to others.
+        package var host: String?
 
-        package init(names: [String] = [], filter: Filter = .all, sort: Sort? = nil) {
+        package init(names: [String] = [], filter: Filter = .all, sort: Sort? = nil, host: String? = nil) {
             self.names = names
             self.filter = filter
             self.sort = sort
+            self.host = host
         }
 
-        func document(project: String) -> BSONDocument {
-            TaskStatements.claimFilter(project: project, names: names, filter: filter.document)
+        package func document(project: String) -> BSONDocument {
+            TaskStatements.claimFilter(project: project, names: names, filter: filter.document, host: host)
         }
 
         var order: BSONDocument { sort?.document ?? TaskStatements.claimOrder }
     }
 
-    /// Makes foreign documents ours, and those ready whose time has come. Returns how many it changed.
+    /// Makes foreign documents ours, those ready whose time has come, and those failed that waited past their deadline.
+    /// Returns how many it changed.
     package func adoptAndPromote() async throws(HubError) -> Int {
         try await translatingErrors { () async throws(MongoError) in
             let adopted = try await tasks.updateMany(
@@ -42,7 +46,11 @@ extension Hub {
                 TaskStatements.promoteFilter(project: project, horizon: horizon),
                 .pipeline(TaskStatements.promote)
             )
-            return adopted.matched + large.matched + promoted.matched
+            let expired = try await tasks.updateMany(
+                TaskStatements.expireFilter(project: project, horizon: horizon),
+                .pipeline(TaskStatements.expire)
+            )
+            return adopted.matched + large.matched + promoted.matched + expired.matched
         }
     }
 
@@ -156,7 +164,7 @@ extension Hub {
     }
 
     /// BSONObjectTooLarge, and what an update says of a document that grew too large.
-    private static func isTooLarge(_ code: Int?) -> Bool { code == 10334 || code == 17419 || code == 17420 }
+    static func isTooLarge(_ code: Int?) -> Bool { code == 10334 || code == 17419 || code == 17420 }
 
     /// The tasks that a claim with that token got and that still run.
     package func claimed(by token: ObjectID) async throws(HubError) -> [TaskRecord] {
@@ -261,7 +269,9 @@ extension Hub {
         for index in unsure {
             let end = ends[index]
             let isRecorded = histories[end.taskID]?.contains {
-                $0.attempt == end.attempt && $0.runner == runner && $0.end != nil
+                // A rescue has closed the entry too, in other words than ours.
+                $0.attempt == end.attempt && $0.runner == runner && $0.end != nil && $0.cause == end.cause
+                    && $0.exit == end.exit.map(Int.init)
             }
             if isRecorded != true { outcomes[index] = .leaseLost }
         }

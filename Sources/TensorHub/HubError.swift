@@ -37,6 +37,9 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
         self.init(error.code == .unreachable ? .unreachable : .database, error.description, underlying: error)
     }
 
+    /// Whether the same call may succeed later: nobody answers, or a primary is being elected.
+    public var isTransient: Bool { code == .unreachable || (underlying as? MongoError)?.isRetryable == true }
+
     public var description: String { message }
 
     static func invalid(_ field: String, _ message: String) -> HubError {

@@ -15,6 +15,7 @@ enum TaskIndexes {
             ]
         ),
         IndexModel(name: "promote", keys: ["status": 1, "hub.ready": 1, "hub.not_before": 1]),
+        IndexModel(name: "deadline", keys: ["hub.deadline": 1], sparse: true),
         IndexModel(name: "by_name", keys: ["project_name": 1, "task_name": 1, "status": 1]),
         IndexModel(name: "lease_runner", keys: ["hub.lease.runner": 1], sparse: true),
         IndexModel(name: "lease_expires", keys: ["hub.lease.expires": 1], sparse: true),

@@ -45,8 +45,22 @@ public struct TaskRecord: Sendable, Hashable {
     public var attempt: Int { hub["attempt"]?.intValue ?? 0 }
     public var failures: Int { hub["failures"]?.intValue ?? 0 }
     public var maxFailures: Int { max(1, hub["max_failures"]?.intValue ?? Int(TaskSpec.defaultMaxFailures)) }
+    /// Attempts that ended by no fault of the script; `lost` of them because nobody knows how.
+    public var interruptions: Int { hub["interruptions"]?.intValue ?? 0 }
+    public var lost: Int { hub["lost"]?.intValue ?? 0 }
+    /// The wait after the first failure.
+    public var backoff: Duration { hub["backoff"]?.doubleValue.flatMap(Self.duration) ?? TaskSpec.defaultBackoff }
+    /// What else than a retry follows which failure. Rules that cannot be read are left out.
+    public var rules: [FailureRule] {
+        hub["rules"]?.arrayValue?.compactMap { $0.documentValue.flatMap(FailureRule.init) } ?? []
+    }
+    /// Names of runners that are not to take it again.
+    public var avoided: [String] { hub["avoid"]?.arrayValue?.compactMap(\.stringValue) ?? [] }
     public var interpreter: String? { hub["interpreter"]?.stringValue }
     public var timeout: Duration? { hub["timeout"]?.doubleValue.flatMap(Self.duration) }
+    public var stall: Duration? { hub["stall"]?.doubleValue.flatMap(Self.duration) }
+    /// Still pending then, it is failed.
+    public var deadline: BSONDateTime? { hub["deadline"]?.dateTimeValue }
     public var grace: Duration? { hub["grace"]?.doubleValue.flatMap(Self.duration) }
     public var isHeld: Bool { hub["hold"]?.boolValue ?? false }
     public var notBefore: BSONDateTime? { hub["not_before"]?.dateTimeValue }
@@ -119,8 +133,8 @@ public struct Lease: Sendable, Hashable {
 
 /// Why a task failed.
 public struct TaskFailure: Sendable, Hashable {
-    /// One word for programs: `exit-status`, `signal`, `timeout`, `missing-result`, `bad-result`, `cannot-start`,
-    /// `cannot-run`, `journal-lost`, `supervisor-lost`.
+    /// One word for programs: `exit-status`, `signal`, `out-of-memory`, `timeout`, `stall`, `missing-result`, `bad-result`,
+    /// `cannot-start`, `cannot-run`, `journal-lost`, `supervisor-lost`, `host-restarted`, `runner-lost`, `queue-deadline`.
     public var kind: String
     /// A sentence for people.
     public var message: String

@@ -41,10 +41,18 @@ extension TaskSpec {
         if maxFailures < 1 {
             throw .invalid("max_failures", "max_failures is \(maxFailures); it must be at least 1")
         }
-        for (field, limit) in [("timeout", timeout), ("grace", grace)] {
-            if let limit, limit < .zero || (field == "timeout" && limit == .zero) {
+        for (field, limit) in [("timeout", timeout), ("stall", stall), ("grace", grace), ("backoff", backoff)] {
+            let mayBeZero = field == "grace" || field == "backoff"
+            if let limit, limit < .zero || (!mayBeZero && limit == .zero) {
                 throw .invalid(field, "\(field) is \(limit); it must be a positive number of seconds")
             }
+        }
+        for rule in rules { try rule.validate() }
+        if let deadline, let notBefore, deadline <= notBefore {
+            throw .invalid(
+                "deadline",
+                "the deadline \(deadline) is not after not_before \(notBefore); give a later one"
+            )
         }
         if let interpreter,
             !interpreter.utf8.contains(where: { $0 != UInt8(ascii: " ") }) || interpreter.utf8.contains(0)
@@ -140,8 +148,9 @@ extension TaskSpec {
     /// Whether `hubDocument()` is the same. Files are not compared: that would cost more than it saves.
     func sharesHub(with other: TaskSpec) -> Bool {
         files.isEmpty && other.files.isEmpty && priority == other.priority && maxFailures == other.maxFailures
-            && interpreter == other.interpreter && timeout == other.timeout && grace == other.grace
-            && notBefore == other.notBefore && hold == other.hold
+            && backoff == other.backoff && rules == other.rules && interpreter == other.interpreter
+            && timeout == other.timeout && stall == other.stall && grace == other.grace
+            && notBefore == other.notBefore && deadline == other.deadline && hold == other.hold
     }
 
     /// The fields of ours.
@@ -159,7 +168,11 @@ extension TaskSpec {
         if let notBefore { hub.append(("not_before", .dateTime(notBefore))) }
         if hold { hub.append(("hold", true)) }
         if let interpreter { hub.append(("interpreter", .string(interpreter))) }
+        if backoff != Self.defaultBackoff { hub.append(("backoff", .double(backoff / .seconds(1)))) }
+        if !rules.isEmpty { hub.append(("rules", .array(rules.map { .document($0.document) }))) }
         if let timeout { hub.append(("timeout", .double(timeout / .seconds(1)))) }
+        if let stall { hub.append(("stall", .double(stall / .seconds(1)))) }
+        if let deadline { hub.append(("deadline", .dateTime(deadline))) }
         if let grace { hub.append(("grace", .double(grace / .seconds(1)))) }
         if !files.isEmpty {
             hub.append(

@@ -22,12 +22,22 @@ public struct TaskSpec: Sendable {
     public var priority: Int32
     /// How many failures make the task `failed`; at least 1.
     public var maxFailures: Int32
-    /// Wall-clock limit of an attempt; `nil` means none.
+    /// How long a task waits after its first failure; twice as long after each further one, at most
+    /// `TaskSpec.longestBackoff`, give or take a quarter. Zero waits never.
+    public var backoff: Duration
+    /// What else than a retry follows a failure of a certain kind; the first rule that matches counts.
+    public var rules: [FailureRule]
+    /// Wall-clock limit of an attempt: then SIGTERM, which is the soft limit, and SIGKILL after `grace`, which is the hard
+    /// one. `nil` means none.
     public var timeout: Duration?
+    /// The longest that a script may print nothing; then it is stopped as after `timeout`. `nil` means for ever.
+    public var stall: Duration?
     /// From SIGTERM to SIGKILL; `nil` leaves it to the runner.
     public var grace: Duration?
     /// Not claimed before this time of the server's clock.
     public var notBefore: BSONDateTime?
+    /// A task that is still pending at this time of the server's clock is failed, kind `queue-deadline`.
+    public var deadline: BSONDateTime?
     /// Whether it waits until somebody releases it.
     public var hold: Bool
 
@@ -41,9 +51,13 @@ public struct TaskSpec: Sendable {
         files: [TaskFile] = [],
         priority: Int32 = 0,
         maxFailures: Int32 = TaskSpec.defaultMaxFailures,
+        backoff: Duration = TaskSpec.defaultBackoff,
+        rules: [FailureRule] = [],
         timeout: Duration? = nil,
+        stall: Duration? = nil,
         grace: Duration? = nil,
         notBefore: BSONDateTime? = nil,
+        deadline: BSONDateTime? = nil,
         hold: Bool = false
     ) {
         self.name = name
@@ -55,9 +69,13 @@ public struct TaskSpec: Sendable {
         self.files = files
         self.priority = priority
         self.maxFailures = maxFailures
+        self.backoff = backoff
+        self.rules = rules
         self.timeout = timeout
+        self.stall = stall
         self.grace = grace
         self.notBefore = notBefore
+        self.deadline = deadline
         self.hold = hold
     }
 
@@ -76,7 +94,9 @@ public struct TaskSpec: Sendable {
         )
     }
 
-    public static let defaultMaxFailures: Int32 = 1
+    public static let defaultMaxFailures: Int32 = 3
+    public static let defaultBackoff: Duration = .seconds(10)
+    public static let longestBackoff: Duration = .seconds(3600)
     /// Bytes. Leaves room in the 16 MiB of a MongoDB document for everything else.
     public static let maximumScriptSize = 12 * 1024 * 1024
     /// Bytes: what MongoDB takes as one document.

@@ -30,13 +30,13 @@ package enum TaskStatements {
                 "hub.not_before": keep("$hub.not_before", ifType: "date"),
                 "hub.priority": int("$hub.priority"),
                 "hub.attempt": int("$hub.attempt"),
-                "hub.max_failures": ["$max": [1, int("$hub.max_failures", else: 1)]],
+                "hub.max_failures": ["$max": [1, int("$hub.max_failures", else: .int32(TaskSpec.defaultMaxFailures))]],
                 "hub.failures": int("$hub.failures"),
                 "hub.interruptions": int("$hub.interruptions"),
                 "hub.lost": int("$hub.lost"),
             ]
         ],
-        ["$unset": ["hub.lease", "hub.cancel"]],
+        ["$unset": ["hub.lease", "hub.cancel", "hub.unleased"]],
     ]
 
     /// Pending documents that no version of ours has written: `hub.ready` is neither true nor false. Those that have no
@@ -88,6 +88,7 @@ package enum TaskStatements {
         [
             "$unset": [
                 "hub.lease", "hub.cancel", "hub.ended", "hub.not_before", "hub.hold", "hub.error", "hub.progress",
+                "hub.avoid", "hub.unleased",
             ]
         ],
     ]
@@ -142,19 +143,27 @@ package enum TaskStatements {
                         ]
                     ]
                 ],
-                ["$unset": ["hub.ended", "hub.progress"]],
+                ["$unset": ["hub.ended", "hub.progress", "hub.not_before", "hub.unleased"]],
             ]
         }
     }
 
     /// Pending and ready tasks that a runner may take.
-    package static func claimFilter(project: String, names: [String], filter: BSONDocument) -> BSONDocument {
+    ///
+    /// - Parameter host: The runner's name: tasks that failed there and are to be tried elsewhere are left to others.
+    package static func claimFilter(
+        project: String,
+        names: [String],
+        filter: BSONDocument,
+        host: String? = nil
+    ) -> BSONDocument {
         var document: BSONDocument = [
             "project_name": .string(project), "status": pending, "hub.ready": true,
             // Nobody could report on any other.
             "_id": ["$type": "objectId"],
         ]
         if !names.isEmpty { document.append("task_name", TaskSelection.oneOf(names.map(BSONValue.string))) }
+        if let host { document.append("hub.avoid", ["$ne": .string(host)]) }
         if !filter.isEmpty { document.append("$and", [.document(filter)]) }
         return document
     }
@@ -180,7 +189,7 @@ package enum TaskStatements {
     package static func end(_ end: AttemptEnd) -> [BSONDocument] {
         var set: BSONDocument = [
             "status": .string(end.status.rawValue),
-            "hub.history": closedHistory(end),
+            "hub.history": historyEntry(attempt: .init(smallest: end.attempt), end.historyEntry),
         ]
         var unset: [BSONValue] = ["hub.lease", "hub.progress"]
         if end.status == .pending {
@@ -191,6 +200,8 @@ package enum TaskStatements {
         switch end.transition {
         case .minimalFailure:
             return [["$set": ["status": "failed"]], ["$unset": ["hub.lease", "hub.progress"]]]
+        case .lost(let failure):
+            return lost(failure, history: set["hub.history"] ?? history)
         case .finish(let result):
             unset.append("hub.cancel")
             set.append("result", ["$literal": .document(result)])
@@ -201,10 +212,12 @@ package enum TaskStatements {
             set.append("hub.failures", ["$add": [int("$hub.failures"), 1]])
             set.append("hub.error", ["$literal": .document(failure.document)])
             set.append("hub.ended", "$$NOW")
-        case .retry(let failure):
+        case .retry(let failure, let delay, let avoided):
             set.append("hub.failures", ["$add": [int("$hub.failures"), 1]])
             set.append("hub.error", ["$literal": .document(failure.document)])
-            set.append("hub.ready", true)
+            set.append("hub.ready", .bool(delay == .zero))
+            if delay != .zero { set.append("hub.not_before", expiry(delay)) }
+            if let avoided { set.append("hub.avoid", joined("$hub.avoid", avoided)) }
         case .release(let delay):
             set.append("hub.interruptions", ["$add": [int("$hub.interruptions"), 1]])
             set.append("hub.ready", .bool(delay == nil))
@@ -239,7 +252,7 @@ package enum TaskStatements {
     // MARK: Parts
 
     /// A tag of somebody's under our name, of another type, is kept aside.
-    private static let normalizeHub: BSONDocument = [
+    static let normalizeHub: BSONDocument = [
         "$set": [
             "hub": [
                 "$cond": [
@@ -253,11 +266,11 @@ package enum TaskStatements {
     /// The object in place of whatever is there; `$set` alone would merge, or write into each element of an array.
     private static func whole(_ object: BSONValue) -> BSONValue { ["$mergeObjects": [object]] }
 
-    private static let isCancelRequested: BSONValue = ["$eq": [["$type": "$hub.cancel"], "object"]]
+    static let isCancelRequested: BSONValue = ["$eq": [["$type": "$hub.cancel"], "object"]]
 
     private static let isRejected: BSONValue = ["$eq": [["$type": "$hub.error"], "object"]]
 
-    private static let size: BSONValue = ["$bsonSize": "$$ROOT"]
+    static let size: BSONValue = ["$bsonSize": "$$ROOT"]
 
     /// Why a foreign document cannot be run, the first reason that holds.
     private static let rejections: [BSONValue] = [
@@ -327,7 +340,7 @@ package enum TaskStatements {
     }
 
     /// The number as int32, or another where it is none or does not fit.
-    private static func int(_ path: BSONValue, else other: BSONValue = 0) -> BSONValue {
+    static func int(_ path: BSONValue, else other: BSONValue = 0) -> BSONValue {
         [
             "$cond": [
                 ["$isNumber": path],
@@ -336,19 +349,15 @@ package enum TaskStatements {
         ]
     }
 
-    private static func expiry(_ lease: Duration) -> BSONValue {
+    static func expiry(_ lease: Duration) -> BSONValue {
         ["$add": ["$$NOW", .int64(Int64(lease / .milliseconds(1)))]]
     }
 
-    private static let history: BSONValue = ["$cond": [["$isArray": "$hub.history"], "$hub.history", []]]
+    static let history: BSONValue = ["$cond": [["$isArray": "$hub.history"], "$hub.history", []]]
 
-    /// The history with the entry of that attempt completed.
-    private static func closedHistory(_ end: AttemptEnd) -> BSONValue {
-        var closing: BSONDocument = ["end": "$$NOW", "cause": ["$literal": .string(end.cause)]]
-        if let exit = end.exit { closing.append("exit", .int32(exit)) }
-        if let signal = end.signal { closing.append("signal", .int32(signal)) }
-        if let peakMemory = end.peakMemory { closing.append("peak_memory", .int64(peakMemory)) }
-        return [
+    /// The history with fields added to the entry of that attempt.
+    static func historyEntry(attempt: BSONValue, _ fields: BSONDocument) -> BSONValue {
+        [
             "$map": [
                 "input": history,
                 "as": "entry",
@@ -357,15 +366,20 @@ package enum TaskStatements {
                         [
                             "$and": [
                                 ["$eq": [["$type": "$$entry"], "object"]],
-                                ["$eq": ["$$entry.attempt", .init(smallest: end.attempt)]],
+                                ["$eq": ["$$entry.attempt", attempt]],
                             ]
                         ],
-                        ["$mergeObjects": ["$$entry", .document(closing)]],
+                        ["$mergeObjects": ["$$entry", .document(fields)]],
                         "$$entry",
                     ]
                 ],
             ]
         ]
+    }
+
+    /// The array with one more text, once; anything else there is replaced.
+    private static func joined(_ path: BSONValue, _ text: String) -> BSONValue {
+        ["$setUnion": [["$cond": [["$isArray": path], path, []]], [["$literal": .string(text)]]]]
     }
 }
 
@@ -374,10 +388,13 @@ package struct AttemptEnd: Sendable {
     package enum Transition: Sendable {
         case finish(result: BSONDocument)
         case fail(TaskFailure)
-        case retry(TaskFailure)
+        /// Back to pending after the delay, counted. `avoiding`: not on the runner of that name again.
+        case retry(TaskFailure, delay: Duration, avoiding: String? = nil)
         /// Back to pending, not counted as a failure, claimable again after the delay.
         case release(delay: Duration?)
         case cancelled
+        /// Nobody knows how it went: the supervisor or the machine was lost. Back to pending, `failed` after the fifth time.
+        case lost(TaskFailure)
         /// As little as possible, for a document that has no room left: `failed`, the lease gone.
         case minimalFailure
     }
@@ -412,10 +429,20 @@ package struct AttemptEnd: Sendable {
 
     package var status: TaskStatus {
         switch transition {
+        // A task that was lost for the last time is failed by the server, which alone knows the count.
         case .finish: .finished
         case .fail, .minimalFailure: .failed
-        case .retry, .release: .pending
+        case .retry, .release, .lost: .pending
         case .cancelled: .cancelled
         }
+    }
+
+    /// What the end adds to the attempt's entry in the history.
+    var historyEntry: BSONDocument {
+        var entry: BSONDocument = ["end": "$$NOW", "cause": ["$literal": .string(cause)]]
+        if let exit { entry.append("exit", .int32(exit)) }
+        if let signal { entry.append("signal", .int32(signal)) }
+        if let peakMemory { entry.append("peak_memory", .int64(peakMemory)) }
+        return entry
     }
 }

@@ -34,8 +34,9 @@ public struct TaskStatus: RawRepresentable, Sendable, Hashable, CustomStringConv
 ///    |  ^              |  |---- fail ------> failed      (failures reached max_failures)
 ///    |  |--- retry ----|  |---- cancelled -> cancelled   (the script is dead)
 ///    |  |-- release ---|
+///    |  |--- lose -----|                        (for the fifth time that is a fail)
 ///    |---- cancel -----------> cancelled        finished, failed, cancelled -- retry by hand --> pending
-///    |---- reject -----------> failed           (cannot be run)
+///    |---- reject -----------> failed           (cannot be run, or nobody took it by its deadline)
 /// ```
 public enum TaskTransition: Sendable, Hashable, CaseIterable {
     /// A runner takes the task: a new attempt, a new lease.
@@ -46,9 +47,11 @@ public enum TaskTransition: Sendable, Hashable, CaseIterable {
     case fail
     /// The script failed and has failures left: it waits again.
     case retry
-    /// The runner gives the attempt back uncounted: drain, checkpoint, lost runner.
+    /// The runner gives the attempt back uncounted: drain, checkpoint, outage.
     case release
-    /// The task cannot be run as it is written.
+    /// Nobody can report on the attempt: its lease has expired, or its supervisor or machine is gone.
+    case lose
+    /// The task cannot be run as it is written, or has waited past its deadline.
     case reject
     /// Somebody cancelled a task that nobody runs, or a runner reports that its script is dead.
     case cancel
@@ -65,7 +68,7 @@ extension TaskStatus {
         case (.pending, .cancel): .cancelled
         case (.running, .finish): .finished
         case (.running, .fail): .failed
-        case (.running, .retry), (.running, .release): .pending
+        case (.running, .retry), (.running, .release), (.running, .lose): .pending
         case (.running, .cancel): .cancelled
         case (.finished, .retryByHand), (.failed, .retryByHand), (.cancelled, .retryByHand): .pending
         default: nil

@@ -120,6 +120,7 @@ int journal_write_exit(int journal, const struct ending *ending) {
     } else {
         add(&json, ",\"exit\":%d", WEXITSTATUS(tree->leader_status));
     }
+    if (ending->out_of_memory) add(&json, ",\"out_of_memory\":true");
     if (ending->stopped != NULL) add(&json, ",\"stopped\":\"%s\"", ending->stopped);
     add(&json, ",\"peak_memory\":%lld", (long long)(tree->peak_memory * KIB));
     add(&json, ",\"user_time\":%.6f,\"system_time\":%.6f", tree->user_time, tree->system_time);

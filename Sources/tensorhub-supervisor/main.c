@@ -12,11 +12,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,6 +32,7 @@ static const char usage[] =
     "  --output-head BYTES    of these, from the beginning of the output (default 1048576)\n"
     "  --grace SECONDS        from SIGTERM to SIGKILL when the script is stopped (default 30)\n"
     "  --timeout SECONDS      stop the script after this time (default: never)\n"
+    "  --stall SECONDS        stop the script when it has printed nothing for this time (default: never)\n"
     "\n"
     "The attempt ends when PROGRAM ends; whatever it left running is killed.\n"
     "SIGTERM: stop the script; a second one, or SIGQUIT: kill it now. SIGKILL: the script dies too.\n"
@@ -40,7 +43,7 @@ static const double kill_patience = 10;
 
 struct options {
     int64_t output_limit, output_head;
-    double grace, timeout;  // timeout 0: none
+    double grace, timeout, stall;  // timeout, stall 0: none
     const char *directory;
     char **program;
 };
@@ -53,6 +56,8 @@ struct supervisor {
     struct tree tree;
     double started;
     double deadline;      // when the next step of stopping is due; 0: none
+    double heard;         // when the script last printed something, or was started
+    int64_t oom_kills;    // by the kernel on this machine before the start; -1: it does not say
     int stop_requests;    // SIGTERMs so far
     bool terminated;      // the script has had its SIGTERM
     bool killed;          // everything has had its SIGKILL
@@ -84,7 +89,8 @@ static struct options parse_options(int argc, char **argv) {
     static const struct option names[] = {
         {"output-limit", required_argument, NULL, 'l'}, {"output-head", required_argument, NULL, 'b'},
         {"grace", required_argument, NULL, 'g'},        {"timeout", required_argument, NULL, 't'},
-        {"help", no_argument, NULL, 'h'},               {NULL, 0, NULL, 0},
+        {"stall", required_argument, NULL, 's'},        {"help", no_argument, NULL, 'h'},
+        {NULL, 0, NULL, 0},
     };
     struct options options = {.output_limit = 64 * MIB, .output_head = MIB, .grace = 30};
     // "+": the first argument that is not an option ends ours, so the script's own are left alone.
@@ -94,6 +100,7 @@ static struct options parse_options(int argc, char **argv) {
             case 'b': options.output_head = (int64_t)parse_number("--output-head is not a number", optarg); break;
             case 'g': options.grace = parse_number("--grace is not a number of seconds", optarg); break;
             case 't': options.timeout = parse_number("--timeout is not a number of seconds", optarg); break;
+            case 's': options.stall = parse_number("--stall is not a number of seconds", optarg); break;
             case 'h': fputs(usage, stdout); exit(STATUS_DONE);
             default: exit(STATUS_USAGE);
         }
@@ -152,13 +159,26 @@ static void terminate_script(struct supervisor *self, const char *reason) {
     tree_signal(&self->tree, SIGCONT);  // a stopped process would not see SIGTERM
 }
 
+static void stop_by_limit(struct supervisor *self, const char *reason) {
+    journal_write_new(self->journal, "stop-reason", reason);
+    terminate_script(self, reason);
+}
+
+// When the next limit is passed or the next step of stopping is due; 0: never.
+static double next_deadline(const struct supervisor *self) {
+    if (self->terminated || self->options.stall == 0) return self->deadline;
+    double silence = self->heard + self->options.stall;
+    return self->deadline == 0 || silence < self->deadline ? silence : self->deadline;
+}
+
 static void take_deadline(struct supervisor *self) {
-    if (self->deadline == 0 || self->tree.leader_ended || now_seconds() < self->deadline) return;
-    if (self->terminated) {
-        kill_script(self);
-    } else {
-        journal_write_new(self->journal, "stop-reason", "timeout");
-        terminate_script(self, "timeout");
+    double now = now_seconds();
+    if (self->tree.leader_ended) return;
+    if (self->deadline != 0 && now >= self->deadline) {
+        if (self->terminated) kill_script(self);
+        else stop_by_limit(self, "timeout");
+    } else if (!self->terminated && self->options.stall != 0 && now >= self->heard + self->options.stall) {
+        stop_by_limit(self, "stall");
     }
 }
 
@@ -182,6 +202,7 @@ static void read_signals(struct supervisor *self) {
 static bool read_output(struct supervisor *self, size_t limit) {
     ssize_t count = read(self->pipe, buffer, limit < sizeof buffer ? limit : sizeof buffer);
     if (count > 0) {
+        if (self->options.stall != 0) self->heard = now_seconds();
         output_append(&self->output, buffer, (size_t)count);
         return true;
     }
@@ -204,8 +225,9 @@ static void drain_output(struct supervisor *self) {
 }
 
 static int milliseconds_to_deadline(const struct supervisor *self) {
-    if (self->deadline == 0) return -1;
-    double left = (self->deadline - now_seconds()) * 1000;
+    double deadline = next_deadline(self);
+    if (deadline == 0) return -1;
+    double left = (deadline - now_seconds()) * 1000;
     return left < 0 ? 0 : left > 1e6 ? 1000000 : (int)left + 1;
 }
 
@@ -237,10 +259,16 @@ static void run_until_leader_ends(struct supervisor *self) {
 
 static int finish(struct supervisor *self, int start_error) {
     double duration = now_seconds() - self->started;
+    // Killed, and not by us: the kernel does that when memory is short, and counts it.
+    bool was_killed = self->tree.leader_ended && WIFSIGNALED(self->tree.leader_status)
+        && WTERMSIG(self->tree.leader_status) == SIGKILL && !self->killed;
+    bool out_of_memory = was_killed && self->oom_kills >= 0 && oom_kills() > self->oom_kills;
     if (!self->tree.empty && !self->killed) kill_script(self);
     drain_output(self);
     journal_sync_result(self->journal);
-    struct ending ending = {&self->tree, &self->output, start_error, duration, self->stopped, self->reserved};
+    struct ending ending = {
+        &self->tree, &self->output, start_error, duration, self->stopped, out_of_memory, self->reserved,
+    };
     int error = journal_write_exit(self->journal, &ending);
     return error == 0 ? STATUS_DONE : error == ENOENT ? STATUS_JOURNAL_LOST : STATUS_NOT_WRITTEN;
 }
@@ -252,6 +280,10 @@ int main(int argc, char **argv) {
     if (self.directory < 0) give_up(self.options.directory);
     self.journal = openat(self.directory, "journal", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
     if (self.journal < 0) give_up("journal");
+    // Held as long as we live, so that a runner can tell whether anybody is at work here. A runner that has given the
+    // attempt up before we came this far has removed claim.json.
+    if (flock(self.journal, LOCK_EX | LOCK_NB) < 0) give_up("another supervisor");
+    if (faccessat(self.journal, "claim.json", F_OK, 0) < 0) give_up("claim.json");
     errno = output_open(&self.output, self.journal, self.options.output_limit, self.options.output_head);
     if (errno != 0) give_up("output.log");
     self.reserved = journal_reserve_exit(self.journal);
@@ -263,7 +295,8 @@ int main(int argc, char **argv) {
     if (prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) give_up("sub-reaper");
 
     self.pipe = ends[0];
-    self.started = now_seconds();
+    self.oom_kills = oom_kills();
+    self.started = self.heard = now_seconds();
     struct script script = script_start(self.options.program, self.directory, self.journal, ends[1]);
     if (script.pid < 0) {
         errno = script.error;

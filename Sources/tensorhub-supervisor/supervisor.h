@@ -74,6 +74,9 @@ void tree_kill(struct tree *tree, int signals, double patience);
 // Our children, at most `count`.
 int tree_children(pid_t *pids, int count);
 
+// How many processes the kernel of this machine has killed for want of memory; -1 when it does not say.
+int64_t oom_kills(void);
+
 // The start time of a process in clock ticks since boot; 0 when it is gone.
 unsigned long long process_start(pid_t pid);
 
@@ -92,7 +95,8 @@ struct ending {
     const struct output *output;
     int start_error;         // errno of exec
     double duration;         // seconds
-    const char *stopped;     // "timeout", "request" or null
+    const char *stopped;     // "timeout", "stall", "request" or null
+    bool out_of_memory;
     int reserved;            // from journal_reserve_exit
 };
 

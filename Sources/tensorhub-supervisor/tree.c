@@ -47,6 +47,14 @@ static ssize_t read_small(const char *path, char *buffer, size_t size) {
     return count;
 }
 
+int64_t oom_kills(void) {
+    char text[16 * 1024];
+    if (read_small("/proc/vmstat", text, sizeof text) <= 0) return -1;
+    long long count;
+    const char *line = strstr(text, "\noom_kill ");
+    return line != NULL && sscanf(line, "\noom_kill %lld", &count) == 1 ? count : -1;
+}
+
 struct process {
     pid_t pid, parent, group, session;
     unsigned long long start;

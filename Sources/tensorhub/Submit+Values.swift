@@ -14,10 +14,10 @@ extension Submit {
     }
 
     /// `+2h` counts from the server's clock, by which tasks become due.
-    static func time(_ text: String, _ hub: Hub) async throws -> BSONDateTime {
+    static func time(_ text: String, _ flag: String, _ hub: Hub) async throws -> BSONDateTime {
         if let time = BSONDateTime(iso8601: text) { return time }
         guard text.hasPrefix("+"), let delay = Quantity.duration(String(text.dropFirst())) else {
-            throw CommandFailure.badInput("--not-before '\(text)' is no time; write 2026-08-01T09:00:00Z or +2h")
+            throw CommandFailure.badInput("\(flag) '\(text)' is no time; write 2026-08-01T09:00:00Z or +2h")
         }
         let now = try await hub.database.runCommand(["hello": 1])["localTime"]?.dateTimeValue ?? .now
         return BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + Int64(delay / .milliseconds(1)))

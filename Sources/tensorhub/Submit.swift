@@ -79,14 +79,37 @@ struct Submit: AsyncParsableCommand {
     @Option(help: "How often the script may fail until its task is failed.")
     var maxFailures = TaskSpec.defaultMaxFailures
 
-    @Option(help: "The longest that an attempt may take: 90s, 30m, 2h.")
+    @Option(
+        help: """
+            The wait after the first failure, doubled with each further one: 10s, 5m; 0s for none.
+            """
+    )
+    var backoff: String?
+
+    @Option(
+        name: .customLong("on"),
+        help: ArgumentHelp(
+            "What follows a failure: exit=3:fail, signal=9:retry, kind=timeout:fail, output=CUDA error:elsewhere.",
+            discussion: "May be repeated; the first that matches counts. `elsewhere` is another runner.",
+            valueName: "condition=value:action"
+        )
+    )
+    var rules: [String] = []
+
+    @Option(help: "The longest that an attempt may take: 90s, 30m, 2h. Then SIGTERM, after the grace time SIGKILL.")
     var timeout: String?
+
+    @Option(help: "The longest that the script may print nothing; then as after --timeout.")
+    var stall: String?
 
     @Option(help: "From SIGTERM to SIGKILL when the script has to stop: 30s, 5m.")
     var grace: String?
 
     @Option(help: "Not to be started before: 2026-08-01T09:00:00Z, or +2h from now.")
     var notBefore: String?
+
+    @Option(help: "Failed if no runner has taken it by then: 2026-08-01T18:00:00Z, or +12h from now.")
+    var deadline: String?
 
     @Flag(help: "Keep the tasks from being started until `tensorhub release`.")
     var hold = false
@@ -111,8 +134,12 @@ struct Submit: AsyncParsableCommand {
         for spec in specs { try spec.validate() }
         let hub = try await connection.hub()
         if let notBefore {
-            let time = try await Self.time(notBefore, hub)
+            let time = try await Self.time(notBefore, "--not-before", hub)
             for index in specs.indices { specs[index].notBefore = time }
+        }
+        if let deadline {
+            let time = try await Self.time(deadline, "--deadline", hub)
+            for index in specs.indices { specs[index].deadline = time }
         }
         try await create(specs, hub)
     }
@@ -151,7 +178,10 @@ struct Submit: AsyncParsableCommand {
             files: try files.map(Self.file),
             priority: priority,
             maxFailures: maxFailures,
+            backoff: try Self.duration(backoff, "--backoff") ?? TaskSpec.defaultBackoff,
+            rules: try rules.map { try FailureRule(parsing: $0) },
             timeout: try Self.duration(timeout, "--timeout"),
+            stall: try Self.duration(stall, "--stall"),
             grace: try Self.duration(grace, "--grace"),
             hold: hold
         )

@@ -12,6 +12,8 @@ import UnixSignals
 /// A runner as a service: waits for MongoDB, tells systemd, and takes signals as steps down.
 final class Daemon: Sendable {
     private let settings: Settings
+    /// Reads the settings again, from the same places.
+    private let readSettings: @Sendable () throws -> Settings
     private let options: RunnerOptions
     private let logger: Logger
     private let notifier = Notifier()
@@ -20,10 +22,15 @@ final class Daemon: Sendable {
     /// Between two tries to reach MongoDB at the start, jittered by a fifth; doubled from one to the other.
     private static let retryPause: (first: Duration, longest: Duration) = (.milliseconds(500), .seconds(5))
 
-    init(_ settings: Settings) throws(CommandFailure) {
-        self.settings = settings
+    init(_ readSettings: @escaping @Sendable () throws -> Settings) throws {
+        settings = try readSettings()
+        self.readSettings = readSettings
         options = try RunnerOptions(settings)
-        logger = StandardErrorLog.logger(label: "tensorhubd", level: Logger.Level(rawValue: settings.logLevel) ?? .info)
+        let level = Logger.Level(rawValue: settings.logLevel) ?? .info
+        logger =
+            JournalLog.isAvailable
+            ? Logger(label: "tensorhubd") { _ in JournalLog(identifier: "tensorhubd", level: level) }
+            : StandardErrorLog.logger(label: "tensorhubd", level: level)
     }
 
     /// - Returns: The exit status, once it is drained.
@@ -43,6 +50,7 @@ final class Daemon: Sendable {
                     try? await Task.sleep(for: StartupMemory.delay)
                     StartupMemory.release()
                 }
+                if self.notifier.isHeard { group.addTask { await self.keepInformed(runner) } }
                 try await runner.run()
                 group.cancelAll()
             }
@@ -78,7 +86,7 @@ final class Daemon: Sendable {
         try await withThrowingTaskGroup(of: Int32?.self) { group in
             group.addTask { try await serve() }
             group.addTask {
-                for await signal in signals { self.stepDown(signal) }
+                for await signal in signals { await self.take(signal) }
                 return nil
             }
             let status = try await group.next() ?? nil
@@ -87,14 +95,88 @@ final class Daemon: Sendable {
         }
     }
 
-    private func stepDown(_ signal: UnixSignal) {
+    private func take(_ signal: UnixSignal) async {
         guard let runner = runner.withLock({ $0 }) else {
+            if signal == .sighup { return }
             logger.notice("Stopped before the start", metadata: ["signal": "\(signal)"])
             exit(signal == .sigint ? ExitStatus.interrupted : ExitStatus.done)
         }
-        let words = runner.escalate().words(next: "The next SIGTERM")
-        logger.notice("Stepping down", metadata: ["signal": "\(signal)", "step": "\(words)"])
-        notifier.stopping(status: words)
+        switch signal {
+        case .sighup: reload(runner)
+        case .sigusr2:
+            logger.notice("Handing over: this process ends, the scripts run on", metadata: ["signal": "\(signal)"])
+            await runner.prepareHandOver()
+            // Nothing is cleaned up: the next runner finds everything as after a crash, which is how it is tested.
+            exit(ExitStatus.handedOver)
+        default:
+            let words = runner.escalate().words(next: "The next SIGTERM")
+            logger.notice("Stepping down", metadata: ["signal": "\(signal)", "step": "\(words)"])
+            notifier.stopping(status: words)
+        }
+    }
+
+    /// Settings that are wrong change nothing; those that only a restart can change are named.
+    private func reload(_ runner: Runner) {
+        notifier.reloading()
+        defer { notifier.ready(status: status(runner.snapshot)) }
+        do {
+            let new = try readSettings()
+            try runner.reload(try RunnerOptions(new))
+            let fixed = settings.differencesThatNeedARestart(from: new)
+            logger.notice("Settings read again", metadata: ["runner.slots": "\(new.slots)"])
+            if !fixed.isEmpty {
+                logger.warning(
+                    "Some settings change only at a restart; SIGUSR2 hands the running scripts over to a new daemon",
+                    metadata: ["settings": "\(fixed.joined(separator: ", "))"]
+                )
+            }
+        } catch {
+            logger.error(
+                "The settings cannot be read again; the old ones stay",
+                metadata: ["error": "\(CommandFailure(error).message)"]
+            )
+        }
+    }
+
+    // MARK: What systemd hears
+
+    /// Between two status lines.
+    private static let statusPause: Duration = .seconds(2)
+
+    /// The watchdog is fed only while the loops come round: a daemon that hangs is ended and started again, and takes its
+    /// attempts up.
+    private func keepInformed(_ runner: Runner) async {
+        let watchdog = notifier.watchdogInterval
+        var told: Runner.Snapshot?
+        var fed = ContinuousClock.now
+        var extended = ContinuousClock.now
+        while !Task.isCancelled {
+            let snapshot = runner.snapshot
+            if snapshot != told {
+                notifier.status(status(snapshot))
+                told = snapshot
+            }
+            if let watchdog, ContinuousClock.now - fed >= watchdog / 4 {
+                if let loop = runner.progress.stuck(for: watchdog / 2) {
+                    logger.critical("A loop of the runner stands still", metadata: ["loop": "\(loop.rawValue)"])
+                } else {
+                    notifier.alive()
+                }
+                fed = .now
+            }
+            if snapshot.isStopping, ContinuousClock.now - extended >= .seconds(20) {
+                notifier.extendTimeout(.seconds(60))
+                extended = .now
+            }
+            try? await Task.sleep(for: Self.statusPause)
+        }
+    }
+
+    private func status(_ snapshot: Runner.Snapshot) -> String {
+        var text = "\(snapshot.running) of \(counted(snapshot.slots, "slot")) busy, "
+        text += "\(counted(snapshot.done, "attempt")) ended; project \(settings.project)"
+        if snapshot.blocked > 0 { text += "; \(counted(snapshot.blocked, "slot")) out of service" }
+        return snapshot.isStopping ? "Draining: \(text)" : text
     }
 
     // MARK: The start

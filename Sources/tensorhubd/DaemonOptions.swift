@@ -42,6 +42,12 @@ struct DaemonOptions: ParsableArguments {
     @Option(help: "How much of an attempt's output is kept (64MiB).")
     var outputLimit: String?
 
+    @Option(help: "How long MongoDB may be away until the running scripts are stopped (never).")
+    var outageLimit: String?
+
+    @Option(help: "How long a task may run without a lease until it is run again (never).")
+    var rescueUnleased: String?
+
     @Option(help: "The program that owns one attempt's processes.", completion: .file())
     var supervisorPath: String?
 
@@ -61,7 +67,8 @@ struct DaemonOptions: ParsableArguments {
         let single = [
             "uri": uri, "uri-file": uriFile, "project": project, "name": name, "slots": slots, "filter": filter,
             "sort": sort, "state-directory": stateDirectory, "lease": lease, "grace": grace,
-            "output-limit": outputLimit, "supervisor-path": supervisorPath, "log-level": logLevel,
+            "output-limit": outputLimit, "outage-limit": outageLimit, "rescue-unleased": rescueUnleased,
+            "supervisor-path": supervisorPath, "log-level": logLevel,
         ]
         var flags = single.compactMapValues { $0.map { [$0] } }
         flags["labels"] = labels

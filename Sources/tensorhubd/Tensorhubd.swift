@@ -13,7 +13,8 @@ struct Tensorhubd: AsyncParsableCommand, HandlesSignals {
             Claims tasks from MongoDB, runs their scripts, and writes output and results
             back. SIGTERM drains: nothing more is claimed and what runs may end; a second
             one stops the scripts with grace and gives their tasks back; a third one kills
-            them at once. Every flag is also a key of the configuration files and a
+            them at once. SIGHUP reads the settings again. SIGUSR2 ends this process and
+            leaves the scripts running: the next daemon takes them up. Every flag is also a key of the configuration files and a
             variable TENSORHUB_...
 
             Example:
@@ -30,8 +31,9 @@ struct Tensorhubd: AsyncParsableCommand, HandlesSignals {
     static func main() async { await CommandFrame.run(Self.self) }
 
     func run() async throws {
-        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint)
-        let daemon = try Daemon(options.settings())
+        let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr2)
+        let options = options
+        let daemon = try Daemon { try options.settings() }
         throw ExitCode(try await once ? daemon.runOnce(signals) : daemon.run(signals))
     }
 }

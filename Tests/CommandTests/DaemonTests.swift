@@ -42,7 +42,7 @@ import Testing
                 "echo begun; while [ ! -e \(gate) ]; do sleep 0.02; done; echo ended; exit 3"
             )
             try await fixture.withDaemon {
-                let id = try await fixture.run("submit", script).output.trimmingLineEnd
+                let id = try await fixture.run("submit", script, "--max-failures", "1").output.trimmingLineEnd
                 let follower = try fixture.start("logs", "-f", id)
                 #expect(await eventually { follower.output == "begun\n" })
                 #expect(follower.status == nil)

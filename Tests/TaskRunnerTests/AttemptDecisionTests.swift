@@ -167,7 +167,8 @@ import Testing
         #expect(kind(outcome(#"{"signal":9}"#)) == .signal)
         #expect(kind(outcome(#"{"error":"No such file or directory","errno":2}"#)) == .cannotStart)
         #expect(outcome(#"{"error":"No space left on device","errno":28}"#) == .stopped(reason: "machine"))
-        #expect(kind(outcome(#"{"error":"the script could not be killed","stopped":null}"#)) == .supervisorLost)
+        #expect(isLost(outcome(#"{"error":"the script could not be killed","stopped":null}"#), .supervisorLost))
+        #expect(kind(outcome(#"{"signal":9,"out_of_memory":true,"peak_memory":1048576}"#)) == .outOfMemory)
         #expect(outcome(#"{"exit":85}"#, keys: ["a"]) == .checkpointed)
     }
 
@@ -177,6 +178,8 @@ import Testing
         #expect(outcome(stopped) == .stopped(reason: "request"))
         #expect(outcome(nil, supervisor: .signaled(9), stop: "cancelled") == .stopped(reason: "cancelled"))
         #expect(kind(outcome(#"{"signal":15,"stopped":"timeout"}"#, stop: "timeout")) == .timeout)
+        #expect(kind(outcome(#"{"signal":15,"stopped":"stall"}"#, stop: "stall")) == .stall)
+        #expect(outcome(#"{"exit":85,"stopped":"timeout"}"#, stop: "timeout") == .checkpointed)
         // It had ended before the request reached it.
         #expect(outcome(#"{"exit":0}"#, stop: "cancelled") == .finished(result: [:]))
     }
@@ -196,10 +199,25 @@ import Testing
     @Test func withoutAReportTheSupervisorsEndTells() {
         #expect(kind(outcome(nil, supervisor: .exited(75))) == .journalLost)
         #expect(kind(outcome(nil, supervisor: .exited(0))) == .journalLost)
-        #expect(kind(outcome(nil, supervisor: .exited(74))) == .supervisorLost)
+        #expect(isLost(outcome(nil, supervisor: .exited(74)), .supervisorLost))
         #expect(outcome(nil, supervisor: .exited(71)) == .stopped(reason: "machine"))
-        #expect(kind(outcome(nil, supervisor: .signaled(9))) == .supervisorLost)
-        #expect(kind(outcome(nil, supervisor: .unknown)) == .supervisorLost)
+        #expect(isLost(outcome(nil, supervisor: .signaled(9)), .supervisorLost))
+        #expect(isLost(outcome(nil, supervisor: .unknown), .supervisorLost))
+        #expect(isLost(outcome(nil, supervisor: .otherBoot), .hostRestarted))
+    }
+
+    private func isLost(_ outcome: AttemptOutcome, _ kind: AttemptOutcome.Kind) -> Bool {
+        if case .lost(kind, _) = outcome { true } else { false }
+    }
+
+    @Test func theWaitAfterAFailureDoublesAndIsBounded() {
+        for failures in [0, 1, 5, 100] {
+            let wait = backoff(.seconds(10), afterFailures: failures)
+            let middle = min(Double(10 * (1 << min(failures, 20))), 3600)
+            #expect(wait / .seconds(1) >= middle * 0.75 && wait / .seconds(1) <= middle * 1.25)
+        }
+        #expect(backoff(.zero, afterFailures: 3) == .zero)
+        #expect(backoff(.seconds(1), afterFailures: -7) <= .seconds(2))
     }
 
     @Test(

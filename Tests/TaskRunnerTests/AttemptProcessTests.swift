@@ -49,7 +49,7 @@ import Testing
         try await withAttempts { attempts in
             let run = try await attempts.runShell(
                 """
-                readlink /proc/$$/fd/0; ls /proc/$$/fd | grep -cv -e '^[012]$' -e '^10$'
+                readlink /proc/$$/fd/0; ls /proc/$$/fd > list; grep -cv -e '^[012]$' -e '^1[01]$' list
                 grep -e SigBlk -e SigIgn /proc/$$/status | cut -f 2
                 pwd; [ $$ = "$(cut -d ' ' -f 6 < /proc/$$/stat)" ] && echo leader; cat
                 """
@@ -204,8 +204,66 @@ import Testing
             launched.process.killSupervisor()
             let run = try await AttemptRun(plan, launched)
             #expect(run.ending == .signaled(SIGKILL))
-            #expect(run.failure == .supervisorLost)
+            guard case .lost(.supervisorLost, _) = run.outcome else {
+                Issue.record("\(run.outcome)")
+                return
+            }
             #expect(await eventually { !isAlive(pid) })
+        }
+    }
+
+    @Test func whatSurvivesItsSupervisorIsFoundByTheTokenAndKilled() async throws {
+        try await withAttempts { attempts in
+            let plan = attempts.plan(
+                "#!/bin/sh\nsetsid sh -c 'echo $$ > \(attempts.notePath("pid")); exec sleep 1000' &\nexec sleep 1000"
+            )
+            let launched = try attempts.launcher.launch(plan)
+            let pid = try await attempts.notedNumber("pid")
+            launched.process.killSupervisor()
+            _ = await launched.process.wait()
+            #expect(isAlive(pid), "the test needs a process that outlives its supervisor")
+            #expect(AttemptSurvivors.kill(ObjectID()).isEmpty)
+            #expect(isAlive(pid))
+            #expect(AttemptSurvivors.kill(plan.token).contains(pid))
+            #expect(await eventually { !isAlive(pid) })
+            #expect(AttemptSurvivors.kill(plan.token).isEmpty)
+        }
+    }
+
+    @Test func aScriptThatPrintsNothingForTooLongIsStopped() async throws {
+        try await withAttempts { attempts in
+            var plan = attempts.plan("#!/bin/sh\nfor i in 1 2 3 4 5; do echo $i; sleep 0.1; done; exec sleep 1000")
+            plan.stall = .milliseconds(700)
+            let run = try await AttemptRun(plan, try attempts.launcher.launch(plan))
+            #expect(run.failure == .stall)
+            #expect(run.text == "1\n2\n3\n4\n5\n")
+            #expect(run.report?.stopped == "stall")
+        }
+    }
+
+    @Test func aSupervisorThatComesTooLateDoesNotStartTheScript() async throws {
+        try await withAttempts { attempts in
+            let plan = attempts.plan("#!/bin/sh\nexec sleep 1000")
+            let launched = try attempts.launcher.launch(plan)
+            _ = try await eventually { try launched.directory.processes() != nil }
+            #expect(try launched.directory.abandon() == false, "its supervisor is at work")
+            launched.process.requestKill()
+            _ = await launched.process.wait()
+
+            // Laid out, and its runner died before it started the supervisor.
+            let other = attempts.plan("#!/bin/sh\ntouch \(attempts.notePath("ran"))")
+            let command = try ScriptCommand(script: other.script, interpreter: nil, path: "/usr/bin:/bin")
+            let directory = try AttemptDirectory.create(other, command: command, in: attempts.launcher.attemptsFolder)
+            #expect(try directory.abandon())
+            let process = try SupervisorProcess.start(
+                supervisor: testedSupervisor,
+                directory: directory,
+                plan: other,
+                command: command,
+                environment: ScriptEnvironment(inherited: [:], allowing: [])
+            )
+            #expect(await process.wait() == .exited(71))
+            #expect(access(attempts.notePath("ran"), F_OK) != 0)
         }
     }
 

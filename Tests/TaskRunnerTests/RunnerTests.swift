@@ -43,6 +43,8 @@ private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
 @Suite(.timeLimit(.minutes(5))) struct RunnerTests {
     private func shell(_ script: String, _ change: (inout TaskSpec) -> Void = { _ in }) -> TaskSpec {
         var spec = TaskSpec(script: "#!/bin/sh\n\(script)\n")
+        spec.maxFailures = 1
+        spec.backoff = .zero
         change(&spec)
         return spec
     }
@@ -148,6 +150,67 @@ private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
                 #expect(task.status == .failed)
                 #expect(task.failures == 3 && task.attempt == 3)
                 #expect(task.history.count == 3)
+            }
+        }
+    }
+
+    @Test func `After a failure a task waits, and nothing else does`() async throws {
+        try await withTestHub { hub in
+            try await withRunner(hub) { _ in
+                let id = try await hub.createTask(
+                    shell("exit 1") {
+                        $0.maxFailures = 2
+                        $0.backoff = .seconds(3600)
+                    }
+                )
+                #expect(try await eventually { try await hub.task(id).failures == 1 })
+                let task = try await hub.task(id)
+                #expect(task.status == .pending && task.notBefore != nil && task.error?.kind == "exit-status")
+                let other = try await hub.createTask(shell("exit 0"))
+                try await hub.waitForTasks(.ids([other]))
+                #expect(try await hub.task(id).attempt == 1)
+            }
+        }
+    }
+
+    @Test func `A rule ends a hopeless task at once, and sends another one elsewhere`() async throws {
+        try await withTestHub { hub in
+            let specs = try [("echo no such file; exit 1", "output=no such file:fail"), ("exit 9", "exit=9:elsewhere")]
+                .map { script, rule in
+                    let rule = try FailureRule(parsing: rule)
+                    return shell(script) {
+                        $0.maxFailures = 2
+                        $0.rules = [rule]
+                    }
+                }
+            let ids = try await hub.createTasks(specs)
+            try await withRunner(hub) { _ in
+                try await hub.waitForTasks(.ids([ids[0]]))
+                #expect(try await hub.task(ids[0]).failures == 1)
+                #expect(try await eventually { try await hub.task(ids[1]).failures == 1 })
+                #expect(try await hub.task(ids[1]).status == .pending)
+                try await withRunner(hub, { $0.name = "other-host" }) { _ in
+                    try await hub.waitForTasks(.ids([ids[1]]))
+                    #expect(try await hub.task(ids[1]).history.map(\.host) == ["test-host", "other-host"])
+                }
+            }
+        }
+    }
+
+    @Test func `A task of a runner that is gone is run by another one`() async throws {
+        try await withTestHub { hub in
+            let id = try await hub.createTask(shell("exit 0"))
+            let gone = TaskStatements.Claim(
+                runner: ObjectID(),
+                token: ObjectID(),
+                host: "gone",
+                lease: .milliseconds(300)
+            )
+            #expect(try await hub.claim(1, .init(), gone).tasks.count == 1)
+            try await withRunner(hub, { $0.lease = .seconds(1) }) { _ in
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .finished && task.history.map(\.cause) == ["runner-lost", "finished"])
             }
         }
     }

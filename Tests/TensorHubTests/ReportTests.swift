@@ -93,7 +93,10 @@ import Testing
             let failure = TaskFailure(kind: "exit-status", message: "exit status 1", tail: "$boom")
             var task = try #require(try await claim(hub).first)
             #expect(
-                try await hub.report([try end(task, .retry(failure), cause: "exit-status")], runner: runner) == [
+                try await hub.report(
+                    [try end(task, .retry(failure, delay: .zero), cause: "exit-status")],
+                    runner: runner
+                ) == [
                     .accepted
                 ]
             )
@@ -135,7 +138,7 @@ import Testing
         try await withTestHub { hub in
             let failure = TaskFailure(kind: "exit-status", message: "exit status 1")
             for transition: AttemptEnd.Transition in [
-                .retry(failure), .release(delay: nil), .release(delay: .seconds(9)),
+                .retry(failure, delay: .zero), .release(delay: nil), .release(delay: .seconds(9)),
             ] {
                 let id = try await hub.createTask(TaskSpec(script: "pass"))
                 let task = try #require(try await claim(hub).first)

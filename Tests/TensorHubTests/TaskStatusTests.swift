@@ -9,6 +9,7 @@ import Testing
             .fail: [.running: .failed],
             .retry: [.running: .pending],
             .release: [.running: .pending],
+            .lose: [.running: .pending],
             .reject: [.pending: .failed],
             .cancel: [.pending: .cancelled, .running: .cancelled],
             .retryByHand: [.finished: .pending, .failed: .pending, .cancelled: .pending],

@@ -47,7 +47,7 @@ import Testing
             let fields = try #require(stored["hub"]?.documentValue)
             #expect(
                 fields == [
-                    "v": 1, "ready": true, "priority": 0, "attempt": 0, "max_failures": 1, "failures": 0,
+                    "v": 1, "ready": true, "priority": 0, "attempt": 0, "max_failures": 3, "failures": 0,
                     "interruptions": 0, "lost": 0,
                 ]
             )

@@ -21,4 +21,8 @@ static inline int tensorhub_pidfd_send_signal(int pidfd, int signal) {
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
 }
 
+/// Locks the open file for itself, or the call waits when `wait` says so; 0 when it has it (flock(2)). In Swift the name
+/// means the structure.
+int tensorhub_lock(int file, int wait);
+
 #endif

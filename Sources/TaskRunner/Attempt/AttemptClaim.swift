@@ -6,7 +6,11 @@ package struct AttemptClaim: Sendable, Equatable {
     package var attempt: Int32
     package var token: ObjectID
     package var runner: ObjectID
+    /// The runners that had it before, oldest first: one of them may still be named in MongoDB.
+    package var formerRunners: [ObjectID] = []
     package var project: String
+    /// Which database it came from, in the words of `Hub.identity()`.
+    package var database: String
     package var savedResultKeys: [String]
     package var outputLimit: Int64
 
@@ -16,6 +20,7 @@ package struct AttemptClaim: Sendable, Equatable {
         token = plan.token
         runner = plan.runner
         project = plan.project
+        database = plan.database
         savedResultKeys = plan.savedResultKeys
         outputLimit = plan.outputLimit
     }
@@ -33,22 +38,29 @@ package struct AttemptClaim: Sendable, Equatable {
         self.attempt = attempt
         self.token = token
         self.runner = runner
+        formerRunners = document["former_runners"]?.arrayValue?.compactMap(\.objectIDValue) ?? []
         self.project = project
+        database = document["database"]?.stringValue ?? ""
         savedResultKeys = keys.compactMap(\.stringValue)
         self.outputLimit = Int64(outputLimit)
     }
 
-    var document: BSONDocument {
-        [
+    var bytes: [UInt8] { Array(document.extendedJSON(.canonical).utf8) }
+
+    private var document: BSONDocument {
+        var document: BSONDocument = [
             "v": 1,
             "task_id": .objectID(taskID),
             "attempt": .int32(attempt),
             "token": .objectID(token),
             "runner": .objectID(runner),
             "project": .string(project),
+            "database": .string(database),
             "saved_result_keys": .array(savedResultKeys.map(BSONValue.string)),
             "output_limit": .int64(outputLimit),
         ]
+        if !formerRunners.isEmpty { document.append("former_runners", .array(formerRunners.map(BSONValue.objectID))) }
+        return document
     }
 }
 

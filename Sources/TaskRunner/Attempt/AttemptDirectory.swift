@@ -1,4 +1,5 @@
 package import BSON
+import CLinux
 import Glibc
 
 /// `<state>/attempts/<task id>.<attempt>/`: everything about one attempt on local disk, and what a restarted runner
@@ -63,7 +64,49 @@ package struct AttemptDirectory: Sendable, Hashable {
         for file in plan.files { try Self.write(file, in: work) }
         let journal = try LocalFolder("journal", in: folder)
         try journal.create("task.json", Array(plan.task.extendedJSON(.relaxed).utf8))
-        try journal.replace("claim.json", Array(AttemptClaim(plan).document.extendedJSON(.canonical).utf8))
+        try journal.replace("claim.json", AttemptClaim(plan).bytes)
+    }
+
+    /// Names another runner as the one that looks after it.
+    package func write(_ claim: AttemptClaim) throws(AttemptError) {
+        try LocalFolder(journalPath).replace("claim.json", claim.bytes)
+    }
+
+    /// Keeps a supervisor that has not started the script yet from ever doing so.
+    ///
+    /// - Returns: Whether it is certain; false while a supervisor is at work.
+    package func abandon() throws(AttemptError) -> Bool {
+        try withJournal { (journal) throws(AttemptError) in
+            // The lock ends with the descriptor.
+            guard tensorhub_lock(journal.descriptor, 0) == 0 else { return false }
+            // It may have come and gone before we had the lock.
+            if faccessat(journal.descriptor, "pids.json", F_OK, 0) == 0 { return false }
+            guard unlinkat(journal.descriptor, "claim.json", 0) == 0 || errno == ENOENT else {
+                throw .call("remove", "\(journalPath)/claim.json")
+            }
+            return true
+        } ?? true
+    }
+
+    /// Attempts whose results do not count are kept for people to look at: so many, the newest.
+    static let keptLimit = 20
+
+    /// Moves the directory to `<state>/lost/`, out of the way of further attempts.
+    package func keepForInspection() throws(AttemptError) -> String {
+        let folder = "\(parent)/../lost"
+        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw .call("make folder", folder) }
+        let lost = try LocalFolder(folder)
+        try lost.removeTree(name)
+        // Without it, nobody takes it for an attempt again.
+        unlink("\(journalPath)/claim.json")
+        guard rename(path, "\(folder)/\(name)") == 0 else { throw .call("rename", path) }
+        let kept = try lost.names().map { name in
+            var status = stat()
+            _ = stat("\(folder)/\(name)", &status)
+            return (name: name, time: status.st_ctim.tv_sec)
+        }
+        for old in kept.sorted(by: { $0.time > $1.time }).dropFirst(Self.keptLimit) { try lost.removeTree(old.name) }
+        return "\(folder)/\(name)"
     }
 
     private static func write(_ file: AttemptFile, in work: borrowing LocalFolder) throws(AttemptError) {
@@ -147,6 +190,11 @@ package struct AttemptDirectory: Sendable, Hashable {
 
     /// What the script left as result, at most one byte more than ``resultLimit``.
     package func resultFile() throws(AttemptError) -> [UInt8]? { try read("result.json", limit: Self.resultLimit) }
+
+    /// The task as the script was given it, without script and files; nil when it cannot be read.
+    package func task() throws(AttemptError) -> BSONDocument? {
+        try read("task.json", limit: 64 << 20).flatMap { try? BSONDocument(extendedJSON: $0) }
+    }
 
     /// What this directory belongs to; nil when nothing ran in it.
     package func claim() throws(AttemptError) -> AttemptClaim? {

@@ -10,18 +10,26 @@ package enum AttemptOutcome: Sendable, Equatable {
     case stopped(reason: String)
     /// Exit status 85: the script has stored a checkpoint and wants to be run again.
     case checkpointed
+    /// Nobody knows how it went: what watched it is gone.
+    case lost(kind: Kind, message: String)
 
     /// What went wrong, as `hub.error.kind` has it.
     package enum Kind: String, Sendable {
         case exitStatus = "exit-status"
         case signal
+        /// The kernel killed it for want of memory.
+        case outOfMemory = "out-of-memory"
         case timeout
+        /// It printed nothing for too long.
+        case stall
         case missingResult = "missing-result"
         case badResult = "bad-result"
         case cannotStart = "cannot-start"
         /// The script deleted its attempt directory.
         case journalLost = "journal-lost"
         case supervisorLost = "supervisor-lost"
+        /// The machine was restarted under it.
+        case hostRestarted = "host-restarted"
     }
 
     /// The reason of a stop that nobody asked for: this machine could not run the script, another one may.
@@ -55,7 +63,7 @@ package enum AttemptOutcome: Sendable, Equatable {
             if let stopReason {
                 self = .stopped(reason: stopReason)
             } else if let (kind, message) = Self.withoutReport(supervisor) {
-                self = failed(kind, message)
+                self = kind == .journalLost ? failed(kind, message) : .lost(kind: kind, message: message)
             } else {
                 self = .stopped(reason: Self.machineFault)
             }
@@ -66,8 +74,13 @@ package enum AttemptOutcome: Sendable, Equatable {
             self = Self.isMachinesFault(number) ? .stopped(reason: Self.machineFault) : failure
             return
         }
-        if report.stopped == "timeout" {
-            self = failed(.timeout, "the script ran into its time-out and was stopped after \(report.duration)")
+        if let kind = report.stopped.flatMap(Kind.init(rawValue:)), kind == .timeout || kind == .stall {
+            let message =
+                kind == .timeout
+                ? "the script ran into its time-out and was stopped after \(report.duration)"
+                : "the script printed nothing for longer than its stall limit and was stopped after \(report.duration)"
+            // It may have used the grace period to store a checkpoint.
+            self = report.exit == Self.checkpointStatus ? .checkpointed : failed(kind, message)
             return
         }
         if report.stopped != nil {
@@ -77,7 +90,15 @@ package enum AttemptOutcome: Sendable, Equatable {
             return
         }
         if let signal = report.signal {
-            let hint = signal == 9 ? ", which this runner has not sent; the kernel does when memory is short" : ""
+            if report.isOutOfMemory {
+                let peak = (report.peakMemory + (1 << 19)) >> 20
+                self = failed(
+                    .outOfMemory,
+                    "the kernel killed the script for want of memory; its largest process had \(peak) MiB"
+                )
+                return
+            }
+            let hint = signal == 9 ? ", which this runner has not sent" : ""
             self = failed(.signal, "the script was ended by signal \(signal) (\(Self.name(ofSignal: signal)))\(hint)")
             return
         }
@@ -89,7 +110,9 @@ package enum AttemptOutcome: Sendable, Equatable {
             }
         case Self.checkpointStatus?: self = .checkpointed
         case let status?: self = failed(.exitStatus, "the script ended with exit status \(status)")
-        case nil: self = failed(.supervisorLost, report.error ?? "the supervisor does not say how the script ended")
+        case nil:
+            let message = report.error ?? "the supervisor does not say how the script ended"
+            self = .lost(kind: .supervisorLost, message: message)
         }
     }
 
@@ -120,6 +143,8 @@ package enum AttemptOutcome: Sendable, Equatable {
             (.supervisorLost, "the supervisor was killed by signal \(signal) (\(name(ofSignal: signal)))")
         case .unknown:
             (.supervisorLost, "the supervisor ended without saying how the script did")
+        case .otherBoot:
+            (.hostRestarted, "the machine was restarted while the script ran")
         }
     }
 

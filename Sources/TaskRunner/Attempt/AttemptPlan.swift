@@ -12,6 +12,8 @@ package struct AttemptPlan: Sendable {
     package var task: BSONDocument
     package var taskName: String?
     package var project: String
+    /// In the words of `Hub.identity()`.
+    package var database: String
     package var script: [UInt8]
     /// What the distributor asked for; otherwise the script's first line decides, then `python3`.
     package var interpreter: String?
@@ -19,6 +21,8 @@ package struct AttemptPlan: Sendable {
     package var savedResultKeys: [String]
     package var files: [AttemptFile]
     package var timeout: Duration?
+    /// The longest that the script may print nothing.
+    package var stall: Duration?
     /// From SIGTERM to SIGKILL when the script is stopped.
     package var grace: Duration
     /// Bytes of output kept on disk; the middle is given up first.
@@ -35,12 +39,14 @@ package struct AttemptPlan: Sendable {
         task: BSONDocument,
         taskName: String? = nil,
         project: String,
+        database: String = "",
         script: [UInt8],
         interpreter: String? = nil,
         hyperParameters: BSONDocument = [:],
         savedResultKeys: [String] = [],
         files: [AttemptFile] = [],
         timeout: Duration? = nil,
+        stall: Duration? = nil,
         grace: Duration = defaultGrace,
         outputLimit: Int64 = defaultOutputLimit
     ) {
@@ -51,12 +57,14 @@ package struct AttemptPlan: Sendable {
         self.task = task
         self.taskName = taskName
         self.project = project
+        self.database = database
         self.script = script
         self.interpreter = interpreter
         self.hyperParameters = hyperParameters
         self.savedResultKeys = savedResultKeys
         self.files = files
         self.timeout = timeout
+        self.stall = stall
         self.grace = grace
         self.outputLimit = outputLimit
     }

@@ -9,8 +9,10 @@ package struct ExitReport: Sendable, Equatable {
     package var error: String?
     /// errno when `error` is about the start.
     package var startError: Int32?
-    /// Why the supervisor stopped it: `timeout` or `request`.
+    /// Why the supervisor stopped it: `timeout`, `stall` or `request`.
     package var stopped: String?
+    /// It was killed while the kernel killed for want of memory.
+    package var isOutOfMemory = false
     /// From start to end of the script.
     package var duration: Duration = .zero
     /// Bytes that the largest process of the attempt had resident.
@@ -36,6 +38,7 @@ package struct ExitReport: Sendable, Equatable {
         error = document["error"]?.stringValue
         startError = integer("errno").flatMap { Int32(exactly: $0) }
         stopped = document["stopped"]?.stringValue
+        isOutOfMemory = document["out_of_memory"]?.boolValue ?? false
         let seconds = document["duration"]?.doubleValue ?? 0
         duration = .seconds(seconds.isFinite ? min(max(seconds, 0), 1e9) : 0)
         peakMemory = integer("peak_memory") ?? 0

@@ -11,6 +11,8 @@ package final class SupervisorProcess: Sendable {
         case signaled(Int32)
         /// It was not our child: taken over from an earlier runner.
         case unknown
+        /// The machine was restarted since.
+        case otherBoot
     }
 
     private struct State {
@@ -58,6 +60,7 @@ package final class SupervisorProcess: Sendable {
     ) throws(AttemptError) -> SupervisorProcess {
         var arguments = [supervisor, "--grace", plan.grace.secondsText]
         if let timeout = plan.timeout { arguments += ["--timeout", timeout.secondsText] }
+        if let stall = plan.stall { arguments += ["--stall", stall.secondsText] }
         if plan.outputLimit != AttemptPlan.defaultOutputLimit {
             arguments += ["--output-limit", "\(max(plan.outputLimit, 0))"]
         }
@@ -181,7 +184,7 @@ package final class SupervisorProcess: Sendable {
 }
 
 /// The start time of a process in clock ticks since boot; nil when it is gone.
-private func startTime(of pid: Int32) -> UInt64? {
+func startTime(of pid: Int32) -> UInt64? {
     guard let bytes = try? LocalFolder("/proc/\(pid)").readAll("stat") else { return nil }
     // The name is in parentheses and may hold anything: the fields begin after the last one.
     let text = String(decoding: bytes, as: UTF8.self)
@@ -190,7 +193,8 @@ private func startTime(of pid: Int32) -> UInt64? {
     return fields.count > 19 ? UInt64(fields[19]) : nil
 }
 
-private func bootID() -> String? {
+/// Names the time since the machine was last started: process numbers of another one mean nothing.
+func bootID() -> String? {
     guard let bytes = try? LocalFolder("/proc/sys/kernel/random").readAll("boot_id") else { return nil }
     return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
 }

@@ -1,0 +1,115 @@
+package import BSON
+import MongoDriver
+
+/// Tasks whose runner is gone, and the attempts of a runner that came back. Each statement is safe to repeat, by any
+/// runner at any time.
+extension Hub {
+    /// Returns tasks whose lease has expired, by the server's clock, to the queue. Returns how many.
+    ///
+    /// - Parameter unleasedAfter: How long a task may run without a lease, as under TensorLayer's own runners; `nil` leaves
+    ///   those alone.
+    @discardableResult
+    package func rescue(unleasedAfter: Duration? = nil) async throws(HubError) -> Int {
+        try await translatingErrors { () async throws(MongoError) in
+            let now = try await clock.now()
+            // Bounds the scan of the index; the server's own clock decides.
+            let horizon = BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
+            let filter = TaskStatements.rescueFilter(project: project, horizon: horizon)
+            var rescued: Int
+            do throws(MongoError) {
+                rescued = try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched
+            } catch {
+                guard Self.isTooLarge(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
+                rescued = try await tasks.updateMany(
+                    TaskStatements.rescueLargeFilter(project: project, horizon: horizon),
+                    .pipeline(TaskStatements.rescueLarge)
+                ).matched
+                rescued += try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched
+            }
+            guard let unleasedAfter else { return rescued }
+            rescued += try await tasks.updateMany(
+                TaskStatements.rescueUnleasedFilter(project: project, after: unleasedAfter),
+                .pipeline(TaskStatements.rescueUnleased)
+            ).matched
+            _ = try await tasks.updateMany(
+                TaskStatements.markUnleasedFilter(project: project),
+                .pipeline(TaskStatements.markUnleased)
+            )
+            return rescued
+        }
+    }
+
+    /// What this database's tasks are told apart by from those of any other database, however it is connected to: the UUID
+    /// of collection `Task`. Empty where there is no such collection yet.
+    package func identity() async throws(HubError) -> String {
+        try await translatingErrors { () async throws(MongoError) in
+            let reply = try await database.runCommand(["listCollections": 1, "filter": ["name": .string(tasks.name)]])
+            let info = reply.value(atPath: "cursor.firstBatch")?.arrayValue?.first?.documentValue?["info"]?
+                .documentValue
+            return info?["uuid"]?.binaryValue.map { $0.bytes.map(Self.hexadecimal).joined() } ?? ""
+        }
+    }
+
+    private static func hexadecimal(_ byte: UInt8) -> String {
+        (byte < 16 ? "0" : "") + String(byte, radix: 16)
+    }
+
+    /// An attempt that an earlier runner began.
+    package struct Inheritance: Sendable {
+        package var taskID: ObjectID
+        package var attempt: Int
+        /// Whoever may hold the lease: the runners before this one, newest last.
+        package var owners: [ObjectID]
+
+        package init(taskID: ObjectID, attempt: Int, owners: [ObjectID]) {
+            self.taskID = taskID
+            self.attempt = attempt
+            self.owners = owners
+        }
+    }
+
+    /// Takes attempts over from earlier runners. Returns the tasks, whole, that are this runner's now; the others are
+    /// somebody else's or ended.
+    package func reown(
+        _ attempts: [Inheritance],
+        runner: ObjectID,
+        lease: Duration
+    ) async throws(HubError) -> [ObjectID: TaskRecord] {
+        if attempts.isEmpty { return [:] }
+        let statements = attempts.map { attempt in
+            UpdateStatement(
+                filter: [
+                    "_id": .objectID(attempt.taskID), "status": "running",
+                    "hub.attempt": .init(smallest: attempt.attempt),
+                    "hub.lease.runner": ["$in": .array((attempt.owners + [runner]).map(BSONValue.objectID))],
+                ],
+                update: .pipeline(TaskStatements.reown(attempt: attempt.attempt, runner: runner, lease: lease))
+            )
+        }
+        return try await translatingErrors { () async throws(MongoError) in
+            _ = try await tasks.bulkUpdate(statements)
+            var owned: [ObjectID: TaskRecord] = [:]
+            for attempt in attempts {
+                // One by one: each may have 16 MiB.
+                let fence = TaskStatements.fence(attempt.taskID, attempt: attempt.attempt, runner: runner)
+                if let task = try await tasks.findOne(fence) { owned[attempt.taskID] = TaskRecord(task) }
+            }
+            return owned
+        }
+    }
+
+    /// How far the output of an attempt is stored: the number of the next chunk, and where it begins.
+    package func storedOutput(
+        of id: ObjectID,
+        attempt: Int
+    ) async throws(HubError) -> (seq: Int64, offset: Int64) {
+        let filter: BSONDocument = ["task_id": .objectID(id), "attempt": .init(smallest: attempt)]
+        let newest = try await translatingErrors { () async throws(MongoError) in
+            try await output.findOne(filter, FindOptions(sort: ["seq": -1]))
+        }
+        guard let newest, let seq = newest["seq"]?.intValue, let offset = newest["offset"]?.intValue else {
+            return (0, 0)
+        }
+        return (Int64(seq) + 1, Int64(offset + (newest["data"]?.binaryValue?.bytes.count ?? 0)))
+    }
+}

@@ -1,0 +1,140 @@
+package import BSON
+
+/// Attempts that nobody reports on: their runner, their supervisor or their machine is gone.
+extension TaskStatements {
+    /// So many lost attempts make a task `failed`: it may be what kills the machines.
+    package static let lostLimit: Int32 = 5
+
+    /// Back to pending, `cancelled` where somebody wants that, `failed` at the limit.
+    static func lost(_ failure: TaskFailure, history: BSONValue) -> [BSONDocument] {
+        let isLast: BSONValue = ["$gte": ["$hub.lost", .int32(lostLimit)]]
+        let isOver: BSONValue = ["$ne": ["$status", pending]]
+        return [
+            [
+                "$set": [
+                    "hub.lost": ["$add": [int("$hub.lost"), 1]],
+                    "hub.interruptions": ["$add": [int("$hub.interruptions"), 1]],
+                    "hub.history": history,
+                    "hub.ready": true,
+                ]
+            ],
+            ["$set": ["status": ["$cond": [isCancelRequested, "cancelled", ["$cond": [isLast, "failed", pending]]]]]],
+            [
+                "$set": [
+                    "hub.ended": ["$cond": [isOver, "$$NOW", "$$REMOVE"]],
+                    "hub.error": [
+                        "$cond": [
+                            ["$eq": ["$status", "failed"]], ["$literal": .document(failure.document)], "$hub.error",
+                        ]
+                    ],
+                ]
+            ],
+            ["$unset": ["hub.lease", "hub.progress"]],
+        ]
+    }
+
+    /// An expired lease is a lost runner.
+    static let rescue = lost(
+        TaskFailure(
+            kind: runnerLost,
+            message: "\(lostLimit) attempts were lost with their runners; the task may be what kills them"
+        ),
+        history: historyEntry(attempt: "$hub.attempt", ["end": "$$NOW", "cause": .string(runnerLost)])
+    )
+
+    package static let runnerLost = "runner-lost"
+
+    /// - Parameter horizon: As in `promoteFilter`.
+    package static func rescueFilter(project: String, horizon: BSONDateTime) -> BSONDocument {
+        [
+            "hub.lease.expires": ["$lt": .dateTime(horizon)], "status": "running", "project_name": .string(project),
+            "$expr": ["$lt": ["$hub.lease.expires", "$$NOW"]],
+        ]
+    }
+
+    /// For a document in which nothing more finds room.
+    static let rescueLarge: [BSONDocument] = [
+        ["$set": ["status": "failed"]], ["$unset": ["hub.lease", "hub.progress"]],
+    ]
+
+    static func rescueLargeFilter(project: String, horizon: BSONDateTime) -> BSONDocument {
+        var filter = rescueFilter(project: project, horizon: horizon)
+        filter["$expr"] = [
+            "$and": [
+                filter["$expr"] ?? true, ["$gte": [size, .init(smallest: TaskSpec.maximumDocumentSize - 2048)]],
+            ]
+        ]
+        return filter
+    }
+
+    // MARK: Running without a lease
+
+    /// TensorLayer's own runners write none. From the moment that this is seen the time counts.
+    static let markUnleased: [BSONDocument] = [normalizeHub, ["$set": ["hub.unleased": "$$NOW"]]]
+
+    static func unleasedFilter(project: String) -> BSONDocument {
+        ["project_name": .string(project), "status": "running", "hub.lease": ["$not": ["$type": "object"]]]
+    }
+
+    static func markUnleasedFilter(project: String) -> BSONDocument {
+        var filter = unleasedFilter(project: project)
+        filter.append("hub.unleased", ["$not": ["$type": "date"]])
+        return filter
+    }
+
+    static func rescueUnleasedFilter(project: String, after time: Duration) -> BSONDocument {
+        var filter = unleasedFilter(project: project)
+        filter.append("hub.unleased", ["$type": "date"])
+        filter.append(
+            "$expr",
+            ["$lt": [["$add": ["$hub.unleased", .int64(Int64(time / .milliseconds(1)))]], "$$NOW"]]
+        )
+        return filter
+    }
+
+    /// Adoption then looks at it as at any foreign document.
+    static let rescueUnleased: [BSONDocument] = [
+        [
+            "$set": [
+                "status": pending, "hub.lost": ["$add": [int("$hub.lost"), 1]],
+                "hub.interruptions": ["$add": [int("$hub.interruptions"), 1]],
+            ]
+        ],
+        ["$unset": ["hub.ready", "hub.unleased"]],
+    ]
+
+    // MARK: Other times
+
+    /// Pending for longer than its distributor would wait.
+    static let expire: [BSONDocument] = [
+        [
+            "$set": [
+                "status": "failed", "hub.ended": "$$NOW",
+                "hub.error": [
+                    "kind": .string(queueDeadline), "message": "no runner took the task before its queue deadline",
+                ],
+            ]
+        ]
+    ]
+
+    package static let queueDeadline = "queue-deadline"
+
+    package static func expireFilter(project: String, horizon: BSONDateTime) -> BSONDocument {
+        [
+            "hub.deadline": ["$lte": .dateTime(horizon)], "status": pending, "project_name": .string(project),
+            "$expr": ["$lte": ["$hub.deadline", "$$NOW"]],
+        ]
+    }
+
+    /// A restarted runner takes its attempts over: the lease and the history name it from now on.
+    package static func reown(attempt: Int, runner: ObjectID, lease: Duration) -> [BSONDocument] {
+        [
+            [
+                "$set": [
+                    "hub.lease.runner": .objectID(runner), "hub.lease.expires": expiry(lease),
+                    "hub.history": historyEntry(attempt: .init(smallest: attempt), ["runner": .objectID(runner)]),
+                ]
+            ]
+        ]
+    }
+}

@@ -1,0 +1,164 @@
+import BSON
+import Glibc
+import MongoDriver
+import TensorHub
+import TestSupport
+import Testing
+
+/// The daemon may die at any moment; the task does not.
+@Suite struct RestartTests {
+    private func start(_ fixture: CommandFixture, _ arguments: String...) throws -> Program {
+        try Program.start(
+            "tensorhubd",
+            ["--state-directory", "\(fixture.folder)/state"] + arguments,
+            environment: fixture.environment
+        )
+    }
+
+    private func end(_ daemon: Program, _ fixture: CommandFixture) async throws {
+        for _ in 0..<3 { daemon.signal(SIGTERM) }
+        let end = try await fixture.end(of: daemon)
+        #expect(end.status == 0, "\(end.errors)")
+    }
+
+    /// Prints a line at its start and, once the gate is open, another one.
+    private func gatedScript(_ fixture: CommandFixture) throws -> (script: String, gate: String) {
+        let gate = "\(fixture.folder)/gate"
+        let script = try fixture.file(
+            "gated.sh",
+            """
+            echo "begun by $$"
+            while [ ! -e \(gate) ]; do sleep 0.02; done
+            echo "ended by $$"
+            echo '{"accuracy": 0.5}' > $TENSORHUB_RESULT_FILE
+            """
+        )
+        return (script, gate)
+    }
+
+    @Test func aScriptDoesNotNoticeThatItsDaemonWasKilledAndReplaced() async throws {
+        try await withCommands { fixture in
+            let (script, _) = try gatedScript(fixture)
+            var daemon = try start(fixture)
+            let id = try await fixture.run("submit", script, "--result", "accuracy").output.trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output.hasPrefix("begun by") })
+            for _ in 1...3 {
+                daemon.signal(SIGKILL)
+                _ = try await fixture.end(of: daemon)
+                daemon = try start(fixture)
+                #expect(await eventually { daemon.errors.contains("Taking up an attempt") }, "\(daemon.errors)")
+            }
+            _ = try fixture.file("gate", "")
+            #expect(try await fixture.run("wait", id).status == 0)
+            let task = try await fixture.hub.task(try #require(ObjectID(id)))
+            #expect(task.attempt == 1 && task.history.count == 1 && task.lost == 0, "\(task.document)")
+            #expect(task.result == ["accuracy": 0.5])
+            let lines = try await fixture.run("logs", id).lines
+            #expect(lines.count == 2, "\(lines)")
+            #expect(lines.first?.split(separator: " ").last == lines.last?.split(separator: " ").last)
+            try await end(daemon, fixture)
+            #expect(entries("\(fixture.folder)/state/attempts").isEmpty)
+            #expect(entries("\(fixture.folder)/state/runners").filter { !$0.hasPrefix(".") }.isEmpty)
+        }
+    }
+
+    @Test func whatEndedWhileThereWasNoDaemonIsReportedByTheNext() async throws {
+        try await withCommands { fixture in
+            let (script, _) = try gatedScript(fixture)
+            let daemon = try start(fixture)
+            let id = try await fixture.run("submit", script, "--result", "accuracy").output.trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output.hasPrefix("begun by") })
+            daemon.signal(SIGKILL)
+            _ = try await fixture.end(of: daemon)
+            _ = try fixture.file("gate", "")
+            let journal = "\(fixture.folder)/state/attempts/\(id).1/journal"
+            #expect(await eventually { entries(journal).contains("exit.json") })
+            #expect(try await fixture.status(id) == "running")
+            let next = try start(fixture)
+            #expect(try await fixture.run("wait", id).status == 0)
+            let task = try await fixture.hub.task(try #require(ObjectID(id)))
+            #expect(task.attempt == 1 && task.result == ["accuracy": 0.5])
+            #expect(try await fixture.run("logs", id).lines.count == 2)
+            try await end(next, fixture)
+        }
+    }
+
+    @Test func aCancelReachesAScriptThatWasTakenUp() async throws {
+        try await withCommands { fixture in
+            let (script, _) = try gatedScript(fixture)
+            var daemon = try start(fixture)
+            let id = try await fixture.run("submit", script).output.trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output.hasPrefix("begun by") })
+            daemon.signal(SIGKILL)
+            _ = try await fixture.end(of: daemon)
+            // Asked for while there is no daemon.
+            #expect(try await fixture.run("cancel", id).status == 0)
+            daemon = try start(fixture)
+            #expect(try await fixture.run("wait", id).status == 103)
+            try await end(daemon, fixture)
+        }
+    }
+
+    @Test func anAttemptThatSomebodyElseHasMeanwhileIsStoppedAndKeptForInspection() async throws {
+        try await withCommands { fixture in
+            let (script, _) = try gatedScript(fixture)
+            var daemon = try start(fixture)
+            let id = try await fixture.run("submit", script).output.trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output.hasPrefix("begun by") })
+            let line = try await fixture.run("logs", id).output.trimmingLineEnd
+            let pid = try #require(line.split(separator: " ").last.flatMap { Int32($0) })
+            daemon.signal(SIGKILL)
+            _ = try await fixture.end(of: daemon)
+            // As a rescue and a claim by another runner would leave it.
+            _ = try await fixture.tasks.updateOne(
+                ["_id": .objectID(try #require(ObjectID(id)))],
+                .document(["$set": ["hub.attempt": 2, "hub.lease.runner": .objectID(ObjectID())]])
+            )
+            daemon = try start(fixture)
+            #expect(await eventually { kill(pid, 0) != 0 })
+            #expect(await eventually { entries("\(fixture.folder)/state/lost") == ["\(id).1"] })
+            #expect(try await fixture.status(id) == "running")
+            try await end(daemon, fixture)
+        }
+    }
+
+    @Test func aNeighbourInTheSameDirectoryKeepsItsAttempts() async throws {
+        try await withCommands { fixture in
+            let (script, _) = try gatedScript(fixture)
+            let first = try start(fixture)
+            let id = try await fixture.run("submit", script).output.trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output.hasPrefix("begun by") })
+            let second = try start(fixture)
+            #expect(await eventually { second.errors.contains("Runner started") })
+            let ok = try fixture.file("ok.sh", "exit 0")
+            let other = try await fixture.run("submit", ok).output.trimmingLineEnd
+            #expect(try await fixture.run("wait", other).status == 0)
+            #expect(!second.errors.contains("Taking up"), "\(second.errors)")
+            _ = try fixture.file("gate", "")
+            #expect(try await fixture.run("wait", id).status == 0)
+            try await end(first, fixture)
+            try await end(second, fixture)
+        }
+    }
+
+    @Test func aKilledSupervisorTakesItsScriptAlongAndTheTaskIsRunAgain() async throws {
+        try await withCommands { fixture in
+            let script = try fixture.file(
+                "orphan.sh",
+                "[ $TENSORHUB_ATTEMPT = 2 ] && exit 0; setsid sleep 1000 & echo \"orphan $! of $PPID\"; wait; sleep 1000"
+            )
+            let daemon = try start(fixture)
+            let id = try await fixture.run("submit", script).output.trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output.contains(" of ") })
+            let words = try await fixture.run("logs", id).output.split { $0 == " " || $0 == "\n" }
+            let orphan = try #require(Int32(words[1]))
+            kill(try #require(Int32(words[3])), SIGKILL)
+            #expect(try await fixture.run("wait", id).status == 0)
+            #expect(await eventually { kill(orphan, 0) != 0 })
+            let task = try await fixture.hub.task(try #require(ObjectID(id)))
+            #expect(task.history.map(\.cause) == ["supervisor-lost", "finished"])
+            #expect(task.lost == 1 && task.failures == 0)
+            try await end(daemon, fixture)
+        }
+    }
+}
