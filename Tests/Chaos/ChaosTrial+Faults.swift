@@ -1,6 +1,7 @@
 import BSON
 import Glibc
 import MongoDriver
+import Synchronization
 import TensorHub
 import TestSupport
 
@@ -75,6 +76,7 @@ extension ChaosTrial {
             return "away \(seconds), and then hard to start"
         case .diskFull:
             guard let disk else { return nil }
+            fullHosts.withLock { _ = $0.insert(name) }
             disk.fill()
             await pause(time)
             disk.free()
@@ -89,7 +91,7 @@ extension ChaosTrial {
         case .claimFails, .updateFails, .updateUnknown, .outputFails:
             return try await failCommands(plan, time)
         default:
-            return try await disturbConnections(plan, runner, time).map { "\(name) \(seconds)\($0)" }
+            return try await disturbConnections(plan, runner, time).map { "\(name)\($0)" }
         }
     }
 
@@ -129,7 +131,9 @@ extension ChaosTrial {
         guard let proxy = runner.proxy else { return nil }
         let before = proxy.lostReplies
         switch plan.fault {
-        case .connectionsDrop: proxy.drop()
+        case .connectionsDrop:
+            proxy.drop()
+            return ""
         case .connectionsDelay: proxy.behave(.delay(.milliseconds(20 + Int(plan.choice % 300))))
         case .halfOpenToServer: proxy.behave(.swallow(toServer: true, toClient: false))
         case .halfOpenToRunner: proxy.behave(.swallow(toServer: false, toClient: true))
@@ -140,7 +144,9 @@ extension ChaosTrial {
         }
         await pause(time)
         proxy.heal()
-        guard plan.fault == .claimReplyLost || plan.fault == .updateReplyLost else { return "" }
+        guard plan.fault == .claimReplyLost || plan.fault == .updateReplyLost else {
+            return " for \((time / .milliseconds(1)).rounded() / 1000) s"
+        }
         let lost = proxy.lostReplies - before
         return lost == 0 ? nil : ", \(lost) replies"
     }

@@ -1,5 +1,6 @@
 import Glibc
 import MongoDriver
+import Synchronization
 package import TensorHub
 import TestSupport
 
@@ -27,6 +28,8 @@ package final class ChaosTrial: Sendable {
     package let runners: [RunnerProcess]
     package let disk: SmallDisk?
     package let clock: WrongClock?
+    /// The names of the runners whose disk was full.
+    let fullHosts = Mutex<Set<String>>([])
 
     package static let project = "chaos"
     /// What the runners' connections are called: fail points hit no others.
@@ -135,7 +138,9 @@ package final class ChaosTrial: Sendable {
                 )
             }
         }
-        violations += try await HistoryChecker(expectations, hub: hub, record: record).violations()
+        var checker = try await HistoryChecker(expectations, hub: hub, record: record)
+        checker.fullHosts = fullHosts.withLock { $0 }
+        violations += checker.violations()
         if !violations.isEmpty { keepLogs() }
         return violations
     }

@@ -32,6 +32,8 @@ package struct HistoryChecker: Sendable {
     package var tasks: [TaskRecord]
     package var output: [ObjectID: [OutputChunk]]
     package var record: ScriptRecord
+    /// The names of runners whose disk was full for a while: there is no place for what a script prints then.
+    package var fullHosts: Set<String> = []
 
     package init(
         expectations: [Expectation],
@@ -70,6 +72,7 @@ package struct HistoryChecker: Sendable {
                 id: expectation.task,
                 task: task,
                 output: output[expectation.task] ?? [],
+                fullHosts: fullHosts,
                 lines: (lines[expectation.task] ?? []).map { (position: $0.offset, line: $0.element) }
             )
             found += examination.sentences().map { Violation(task: expectation.task, sentence: $0) }

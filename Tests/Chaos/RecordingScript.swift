@@ -29,8 +29,6 @@ package struct RecordingScript: Sendable {
     package static let patience: Int32 = 1000
     /// The failures after which a script that always fails has failed.
     package static let failures: Int32 = 2
-    /// An attempt of a task that loses this many runners fails.
-    package static let lostRunners = 5
 
     /// - Parameter record: The path of the record, which lies in a folder of the test's own.
     package func spec(record: String) -> TaskSpec {
@@ -43,7 +41,8 @@ package struct RecordingScript: Sendable {
                 "pause": .double(steps == 0 ? 0 : (seconds / Double(steps) * 1000).rounded() / 1000),
             ],
             savedResultKeys: exit == 0 ? ["task", "attempt"] : [],
-            maxFailures: exit == 0 ? Self.patience : Self.failures
+            maxFailures: exit == 0 ? Self.patience : Self.failures,
+            backoff: .milliseconds(200)
         )
     }
 

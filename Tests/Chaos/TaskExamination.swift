@@ -7,11 +7,12 @@ struct TaskExamination {
     let id: ObjectID
     let task: TaskRecord
     let output: [OutputChunk]
+    let fullHosts: Set<String>
     /// With their places in the record.
     let lines: [(position: Int, line: ScriptRecord.Line)]
 
     /// After these the runner cannot vouch for the script's death: another attempt may begin beside it.
-    static let lossCauses: Set<String> = ["runner-lost", "supervisor-lost"]
+    static let lossCauses: Set<String> = [TaskStatements.runnerLost, "supervisor-lost"]
 
     func sentences() -> [String] { ending() + history() + runs() + overlaps() + accepted() }
 
@@ -23,8 +24,8 @@ struct TaskExamination {
         case .finished:
             if script.exit != 0 { found.append("is finished although its script exits \(script.exit)") }
         case .failed:
-            let lost = task.history.count { $0.cause == "runner-lost" }
-            let isLostForGood = task.error?.kind == "runner-lost" && lost >= RecordingScript.lostRunners
+            let lost = task.history.count { Self.lossCauses.contains($0.cause ?? "") }
+            let isLostForGood = task.error?.kind == TaskStatements.runnerLost && lost >= TaskStatements.lostLimit
             if script.exit == 0, !isLostForGood {
                 found.append("is failed although its script does not fail: \(task.error?.message ?? "no error")")
             }
@@ -132,6 +133,7 @@ struct TaskExamination {
                 "has the result \(result.extendedJSON(.relaxed)), which is not that of its attempt \(task.attempt)"
             )
         }
+        if let host = task.history.last?.host, fullHosts.contains(host) { return found }
         let own = output.filter { $0.attempt == task.attempt }
         let stored = own.reduce(0) { $0 + $1.data.count }
         let printed = script.outputBytes(task: id, attempt: task.attempt)

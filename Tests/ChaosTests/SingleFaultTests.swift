@@ -71,6 +71,9 @@ import Testing
     }
 
     private func survive(_ fault: Fault, _ options: ChaosTrial.Options) async throws {
+        var options = options
+        // However the long ones fall, every runner has a slot for short ones.
+        options.slots = 3
         try await withTrial(options) { trial in
             let lease = options.lease / .seconds(1)
             // Some that are under way all the time, and short ones, so that claims and reports go on.
@@ -79,7 +82,7 @@ import Testing
             scripts += [RecordingScript(exit: 3), RecordingScript(leavesChild: true)]
             let expectations = try await trial.submit(scripts)
             try await trial.startRunners()
-            #expect(await trial.waitForStarts(options.runners * options.slots, within: .seconds(30)))
+            #expect(await trial.waitForStarts(4, within: .seconds(30)))
 
             let made = await trial.make(FaultPlan(fault, leases: fault == .runnerFreeze ? 1.5 : 0.5))
             #expect(made.isMade, "\(made)")
