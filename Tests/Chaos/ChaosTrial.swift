@@ -145,7 +145,8 @@ package final class ChaosTrial: Sendable {
         return violations
     }
 
-    private func keepLogs() {
+    /// Copies what the runners and the scripts wrote to the folder of the options, if there is one.
+    package func keepLogs() {
         guard let target = options.logs else { return }
         mkdir(target, 0o755)
         for name in entries(folder) where name.hasSuffix(".log") || name == "record" {

@@ -36,6 +36,7 @@ package enum HostLossTrial {
                 let words = isBack ? "ran elsewhere after \(time)" : "did not run elsewhere within \(lease * 3)"
                 violations.append(.init(sentence: "the task \(words), where two leases are \(lease * 2)"))
             }
+            if !violations.isEmpty { trial.keepLogs() }
             return Outcome(time: time, violations: violations)
         }
     }

@@ -26,21 +26,26 @@ package enum OutageTrial {
                 throw ChaosError("the scripts did not start")
             }
             say("\(scripts.count) scripts run on \(trial.runners.count) runners; lease \(lease)")
-            let pids = Set(trial.runners.flatMap(\.attempts).filter { $0.role == .supervisor }.map(\.pid))
-            var plan = FaultPlan(.databaseKill)
-            plan.leases = outage / lease
-            let made = await trial.make(plan)
-            say("\(made)")
-            let alive = Set(trial.runners.flatMap(\.attempts).filter { $0.role == .supervisor }.map(\.pid))
-            say("\(alive.intersection(pids).count) of them run on")
+            await trial.deployment.kill()
+            say("MongoDB is gone")
+            try await Task.sleep(for: outage)
+            let running = trial.runners.flatMap(\.attempts).count { $0.role == .script }
+            let mustRun = scripts.count { $0.seconds >= whole.rounded() }
+            try await trial.deployment.restart()
+            say("MongoDB is back after \(outage); \(running) scripts ran on, the others have ended meanwhile")
             _ = await trial.waitForEnds(within: .seconds(120))
             var violations = try await trial.check(expectations)
+            if running != mustRun {
+                let sentence = "\(running) scripts ran when MongoDB came back, instead of \(mustRun)"
+                violations.append(.init(sentence: sentence))
+            }
             for task in try await trial.hub.findTasks() where task.attempt != 1 {
                 let causes = task.history.compactMap(\.cause).joined(separator: ", ")
                 violations.append(
                     .init(task: task.id, sentence: "took \(task.attempt) attempts (\(causes)): the outage cost it work")
                 )
             }
+            if !violations.isEmpty { trial.keepLogs() }
             return violations
         }
     }

@@ -7,8 +7,8 @@ struct ChaosRounds {
     let lease: Duration
     let logs: String?
 
-    /// For faults, in one round; the tasks are done before unless the faults cost very much.
-    private static let roundTime = Duration.seconds(150)
+    /// For faults, in one round; most tasks are done before.
+    private static let roundTime = Duration.seconds(120)
 
     /// Rounds of random faults until the time is over or something is wrong.
     func mix(_ faults: [Fault], seed: UInt64, for time: Duration) async throws -> [HistoryChecker.Violation] {
