@@ -23,7 +23,9 @@ extension RunnerOptions {
             supervisorPath: settings.supervisorPath,
             outageLimit: settings.outageLimit,
             unleasedLimit: settings.rescueUnleased,
-            allowedEnvironment: settings.allowedEnvironment
+            allowedEnvironment: settings.allowedEnvironment,
+            labels: settings.labels,
+            version: Console.version
         )
     }
 }

@@ -119,7 +119,7 @@ extension Runner {
         let control = AttemptControl(pool)
         let phase = state.withLock { state in
             state.add(key, control)
-            return state.phase
+            return state.urgency
         }
         // Claimed in the moment of the second or third signal: it is given back like the others.
         if phase == .releasing { control.stop(.drain) }

@@ -32,6 +32,7 @@ public final class Runner: Service {
     let wakes: AsyncStream<Void>
     let wake: AsyncStream<Void>.Continuation
     let mustLook = Mutex(true)
+    let heartbeat = Mutex(Heartbeat())
     private let databaseIdentity = Mutex("")
     /// Which database the attempts come from: `Hub.identity()`, known once it was reached.
     var database: String { databaseIdentity.withLock { $0 } }
@@ -181,7 +182,9 @@ public final class Runner: Service {
 
     private func runServices() async {
         await prepareDatabase()
+        await register()
         await withTaskGroup(of: Void.self) { services in
+            services.addTask { await self.keepHeartbeat() }
             services.addTask { await self.reporter.run() }
             services.addTask { await self.keepLeases() }
             services.addTask { await self.pollQueue() }
@@ -190,6 +193,7 @@ public final class Runner: Service {
             await claimAndRun()
             services.cancelAll()
         }
+        await endHeartbeat()
     }
 
     /// What a single run came to.
@@ -278,7 +282,7 @@ public final class Runner: Service {
     /// Sleeps, but not on when the runner is stopped.
     func pauseWhileRunning(_ duration: Duration) async {
         let end = ContinuousClock.now + duration
-        while ContinuousClock.now < end, state.withLock({ $0.phase == .running }) {
+        while ContinuousClock.now < end, state.withLock({ $0.mayClaim }) {
             await pause(min(Reporter.retryPause, duration))
         }
     }
@@ -286,19 +290,6 @@ public final class Runner: Service {
     /// Sleeps, or returns at once when cancelled.
     func pause(_ duration: Duration) async {
         try? await Task.sleep(for: duration)
-    }
-}
-
-/// The state of a runner, shared by its parts.
-final class SharedRunnerState: Sendable {
-    private let state: Mutex<RunnerState>
-
-    init(slots: Int) {
-        state = Mutex(RunnerState(slots: slots))
-    }
-
-    func withLock<Value: Sendable>(_ body: (inout sending RunnerState) -> sending Value) -> Value {
-        state.withLock(body)
     }
 }
 

@@ -29,6 +29,10 @@ public struct RunnerOptions: Sendable {
     public var unleasedLimit: Duration?
     /// Names of environment variables that scripts get from the runner besides the standard ones.
     public var allowedEnvironment: [String]
+    /// Words about this machine, shown with the runner.
+    public var labels: [String: String]
+    /// The program's version, shown with the runner.
+    public var version: String
 
     public static let defaultSlots = 1
     public static let defaultLease: Duration = .seconds(60)
@@ -48,7 +52,9 @@ public struct RunnerOptions: Sendable {
         supervisorPath: String? = nil,
         outageLimit: Duration? = nil,
         unleasedLimit: Duration? = nil,
-        allowedEnvironment: [String] = []
+        allowedEnvironment: [String] = [],
+        labels: [String: String] = [:],
+        version: String = ""
     ) {
         self.name = name
         self.stateDirectory = stateDirectory
@@ -63,6 +69,8 @@ public struct RunnerOptions: Sendable {
         self.outageLimit = outageLimit
         self.unleasedLimit = unleasedLimit
         self.allowedEnvironment = allowedEnvironment
+        self.labels = labels
+        self.version = version
     }
 
     var query: Hub.ClaimQuery { Hub.ClaimQuery(names: taskNames, filter: filter, sort: sort, host: name) }

@@ -16,10 +16,26 @@ struct RunnerState: Sendable {
         static func < (lhs: Phase, rhs: Phase) -> Bool { lhs.rawValue < rhs.rawValue }
     }
 
+    /// What somebody asked for from afar, beside the ladder of signals. Unlike the ladder it can be taken back.
+    enum Intake: Sendable {
+        case open
+        /// Claims nothing; what runs goes on.
+        case paused
+        /// Claims nothing more, and stays when all has ended.
+        case draining
+        /// Claims nothing more, and ends when all has ended.
+        case stopping
+    }
+
     var slots: Int
     /// A claim is under way: what it gets is not among the attempts yet.
     var isClaiming = false
     private(set) var phase: Phase = .running
+    private(set) var intake: Intake = .open
+    /// Whether the deadline of the drain has passed: what runs, or was claimed in that moment, is given back.
+    private(set) var isReleasing = false
+    /// The request that it has obeyed last: a request is heard again with every heartbeat.
+    private var obeyed: RunnerControl?
     /// Every attempt under a lease, also one whose script has ended and whose end is not reported yet.
     private(set) var attempts: [AttemptKey: AttemptControl] = [:]
     /// Attempts that take a slot.
@@ -42,12 +58,27 @@ struct RunnerState: Sendable {
 
     /// Slots to claim for: none while too many ends wait for MongoDB.
     var free: Int {
-        phase == .running && attempts.count - occupied < unreportedLimit ? max(0, slots - occupied) : 0
+        mayClaim && attempts.count - occupied < unreportedLimit ? max(0, slots - occupied) : 0
     }
+
+    /// Whether nobody has asked for an end or a pause.
+    var mayClaim: Bool { phase == .running && intake == .open }
 
     /// Ended attempts whose ends may wait to be reported while others are claimed.
     var unreportedLimit: Int { 4 * slots + 16 }
-    var isDone: Bool { phase > .running && attempts.isEmpty }
+    var isDone: Bool { (phase > .running || intake == .stopping) && attempts.isEmpty }
+    /// How an attempt that was claimed just now is to be treated.
+    var urgency: Phase { isReleasing ? max(phase, .releasing) : phase }
+
+    /// What the runner does, as others see it.
+    var activity: RunnerRecord.State {
+        if phase > .running || intake == .stopping { return .stopping }
+        switch intake {
+        case .open: return .running
+        case .paused: return .paused
+        case .draining, .stopping: return attempts.isEmpty ? .drained : .draining
+        }
+    }
 
     mutating func add(_ key: AttemptKey, _ control: AttemptControl) {
         attempts[key] = control
@@ -106,6 +137,28 @@ struct RunnerState: Sendable {
     mutating func escalate() -> (phase: Phase, controls: [AttemptControl]) {
         phase = Phase(rawValue: phase.rawValue + 1) ?? .killing
         return (phase, Array(attempts.values))
+    }
+
+    /// Does what is asked from afar. Returns whether it is new.
+    mutating func obey(_ control: RunnerControl) -> Bool {
+        if control == obeyed { return false }
+        obeyed = control
+        isReleasing = false
+        switch control.request {
+        case .resume: intake = .open
+        case .pause: intake = .paused
+        case .drain: intake = .draining
+        case .stop: intake = .stopping
+        }
+        return true
+    }
+
+    /// The deadline of that request has passed. Returns what is to be given back; nothing where it was asked otherwise
+    /// meanwhile.
+    mutating func release(atDeadlineOf control: RunnerControl) -> [AttemptControl] {
+        guard control == obeyed, intake == .draining || intake == .stopping, !isReleasing else { return [] }
+        isReleasing = true
+        return Array(attempts.values)
     }
 
     /// The newest attempt of each task under a lease.

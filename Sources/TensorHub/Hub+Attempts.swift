@@ -32,25 +32,22 @@ extension Hub {
     /// Returns how many it changed.
     package func adoptAndPromote() async throws(HubError) -> Int {
         try await translatingErrors { () async throws(MongoError) in
-            let adopted = try await tasks.updateMany(
-                TaskStatements.adoptFilter(project: project),
-                .pipeline(TaskStatements.adopt)
-            )
-            let large = try await tasks.updateMany(
-                TaskStatements.failLargeFilter(project: project, ready: false),
-                .pipeline(TaskStatements.failLarge)
-            )
             let now = try await clock.now()
             let horizon = BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
-            let promoted = try await tasks.updateMany(
-                TaskStatements.promoteFilter(project: project, horizon: horizon),
-                .pipeline(TaskStatements.promote)
+            let changes: [(BSONDocument, [BSONDocument])] = [
+                (TaskStatements.adoptFilter(project: project), TaskStatements.adopt),
+                (TaskStatements.failLargeFilter(project: project, ready: false), TaskStatements.failLarge),
+                (TaskStatements.promoteFilter(project: project, horizon: horizon), TaskStatements.promote),
+                (TaskStatements.expireFilter(project: project, horizon: horizon), TaskStatements.expire),
+            ]
+            // One message: an idle runner sends little else.
+            let result = try await tasks.bulkUpdate(
+                changes.map { UpdateStatement(filter: $0, update: .pipeline($1), multi: true) }
             )
-            let expired = try await tasks.updateMany(
-                TaskStatements.expireFilter(project: project, horizon: horizon),
-                .pipeline(TaskStatements.expire)
-            )
-            return adopted.matched + large.matched + promoted.matched + expired.matched
+            if let error = result.writeErrors.first {
+                throw MongoError(.write, error.message, serverCode: error.code, writeErrors: result.writeErrors)
+            }
+            return result.matched
         }
     }
 
@@ -87,7 +84,7 @@ extension Hub {
                     ]
                 ],
             ],
-            ChangeStreamOptions(maxAwaitTime: .seconds(5))
+            ChangeStreamOptions(maxAwaitTime: Self.longAwait)
         )
     }
 

@@ -98,6 +98,13 @@ public final class Hub: Sendable {
     /// Collection `TaskOutput`, with the same guarantees: the output must be there before the state says that it is.
     package var output: MongoCollection { durable("TaskOutput") }
 
+    /// Collection `Runner`, with the same guarantees: change streams show only what a majority has.
+    package var runners: MongoCollection { durable("Runner") }
+
+    /// How long the change streams of a runner wait for an event: an idle runner should not be heard. The driver takes at
+    /// most half the socket time-out, 10 s unless the connection string says otherwise.
+    static let longAwait: Duration = .seconds(30)
+
     private func durable(_ name: String) -> MongoCollection {
         var collection = database.collection(name)
         collection.writeConcern = .majority

@@ -26,7 +26,8 @@ struct Cancel: AsyncParsableCommand {
         }
     }
 
-    private static var user: String? {
+    /// Who runs the command.
+    static var user: String? {
         getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) }
     }
 }

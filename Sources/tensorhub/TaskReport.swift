@@ -53,12 +53,12 @@ struct TaskReport {
             let reason = cancel["reason"]?.stringValue.map { ": \($0)" } ?? ""
             facts.append(("cancelled", (cancel["time"]?.tableText ?? "") + by + reason))
         }
-        return lines(facts.compactMap { name, value in value.map { (name, $0) } }, indent: "")
+        return FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })
     }
 
     private func section(_ title: String, _ document: BSONDocument) -> String {
         if document.isEmpty { return "" }
-        return "\n\(title)\n" + lines(document.map { ($0.key, $0.value.tableText) }, indent: "  ")
+        return "\n\(title)\n" + FactLines.text(document.map { ($0.key, $0.value.tableText) }, indent: "  ")
     }
 
     private var files: String {
@@ -67,7 +67,7 @@ struct TaskReport {
         return paths.isEmpty ? "" : "\nfiles\n" + paths.map { "  \(TerminalText.oneLine($0))\n" }.joined()
     }
 
-    private func attempts(width: Int?) -> String {
+    func attempts(width: Int?) -> String {
         if task.history.isEmpty { return "" }
         var table = Table([
             .init("ATTEMPT", isRightAligned: true), .init("HOST", isElastic: true), .init("STARTED"),
@@ -86,9 +86,9 @@ struct TaskReport {
         return "\nattempts\n" + table.text(width: width)
     }
 
-    private var error: String {
+    var error: String {
         guard let error = task.error else { return "" }
-        var text = "\nerror\n" + lines([("kind", error.kind), ("message", error.message)], indent: "  ")
+        var text = "\nerror\n" + FactLines.text([("kind", error.kind), ("message", error.message)], indent: "  ")
         if let tail = error.tail, !tail.isEmpty {
             text += "  last output\n"
             var output = OutputLines()
@@ -96,14 +96,5 @@ struct TaskReport {
             output.finish { text += "    \(TerminalText.scriptLine($0))\n" }
         }
         return text
-    }
-
-    /// Names and values in two columns.
-    private func lines(_ pairs: [(String, String)], indent: String) -> String {
-        let pairs = pairs.map { (TerminalText.oneLine($0), TerminalText.oneLine($1)) }
-        let width = pairs.map { TerminalText.width($0.0) }.max() ?? 0
-        return pairs.map { name, value in
-            indent + name + String(repeating: " ", count: width - TerminalText.width(name) + 2) + value + "\n"
-        }.joined()
     }
 }

@@ -21,7 +21,7 @@ struct Tensorhub: AsyncParsableCommand {
         version: version,
         subcommands: [
             Submit.self, List.self, Show.self, Logs.self, Wait.self, Results.self,
-            Cancel.self, Retry.self, Hold.self, Release.self, Remove.self,
+            Why.self, Cancel.self, Retry.self, Hold.self, Release.self, Remove.self, RunnerVerbs.self,
             Dev.self, Bench.self,
         ]
     )

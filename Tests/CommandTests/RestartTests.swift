@@ -161,4 +161,48 @@ import Testing
             try await end(daemon, fixture)
         }
     }
+
+    @Test func aHandOverEndsTheDaemonAndNoScript() async throws {
+        try await withCommands { fixture in
+            let (script, _) = try gatedScript(fixture)
+            let daemon = try start(fixture)
+            let id = try await fixture.run("submit", script, "--result", "accuracy").output.trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output.hasPrefix("begun by") })
+            daemon.signal(SIGUSR2)
+            let handedOver = try await fixture.end(of: daemon)
+            #expect(handedOver.status == 75, "\(handedOver.errors)")
+            #expect(handedOver.errors.contains("Handing over"))
+            let next = try start(fixture)
+            #expect(await eventually { next.errors.contains("Taking up an attempt") }, "\(next.errors)")
+            _ = try fixture.file("gate", "")
+            #expect(try await fixture.run("wait", id).status == 0)
+            let task = try await fixture.hub.task(try #require(ObjectID(id)))
+            #expect(task.attempt == 1 && task.result == ["accuracy": 0.5])
+            try await end(next, fixture)
+        }
+    }
+
+    @Test func settingsAreReadAgainAndWrongOnesChangeNothing() async throws {
+        try await withCommands { fixture in
+            let (script, _) = try gatedScript(fixture)
+            let config = try fixture.file("config.yaml", "slots: 1\n")
+            let daemon = try start(fixture, "--config", config)
+            let ids = try await fixture.run("submit", script, "--count", "2").lines
+            #expect(try await eventually { try await fixture.run("logs", ids[0]).output.hasPrefix("begun by") })
+            #expect(try await fixture.status(ids[1]) == "pending")
+
+            _ = try fixture.file("config.yaml", "slots: many\n")
+            daemon.signal(SIGHUP)
+            #expect(await eventually { daemon.errors.contains("cannot be read again") }, "\(daemon.errors)")
+            #expect(daemon.errors.contains("slots"))
+
+            _ = try fixture.file("config.yaml", "slots: 2\nlease: 5m\n")
+            daemon.signal(SIGHUP)
+            #expect(try await eventually { try await fixture.run("logs", ids[1]).output.hasPrefix("begun by") })
+            #expect(daemon.errors.contains("settings=lease"), "\(daemon.errors)")
+            _ = try fixture.file("gate", "")
+            #expect(try await fixture.run("wait", ids[0], ids[1]).status == 0)
+            try await end(daemon, fixture)
+        }
+    }
 }

@@ -1,5 +1,6 @@
 import BSON
 import NIOPosix
+import TensorHub
 import Testing
 
 @testable import TaskRunner
@@ -68,5 +69,69 @@ import Testing
         #expect(state.leases == [id: 1])
         state.add(AttemptKey(taskID: id, attempt: 2), control())
         #expect(state.leases == [id: 2])
+    }
+
+    private func asked(_ request: RunnerControl.Request, at time: Int64) -> RunnerControl {
+        RunnerControl(request, time: BSONDateTime(millisecondsSince1970: time))
+    }
+
+    @Test func `A paused runner claims nothing and looks at the queue when it is resumed`() {
+        var state = RunnerState(slots: 2)
+        state.found(queueIsEmpty: true)
+        #expect(state.activity == .running)
+        _ = state.obey(asked(.pause, at: 1))
+        #expect(state.activity == .paused)
+        state.note(ObjectID())
+        #expect(state.look(force: true) == .nothing)
+        #expect(!state.isDone)
+        _ = state.obey(asked(.resume, at: 2))
+        #expect(state.activity == .running)
+        #expect(state.look(force: false) == .queue(2))
+    }
+
+    @Test func `A request is obeyed once, however often it is heard`() {
+        var state = RunnerState(slots: 2)
+        let heard = [1, 1, 2].map { state.obey(asked(.drain, at: $0)) }
+        #expect(heard == [true, false, true])
+    }
+
+    @Test func `A drained runner stays, a stopped one is done`() {
+        var state = RunnerState(slots: 2)
+        let attempt = key()
+        state.add(attempt, control())
+        _ = state.obey(asked(.drain, at: 1))
+        #expect(state.activity == .draining)
+        state.freeSlot()
+        state.remove(attempt)
+        #expect(state.activity == .drained && !state.isDone && state.done == 1)
+        _ = state.obey(asked(.stop, at: 2))
+        #expect(state.activity == .stopping && state.isDone)
+        _ = state.obey(asked(.resume, at: 3))
+        #expect(state.activity == .running && !state.isDone)
+    }
+
+    @Test func `What is asked from afar does not take back a signal`() {
+        var state = RunnerState(slots: 2)
+        _ = state.escalate()
+        _ = state.obey(asked(.resume, at: 1))
+        #expect(state.activity == .stopping && state.look(force: true) == .nothing && state.isDone)
+    }
+
+    @Test func `At its deadline a drain gives back what runs, once, unless it was taken back`() {
+        var state = RunnerState(slots: 2)
+        state.add(key(), control())
+        let first = asked(.drain, at: 1)
+        _ = state.obey(first)
+        #expect(state.urgency == .running)
+        _ = state.obey(asked(.resume, at: 2))
+        #expect(state.release(atDeadlineOf: first).isEmpty)
+        let second = asked(.drain, at: 3)
+        _ = state.obey(second)
+        #expect(state.release(atDeadlineOf: first).isEmpty)
+        #expect(state.release(atDeadlineOf: second).count == 1)
+        #expect(state.release(atDeadlineOf: second).isEmpty)
+        #expect(state.urgency == .releasing, "claimed in that moment: given back too")
+        _ = state.obey(asked(.resume, at: 4))
+        #expect(state.urgency == .running)
     }
 }

@@ -9,7 +9,7 @@ import Testing
 @testable import TaskRunner
 
 /// Lends a runner that runs until the body returns; then it is killed.
-private func withRunner<Value: Sendable>(
+func withRunner<Value: Sendable>(
     _ hub: Hub,
     slots: Int = 2,
     _ change: (inout RunnerOptions) -> Void = { _ in },

@@ -1,0 +1,256 @@
+public import BSON
+
+/// Why a task is where it is. Facts alone, so that every reader can put them into its own words.
+public struct TaskExplanation: Sendable, Hashable {
+    /// Without script and files. Its history tells the attempts, its error the latest failure.
+    public var task: TaskRecord
+    /// When this was found out, by the server's clock.
+    public var time: BSONDateTime
+    public var situation: Situation
+
+    public enum Situation: Sendable, Hashable {
+        case pending(Waiting)
+        case running(Execution)
+        /// Finished, failed, cancelled, or a word of another program's.
+        case ended
+    }
+
+    /// What a pending task waits for.
+    public struct Waiting: Sendable, Hashable {
+        /// What keeps every runner from taking it; empty where it could be claimed now.
+        public var obstacles: [TaskObstacle]
+        /// Its place in line: ready tasks of the project that go first, by priority, then age.
+        public var ahead: TaskCount
+        /// Still pending then, it is failed.
+        public var deadline: BSONDateTime?
+        /// Every runner that has not stopped, by name.
+        public var candidates: [Candidate]
+    }
+
+    /// A runner, as seen by a pending task.
+    public struct Candidate: Sendable, Hashable {
+        public var runner: RunnerRecord
+        /// What keeps this runner from taking it; empty where it takes it in its turn.
+        public var obstacles: [RunnerObstacle]
+        /// Ready tasks that this runner takes first, by its own names, filter and order; `nil` where the server cannot
+        /// tell, or where it never takes this one.
+        public var ahead: TaskCount?
+    }
+
+    /// Where a running task runs.
+    public struct Execution: Sendable, Hashable {
+        /// The name of the runner, from the history.
+        public var host: String?
+        /// Who holds the lease, where it is registered.
+        public var runner: RunnerRecord?
+        /// `nil` under a runner of TensorLayer's, which writes none.
+        public var lease: Lease?
+        /// Whether the lease is over: the runner is gone or cut off, and the task is about to be rescued.
+        public var isLeaseExpired: Bool
+        /// When the script last printed something.
+        public var lastOutput: BSONDateTime?
+        /// Somebody wants it cancelled; its script is not dead yet.
+        public var cancel: CancelRequest?
+    }
+
+    public struct CancelRequest: Sendable, Hashable {
+        public var time: BSONDateTime?
+        public var by: String?
+        public var reason: String?
+
+        package init(_ document: BSONDocument) {
+            time = document["time"]?.dateTimeValue
+            by = document["by"]?.stringValue
+            reason = document["reason"]?.stringValue
+        }
+    }
+}
+
+/// A number that is not counted beyond a limit.
+public struct TaskCount: Sendable, Hashable {
+    public var number: Int
+    /// Whether there are at least so many.
+    public var isCapped: Bool
+
+    package init(number: Int, isCapped: Bool) {
+        self.number = number
+        self.isCapped = isCapped
+    }
+}
+
+/// Why no runner takes a pending task now.
+public enum TaskObstacle: Sendable, Hashable {
+    /// Somebody holds it until it is released.
+    case held
+    /// Nobody is to take it before that time.
+    case notBefore(BSONDateTime)
+    /// It failed, and waits before it is tried again.
+    case backingOff(until: BSONDateTime, failures: Int, of: Int, cause: String?)
+    /// It was given back, and waits before it goes on.
+    case interrupted(until: BSONDateTime, cause: String?)
+    /// Its time has come; the next look of a runner at the queue makes it ready, within seconds.
+    case due
+    /// Another program wrote it, and no runner has adopted it yet: that takes seconds where there is one.
+    case notAdopted
+    /// `hub.ready` is false, and no field of ours says why.
+    case notReady
+    /// No runner of the project is known.
+    case noRunner
+
+    /// One word for programs.
+    public var word: String {
+        switch self {
+        case .held: "held"
+        case .notBefore: "not-before"
+        case .backingOff: "backing-off"
+        case .interrupted: "interrupted"
+        case .due: "due"
+        case .notAdopted: "not-adopted"
+        case .notReady: "not-ready"
+        case .noRunner: "no-runner"
+        }
+    }
+}
+
+/// Why one runner does not take a pending task.
+public enum RunnerObstacle: Sendable, Hashable {
+    /// Silent for two of its leases.
+    case lost(silence: Duration?)
+    case paused(RunnerControl?)
+    case draining(RunnerControl?)
+    case drained(RunnerControl?)
+    case stopping(RunnerControl?)
+    /// All slots are taken.
+    case full(slots: Int, blocked: Int)
+    /// It takes only tasks of these names.
+    case otherNames([String])
+    /// Its filter does not match; evaluated by the server.
+    case filtered(Filter)
+    /// The server cannot evaluate its filter.
+    case filterFails(String)
+    /// The task failed there and is to be tried elsewhere.
+    case avoided
+
+    /// One word for programs.
+    public var word: String {
+        switch self {
+        case .lost: "lost"
+        case .paused: "paused"
+        case .draining: "draining"
+        case .drained: "drained"
+        case .stopping: "stopping"
+        case .full: "full"
+        case .otherNames: "other-names"
+        case .filtered: "filtered"
+        case .filterFails: "filter-fails"
+        case .avoided: "avoided"
+        }
+    }
+
+    /// Whether it stays so, whatever the runner's load and state: it never takes this task.
+    var isLasting: Bool {
+        switch self {
+        case .otherNames, .filtered, .filterFails, .avoided: true
+        default: false
+        }
+    }
+}
+
+extension TaskExplanation {
+    /// Everything but the task itself, for programs.
+    public var document: BSONDocument {
+        var document: BSONDocument = ["_id": task.document["_id"] ?? .null, "status": .string(task.status.rawValue)]
+        document.append("time", .dateTime(time))
+        switch situation {
+        case .pending(let waiting):
+            document.append("obstacles", .array(waiting.obstacles.map { .document($0.document) }))
+            document.append("ahead", .document(waiting.ahead.document))
+            if let deadline = waiting.deadline { document.append("deadline", .dateTime(deadline)) }
+            document.append("runners", .array(waiting.candidates.map { .document($0.document) }))
+        case .running(let execution):
+            document.append("execution", .document(execution.document))
+        case .ended:
+            break
+        }
+        let hub = task.document["hub"]?.documentValue
+        document.append("history", hub?["history"] ?? .array([]))
+        if let error = hub?["error"] { document.append("error", error) }
+        return document
+    }
+}
+
+extension TaskExplanation.Candidate {
+    var document: BSONDocument {
+        var document: BSONDocument = ["_id": .objectID(runner.id)]
+        document.append("name", runner.name.map(BSONValue.string) ?? .null)
+        document.append("host", runner.host.map(BSONValue.string) ?? .null)
+        document.append("state", .string(runner.state.rawValue))
+        document.append("obstacles", .array(obstacles.map { .document($0.document) }))
+        if let ahead { document.append("ahead", .document(ahead.document)) }
+        return document
+    }
+}
+
+extension TaskExplanation.Execution {
+    var document: BSONDocument {
+        var document: BSONDocument = ["host": host.map(BSONValue.string) ?? .null]
+        if let lease {
+            document.append("runner", .objectID(lease.runner))
+            document.append("lease_expires", .dateTime(lease.expires))
+            document.append("lease_expired", .bool(isLeaseExpired))
+        }
+        if let runner { document.append("state", .string(runner.state.rawValue)) }
+        if let lastOutput { document.append("last_output", .dateTime(lastOutput)) }
+        if let cancel {
+            var request: BSONDocument = [:]
+            if let time = cancel.time { request.append("time", .dateTime(time)) }
+            if let by = cancel.by { request.append("by", .string(by)) }
+            if let reason = cancel.reason { request.append("reason", .string(reason)) }
+            document.append("cancel", .document(request))
+        }
+        return document
+    }
+}
+
+extension TaskCount {
+    var document: BSONDocument { ["number": .init(smallest: number), "capped": .bool(isCapped)] }
+}
+
+extension TaskObstacle {
+    var document: BSONDocument {
+        var document: BSONDocument = ["kind": .string(word)]
+        switch self {
+        case .held, .due, .notAdopted, .notReady, .noRunner: break
+        case .notBefore(let until): document.append("until", .dateTime(until))
+        case .backingOff(let until, let failures, let limit, let cause):
+            document.append("until", .dateTime(until))
+            document.append("failures", .init(smallest: failures))
+            document.append("max_failures", .init(smallest: limit))
+            if let cause { document.append("cause", .string(cause)) }
+        case .interrupted(let until, let cause):
+            document.append("until", .dateTime(until))
+            if let cause { document.append("cause", .string(cause)) }
+        }
+        return document
+    }
+}
+
+extension RunnerObstacle {
+    var document: BSONDocument {
+        var document: BSONDocument = ["kind": .string(word)]
+        switch self {
+        case .avoided: break
+        case .lost(let silence):
+            if let silence { document.append("silence", .double(silence / .seconds(1))) }
+        case .paused(let control), .draining(let control), .drained(let control), .stopping(let control):
+            if let control { document.append("control", .document(control.document)) }
+        case .full(let slots, let blocked):
+            document.append("slots", .init(smallest: slots))
+            document.append("blocked", .init(smallest: blocked))
+        case .otherNames(let names): document.append("names", .array(names.map(BSONValue.string)))
+        case .filtered(let filter): document.append("filter", .string(filter.document.extendedJSON()))
+        case .filterFails(let message): document.append("message", .string(message))
+        }
+        return document
+    }
+}

@@ -1,0 +1,73 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct RunnerShow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Show all about one runner, with the tasks that it runs now.",
+        discussion: """
+            Example:
+              tensorhub runner show gpu1
+            """
+    )
+
+    @Argument(help: "The name or the id of the runner, or the beginning of its id.")
+    var runner: String
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let hub = try await connection.hub()
+        let runner = try await hub.runner(runner)
+        // Fresher than what the runner told at its last sign of life.
+        let tasks = try await hub.findTasks(
+            TaskSelection(statuses: [.running], filter: FieldPath("hub.lease.runner") == .objectID(runner.id))
+        )
+        if output.json {
+            var document = runner.shown
+            document["running"] = .array(
+                tasks.compactMap { task in
+                    task.id.map { ["task": .objectID($0), "attempt": .init(smallest: task.attempt)] }
+                }
+            )
+            StandardOutput.line(document.extendedJSON(pretty: true))
+        } else {
+            StandardOutput.write(Self.text(runner, tasks, now: .now))
+        }
+    }
+
+    private static func text(_ runner: RunnerRecord, _ tasks: [TaskRecord], now: BSONDateTime) -> String {
+        let facts: [(String, String?)] = [
+            ("id", "\(runner.id)"),
+            ("name", runner.name),
+            ("host", runner.host),
+            ("pid", runner.pid.map(String.init)),
+            ("version", runner.version),
+            ("project", runner.document["project"]?.stringValue),
+            ("state", runner.stateText),
+            ("asked for", runner.control.map { $0.words }),
+            ("slots", runner.slotsText),
+            ("done", "\(runner.done)"),
+            ("started", runner.started.map { "\($0)" }),
+            ("last seen", runner.heartbeat.map { "\($0)" + (runner.silence.map { " (\($0.shortText) ago)" } ?? "") }),
+            ("lease", runner.lease?.shortText),
+            ("labels", runner.labels.isEmpty ? nil : runner.labels.tableText),
+            ("task names", runner.taskNames.isEmpty ? nil : runner.taskNames.joined(separator: ", ")),
+            ("filter", runner.filter.document.isEmpty ? nil : runner.filter.description),
+            ("sort", runner.sort?.document.description),
+        ]
+        var text = FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })
+        if !tasks.isEmpty { text += "\n" + List.table(tasks, now: now).text(width: StandardOutput.width) }
+        return text
+    }
+}
+
+extension RunnerControl {
+    /// `drain until 2024-02-29T12:00:00Z by ann`.
+    var words: String {
+        request.rawValue + (deadline.map { " until \($0)" } ?? "") + (by.map { " by \($0)" } ?? "") + " at \(time)"
+    }
+}

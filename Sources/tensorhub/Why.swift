@@ -1,0 +1,33 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct Why: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Say why a task is where it is, and what would change it.",
+        discussion: """
+            Of a pending task: what it waits for, its place in line, and for every known
+            runner why that one does not take it. Of a running one: where, and whether its
+            runner still gives signs of life. Of an ended one: how each attempt ended.
+
+            Example:
+              tensorhub why 65f0c0ffee0123456789abcd
+            """
+    )
+
+    @Argument(help: "The id of the task.")
+    var id: String
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let explanation = try await connection.hub().explain(try TaskID.parse(id))
+        if output.json {
+            StandardOutput.line(explanation.document.extendedJSON(pretty: true))
+        } else {
+            StandardOutput.write(WhyReport(explanation).text(width: StandardOutput.width))
+        }
+    }
+}
