@@ -17,7 +17,7 @@ package enum OutageTrial {
             let whole = (outage + .seconds(15)) / .seconds(1)
             // Some end while nobody can be told, the others run on.
             let scripts = (0..<8).map { index in
-                let seconds = index % 4 == 0 ? 5 + outage / .seconds(2) : whole
+                let seconds = index % 4 == 0 ? 1 + outage / .seconds(2) : whole
                 return RecordingScript(seconds: seconds.rounded(), steps: Int(seconds))
             }
             let expectations = try await trial.submit(scripts)
