@@ -127,6 +127,20 @@ let package = Package(
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
+        // What does harm and what checks that none was done: faults, trials, the checker of histories.
+        .target(
+            name: "Chaos",
+            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON", "TestSupport"],
+            path: "Tests/Chaos",
+            swiftSettings: settings
+        ),
+        // The long form, for scripts/chaos.
+        .executableTarget(
+            name: "chaos-run",
+            dependencies: ["Chaos", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Tests/chaos-run",
+            swiftSettings: settings
+        ),
         .testTarget(name: "BSONTests", dependencies: ["BSON", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "MongoDriverTests",
@@ -155,6 +169,13 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .testTarget(
+            name: "ChaosTests",
+            dependencies: [
+                "Chaos", "TensorHub", "MongoDriver", "BSON", "TestSupport", "tensorhubd", "tensorhub-supervisor",
+            ],
+            swiftSettings: settings
+        ),
     ],
     swiftLanguageModes: [.v6],
     cLanguageStandard: .gnu17
@@ -172,7 +193,10 @@ if Context.environment["TENSORHUB_WARNINGS_AS_ERRORS"] == "1" {
 // scripts/sanitize asks for this: the supervisor is static and cannot carry a sanitizer's runtime, so what needs it is left
 // out. It is C of its own, with tests of real processes.
 if Context.environment["TENSORHUB_SANITIZING"] == "1" {
-    let left: Set<String> = ["tensorhub-supervisor", "tensorhub", "tensorhubd", "TaskRunnerTests", "CommandTests"]
+    let left: Set<String> = [
+        "tensorhub-supervisor", "tensorhub", "tensorhubd", "TaskRunnerTests", "CommandTests", "Chaos", "chaos-run",
+        "ChaosTests",
+    ]
     package.targets.removeAll { left.contains($0.name) }
     package.products.removeAll { left.contains($0.name) }
 }

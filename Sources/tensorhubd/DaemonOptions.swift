@@ -74,6 +74,8 @@ struct DaemonOptions: ParsableArguments {
         flags["labels"] = labels
         flags["task-names"] = taskNames
         flags["environment.allow"] = allowedEnvironment
-        return try Settings(.ofProcess(flags: flags, configFile: config))
+        var settings = try Settings(.ofProcess(flags: flags, configFile: config))
+        TestLease.apply(to: &settings)
+        return settings
     }
 }

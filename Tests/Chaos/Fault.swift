@@ -1,0 +1,107 @@
+/// What can be done to a runner, its scripts, its disk, its clock, its network or its database.
+package enum Fault: String, CaseIterable, Sendable {
+    /// kill -9 of a daemon; its service manager starts it again.
+    case runnerKill = "runner-kill"
+    /// kill -9 of a daemon and of everything that it ran; its disk is lost too.
+    case hostLoss = "host-loss"
+    /// SIGSTOP of a daemon for longer than a lease, then SIGCONT.
+    case runnerFreeze = "runner-freeze"
+    case scriptKill = "script-kill"
+    case supervisorKill = "supervisor-kill"
+    /// kill -9 of supervisor, script and all that it started.
+    case attemptKill = "attempt-kill"
+    /// kill -9 of the primary of three nodes; it comes back later.
+    case primaryKill = "primary-kill"
+    case stepDown = "step-down"
+    case connectionsDrop = "connections-drop"
+    case connectionsDelay = "connections-delay"
+    /// What the runner sends arrives nowhere.
+    case halfOpenToServer = "half-open-to-server"
+    /// What the server sends arrives nowhere: it does what the runner never hears of.
+    case halfOpenToRunner = "half-open-to-runner"
+    case halfOpenBothWays = "half-open-both-ways"
+    case connectionsRefused = "connections-refused"
+    /// The server claims; the reply is lost.
+    case claimReplyLost = "claim-reply-lost"
+    /// The server renews or finishes; the reply is lost.
+    case updateReplyLost = "update-reply-lost"
+    /// A claim fails before it is carried out.
+    case claimFails = "claim-fails"
+    /// A renewal or report fails before it is carried out, the connection with it.
+    case updateFails = "update-fails"
+    /// A renewal or report is carried out, but not acknowledged as asked for.
+    case updateUnknown = "update-unknown"
+    /// Output cannot be stored.
+    case outputFails = "output-fails"
+    case diskFull = "disk-full"
+    /// A daemon is started again with a clock that is an hour wrong.
+    case clockWrong = "clock-wrong"
+    /// SIGSTOP of the one mongod, then SIGCONT.
+    case databaseFreeze = "database-freeze"
+    /// kill -9 of the one mongod, which is away for a while.
+    case databaseKill = "database-kill"
+
+    /// The deployments in which it can be made.
+    package var deployments: Set<Deployment.Kind> {
+        switch self {
+        case .primaryKill, .stepDown: [.replicaSet]
+        case .databaseFreeze, .databaseKill: [.single]
+        case .runnerKill, .hostLoss, .runnerFreeze, .scriptKill, .supervisorKill, .attemptKill, .diskFull, .clockWrong:
+            [.shared, .single, .replicaSet]
+        case .connectionsDrop, .connectionsDelay, .halfOpenToServer, .halfOpenToRunner, .halfOpenBothWays,
+            .connectionsRefused, .claimReplyLost, .updateReplyLost:
+            // A proxy needs a direct connection, which in a replica set would not follow the primary.
+            [.shared, .single]
+        case .claimFails, .updateFails, .updateUnknown, .outputFails:
+            // The server has one such fail point: not on a mongod that other tests use.
+            [.single]
+        }
+    }
+
+    /// Whether it is done to the database and not to one runner: one of these at a time.
+    package var isOfDatabase: Bool {
+        switch self {
+        case .primaryKill, .stepDown, .databaseFreeze, .databaseKill, .claimFails, .updateFails, .updateUnknown,
+            .outputFails:
+            true
+        default: false
+        }
+    }
+
+    /// Whether an attempt that is under way need not notice it: it ends as the attempt that it was, and the task has no
+    /// other. What takes longer than a lease is excepted where it cuts one runner off and leaves another.
+    package var sparesAttempts: Bool {
+        switch self {
+        case .hostLoss, .runnerFreeze, .scriptKill, .supervisorKill, .attemptKill, .diskFull: false
+        default: true
+        }
+    }
+}
+
+/// A fault with everything that is drawn for it.
+package struct FaultPlan: Sendable {
+    package var fault: Fault
+    /// The number of the runner that it concerns.
+    package var runner: Int
+    /// How long it lasts, in leases; where it has a duration.
+    package var leases: Double
+    /// Any number, for what else has to be chosen.
+    package var choice: UInt64
+
+    package init(_ fault: Fault, runner: Int = 0, leases: Double = 0.4, choice: UInt64 = 0) {
+        self.fault = fault
+        self.runner = runner
+        self.leases = leases
+        self.choice = choice
+    }
+
+    /// Draws one.
+    package init(of faults: [Fault], runners: Int, with generator: inout SplitMix64) {
+        fault = faults[Int.random(in: faults.indices, using: &generator)]
+        runner = Int.random(in: 0..<runners, using: &generator)
+        leases =
+            fault == .runnerFreeze
+            ? Double.random(in: 1.2...2, using: &generator) : Double.random(in: 0.1...1.6, using: &generator)
+        choice = generator.next()
+    }
+}

@@ -1,0 +1,95 @@
+import BSON
+import Chaos
+import MongoDriver
+import TensorHub
+import TestSupport
+
+/// Plays runners and scripts by hand, so that faults can be planted: real statements on a real database, and a record as
+/// scripts write it.
+struct PlantedRun {
+    let hub: Hub
+    let tasks: [ObjectID]
+    private let path: String
+    private var lines = ""
+
+    static let script = RecordingScript()
+
+    /// Lends a hub with three tasks, of which two have run as they should.
+    static func with(_ body: (inout PlantedRun) async throws -> Void) async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let path = "\(folder)/record"
+                let specs = [TaskSpec](repeating: script.spec(record: path), count: 3)
+                var run = PlantedRun(hub: hub, tasks: try await hub.createTasks(specs), path: path)
+                for id in run.tasks.dropFirst() {
+                    let runner = ObjectID()
+                    let attempt = try await run.claim(id, runner)
+                    run.note("start", id, attempt)
+                    run.note("end", id, attempt)
+                    try await run.finish(id, attempt, runner)
+                }
+                try await body(&run)
+            }
+        }
+    }
+
+    private init(hub: Hub, tasks: [ObjectID], path: String) {
+        self.hub = hub
+        self.tasks = tasks
+        self.path = path
+    }
+
+    /// The one that has not run yet.
+    var task: ObjectID { tasks[0] }
+
+    /// What the checker says of the task, without its name; anything about the other two is in it whole.
+    func sentences() async throws -> [String] {
+        try writeFile(path, lines)
+        let expectations = tasks.map { HistoryChecker.Expectation(task: $0, script: Self.script) }
+        let checker = try await HistoryChecker(expectations, hub: hub, record: path)
+        return checker.violations().map { $0.task == task ? $0.sentence : "\($0)" }
+    }
+
+    func claim(_ id: ObjectID, _ runner: ObjectID) async throws -> Int {
+        let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "host", lease: .seconds(60))
+        guard let task = try await hub.claim(id: id, .init(), claim) else { throw ChaosError("no claim") }
+        return task.attempt
+    }
+
+    mutating func note(_ event: String, _ id: ObjectID, _ attempt: Int, _ other: Int? = nil) {
+        let time = lines.utf8.count
+        lines += "\(event) \(id) \(attempt) \(time) \(1000 + attempt)\(other.map { " \($0)" } ?? "")\n"
+    }
+
+    static func end(_ id: ObjectID, _ attempt: Int, cause: String = "finished") -> AttemptEnd {
+        let result: BSONDocument = ["task": .string("\(id)"), "attempt": .init(smallest: attempt)]
+        return AttemptEnd(
+            taskID: id,
+            attempt: attempt,
+            transition: cause == "finished" ? .finish(result: result) : .release(delay: nil),
+            cause: cause
+        )
+    }
+
+    func store(_ id: ObjectID, _ attempt: Int) async throws {
+        let text = "\(id) \(attempt) begun\n\(id) \(attempt) ended\n"
+        let chunk = OutputChunk(attempt: attempt, seq: 0, offset: 0, data: Array(text.utf8))
+        try await hub.appendOutput([(taskID: id, chunk: chunk)])
+    }
+
+    /// As a runner does it: the output, then the fenced end.
+    @discardableResult
+    func finish(_ id: ObjectID, _ attempt: Int, _ runner: ObjectID) async throws -> Hub.ReportOutcome {
+        try await store(id, attempt)
+        return try await hub.report([Self.end(id, attempt)], runner: runner)[0]
+    }
+
+    func release(_ id: ObjectID, _ attempt: Int, _ runner: ObjectID, cause: String) async throws {
+        _ = try await hub.report([Self.end(id, attempt, cause: cause)], runner: runner)
+    }
+
+    /// A statement that only a program with a fault would send.
+    func change(_ update: MongoUpdate) async throws {
+        _ = try await hub.tasks.updateOne(["_id": .objectID(task)], update)
+    }
+}
