@@ -1,5 +1,6 @@
 import Chaos
 import Glibc
+import TestSupport
 import Testing
 
 @Suite struct MixTests {
@@ -30,16 +31,9 @@ import Testing
 
     @Test("An outage of MongoDB in mid-training stops no script and loses no output")
     func outage() async throws {
-        await Turns.shared.take()
-        let violations: Result<[HistoryChecker.Violation], any Error>
-        do {
-            violations = .success(
-                try await OutageTrial.run(outage: .seconds(6), lease: .seconds(3)) { print($0) }
-            )
-        } catch {
-            violations = .failure(error)
+        let violations = try await turns.one {
+            try await OutageTrial.run(outage: .seconds(6), lease: .seconds(3)) { print($0) }
         }
-        await Turns.shared.giveBack()
-        expectNone(try violations.get())
+        expectNone(violations)
     }
 }

@@ -94,33 +94,12 @@ struct CommandFixture: Sendable {
     }
 }
 
-/// How many tests start programs at the same time: more would only wait for each other, beyond their limits.
-private actor Turns {
-    private var free = 6
-    private var waiting: [CheckedContinuation<Void, Never>] = []
-
-    static let shared = Turns()
-
-    func take() async {
-        if free > 0 {
-            free -= 1
-        } else {
-            await withCheckedContinuation { waiting.append($0) }
-        }
-    }
-
-    func giveBack() {
-        if waiting.isEmpty { free += 1 } else { waiting.removeFirst().resume() }
-    }
-}
+/// How many tests start programs at the same time.
+private let turns = Turns(6)
 
 /// Lends a fixture. No setting of the person who runs the tests reaches the commands.
 func withCommands(_ body: (CommandFixture) async throws -> Void) async throws {
-    await Turns.shared.take()
-    let result: Result<Void, any Error>
-    do { result = .success(try await withCommandsAtOnce(body)) } catch { result = .failure(error) }
-    await Turns.shared.giveBack()
-    try result.get()
+    try await turns.one { try await withCommandsAtOnce(body) }
 }
 
 private func withCommandsAtOnce(_ body: (CommandFixture) async throws -> Void) async throws {

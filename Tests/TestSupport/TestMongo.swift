@@ -36,9 +36,20 @@ public enum TestMongo {
     }
 }
 
-/// Lends a client and the name of a database that no other test uses. The database is dropped afterwards.
+/// Each new database means a dozen new indexes, all on one server.
+private let databaseTurns = Turns(10)
+
+/// Lends a client and the name of a database that no other test uses. The database is dropped afterwards. Not within
+/// another one: there are turns.
 public func withTestDatabase<Value>(
     options: MongoClient.Options = .init(),
+    _ body: (_ client: MongoClient, _ databaseName: String) async throws -> Value
+) async throws -> Value {
+    try await databaseTurns.one { try await withDatabase(options, body) }
+}
+
+private func withDatabase<Value>(
+    _ options: MongoClient.Options,
     _ body: (_ client: MongoClient, _ databaseName: String) async throws -> Value
 ) async throws -> Value {
     let client = try MongoClient(uri: try await TestMongo.shared(), options: options)
