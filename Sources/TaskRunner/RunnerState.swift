@@ -70,13 +70,13 @@ struct RunnerState: Sendable {
     /// How an attempt that was claimed just now is to be treated.
     var urgency: Phase { isReleasing ? max(phase, .releasing) : phase }
 
-    /// What the runner does, as others see it.
+    /// What the runner does, as others see it: it is neither paused nor drained while a claim is under way.
     var activity: RunnerRecord.State {
         if phase > .running || intake == .stopping { return .stopping }
         switch intake {
         case .open: return .running
-        case .paused: return .paused
-        case .draining, .stopping: return attempts.isEmpty ? .drained : .draining
+        case .paused: return isClaiming ? .running : .paused
+        case .draining, .stopping: return attempts.isEmpty && !isClaiming ? .drained : .draining
         }
     }
 

@@ -6,8 +6,8 @@ struct RunnerVerbs: AsyncParsableCommand {
         commandName: "runner",
         abstract: "Look at runners; drain, pause, resume and stop them, from any machine.",
         discussion: """
-            A runner is meant by its name, its id, or the beginning of its id. Whoever has
-            the name of several is meant with all of them.
+            A runner is meant by its name, its id, or the beginning of its id. A name that
+            several runners have means all of them.
 
             Example, before maintenance of gpu1 and after it:
               tensorhub runner drain gpu1 --deadline 2h --wait

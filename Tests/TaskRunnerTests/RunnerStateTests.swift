@@ -89,6 +89,17 @@ import Testing
         #expect(state.look(force: false) == .queue(2))
     }
 
+    @Test func `A claim that is under way may still get a task, so the runner is not paused or drained yet`() {
+        var state = RunnerState(slots: 2)
+        state.isClaiming = true
+        _ = state.obey(asked(.pause, at: 1))
+        #expect(state.activity == .running)
+        _ = state.obey(asked(.drain, at: 2))
+        #expect(state.activity == .draining)
+        state.isClaiming = false
+        #expect(state.activity == .drained)
+    }
+
     @Test func `A request is obeyed once, however often it is heard`() {
         var state = RunnerState(slots: 2)
         let heard = [1, 1, 2].map { state.obey(asked(.drain, at: $0)) }
