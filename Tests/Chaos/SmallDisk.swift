@@ -18,7 +18,8 @@ package struct SmallDisk: Sendable {
 
     /// Why none can be mounted here; `nil` where one can.
     package static let obstacle: String? = {
-        var template = Array("/tmp/tensorhub-disk-XXXXXX".utf8CString)
+        let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
+        var template = Array("\(parent)/tensorhub-disk-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { return "no temporary folder can be made" }
         let path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
         defer { rmdir(path) }
