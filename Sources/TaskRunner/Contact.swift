@@ -7,6 +7,7 @@ final class Contact: Sendable {
     private struct State {
         var lastSuccess = ContinuousClock.now
         var isAway = false
+        var since = ContinuousClock.now
     }
 
     private let state = Mutex(State())
@@ -21,9 +22,15 @@ final class Contact: Sendable {
         state.withLock { $0.isAway ? ContinuousClock.now - $0.lastSuccess : nil }
     }
 
+    /// For how long it has answered without a break; zero while it is away.
+    var answersFor: Duration {
+        state.withLock { $0.isAway ? .zero : ContinuousClock.now - $0.since }
+    }
+
     func succeeded() {
         let away: Duration? = state.withLock { state in
             defer {
+                if state.isAway { state.since = .now }
                 state.lastSuccess = .now
                 state.isAway = false
             }

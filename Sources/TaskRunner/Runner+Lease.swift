@@ -42,6 +42,8 @@ extension Runner {
         while !Task.isCancelled {
             await pause(min(options.lease / 4, Self.rescuePause) * Double.random(in: 0.8...1.2))
             if Task.isCancelled { return }
+            // After an outage every lease has expired: their living runners renew them first.
+            if contact.answersFor < options.lease / 2 { continue }
             do throws(HubError) {
                 let rescued = try await hub.rescue(unleasedAfter: options.unleasedLimit)
                 contact.succeeded()
