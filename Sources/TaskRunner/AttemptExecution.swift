@@ -221,6 +221,12 @@ struct AttemptExecution: Sendable {
                 pump: pump
             )
         }
+        if let report = ended.report, let error = report.outputError {
+            logger.warning(
+                "Some of the script's output is lost: it found no room",
+                metadata: ["error": "\(error)", "bytes": "\(report.outputBytes - report.outputStored)"]
+            )
+        }
         // A supervisor that ended in order has seen to it that nothing of the script is left.
         if ended.report == nil || ended.report?.survivors.isEmpty == false { await endSurvivors(started.token) }
         return ended
@@ -293,7 +299,8 @@ struct AttemptExecution: Sendable {
             cause: cause,
             exit: ended.report?.exit,
             signal: ended.report?.signal,
-            peakMemory: ended.report?.peakMemory
+            peakMemory: ended.report?.peakMemory,
+            outputLost: ended.report.map { $0.outputBytes - $0.outputStored } ?? 0
         )
     }
 

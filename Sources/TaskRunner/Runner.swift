@@ -206,12 +206,15 @@ public final class Runner: Service {
         case unreported
     }
 
+    /// A single run cannot know whether MongoDB was away just before: then the others have had the time to renew.
+    private static let overdueForOnce: Duration = .seconds(600)
+
     /// Claims one task, runs it and reports it. Instead of `run()`, once in the life of a runner.
     ///
     /// TensorLayer: `run_task`, `run_top_task`.
     public func runOnce() async throws -> OnceOutcome {
         try await identify()
-        _ = try await hub.rescue(unleasedAfter: options.unleasedLimit)
+        _ = try await hub.rescue(overdue: Self.overdueForOnce)
         _ = try await hub.adoptAndPromote()
         let claim = TaskStatements.Claim(runner: runnerID, token: ObjectID(), host: options.name, lease: options.lease)
         guard let task = try await claimOne(claim), let id = task.id else { return .noTask }

@@ -4,31 +4,60 @@ import MongoDriver
 /// Tasks whose runner is gone, and the attempts of a runner that came back. Each statement is safe to repeat, by any
 /// runner at any time.
 extension Hub {
-    /// Returns tasks whose lease has expired, by the server's clock, to the queue. Returns how many.
-    ///
-    /// - Parameter unleasedAfter: How long a task may run without a lease, as under TensorLayer's own runners; `nil` leaves
-    ///   those alone.
-    @discardableResult
-    package func rescue(unleasedAfter: Duration? = nil) async throws(HubError) -> Int {
+    /// Running tasks whose lease has expired, by the server's clock, and when it did; at most 1,000.
+    package func expiredLeases() async throws(HubError) -> [ObjectID: BSONDateTime] {
         try await translatingErrors { () async throws(MongoError) in
-            let now = try await clock.now()
-            // Bounds the scan of the index; the server's own clock decides.
-            let horizon = BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
-            let filter = TaskStatements.rescueFilter(project: project, horizon: horizon)
-            var rescued: Int
+            let filter = TaskStatements.rescueFilter(project: project, horizon: try await rescueHorizon())
+            let found = try await tasks.findAll(filter, FindOptions(projection: ["hub.lease.expires": 1], limit: 1000))
+            let leases = found.map { ($0["_id"]?.objectIDValue, $0.value(atPath: "hub.lease.expires")?.dateTimeValue) }
+            return Dictionary(
+                leases.compactMap { id, expires in id.flatMap { id in expires.map { (id, $0) } } },
+                uniquingKeysWith: { first, _ in first }
+            )
+        }
+    }
+
+    /// Returns tasks whose lease has expired to the queue. Returns how many.
+    ///
+    /// After an outage every lease has expired, and the living runners must renew theirs first: so a lease is to be seen
+    /// expired for a while, unchanged, before this is called.
+    ///
+    /// - Parameters:
+    ///   - ids: Only these; `nil` for all.
+    ///   - overdue: How long ago the lease must have expired.
+    @discardableResult
+    package func rescue(_ ids: [ObjectID]? = nil, overdue: Duration = .zero) async throws(HubError) -> Int {
+        try await translatingErrors { () async throws(MongoError) in
+            let horizon = try await rescueHorizon()
+            var filter = TaskStatements.rescueFilter(project: project, horizon: horizon, overdue: overdue)
+            if let ids { filter.append("_id", ["$in": .array(ids.map(BSONValue.objectID))]) }
             do throws(MongoError) {
-                rescued = try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched
+                return try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched
             } catch {
                 guard Self.isTooLarge(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
-                rescued = try await tasks.updateMany(
-                    TaskStatements.rescueLargeFilter(project: project, horizon: horizon),
+                let large = try await tasks.updateMany(
+                    TaskStatements.rescueLargeFilter(filter),
                     .pipeline(TaskStatements.rescueLarge)
-                ).matched
-                rescued += try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched
+                )
+                return large.matched
+                    + (try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched)
             }
-            guard let unleasedAfter else { return rescued }
-            rescued += try await tasks.updateMany(
-                TaskStatements.rescueUnleasedFilter(project: project, after: unleasedAfter),
+        }
+    }
+
+    /// Bounds the scan of the index; the server's own clock decides.
+    private func rescueHorizon() async throws(MongoError) -> BSONDateTime {
+        let now = try await clock.now()
+        return BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
+    }
+
+    /// Returns tasks that run without a lease, as under TensorLayer's own runners, to the queue, that long after somebody
+    /// first called this while they did. Returns how many.
+    @discardableResult
+    package func rescueUnleased(after limit: Duration) async throws(HubError) -> Int {
+        try await translatingErrors { () async throws(MongoError) in
+            let rescued = try await tasks.updateMany(
+                TaskStatements.rescueUnleasedFilter(project: project, after: limit),
                 .pipeline(TaskStatements.rescueUnleased)
             ).matched
             _ = try await tasks.updateMany(

@@ -173,6 +173,8 @@ public struct AttemptRecord: Sendable, Hashable {
     public var signal: Int?
     /// Bytes.
     public var peakMemory: Int?
+    /// Bytes of output that found no room on the runner's disk.
+    public var outputLost: Int
 
     init(_ document: BSONDocument) {
         attempt = document["attempt"]?.intValue ?? 0
@@ -184,5 +186,6 @@ public struct AttemptRecord: Sendable, Hashable {
         exit = document["exit"]?.intValue
         signal = document["signal"]?.intValue
         peakMemory = document["peak_memory"]?.intValue
+        outputLost = document["output_lost"]?.intValue ?? 0
     }
 }

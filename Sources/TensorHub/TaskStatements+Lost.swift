@@ -44,21 +44,29 @@ extension TaskStatements {
 
     package static let runnerLost = "runner-lost"
 
-    /// - Parameter horizon: As in `promoteFilter`.
-    package static func rescueFilter(project: String, horizon: BSONDateTime) -> BSONDocument {
+    /// - Parameters:
+    ///   - horizon: As in `promoteFilter`.
+    ///   - overdue: How long ago the lease must have expired.
+    package static func rescueFilter(
+        project: String,
+        horizon: BSONDateTime,
+        overdue: Duration = .zero
+    ) -> BSONDocument {
         [
             "hub.lease.expires": ["$lt": .dateTime(horizon)], "status": "running", "project_name": .string(project),
-            "$expr": ["$lt": ["$hub.lease.expires", "$$NOW"]],
+            "$expr": ["$lt": ["$hub.lease.expires", ["$subtract": ["$$NOW", milliseconds(overdue)]]]],
         ]
     }
+
+    private static func milliseconds(_ duration: Duration) -> BSONValue { .int64(Int64(duration / .milliseconds(1))) }
 
     /// For a document in which nothing more finds room.
     static let rescueLarge: [BSONDocument] = [
         ["$set": ["status": "failed"]], ["$unset": ["hub.lease", "hub.progress"]],
     ]
 
-    static func rescueLargeFilter(project: String, horizon: BSONDateTime) -> BSONDocument {
-        var filter = rescueFilter(project: project, horizon: horizon)
+    static func rescueLargeFilter(_ rescue: BSONDocument) -> BSONDocument {
+        var filter = rescue
         filter["$expr"] = [
             "$and": [
                 filter["$expr"] ?? true, ["$gte": [size, .init(smallest: TaskSpec.maximumDocumentSize - 2048)]],
@@ -87,7 +95,7 @@ extension TaskStatements {
         filter.append("hub.unleased", ["$type": "date"])
         filter.append(
             "$expr",
-            ["$lt": [["$add": ["$hub.unleased", .int64(Int64(time / .milliseconds(1)))]], "$$NOW"]]
+            ["$lt": [["$add": ["$hub.unleased", milliseconds(time)]], "$$NOW"]]
         )
         return filter
     }

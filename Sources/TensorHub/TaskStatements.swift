@@ -408,6 +408,8 @@ package struct AttemptEnd: Sendable {
     package var signal: Int32?
     /// Bytes.
     package var peakMemory: Int64?
+    /// Bytes that the script printed and that found no room on the disk.
+    package var outputLost: Int64
 
     package init(
         taskID: ObjectID,
@@ -416,7 +418,8 @@ package struct AttemptEnd: Sendable {
         cause: String,
         exit: Int32? = nil,
         signal: Int32? = nil,
-        peakMemory: Int64? = nil
+        peakMemory: Int64? = nil,
+        outputLost: Int64 = 0
     ) {
         self.taskID = taskID
         self.attempt = attempt
@@ -425,6 +428,7 @@ package struct AttemptEnd: Sendable {
         self.exit = exit
         self.signal = signal
         self.peakMemory = peakMemory
+        self.outputLost = outputLost
     }
 
     package var status: TaskStatus {
@@ -443,6 +447,7 @@ package struct AttemptEnd: Sendable {
         if let exit { entry.append("exit", .int32(exit)) }
         if let signal { entry.append("signal", .int32(signal)) }
         if let peakMemory { entry.append("peak_memory", .int64(peakMemory)) }
+        if outputLost > 0 { entry.append("output_lost", .int64(outputLost)) }
         return entry
     }
 }

@@ -78,7 +78,8 @@ struct TaskReport {
             let end = attempt.end ?? now
             return [
                 "\(attempt.attempt)", attempt.host ?? "", attempt.start.map { "\($0)" } ?? "",
-                attempt.start.map { end.since($0).shortText } ?? "", attempt.cause ?? "running",
+                attempt.start.map { end.since($0).shortText } ?? "",
+                (attempt.cause ?? "running") + (attempt.outputLost > 0 ? ", output lost" : ""),
                 attempt.exit.map(String.init) ?? "", attempt.signal.map(String.init) ?? "",
                 attempt.peakMemory.map { "\(($0 + (1 << 19)) >> 20) MiB" } ?? "",
             ]

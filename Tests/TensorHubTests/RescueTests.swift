@@ -34,7 +34,11 @@ import Testing
                 "project_name": .string(hub.project), "status": "running", "hub": ["lease": "mine", "lost": "many"],
             ])
             #expect(try await hub.rescue() == 0)
+            #expect(try await hub.expiredLeases().isEmpty)
             try await expire(hub, lost)
+            #expect(try await hub.expiredLeases() == [lost: BSONDateTime(millisecondsSince1970: 1)])
+            #expect(try await hub.rescue([living]) == 0)
+            #expect(try await hub.rescue(overdue: .seconds(1 << 40)) == 0)
             #expect(try await hub.rescue() == 1)
             #expect(try await hub.rescue() == 0)
 
@@ -156,8 +160,8 @@ import Testing
                 "saved_result_keys": [], "script": .binary(BSONBinary(bytes: [1])), "result": [:],
             ])
             #expect(try await hub.rescue() == 0)
-            #expect(try await hub.rescue(unleasedAfter: .seconds(3600)) == 0)
-            #expect(try await eventually { try await hub.rescue(unleasedAfter: .milliseconds(1)) == 1 })
+            #expect(try await hub.rescueUnleased(after: .seconds(3600)) == 0)
+            #expect(try await eventually { try await hub.rescueUnleased(after: .milliseconds(1)) == 1 })
             #expect(try await hub.adoptAndPromote() == 1)
             #expect(try await claim(hub).attempt == 1)
         }
