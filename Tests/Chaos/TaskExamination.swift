@@ -14,6 +14,10 @@ struct TaskExamination {
     /// After these the runner cannot vouch for the script's death: another attempt may begin beside it.
     static let lossCauses: Set<String> = [TaskStatements.runnerLost, "supervisor-lost"]
 
+    /// Milliseconds by which a claim's time may lie before the end that made it possible: a statement's time is that of its
+    /// beginning, and a server that is frozen, or retries it, may carry it out seconds later.
+    private static let statementSkew: Int64 = 10_000
+
     func sentences() -> [String] { ending() + history() + runs() + overlaps() + accepted() }
 
     // MARK: The document
@@ -59,7 +63,9 @@ struct TaskExamination {
             }
         }
         for (earlier, later) in zip(entries, entries.dropFirst()) {
-            if let end = earlier.end, let start = later.start, start < end {
+            if let end = earlier.end, let start = later.start,
+                start.millisecondsSince1970 < end.millisecondsSince1970 - Self.statementSkew
+            {
                 found.append("has an attempt \(later.attempt) that was claimed before attempt \(earlier.attempt) ended")
             }
         }

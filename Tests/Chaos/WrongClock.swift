@@ -3,11 +3,17 @@ import MongoDriver
 import TestSupport
 
 /// A library that makes a program believe in a time of day that is off; monotonic clocks stay right. Loaded by `LD_PRELOAD`.
+///
+/// The kernel is not deceived: a wait until some time of day, which the program has computed by the wrong clock, is handed on
+/// as the right one, as it would be on a machine whose own clock is off.
 package struct WrongClock: Sendable {
     package let library: String
 
     private static let source = """
         #define _GNU_SOURCE
+        #include <dlfcn.h>
+        #include <pthread.h>
+        #include <semaphore.h>
         #include <stdlib.h>
         #include <sys/syscall.h>
         #include <sys/time.h>
@@ -36,6 +42,26 @@ package struct WrongClock: Sendable {
             clock_gettime(CLOCK_REALTIME, &now);
             if (result) *result = now.tv_sec;
             return now.tv_sec;
+        }
+        static void *original(const char *name, const char *version) {
+            void *found = dlvsym(RTLD_NEXT, name, version);
+            return found ? found : dlsym(RTLD_NEXT, name);
+        }
+        static struct timespec corrected(const struct timespec *until) {
+            struct timespec result = *until;
+            if (result.tv_sec > 1000000000) result.tv_sec -= offset();  // a time of day, not one since the boot
+            return result;
+        }
+        int pthread_cond_timedwait(pthread_cond_t *condition, pthread_mutex_t *mutex, const struct timespec *until) {
+            int (*call)(pthread_cond_t *, pthread_mutex_t *, const struct timespec *) =
+                original("pthread_cond_timedwait", "GLIBC_2.3.2");
+            struct timespec right = corrected(until);
+            return call(condition, mutex, &right);
+        }
+        int sem_timedwait(sem_t *semaphore, const struct timespec *until) {
+            int (*call)(sem_t *, const struct timespec *) = original("sem_timedwait", "GLIBC_2.34");
+            struct timespec right = corrected(until);
+            return call(semaphore, &right);
         }
 
         """
