@@ -86,7 +86,9 @@ struct ClientTests {
             return after.threads < before.threads + 100 && after.descriptors < before.descriptors + 200
         }
         #expect(isSettled, "\(before) became \(after)")
-        #expect(after.residentBytes < before.residentBytes + 200 << 20, "\(before) became \(after)")
+        // A sanitizer keeps what was freed, to tell its later uses.
+        let isSanitizing = getenv("TENSORHUB_SANITIZING") != nil
+        #expect(isSanitizing || after.residentBytes < before.residentBytes + 200 << 20, "\(before) became \(after)")
     }
 }
 
