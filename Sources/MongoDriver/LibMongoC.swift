@@ -7,8 +7,12 @@ import Synchronization
 enum LibMongoC {
     /// Initializes libmongoc, on the first call only. It is never cleaned up: that is for the end of the process.
     static let initialize: Void = {
-        mongoc_init()
+        // Before anything can be said: libmongoc's own handler writes to standard error.
         mongoc_log_set_handler(receiveLogLine, nil)
+        // Its counters for other programs are a file in /dev/shm named by the process number. A process that is killed leaves
+        // it behind, and who is given its number later is warned of it.
+        setenv("MONGOC_DISABLE_SHM", "1", 0)
+        mongoc_init()
         // A server that closes its end during a write must be an error, not the end of this process.
         signal(SIGPIPE, SIG_IGN)
     }()
