@@ -17,7 +17,10 @@ extension Runner {
             }
             progress.cameRound(.leases)
             let leases = state.withLock { $0.leases }
-            if leases.isEmpty { continue }
+            if leases.isEmpty {
+                hasFailed = false
+                continue
+            }
             do throws(HubError) {
                 let renewal = try await hub.renew(leases, runner: runnerID, lease: options.lease)
                 contact.succeeded()
