@@ -2,16 +2,13 @@ import BSON
 import Glibc
 package import Logging
 
-/// The log on standard error. Under journald each line begins with its priority (`<5>`) and has no time, because the
-/// journal adds one; elsewhere with time and level.
+/// The log on standard error, with time and level. Under journald the daemon has `JournalLog` in its place.
 package struct StandardErrorLog: LogHandler {
     package var metadata: Logger.Metadata = [:]
     package var logLevel: Logger.Level
-    private let toJournal: Bool
 
     package init(level: Logger.Level) {
         logLevel = level
-        toJournal = Self.isJournal
     }
 
     package static func logger(label: String, level: Logger.Level) -> Logger {
@@ -24,7 +21,7 @@ package struct StandardErrorLog: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var line = toJournal ? "<\(Self.priority(event.level))>" : "\(Self.now()) \(event.level) "
+        var line = "\(Self.now()) \(event.level) "
         line += "\(event.message)"
         var facts = metadata
         if let more = event.metadata { facts.merge(more) { $1 } }
@@ -40,30 +37,9 @@ package struct StandardErrorLog: LogHandler {
         "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"") + "\""
     }
 
-    /// The levels of syslog, which journald reads at the beginning of a line.
-    private static func priority(_ level: Logger.Level) -> Int {
-        switch level {
-        case .trace, .debug: 7
-        case .info: 6
-        case .notice: 5
-        case .warning: 4
-        case .error: 3
-        case .critical: 2
-        }
-    }
-
     private static func now() -> String {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return BSONDateTime(millisecondsSince1970: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000).iso8601
-    }
-
-    /// systemd tells device and inode of the journal's socket; a variable that was inherited by somebody whose standard
-    /// error goes elsewhere does not count.
-    private static var isJournal: Bool {
-        guard let value = getenv("JOURNAL_STREAM") else { return false }
-        var status = stat()
-        return fstat(STDERR_FILENO, &status) == 0
-            && String(cString: value) == "\(status.st_dev):\(status.st_ino)"
     }
 }
