@@ -103,14 +103,21 @@ public struct FailureRule: Sendable, Hashable {
 
     /// As it stands in `hub.rules`: the condition's name and value, and `then`.
     var document: BSONDocument {
-        let (name, value): (String, BSONValue) =
-            switch condition {
-            case .exit(let status): ("exit", .int32(status))
-            case .signal(let number): ("signal", .int32(number))
-            case .kind(let kind): ("kind", .string(kind))
-            case .output(let pattern): ("output", .string(pattern))
-            }
-        return BSONDocument(elements: [(name, value), ("then", .string(action.rawValue))])
+        BSONDocument(elements: [element, ("then", .string(action.rawValue))])
+    }
+
+    /// What `init(parsing:)` reads.
+    public var text: String {
+        "\(element.0)=\(element.1.stringValue ?? element.1.extendedJSON()):\(action.rawValue)"
+    }
+
+    private var element: (String, BSONValue) {
+        switch condition {
+        case .exit(let status): ("exit", .int32(status))
+        case .signal(let number): ("signal", .int32(number))
+        case .kind(let kind): ("kind", .string(kind))
+        case .output(let pattern): ("output", .string(pattern))
+        }
     }
 
     init?(_ document: BSONDocument) {

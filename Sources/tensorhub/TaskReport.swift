@@ -39,6 +39,8 @@ struct TaskReport {
             ("duration", task.duration(now: now)?.shortText),
             ("attempt", "\(task.attempt)"),
             ("failures", "\(task.failures) of \(task.maxFailures)"),
+            ("back-off", task.backoff == TaskSpec.defaultBackoff ? nil : task.backoff.shortText),
+            ("rules", task.rules.isEmpty ? nil : task.rules.map(\.text).joined(separator: ", ")),
             ("interruptions", task.interruptions == 0 ? nil : "\(task.interruptions), \(task.lost) of them lost"),
             ("stays away from", task.avoided.isEmpty ? nil : task.avoided.joined(separator: ", ")),
             ("timeout", task.timeout?.shortText),

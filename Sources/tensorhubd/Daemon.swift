@@ -194,6 +194,8 @@ final class Daemon: Sendable {
         options.applicationName = "tensorhubd"
         // A lease must outlive a search for the server by far.
         options.serverSelectionTimeout = min(.seconds(5), settings.lease / 4)
+        // And a statement that a frozen server holds must not be waited for longer than the lease that it may cost.
+        options.socketTimeout = min(options.socketTimeout, settings.lease / 2)
         return try await Hub.connect(uri: settings.uri, project: settings.project, options: options, logger: logger)
     }
 

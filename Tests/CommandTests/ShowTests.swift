@@ -6,7 +6,9 @@ import Testing
     private static let failed: BSONDocument = [
         "task_name": "mnist", "status": "failed", "hyper_parameters": ["lr": 0.1], "owner": "ann",
         "hub": [
-            "attempt": 1, "max_failures": 1, "failures": 1, "started": .dateTime(.init(millisecondsSince1970: 1000)),
+            "attempt": 1, "max_failures": 1, "failures": 1, "backoff": 90.0,
+            "rules": [["exit": 3, "then": "fail"], ["output": "CUDA error", "then": "elsewhere"]],
+            "started": .dateTime(.init(millisecondsSince1970: 1000)),
             "ended": .dateTime(.init(millisecondsSince1970: 63_000)),
             "files": [["path": "data.csv", "mode": 420, "data": .binary(.init(bytes: [1]))]],
             "history": [
@@ -29,8 +31,8 @@ import Testing
             #expect(result.status == 0, "\(result.errors)")
             for part in [
                 "\(id)", "mnist", "failed", "1 of 1", "1m02s", "lr  0.1", "owner  ann", "data.csv", "gpu1",
-                "exit-status",
-                "100 MiB", "the script ended with 3", "    20%\n    boom\n",
+                "exit-status", "1m30s", "exit=3:fail, output=CUDA error:elsewhere", "100 MiB",
+                "the script ended with 3", "    20%\n    boom\n",
             ] {
                 #expect(result.output.contains(part), "\(part) is missing in \(result.output)")
             }
