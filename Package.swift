@@ -18,6 +18,7 @@ let package = Package(
         .library(name: "MongoDriver", targets: ["MongoDriver"]),
         .library(name: "TensorHub", targets: ["TensorHub"]),
         .library(name: "TaskRunner", targets: ["TaskRunner"]),
+        .library(name: "HubAPI", targets: ["HubAPI"]),
         .executable(name: "tensorhub", targets: ["tensorhub"]),
         .executable(name: "tensorhubd", targets: ["tensorhubd"]),
         .executable(name: "tensorhub-supervisor", targets: ["tensorhub-supervisor"]),
@@ -29,6 +30,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.12.0"),
         // NIOThreadPool: libmongoc blocks, and blocking calls must stay off the cooperative pool.
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
+        // The HTTP server of the script API. Without its traits it brings no Foundation, 8 MB resident in an idle daemon.
+        .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
         // Signals, graceful shutdown and the order of services in the daemon.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
     ],
@@ -41,6 +44,8 @@ let package = Package(
         .systemLibrary(name: "CLibSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
         // YAML with the line of every key. libyaml itself, because Yams brings Foundation: 8 MB resident in an idle daemon.
         .systemLibrary(name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
+        // SHA-256 by OpenSSL, which libmongoc has in the process anyway; swift-crypto brings Foundation.
+        .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CLinux"),
         .target(name: "BSON", swiftSettings: settings),
         .target(
@@ -54,7 +59,17 @@ let package = Package(
         ),
         .target(
             name: "TensorHub",
-            dependencies: ["BSON", "MongoDriver", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["BSON", "MongoDriver", "CLibCrypto", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: settings
+        ),
+        // HTTP and JSON for scripts in any language.
+        .target(
+            name: "HubAPI",
+            dependencies: [
+                "TensorHub", "BSON",
+                .product(name: "Hummingbird", package: "hummingbird"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings
         ),
         .target(
@@ -103,7 +118,7 @@ let package = Package(
         .executableTarget(
             name: "tensorhub",
             dependencies: [
-                "TensorHub", "TaskRunner", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console",
+                "TensorHub", "TaskRunner", "HubAPI", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
@@ -113,7 +128,7 @@ let package = Package(
         .executableTarget(
             name: "tensorhubd",
             dependencies: [
-                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Settings", "Systemd", "Console",
+                "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "BSON", "Settings", "Systemd", "Console",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),

@@ -1,0 +1,45 @@
+public import BSON
+
+/// Which of TensorLayer's three logs.
+public enum LogKind: String, Sendable, CaseIterable {
+    case training
+    case validation
+    case testing
+
+    /// TensorLayer's.
+    package var collectionName: String {
+        switch self {
+        case .training: "TrainLog"
+        case .validation: "ValidLog"
+        case .testing: "TestLog"
+        }
+    }
+}
+
+/// An entry of a log: values of the user's under names of the user's, with the project and the time.
+public struct LogEntry: Sendable {
+    public var document: BSONDocument
+
+    public init(_ document: BSONDocument) {
+        self.document = document
+    }
+
+    public var id: ObjectID? { document["_id"]?.objectIDValue }
+    public var time: BSONDateTime? { document["time"]?.dateTimeValue }
+    /// The attempt that wrote it; `nil` for one of another program, or from outside an attempt.
+    public var origin: AttemptOrigin? {
+        guard let hub = document["hub"]?.documentValue, let task = hub["task"]?.objectIDValue,
+            let attempt = hub["attempt"]?.intValue
+        else { return nil }
+        return AttemptOrigin(taskID: task, attempt: attempt)
+    }
+    /// What the user has given.
+    public var values: BSONDocument {
+        BSONDocument(
+            elements: document.filter { !Self.reservedNames.contains($0.key) }.map { ($0.key, $0.value) }
+        )
+    }
+
+    /// Field names that are ours or TensorLayer's.
+    public static let reservedNames: Set<String> = ["_id", "project_name", "time", "hub"]
+}

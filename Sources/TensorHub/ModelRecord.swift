@@ -1,0 +1,57 @@
+public import BSON
+
+/// A model as it is stored. The document is the truth; the properties read it.
+public struct ModelRecord: Sendable {
+    public var document: BSONDocument
+
+    public init(_ document: BSONDocument) {
+        self.document = document
+    }
+
+    private var hub: BSONDocument { document["hub"]?.documentValue ?? [:] }
+
+    public var id: ObjectID? { document["_id"]?.objectIDValue }
+    public var name: String? { document["model_name"]?.stringValue }
+    /// Counts the models of a name from 1; `nil` for one of TensorLayer's.
+    public var version: Int? { hub["version"]?.intValue }
+    public var kind: Content.Kind? { hub["kind"]?.stringValue.flatMap(Content.Kind.init) }
+    public var form: String? { hub["form"]?.stringValue }
+    public var sha256: String? { hub["sha256"]?.stringValue }
+    public var time: BSONDateTime? { document["time"]?.dateTimeValue }
+    public var architecture: BSONDocument? { document["architecture"]?.documentValue }
+
+    /// The parameters; empty where only the architecture was saved.
+    public var files: [StoredFile] {
+        if let files = hub["files"]?.arrayValue {
+            return files.compactMap { $0.documentValue.flatMap(StoredFile.init) }
+        }
+        guard let blob = document["params_id"]?.objectIDValue else { return [] }
+        return [StoredFile(path: "parameters", mode: 0o644, blob: Blob(id: blob, length: 0, sha256: nil))]
+    }
+
+    public var lineage: Lineage? {
+        guard let task = hub["task"]?.objectIDValue, let attempt = hub["attempt"]?.intValue else { return nil }
+        let dataSets = (hub["data_sets"]?.arrayValue ?? []).compactMap { value -> Lineage.DataSet? in
+            guard let document = value.documentValue, let id = document["id"]?.objectIDValue else { return nil }
+            return Lineage.DataSet(
+                id: id,
+                name: document["name"]?.stringValue ?? "",
+                version: document["version"]?.intValue,
+                sha256: document["sha256"]?.stringValue
+            )
+        }
+        return Lineage(origin: AttemptOrigin(taskID: task, attempt: attempt), dataSets: dataSets)
+    }
+
+    /// Metrics and whatever else the user has given.
+    public var tags: BSONDocument {
+        BSONDocument(
+            elements: document.filter { !Self.reservedNames.contains($0.key) }.map { ($0.key, $0.value) }
+        )
+    }
+
+    /// Field names that are ours or TensorLayer's.
+    public static let reservedNames: Set<String> = [
+        "_id", "project_name", "model_name", "architecture", "params_id", "time", "hub",
+    ]
+}
