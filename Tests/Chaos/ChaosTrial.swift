@@ -93,8 +93,14 @@ package final class ChaosTrial: Sendable {
 
     package var record: String { "\(folder)/record" }
 
+    /// Returns once every runner has told of itself: a daemon that finds a full disk or no database while it starts ends, as
+    /// it should, and a service manager would start it again. Nothing here does.
     package func startRunners() async throws {
         for runner in runners { try await runner.start() }
+        let haveBegun = try await eventually(within: .seconds(60)) {
+            try await hub.findRunners().count >= runners.count
+        }
+        if !haveBegun { throw ChaosError("not every runner has begun within a minute; see the runners' logs") }
     }
 
     /// Stores the tasks and says what must become of them.
