@@ -1,4 +1,4 @@
-public import BSON
+import BSON
 
 /// Which data sets or models of the project a call is about.
 public struct ContentQuery: Sendable, Hashable {

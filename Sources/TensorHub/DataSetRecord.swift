@@ -8,7 +8,7 @@ public struct DataSetRecord: Sendable {
         self.document = document
     }
 
-    private var hub: BSONDocument { document["hub"]?.documentValue ?? [:] }
+    var hub: BSONDocument { document["hub"]?.documentValue ?? [:] }
 
     public var id: ObjectID? { document["_id"]?.objectIDValue }
     public var name: String? { document["dataset_name"]?.stringValue }
@@ -19,7 +19,15 @@ public struct DataSetRecord: Sendable {
     public var form: String? { hub["form"]?.stringValue }
     /// Of the whole content.
     public var sha256: String? { hub["sha256"]?.stringValue }
+    /// Bytes of all files; `nil` for one of TensorLayer's.
+    public var size: Int64? { hub["size"]?.intValue.map(Int64.init) }
     public var time: BSONDateTime? { document["time"]?.dateTimeValue }
+
+    /// The attempt that saved it; `nil` for one from outside an attempt.
+    public var origin: AttemptOrigin? {
+        guard let task = hub["task"]?.objectIDValue, let attempt = hub["attempt"]?.intValue else { return nil }
+        return AttemptOrigin(taskID: task, attempt: attempt)
+    }
 
     /// In order. One of TensorLayer's has a single file without a name; its length is 0 here and its hash unknown.
     public var files: [StoredFile] {

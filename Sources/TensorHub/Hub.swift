@@ -16,7 +16,8 @@ public final class Hub: Sendable {
     public let project: String
     package let logger: Logger
     let clock: ServerClock
-    private let indexed = Mutex(false)
+    /// Collections whose indexes this hub has made.
+    private let indexed = Mutex<Set<String>>([])
 
     public static let defaultURI = "mongodb://127.0.0.1:27017"
     public static let defaultDatabase = "tensorhub"
@@ -105,7 +106,7 @@ public final class Hub: Sendable {
     /// most half the socket time-out, 10 s unless the connection string says otherwise.
     static let longAwait: Duration = .seconds(30)
 
-    private func durable(_ name: String) -> MongoCollection {
+    func durable(_ name: String) -> MongoCollection {
         var collection = database.collection(name)
         collection.writeConcern = .majority
         collection.readsFromPrimary = true
@@ -119,16 +120,20 @@ public final class Hub: Sendable {
     ///
     /// - Throws: Where MongoDB cannot be reached.
     package func ensureIndexes() async throws(HubError) {
-        if indexed.withLock({ $0 }) { return }
-        for (collection, indexes) in [(tasks, TaskIndexes.tasks), (output, TaskIndexes.output)] {
-            do throws(MongoError) {
-                try await collection.createIndexes(indexes)
-            } catch {
-                if error.isRetryable { throw HubError(error) }
-                try await createOneByOne(indexes, of: collection)
-            }
+        try await ensureIndexes(TaskIndexes.tasks, of: tasks)
+        try await ensureIndexes(TaskIndexes.output, of: output)
+    }
+
+    /// The same for one collection.
+    func ensureIndexes(_ indexes: [IndexModel], of collection: MongoCollection) async throws(HubError) {
+        if indexed.withLock({ $0.contains(collection.name) }) { return }
+        do throws(MongoError) {
+            try await collection.createIndexes(indexes)
+        } catch {
+            if error.isRetryable { throw HubError(error) }
+            try await createOneByOne(indexes, of: collection)
         }
-        indexed.withLock { $0 = true }
+        indexed.withLock { _ = $0.insert(collection.name) }
     }
 
     private func createOneByOne(_ indexes: [IndexModel], of collection: MongoCollection) async throws(HubError) {

@@ -24,6 +24,8 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
     /// The field, option or key that is at fault, where there is one.
     public var field: String?
     public var message: String
+    /// Names that are near the one that was not found.
+    public var suggestions: [String] = []
     public var underlying: (any Error)?
 
     public init(_ code: Code, field: String? = nil, _ message: String, underlying: (any Error)? = nil) {

@@ -8,7 +8,7 @@ public struct ModelRecord: Sendable {
         self.document = document
     }
 
-    private var hub: BSONDocument { document["hub"]?.documentValue ?? [:] }
+    var hub: BSONDocument { document["hub"]?.documentValue ?? [:] }
 
     public var id: ObjectID? { document["_id"]?.objectIDValue }
     public var name: String? { document["model_name"]?.stringValue }
@@ -17,6 +17,8 @@ public struct ModelRecord: Sendable {
     public var kind: Content.Kind? { hub["kind"]?.stringValue.flatMap(Content.Kind.init) }
     public var form: String? { hub["form"]?.stringValue }
     public var sha256: String? { hub["sha256"]?.stringValue }
+    /// Bytes of all files; `nil` for one of TensorLayer's.
+    public var size: Int64? { hub["size"]?.intValue.map(Int64.init) }
     public var time: BSONDateTime? { document["time"]?.dateTimeValue }
     public var architecture: BSONDocument? { document["architecture"]?.documentValue }
 
@@ -29,9 +31,15 @@ public struct ModelRecord: Sendable {
         return [StoredFile(path: "parameters", mode: 0o644, blob: Blob(id: blob, length: 0, sha256: nil))]
     }
 
+    /// What an attempt made it from; `nil` for one that was saved outside an attempt.
     public var lineage: Lineage? {
         guard let task = hub["task"]?.objectIDValue, let attempt = hub["attempt"]?.intValue else { return nil }
-        let dataSets = (hub["data_sets"]?.arrayValue ?? []).compactMap { value -> Lineage.DataSet? in
+        return Lineage(origin: AttemptOrigin(taskID: task, attempt: attempt), dataSets: sources)
+    }
+
+    /// The data sets that it was made from.
+    public var sources: [Lineage.DataSet] {
+        (hub["data_sets"]?.arrayValue ?? []).compactMap { value -> Lineage.DataSet? in
             guard let document = value.documentValue, let id = document["id"]?.objectIDValue else { return nil }
             return Lineage.DataSet(
                 id: id,
@@ -40,7 +48,6 @@ public struct ModelRecord: Sendable {
                 sha256: document["sha256"]?.stringValue
             )
         }
-        return Lineage(origin: AttemptOrigin(taskID: task, attempt: attempt), dataSets: dataSets)
     }
 
     /// Metrics and whatever else the user has given.

@@ -1,0 +1,238 @@
+import BSON
+import Logging
+import MongoDriver
+
+/// What data sets and models have in common: storing, with the steps in an order that leaves nothing half-written.
+extension Hub {
+    func collection(_ content: ContentCollection) -> MongoCollection { durable(content.name) }
+
+    /// How many files are stored at once; files that arrive as streams come one after another.
+    private static let filesAtOnce = 4
+    /// How often a version is tried that somebody else may take first.
+    private static let versionTries = 100
+    /// Bytes of a document: what MongoDB takes, and some for what it adds to a statement.
+    static let largestContentDocument = TaskSpec.maximumTaskSize
+
+    /// Stores the files, then the document, then makes the files the document's own.
+    ///
+    /// - Parameters:
+    ///   - fields: TensorLayer's fields before `hub`, given the blob of the first file.
+    ///   - origin: What `hub` has besides.
+    func saveContent(
+        _ content: Content?,
+        in collection: ContentCollection,
+        name: String,
+        tags: BSONDocument,
+        id: ObjectID,
+        uploader: ObjectID?,
+        origin: BSONDocument,
+        fields: (_ time: BSONDateTime, _ blob: ObjectID?) -> BSONDocument
+    ) async throws(HubError) -> BSONDocument {
+        try Content.validate(name: name, noun: collection.noun)
+        try Content.validate(tags: tags, reserved: collection.reservedNames)
+        try content?.validate()
+        // Before megabytes are moved for a document that is too large.
+        try Self.checkSize(tags.bytes.count + origin.bytes.count + (content.map(Self.estimatedSize) ?? 0), collection)
+        try await ensureIndexes(collection.indexes, of: self.collection(collection))
+        if let stored = try await storedContent(id, in: collection, name: name) { return stored }
+
+        let (files, failure) = await store(content?.files ?? [], in: collection.bucket, for: id, uploader: uploader)
+        do throws(HubError) {
+            if let failure { throw failure }
+            let time = try await serverTime()
+            var document: BSONDocument = ["_id": .objectID(id)]
+            for (key, value) in tags { document.append(key, value) }
+            for (key, value) in fields(time, files.first?.blob.id) { document.append(key, value) }
+            let stored = try await insertContent(document, in: collection, name: name) { version in
+                Self.hubDocument(content, files, version: version, origin: origin)
+            }
+            try await settleBlobs(files.map(\.blob.id), in: collection.bucket, for: id)
+            return stored
+        } catch {
+            // Where nobody knows whether the document is there, what it may refer to stays reserved.
+            if !error.isTransient { await abandon(files.map(\.blob.id), in: collection.bucket, for: id) }
+            throw error
+        }
+    }
+
+    /// A document that is there already, since it was saved before: delivering it again changes nothing.
+    private func storedContent(_ id: ObjectID, in collection: ContentCollection, name: String)
+        async throws(HubError) -> BSONDocument?
+    {
+        let stored = try await translatingErrors { () async throws(MongoError) in
+            try await self.collection(collection).findOne(["_id": .objectID(id)])
+        }
+        guard let stored else { return nil }
+        guard stored["project_name"]?.stringValue == project, stored[collection.nameField]?.stringValue == name else {
+            throw .invalid("_id", "another \(collection.noun) has the id \(id) already; leave the id out")
+        }
+        let blobs = ContentFields(stored, collection).blobs
+        if !blobs.isEmpty { try await settleBlobs(blobs, in: collection.bucket, for: id) }
+        return stored
+    }
+
+    private func insertContent(
+        _ head: BSONDocument,
+        in collection: ContentCollection,
+        name: String,
+        hub: (_ version: Int32) -> BSONDocument
+    ) async throws(HubError) -> BSONDocument {
+        let target = self.collection(collection)
+        let id = head["_id"] ?? .null
+        var failure: HubError?
+        for _ in 0..<Self.versionTries {
+            let version = try await nextVersion(of: name, in: collection)
+            var document = head
+            document.append("hub", .document(hub(version)))
+            try Self.checkSize(document.bytes.count, collection)
+            do throws(MongoError) {
+                try await target.insertOne(document)
+                return document
+            } catch {
+                if error.code != .duplicateKey && !error.isOutcomeUnknown { throw HubError(error) }
+                failure = HubError(error)
+            }
+            // Either the same delivery came twice, or our own write won, or another has taken the version.
+            let stored = try await translatingErrors { () async throws(MongoError) in
+                try await target.findOne(["_id": id])
+            }
+            if let stored { return stored }
+        }
+        throw failure ?? HubError(.database, "no version of \(collection.noun) '\(name)' is free; try again")
+    }
+
+    private func nextVersion(of name: String, in collection: ContentCollection) async throws(HubError) -> Int32 {
+        let filter: BSONDocument = [
+            "project_name": .string(project), collection.nameField: .string(name),
+            "hub.version": ["$type": "number"],
+        ]
+        let newest = try await translatingErrors { () async throws(MongoError) in
+            try await self.collection(collection).findOne(
+                filter,
+                FindOptions(sort: ["hub.version": -1], projection: ["hub.version": 1])
+            )
+        }
+        let version = newest?.value(atPath: "hub.version")?.doubleValue ?? 0
+        guard version >= 0, version < Double(Int32.max) else {
+            throw HubError(
+                .wrongState,
+                field: "hub.version",
+                "\(collection.noun) '\(name)' has the version \(version), which has no next one; delete that document"
+            )
+        }
+        return Int32(version) + 1
+    }
+
+    private static func hubDocument(
+        _ content: Content?,
+        _ files: [StoredFile],
+        version: Int32,
+        origin: BSONDocument
+    ) -> BSONDocument {
+        var hub: BSONDocument = ["v": 1]
+        if let content { hub.append("kind", .string(content.kind.rawValue)) }
+        if let form = content?.form { hub.append("form", .string(form)) }
+        hub.append("version", .int32(version))
+        if let content {
+            hub.append("size", .int64(files.reduce(0) { $0 &+ $1.blob.length }))
+            hub.append("sha256", Content.sha256(of: files, kind: content.kind).map(BSONValue.string) ?? .null)
+            hub.append("files", .array(files.map { .document($0.document) }))
+        }
+        for (key, value) in origin { hub.append(key, value) }
+        return hub
+    }
+
+    /// Bytes of `hub.files`.
+    private static func estimatedSize(_ content: Content) -> Int {
+        content.files.reduce(0) { $0 + $1.path.utf8.count + 140 }
+    }
+
+    private static func checkSize(_ size: Int, _ collection: ContentCollection) throws(HubError) {
+        guard size > largestContentDocument else { return }
+        throw .invalid(
+            "files",
+            "the document of the \(collection.noun) has \(size) bytes and the limit is \(largestContentDocument); "
+                + "put fewer files into it (an archive, larger pieces), or less into its tags and architecture"
+        )
+    }
+
+    /// Stores the files, several at once.
+    ///
+    /// - Returns: Those that are stored, in order, and why not all of them are.
+    private func store(
+        _ files: [SourceFile],
+        in bucket: BlobBucket,
+        for owner: ObjectID,
+        uploader: ObjectID?
+    ) async -> (stored: [StoredFile], failure: HubError?) {
+        let width = files.contains { if case .stream = $0.source { true } else { false } } ? 1 : Self.filesAtOnce
+        return await withTaskGroup(of: (Int, Result<StoredFile, HubError>).self) { group in
+            var stored: [(index: Int, file: StoredFile)] = []
+            var failure: HubError?
+            var next = 0
+            func add(_ group: inout TaskGroup<(Int, Result<StoredFile, HubError>)>) {
+                guard next < files.count, failure == nil else { return }
+                let (index, file) = (next, files[next])
+                next += 1
+                group.addTask {
+                    do throws(HubError) {
+                        let blob = try await self.storeBlob(
+                            file.source,
+                            in: bucket,
+                            for: owner,
+                            sha256: file.sha256,
+                            uploader: uploader
+                        )
+                        return (index, .success(StoredFile(path: file.path, mode: file.mode, blob: blob)))
+                    } catch {
+                        return (index, .failure(error))
+                    }
+                }
+            }
+            for _ in 0..<width { add(&group) }
+            while let (index, result) = await group.next() {
+                switch result {
+                case .success(let file): stored.append((index, file))
+                case .failure(let error):
+                    if failure == nil { failure = error }
+                    group.cancelAll()
+                }
+                add(&group)
+            }
+            return (stored.sorted { $0.index < $1.index }.map(\.file), failure)
+        }
+    }
+
+    /// There will be no document: what was stored for it goes, unless others refer to it. What cannot be deleted now, the
+    /// collection of garbage finds.
+    private func abandon(_ blobs: [ObjectID], in bucket: BlobBucket, for owner: ObjectID) async {
+        if blobs.isEmpty { return }
+        // Awaited, but not cancelled with the caller: a cancelled save leaves nothing behind either.
+        await Task {
+            do throws(HubError) {
+                try await settleBlobs(blobs, in: bucket, for: owner)
+                try await releaseBlobs(blobs, in: bucket)
+            } catch {
+                logger.warning(
+                    "Cannot delete what a failed save has stored; it is garbage now",
+                    metadata: ["bucket": "\(bucket.rawValue)", "error": "\(error)"]
+                )
+            }
+        }.value
+    }
+}
+
+/// What a document of either collection says of its blobs, whoever wrote it.
+struct ContentFields {
+    var blobs: [ObjectID]
+
+    init(_ document: BSONDocument, _ collection: ContentCollection) {
+        var found: [ObjectID] = []
+        if let first = document[collection.blobField]?.objectIDValue { found.append(first) }
+        for file in document.value(atPath: "hub.files")?.arrayValue ?? [] {
+            if let blob = file.documentValue?["blob"]?.objectIDValue { found.append(blob) }
+        }
+        var seen: Set<ObjectID> = []
+        blobs = found.filter { seen.insert($0).inserted }
+    }
+}

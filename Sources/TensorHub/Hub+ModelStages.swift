@@ -1,0 +1,161 @@
+import BSON
+import MongoDriver
+
+extension Hub {
+    private var stageCollection: MongoCollection { durable("ModelStage") }
+
+    private func stageID(_ stage: String, _ name: String) -> BSONValue {
+        ["project": .string(project), "name": .string(name), "stage": .string(stage)]
+    }
+
+    /// Gives a stage to one version of a model, in one atomic step: whoever held it holds it no more.
+    ///
+    /// - Parameters:
+    ///   - stage: As `candidate` or `production`; any word.
+    ///   - query: Which version: `version`, or the newest.
+    ///   - by: Who does it, for the record.
+    /// - Returns: The model.
+    /// - Throws: `HubError.notFound`.
+    @discardableResult
+    public func setStage(_ stage: String, of query: ContentQuery, by: String? = nil) async throws(HubError)
+        -> ModelRecord
+    {
+        try Self.validate(stage: stage)
+        try await ensureIndexes(ContentIndexes.stages, of: stageCollection)
+        let model = try await findModel(query)
+        guard let id = model.id, let name = model.name else {
+            throw .invalid("name", "the model has no name or an id that is no objectId; it cannot hold a stage")
+        }
+        var entry: BSONDocument = ["model": .objectID(id)]
+        if let version = model.version { entry.append("version", .init(smallest: version)) }
+        if let by { entry.append("by", .string(by)) }
+        let literal: BSONValue = ["$literal": .document(entry)]
+        let pipeline: [BSONDocument] = [
+            [
+                "$replaceWith": [
+                    "$mergeObjects": [
+                        ["_id": "$_id"], literal,
+                        [
+                            "time": "$$NOW",
+                            "history": [
+                                "$slice": [
+                                    [
+                                        "$concatArrays": [
+                                            ["$cond": [["$isArray": "$history"], "$history", []]],
+                                            [["$mergeObjects": [literal, ["time": "$$NOW"]]]],
+                                        ]
+                                    ], .int32(-ModelStage.remembered),
+                                ]
+                            ],
+                        ],
+                    ]
+                ]
+            ]
+        ]
+        let key = stageID(stage, name)
+        try await upsertStage(key, pipeline)
+        // Deleted meanwhile: a stage must not point to nothing.
+        let still = try await translatingErrors { () async throws(MongoError) in
+            try await collection(.models).findOne(["_id": .objectID(id)], FindOptions(projection: ["_id": 1]))
+        }
+        if still == nil {
+            _ = try await translatingErrors { () async throws(MongoError) in
+                try await stageCollection.deleteOne(["_id": key, "model": .objectID(id)])
+            }
+            throw HubError(
+                .notFound,
+                "model '\(name)' was deleted while it was to become '\(stage)'; choose another version"
+            )
+        }
+        return model
+    }
+
+    private func upsertStage(_ key: BSONValue, _ pipeline: [BSONDocument]) async throws(HubError) {
+        // Two that make the first document at the same time: one of them gets a duplicate key, once.
+        for isLast in [false, true] {
+            do throws(MongoError) {
+                _ = try await stageCollection.findAndModify(["_id": key], .pipeline(pipeline), upsert: true)
+                return
+            } catch {
+                if isLast || error.serverCode != 11000 && error.code != .duplicateKey { throw HubError(error) }
+            }
+        }
+    }
+
+    /// Takes a stage away, so that no version of that name holds it.
+    ///
+    /// - Returns: Whether one held it.
+    @discardableResult
+    public func unsetStage(_ stage: String, name: String) async throws(HubError) -> Bool {
+        try Self.validate(stage: stage)
+        return try await translatingErrors { () async throws(MongoError) in
+            try await stageCollection.deleteOne(["_id": stageID(stage, name)]) > 0
+        }
+    }
+
+    /// Who holds which stage, ordered by name.
+    ///
+    /// - Parameter name: Of that model alone.
+    public func stages(name: String? = nil) async throws(HubError) -> [ModelStage] {
+        var filter: BSONDocument = ["_id.project": .string(project)]
+        if let name { filter.append("_id.name", .string(name)) }
+        return try await translatingErrors { () async throws(MongoError) in
+            try await stageCollection.findAll(filter, FindOptions(sort: ["_id": 1])).compactMap(ModelStage.init)
+        }
+    }
+
+    /// - Parameter name: `nil` where only one name has that stage.
+    /// - Throws: `HubError.notFound` with the stages that there are.
+    func heldStage(_ stage: String, name: String?) async throws(HubError) -> ModelStage {
+        try Self.validate(stage: stage)
+        let all = try await stages(name: name)
+        let held = all.filter { $0.stage == stage }
+        if held.count == 1 { return held[0] }
+        if held.count > 1 {
+            let names = held.prefix(5).map { "'\($0.name)'" }.joined(separator: ", ")
+            throw .invalid("name", "several models have a version that is '\(stage)': \(names); give the name")
+        }
+        let stages = Set(all.map(\.stage)).sorted()
+        var error = HubError(
+            .notFound,
+            field: "stage",
+            "no version of \(name.map { "model '\($0)'" } ?? "any model") is '\(stage)'"
+                + (stages.isEmpty ? "; set it first" : "; there is \(stages.map { "'\($0)'" }.joined(separator: ", "))")
+        )
+        error.suggestions = NearNames.of(stage, among: stages)
+        // A name that is not there at all is the likelier mistake.
+        if let name, all.isEmpty, try await findModels(ContentQuery(name: name), limit: 1).isEmpty {
+            error = try await missing(ContentQuery(name: name), in: .models)
+        }
+        throw error
+    }
+
+    /// After a deletion: stages whose model is gone are nobody's.
+    func dropStagesOfMissingModels() async throws(HubError) {
+        let held = try await stages()
+        if held.isEmpty { return }
+        let ids = BSONValue.array(held.map { .objectID($0.model) })
+        let present = try await translatingErrors { () async throws(MongoError) in
+            try await collection(.models).findAll(["_id": ["$in": ids]], FindOptions(projection: ["_id": 1]))
+        }
+        let there = Set(present.compactMap { $0["_id"]?.objectIDValue })
+        for stage in held where !there.contains(stage.model) {
+            _ = try await translatingErrors { () async throws(MongoError) in
+                try await stageCollection.deleteOne([
+                    "_id": stageID(stage.stage, stage.name), "model": .objectID(stage.model),
+                ])
+            }
+        }
+    }
+
+    private static func validate(stage: String) throws(HubError) {
+        let isPlain = stage.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "/" && $0.value != 0x7F }
+        if stage.isEmpty || !isPlain || stage.utf8.count > Content.longestName {
+            throw .invalid(
+                "stage",
+                "stage \(stage.debugDescription) is empty, too long, or has a space, a '/' or a control character; "
+                    + "write a word such as production"
+            )
+        }
+    }
+}
