@@ -77,6 +77,18 @@ struct BulkWrite: ~Copyable {
         guard isAdded else { throw MongoError(error, reply: BSONDocument(), hosts: client.core.hosts) }
     }
 
+    /// Adds the insertion of a document that lies encoded in memory.
+    borrowing func addInsertion(
+        of document: UnsafeRawBufferPointer,
+        options statementOptions: BSONDocument
+    ) throws(MongoError) {
+        var error = bson_error_t()
+        let isAdded = try options.lend(statementOptions) { (options) throws(MongoError) -> Bool in
+            try first.lend(document) { mongoc_bulk_operation_insert_with_opts(pointer, $0, options, &error) }
+        }
+        guard isAdded else { throw MongoError(error, reply: BSONDocument(), hosts: client.core.hosts) }
+    }
+
     /// Sends everything. Throws when a statement was refused; the error's `reply` counts what was done.
     borrowing func execute() throws(MongoError) -> BSONDocument {
         let reply = CDocument()

@@ -26,12 +26,20 @@ struct CDocument: ~Copyable {
         _ body: (OpaquePointer) throws(MongoError) -> Value
     ) throws(MongoError) -> Value {
         try document.bytes.withUnsafeBufferPointer { (bytes) throws(MongoError) -> Value in
-            guard bson_init_static(pointer, bytes.baseAddress, bytes.count) else {
-                throw MongoError(.invalidInput, "a document of \(bytes.count) bytes is not well-formed BSON")
-            }
-            defer { bson_init(pointer) }
-            return try body(pointer)
+            try lend(UnsafeRawBufferPointer(bytes), body)
         }
+    }
+
+    /// Lends an encoded document to C for the time of `body`, without a copy.
+    borrowing func lend<Value>(
+        _ bytes: UnsafeRawBufferPointer,
+        _ body: (OpaquePointer) throws(MongoError) -> Value
+    ) throws(MongoError) -> Value {
+        guard bson_init_static(pointer, bytes.baseAddress?.assumingMemoryBound(to: UInt8.self), bytes.count) else {
+            throw MongoError(.invalidInput, "a document of \(bytes.count) bytes is not well-formed BSON")
+        }
+        defer { bson_init(pointer) }
+        return try body(pointer)
     }
 
     /// A copy of what C wrote here.

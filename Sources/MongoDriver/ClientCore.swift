@@ -23,6 +23,9 @@ final class ClientCore: @unchecked Sendable {
     let serverSelectionTimeout: Duration
     let socketTimeout: Duration
     let cursorSlots: Slots
+    /// Messages of file contents that are under way at once: more than two make neither direction faster, and some threads
+    /// are left for calls that must not wait behind megabytes.
+    let transferSlots: Slots
 
     private let pool: OpaquePointer
     private let threadPool: NIOThreadPool
@@ -77,6 +80,7 @@ final class ClientCore: @unchecked Sendable {
             pool,
             UInt32(clamping: threads + cursorSlots.count + max(0, options.maxOpenChangeStreams))
         )
+        transferSlots = Slots(count: max(1, min(2, threads - 1)))
         threadPool = NIOThreadPool(numberOfThreads: threads)
         threadPool.start()
     }
@@ -106,6 +110,24 @@ final class ClientCore: @unchecked Sendable {
             }
         }
         return try result.get()
+    }
+
+    /// Like `perform`, for messages of megabytes: they wait for each other rather than make small calls wait.
+    func transfer<Value: Sendable>(
+        _ body: @escaping @Sendable (LentClient) throws(MongoError) -> Value
+    ) async throws(MongoError) -> Value {
+        while !(await transferSlots.acquire(within: .seconds(3600))) {
+            if Task.isCancelled { throw MongoError(.cancelled, "the task was cancelled before its data was sent") }
+        }
+        defer { transferSlots.release() }
+        return try await perform(body)
+    }
+
+    /// Runs `body` on a thread that may block, without a client.
+    func work<Value: Sendable>(_ body: @escaping @Sendable () -> Value) async -> Value {
+        await withCheckedContinuation { continuation in
+            submit { continuation.resume(returning: body()) }
+        }
     }
 
     /// Runs `body` on a thread that may block; it always runs.

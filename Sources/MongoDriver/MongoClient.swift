@@ -52,4 +52,9 @@ public final class MongoClient: Sendable {
     public func close() async {
         await core.close()
     }
+
+    /// Runs what blocks for a moment, as reading a piece of a file, on one of the client's threads.
+    package func work<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+        try await core.work { Result(catching: body) }.get()
+    }
 }

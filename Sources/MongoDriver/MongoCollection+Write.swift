@@ -227,7 +227,7 @@ extension MongoCollection {
     }
 
     /// libmongoc would refuse empty keys and would check every byte once more; the server does.
-    private static let unvalidated: BSONDocument = ["validate": false]
+    static let unvalidated: BSONDocument = ["validate": false]
 
     private static func statementOptions(upsert: Bool, hint: IndexHint?) -> BSONDocument {
         var options = unvalidated

@@ -30,6 +30,8 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
         public static let invalidInput = Code(description: "invalid input")
         /// A document that came from the server is not well-formed BSON.
         public static let invalidDocument = Code(description: "invalid document")
+        /// A chunk of a GridFS file is missing, or is not as long as the file's document says.
+        public static let corruptFile = Code(description: "corrupt file")
         /// The calling task was cancelled, and so a sequence of results was cut short.
         public static let cancelled = Code(description: "cancelled")
     }

@@ -16,7 +16,7 @@ public final class Hub: Sendable {
     public let project: String
     package let logger: Logger
     let clock: ServerClock
-    /// Collections whose indexes this hub has made.
+    /// Collections whose indexes this hub has made, and buckets.
     private let indexed = Mutex<Set<String>>([])
 
     public static let defaultURI = "mongodb://127.0.0.1:27017"
@@ -125,15 +125,22 @@ public final class Hub: Sendable {
     }
 
     /// The same for one collection.
-    func ensureIndexes(_ indexes: [IndexModel], of collection: MongoCollection) async throws(HubError) {
-        if indexed.withLock({ $0.contains(collection.name) }) { return }
+    ///
+    /// - Parameter key: What these indexes are remembered by; the collection's name unless given.
+    func ensureIndexes(
+        _ indexes: [IndexModel],
+        of collection: MongoCollection,
+        key: String? = nil
+    ) async throws(HubError) {
+        let key = key ?? collection.name
+        if indexed.withLock({ $0.contains(key) }) { return }
         do throws(MongoError) {
             try await collection.createIndexes(indexes)
         } catch {
             if error.isRetryable { throw HubError(error) }
             try await createOneByOne(indexes, of: collection)
         }
-        indexed.withLock { _ = $0.insert(collection.name) }
+        indexed.withLock { _ = $0.insert(key) }
     }
 
     private func createOneByOne(_ indexes: [IndexModel], of collection: MongoCollection) async throws(HubError) {
@@ -143,7 +150,7 @@ public final class Hub: Sendable {
             } catch {
                 if error.isRetryable { throw HubError(error) }
                 logger.warning(
-                    "Cannot create an index; claims and waits may be slow",
+                    "Cannot create an index; what needs it will be slow",
                     metadata: ["index": "\(collection.name).\(index.name)", "error": "\(error)"]
                 )
             }

@@ -18,6 +18,12 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
         public static let database = Code(name: "database error")
         /// The time limit of a wait has passed.
         public static let timeout = Code(name: "time-out")
+        /// A file in GridFS, or a chunk of it, is not there although a document refers to it.
+        public static let blobLost = Code(name: "blob lost")
+        /// Content has another SHA-256 than it should have; it was refused.
+        public static let hashMismatch = Code(name: "hash mismatch")
+        /// The disk is full; what was begun there has been removed.
+        public static let noSpace = Code(name: "no space")
     }
 
     public var code: Code

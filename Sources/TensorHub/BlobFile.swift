@@ -1,0 +1,119 @@
+import Glibc
+
+/// An open file of this machine, closed when nobody holds it any more. Its calls block.
+final class BlobFile: Sendable {
+    let path: String
+    private let descriptor: Int32
+
+    private init(path: String, descriptor: Int32) {
+        self.path = path
+        self.descriptor = descriptor
+    }
+
+    deinit { close(descriptor) }
+
+    static func open(_ path: String) throws(HubError) -> BlobFile {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw failure("read", path) }
+        let file = BlobFile(path: path, descriptor: descriptor)
+        guard try file.status().st_mode & S_IFMT == S_IFREG else {
+            throw .invalid("path", "\(path) is not a file; give the path of a file")
+        }
+        posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
+        return file
+    }
+
+    /// A new file of that size; one that is there already is an error.
+    static func create(_ path: String, size: Int64) throws(HubError) -> BlobFile {
+        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        guard descriptor >= 0 else { throw failure("create", path) }
+        let file = BlobFile(path: path, descriptor: descriptor)
+        // The whole size at once: a full disk is found before anything is downloaded. Not every file system can.
+        let status = size > 0 ? posix_fallocate(descriptor, 0, off_t(size)) : 0
+        if status != 0, status != EOPNOTSUPP, status != EINVAL {
+            unlink(path)
+            throw failure("write", path, status)
+        }
+        return file
+    }
+
+    func status() throws(HubError) -> stat {
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw Self.failure("read", path) }
+        return status
+    }
+
+    /// Reads up to as many bytes as there is room for; 0 at the end.
+    func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(HubError) -> Int {
+        while true {
+            let count = pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset))
+            if count >= 0 { return count }
+            if errno != EINTR { throw Self.failure("read", path) }
+        }
+    }
+
+    func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(HubError) {
+        var done = 0
+        while done < bytes.count {
+            let count = pwrite(
+                descriptor,
+                bytes.baseAddress.map { $0 + done },
+                bytes.count - done,
+                off_t(offset) + off_t(done)
+            )
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { throw Self.failure("write", path) }
+            done += count
+        }
+    }
+
+    /// Its content is on disk when this returns.
+    func synchronize() throws(HubError) {
+        guard fsync(descriptor) == 0 else { throw Self.failure("write", path) }
+    }
+
+    func setMode(_ mode: mode_t) throws(HubError) {
+        guard fchmod(descriptor, mode) == 0 else { throw Self.failure("change", path) }
+    }
+
+    func setTimes(access: timespec, modification: timespec) throws(HubError) {
+        guard
+            withUnsafePointer(
+                to: (access, modification),
+                {
+                    $0.withMemoryRebound(to: timespec.self, capacity: 2) { futimens(descriptor, $0) }
+                }
+            ) == 0
+        else { throw Self.failure("change", path) }
+    }
+
+    /// The hash of the whole file.
+    func hash() throws(HubError) -> String {
+        let hash = SHA256()
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { buffer.deallocate() }
+        var offset: Int64 = 0
+        while true {
+            let count = try read(buffer, at: offset)
+            if count == 0 { break }
+            hash.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            offset += Int64(count)
+        }
+        return hash.finish()
+    }
+
+    /// What the system has just said, as an error of ours.
+    static func failure(_ verb: String, _ path: String, _ number: Int32 = errno) -> HubError {
+        let reason = String(cString: strerror(number))
+        switch number {
+        case ENOSPC, EDQUOT, EFBIG:
+            return HubError(
+                .noSpace,
+                field: "path",
+                "cannot \(verb) \(path): \(reason); make room there or choose another disk"
+            )
+        default:
+            return HubError(.invalidInput, field: "path", "cannot \(verb) \(path): \(reason)")
+        }
+    }
+}

@@ -1,0 +1,120 @@
+import BSON
+import MongoDriver
+
+/// The store's way out.
+extension BlobStore {
+    /// The document is there: it holds the files, and no reservation is needed. Whoever has condemned one of them meanwhile
+    /// is told to count again.
+    ///
+    /// - Throws: `.blobLost` where a file was collected before the document came.
+    func settle(_ ids: [ObjectID], for owner: ObjectID) async throws(HubError) {
+        for piece in ids.pieces(of: 1000) {
+            let filter: BSONDocument = ["_id": ["$in": .array(piece.map(BSONValue.objectID))]]
+            _ = try await retrying { () async throws(MongoError) in
+                try await files.updateMany(
+                    filter,
+                    .document([
+                        "$pull": ["metadata.pending": ["id": .objectID(owner)]],
+                        "$unset": ["metadata.condemned": ""],
+                    ])
+                )
+            }
+            let left = try await retrying { () async throws(MongoError) in
+                try await files.findAll(filter, FindOptions(projection: ["_id": 1]))
+            }
+            let found = Set(left.compactMap { $0["_id"]?.objectIDValue })
+            if let missing = piece.first(where: { !found.contains($0) }) { throw lost(missing) }
+        }
+    }
+
+    /// Deletes those files that no document refers to.
+    ///
+    /// - Returns: Those deleted, and how many chunks.
+    @discardableResult
+    func release(_ ids: [ObjectID]) async throws(HubError) -> (blobs: [ObjectID], chunks: Int) {
+        var result = (blobs: [ObjectID](), chunks: 0)
+        for piece in Array(Set(ids)).pieces(of: 1000) {
+            // Most often it is plain: another document refers to it. Then nothing is written.
+            let referred = try await referred(piece)
+            for id in piece where !referred.contains(id) {
+                guard let chunks = try await condemn(id) else { continue }
+                result.blobs.append(id)
+                result.chunks += chunks
+            }
+        }
+        return result
+    }
+
+    /// - Returns: How many chunks were deleted; `nil` where the file is kept, or is not there.
+    private func condemn(_ id: ObjectID) async throws(HubError) -> Int? {
+        let verdict = ObjectID()
+        let now = try await hub.serverTime()
+        let file = try await retrying { () async throws(MongoError) in
+            try await files.findAndModify(
+                ["_id": .objectID(id), "metadata.pending.0": ["$exists": false]],
+                .document([
+                    "$set": ["metadata.condemned": ["by": .objectID(verdict), "time": .dateTime(now)]],
+                    "$unset": ["metadata.unique": ""],
+                ])
+            )
+        }
+        guard let file else { return nil }
+        let mine: BSONDocument = ["_id": .objectID(id), "metadata.condemned.by": .objectID(verdict)]
+        if try await referred([id]).contains(id) {
+            try await pardon(mine, GridFSFile(file))
+            return nil
+        }
+        let isDeleted = try await retrying { () async throws(MongoError) in try await files.deleteOne(mine) > 0 }
+        // After a lost answer the first try may have been the one.
+        if !isDeleted, try await self.file(id) != nil { return nil }
+        return try await retrying { () async throws(MongoError) in try await gridFS.deleteChunks(of: .objectID(id)) }
+    }
+
+    /// Lets a file live that is referred to. It is unique again, unless the same content was stored once more meanwhile.
+    func pardon(_ filter: BSONDocument, _ file: GridFSFile) async throws(HubError) {
+        var update: BSONDocument = ["$unset": ["metadata.condemned": ""]]
+        if let hash = file.metadata?["sha256"] { update.append("$set", ["metadata.unique": hash]) }
+        do throws(MongoError) {
+            _ = try await MongoError.retrying(for: gridFS.patience) { [update] () async throws(MongoError) in
+                try await files.updateOne(filter, .document(update))
+            }
+        } catch {
+            guard error.code == .duplicateKey else { throw HubError(error) }
+            _ = try await retrying { () async throws(MongoError) in
+                try await files.updateOne(filter, .document(["$unset": ["metadata.condemned": ""]]))
+            }
+        }
+    }
+
+    /// Which of the files any document of any project refers to, by the newest state.
+    func referred(_ ids: [ObjectID]) async throws(HubError) -> Set<ObjectID> {
+        let wanted = Set(ids)
+        var found: Set<ObjectID> = []
+        for (name, fields) in references {
+            let collection = hub.durable(name)
+            for field in fields {
+                let documents = try await retrying { () async throws(MongoError) in
+                    try await collection.aggregateAll([
+                        ["$match": .document([field: ["$in": .array(ids.map(BSONValue.objectID))]])],
+                        ["$project": ["_id": 0, "ids": .string("$" + field)]],
+                    ])
+                }
+                for document in documents {
+                    switch document["ids"] {
+                    case .objectID(let id): found.insert(id)
+                    case .array(let values): found.formUnion(values.compactMap(\.objectIDValue))
+                    default: break
+                    }
+                }
+            }
+        }
+        return found.intersection(wanted)
+    }
+}
+
+extension Array {
+    /// The elements in order, in arrays of at most so many.
+    func pieces(of size: Int) -> [[Element]] {
+        stride(from: 0, to: count, by: size).map { Array(self[$0..<Swift.min(count, $0 + size)]) }
+    }
+}

@@ -1,0 +1,151 @@
+import BSON
+import Glibc
+import MongoDriver
+import Synchronization
+
+/// The store's way in.
+extension BlobStore {
+    func store(
+        _ source: BlobSource,
+        for owner: ObjectID,
+        sha256 known: String?,
+        uploader: ObjectID?
+    ) async throws(HubError) -> Blob {
+        if let known, !ContentHash.isValid(known) {
+            throw .invalid("sha256", "sha256: '\(known)' is not 64 hexadecimal digits in lower case")
+        }
+        try await ensureIndexes()
+        switch source {
+        case .bytes(let bytes):
+            let hash = known ?? SHA256.hex(of: bytes)
+            if let blob = try await reserve(hash, for: owner) { return blob }
+            var position = 0
+            return try await upload(for: owner, sha256: known, uploader: uploader) { batch in
+                position += bytes.withUnsafeBytes { batch.append(UnsafeRawBufferPointer(rebasing: $0[position...])) }
+            }
+        case .file(let path):
+            let file = try await transferring { try await hub.client.work { try BlobFile.open(path) } }
+            let size = Int64(try file.status().st_size)
+            var hash = known
+            // Only what has the length of something stored can be stored already: all else is read just once.
+            if hash == nil, try await isStored(length: size) {
+                hash = try await transferring { try await hub.client.work { try file.hash() } }
+            }
+            if let hash, let blob = try await reserve(hash, for: owner) { return blob }
+            let position = Mutex(Int64(0))
+            return try await upload(for: owner, sha256: known, uploader: uploader) { batch in
+                try await hub.client.work {
+                    try position.withLock { position in
+                        try batch.fill { buffer in
+                            let count = try file.read(buffer, at: position)
+                            position += Int64(count)
+                            return count
+                        }
+                    }
+                }
+            }
+        case .stream(let stream):
+            if let known, let blob = try await reserve(known, for: owner) { return blob }
+            var pieces = PieceReader(stream)
+            return try await upload(for: owner, sha256: known, uploader: uploader) { try await pieces.fill($0) }
+        }
+    }
+
+    /// Reserves the file that has this content, if there is one.
+    private func reserve(_ hash: String, for owner: ObjectID) async throws(HubError) -> Blob? {
+        let time = try await hub.serverTime()
+        let file = try await retrying { () async throws(MongoError) in
+            try await files.findAndModify(
+                ["metadata.unique": .string(hash), "metadata.condemned": ["$exists": false]],
+                .document(["$addToSet": ["metadata.pending": ["id": .objectID(owner), "time": .dateTime(time)]]])
+            )
+        }
+        return file.flatMap { Self.blob(GridFSFile($0)) }
+    }
+
+    private func isStored(length: Int64) async throws(HubError) -> Bool {
+        try await retrying { () async throws(MongoError) in
+            try await files.findOne(
+                ["length": .int64(length), "metadata.unique": ["$exists": true]],
+                FindOptions(projection: ["_id": 1])
+            ) != nil
+        }
+    }
+
+    /// - Parameter sha256: What the content has to have.
+    private func upload(
+        for owner: ObjectID,
+        sha256 expected: String?,
+        uploader: ObjectID?,
+        fill: (ChunkBatch) async throws -> Void
+    ) async throws(HubError) -> Blob {
+        let id = ObjectID()
+        try await begin(id, uploader)
+        do throws(HubError) {
+            let hash = ContentHash()
+            let uploaded = try await transferring {
+                try await beating(id) {
+                    try await gridFS.uploadChunks(of: id) { batch in
+                        try await fill(batch)
+                        try await hub.client.work { batch.forEachContent { hash.update($0) } }
+                    }
+                }
+            }
+            let found = hash.finish()
+            if let expected, expected != found {
+                throw HubError(
+                    .hashMismatch,
+                    field: "sha256",
+                    "the content has SHA-256 \(found), not \(expected); nothing was stored"
+                )
+            }
+            try await confirm(id, chunks: uploaded.chunks)
+            let blob = try await insert(
+                Blob(id: id, length: uploaded.length, sha256: found),
+                found,
+                for: owner
+            )
+            if blob.id == id {
+                try await end(id)
+            } else {
+                await discard(id)
+            }
+            return blob
+        } catch {
+            await discard(id)
+            throw error
+        }
+    }
+
+    /// Inserts the file's document. Where another program has stored the same content meanwhile, that one is reserved.
+    private func insert(_ blob: Blob, _ hash: String, for owner: ObjectID) async throws(HubError) -> Blob {
+        let time = try await hub.serverTime()
+        while true {
+            let document = GridFSBucket.document(
+                id: blob.id,
+                length: blob.length,
+                uploadDate: time,
+                metadata: [
+                    "sha256": .string(hash), "unique": .string(hash),
+                    "pending": [["id": .objectID(owner), "time": .dateTime(time)]],
+                ]
+            )
+            do throws(MongoError) {
+                try await gridFS.insertFile(document)
+                return blob
+            } catch {
+                guard error.code == .duplicateKey else { throw HubError(error) }
+            }
+            // It may have been condemned between the two; then the index has let go of it.
+            if let stored = try await reserve(hash, for: owner) { return stored }
+        }
+    }
+
+    func transferring<Value>(_ body: () async throws -> Value) async throws(HubError) -> Value {
+        do {
+            return try await body()
+        } catch {
+            throw HubError(transfer: error)
+        }
+    }
+}

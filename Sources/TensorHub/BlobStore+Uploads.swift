@@ -1,0 +1,114 @@
+import BSON
+import Logging
+import MongoDriver
+
+/// What is on its way.
+extension BlobStore {
+    /// How often an upload says that it goes on.
+    private static let heartbeat: Duration = .seconds(15)
+
+    /// Says that chunks of that file are going to come. Not for the majority to know: the chunks are not either.
+    func begin(_ id: ObjectID, _ uploader: ObjectID?) async throws(HubError) {
+        let time = try await hub.serverTime()
+        var document: BSONDocument = [
+            "_id": .objectID(id), "started": .dateTime(time), "heartbeat": .dateTime(time),
+        ]
+        if let uploader { document.append("uploader", .objectID(uploader)) }
+        try await retrying { () async throws(MongoError) in
+            do throws(MongoError) {
+                try await uploads.with(WriteConcern(.members(1))).insertOne(document)
+            } catch {
+                // The answer to the first try was lost.
+                if error.code != .duplicateKey { throw error }
+            }
+        }
+    }
+
+    /// Runs an upload that says all the while that it goes on, even when its source is slow.
+    func beating<Value: Sendable>(_ id: ObjectID, _ body: () async throws -> Value) async throws -> Value {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask {
+                while true {
+                    try await Task.sleep(for: Self.heartbeat)
+                    // A heartbeat that fails is no reason to stop: `confirm` tells whether anybody took the chunks.
+                    _ = try? await beat(id, uploads.with(WriteConcern(.members(1))))
+                }
+            }
+            defer { group.cancelAll() }
+            return try await body()
+        }
+    }
+
+    /// - Returns: Whether nobody has dropped the upload.
+    private func beat(_ id: ObjectID, _ uploads: MongoCollection) async throws(MongoError) -> Bool {
+        try await uploads.updateOne(
+            ["_id": .objectID(id), "dropped": ["$exists": false]],
+            .document(["$currentDate": ["heartbeat": true]])
+        ).matched == 1
+    }
+
+    /// All chunks are there and will stay: this write is acknowledged by the majority, so all before it are, and whatever a
+    /// change of primary has taken back is missing in the count.
+    func confirm(_ id: ObjectID, chunks: Int) async throws(HubError) {
+        let goesOn = try await retrying { () async throws(MongoError) in try await beat(id, uploads) }
+        var counted = gridFS.chunks
+        counted.readConcern = .majority
+        let count = try await retrying { () async throws(MongoError) in
+            try await counted.countDocuments(["files_id": .objectID(id)])
+        }
+        guard goesOn, count == chunks else {
+            throw HubError(
+                .database,
+                "of \(chunks) chunks of an upload to \(bucket.rawValue) \(count) are left"
+                    + (goesOn ? " after a change of the primary" : ": somebody has dropped it") + "; upload it again"
+            )
+        }
+    }
+
+    /// The file is there.
+    func end(_ id: ObjectID) async throws(HubError) {
+        _ = try await retrying { () async throws(MongoError) in
+            try await uploads.with(WriteConcern(.members(1))).deleteOne(["_id": .objectID(id)])
+        }
+    }
+
+    /// Takes back what an upload has written; what MongoDB does not hear of is left to the collection of garbage.
+    func discard(_ id: ObjectID) async {
+        do {
+            try await gridFS.deleteChunks(of: .objectID(id))
+            try await uploads.deleteOne(["_id": .objectID(id)])
+        } catch {
+            hub.logger.info(
+                "An upload left chunks behind; the collection of garbage will find them",
+                metadata: ["bucket": "\(bucket.rawValue)", "file": "\(id)", "error": "\(error)"]
+            )
+        }
+    }
+
+    /// Deletes the uploads that match, with their chunks. Marked first: whoever does go on is stopped by `confirm`, and
+    /// whoever is killed here can be followed by somebody else.
+    ///
+    /// - Returns: How many, and their chunks.
+    func drop(_ filter: BSONDocument) async throws(HubError) -> (uploads: Int, chunks: Int) {
+        _ = try await retrying { () async throws(MongoError) in
+            try await uploads.updateMany(filter, .document(["$set": ["dropped": true]]))
+        }
+        var result = (uploads: 0, chunks: 0)
+        let dropped = try await retrying { () async throws(MongoError) in
+            try await uploads.findAll(["$and": [.document(filter), ["dropped": true]]])
+        }
+        for upload in dropped {
+            guard let id = upload["_id"] else { continue }
+            // The last step of an upload whose file is there may be missing.
+            let isStored = try await retrying { () async throws(MongoError) in try await gridFS.file(id) != nil }
+            if !isStored {
+                result.chunks += try await retrying { () async throws(MongoError) in
+                    try await gridFS.deleteChunks(of: id)
+                }
+            }
+            _ = try await retrying { () async throws(MongoError) in try await uploads.deleteOne(["_id": id]) }
+            result.uploads += 1
+        }
+        return result
+    }
+}
