@@ -143,7 +143,7 @@ public final class Hub: Sendable {
             } catch {
                 if error.isRetryable { throw HubError(error) }
                 logger.warning(
-                    "Cannot create an index; claims and waits may be slow",
+                    "Cannot create an index; what it serves may be slow",
                     metadata: ["index": "\(collection.name).\(index.name)", "error": "\(error)"]
                 )
             }
