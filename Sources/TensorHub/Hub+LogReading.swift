@@ -1,0 +1,101 @@
+public import BSON
+import MongoDriver
+
+extension Hub {
+    /// The entries that match, in one go; `forEachLog` is for those that do not fit into memory.
+    ///
+    /// - Parameters:
+    ///   - sort: Oldest first unless given.
+    ///   - limit: At most so many; `nil` means all.
+    ///   - skip: Leaves out so many of the first.
+    /// - Throws: `HubError.invalidInput` for a limit below 1 or a skip below 0.
+    public func logs(
+        _ kind: LogKind,
+        _ filter: Filter = .all,
+        sort: Sort? = nil,
+        limit: Int? = nil,
+        skip: Int? = nil
+    ) async throws(HubError) -> [LogEntry] {
+        let options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
+        try await ensureLogIndexes(kind)
+        return try await translatingErrors { () async throws(MongoError) in
+            try await logCollection(kind).findAll(logFilter(filter), options).map(LogEntry.init)
+        }
+    }
+
+    /// Lends the entries that match one after the other, with constant memory whatever their number.
+    ///
+    /// - Parameter fields: These fields alone, and `_id`, `time` and `hub`; empty for all.
+    /// - Throws: As `logs`; whatever `body` throws.
+    public func forEachLog(
+        _ kind: LogKind,
+        _ filter: Filter = .all,
+        sort: Sort? = nil,
+        limit: Int? = nil,
+        skip: Int? = nil,
+        fields: [String] = [],
+        _ body: (LogEntry) throws -> Void
+    ) async throws {
+        var options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
+        if !fields.isEmpty {
+            var names = Set(fields)
+            names.formUnion(["time", "hub"])
+            options.projection = BSONDocument(elements: names.sorted().map { ($0, 1) })
+        }
+        try await ensureLogIndexes(kind)
+        var cursor = logCollection(kind).find(logFilter(filter), options).makeAsyncIterator()
+        while true {
+            let next = try await translatingErrors { () async throws(MongoError) in try await cursor.next() }
+            guard let next else { return }
+            try body(LogEntry(next))
+        }
+    }
+
+    /// How many entries match.
+    public func countLogs(_ kind: LogKind, _ filter: Filter = .all) async throws(HubError) -> Int {
+        try await ensureLogIndexes(kind)
+        return try await translatingErrors { () async throws(MongoError) in
+            try await logCollection(kind).countDocuments(logFilter(filter))
+        }
+    }
+
+    /// The names of the values that the newest of the entries that match have, sorted; not those of TensorHub's own.
+    ///
+    /// - Parameter newest: How many entries it looks at.
+    public func logFieldNames(
+        _ kind: LogKind,
+        _ filter: Filter = .all,
+        newest: Int = 10_000
+    ) async throws(HubError) -> [String] {
+        if newest < 1 { throw .invalid("newest", "newest is \(newest); it must be at least 1") }
+        try await ensureLogIndexes(kind)
+        let pipeline: [BSONDocument] = [
+            ["$match": .document(logFilter(filter))],
+            ["$sort": .document(Sort.newest.document)],
+            ["$limit": .int64(Int64(newest))],
+            ["$project": ["field": ["$objectToArray": "$$ROOT"]]],
+            ["$unwind": "$field"],
+            ["$group": ["_id": "$field.k"]],
+        ]
+        let groups = try await translatingErrors { () async throws(MongoError) in
+            try await logCollection(kind).aggregateAll(pipeline)
+        }
+        return groups.compactMap { $0["_id"]?.stringValue }.filter { !LogEntry.reservedNames.contains($0) }.sorted()
+    }
+
+    static func logOptions(sort: Sort?, limit: Int?, skip: Int?) throws(HubError) -> FindOptions {
+        if let limit, limit < 1 { throw .invalid("limit", "limit is \(limit); it must be at least 1") }
+        if let skip, skip < 0 { throw .invalid("skip", "skip is \(skip); it must be at least 0") }
+        if let sort, sort.document.isEmpty {
+            throw .invalid("sort", "sort is empty; name a field, such as 'step:1', or leave it out")
+        }
+        return FindOptions(sort: (sort ?? .oldest).document, limit: limit, skip: skip)
+    }
+}
+
+extension Filter {
+    /// Entries of these tasks. None at all matches nothing: an empty list must never become every entry.
+    public static func tasks(_ ids: [ObjectID]) -> Filter {
+        Filter(["hub.task": TaskSelection.oneOf(ids.map(BSONValue.objectID))])
+    }
+}
