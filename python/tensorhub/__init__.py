@@ -1,34 +1,110 @@
-"""TensorHub inside a script: the task that is being run.
+"""TensorHub for Python: tasks, data sets, models and logs of a machine-learning team, in MongoDB.
+
+Inside a task:
 
     import tensorhub
     tensorhub.hyper_parameters["learning_rate"]
-    tensorhub.task["_id"]
+    tensorhub.report(loss=0.3, step=7)
+    tensorhub.save_results(test_accuracy=0.97)
 
-Both are empty outside of a task. Standard library only; nothing is read before it is asked for.
+and anywhere, with the names of TensorLayer's ``tl.db.TensorHub``:
+
+    db = tensorhub.TensorHub(ip="localhost", port=27017, dbname="temp", project_name="tutorial")
+    images, digits = db.find_top_dataset("mnist")
+
+Standard library only; NumPy and safetensors are used where they are there. Nothing is read or imported before it is
+asked for, so the import itself costs a task next to nothing.
 """
 
-__all__ = ["hyper_parameters", "saved_result_keys", "task"]
+# True for type checkers only: `typing` itself takes longer to import than all of this.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Dict, List, Optional
+
+    from .attempt import checkpoint as checkpoint
+    from .attempt import flush as flush
+    from .attempt import progress as progress
+    from .attempt import report as report
+    from .attempt import result as result
+    from .attempt import save_results as save_results
+    from .attempt import should_stop as should_stop
+    from .errors import HubError as HubError
+    from .errors import InvalidInput as InvalidInput
+    from .errors import NotFound as NotFound
+    from .errors import Refused as Refused
+    from .errors import Unreachable as Unreachable
+    from . import db as db
+    from .hub import TensorHub as TensorHub
+    from .model import Model as Model
+    from .values import ObjectId as ObjectId
+
+    task: Dict[str, Any]
+    hyper_parameters: Dict[str, Any]
+    checkpoint_dir: Optional[str]
+
+__version__ = "0.4.0"
+
+_MODULES = {
+    "TensorHub": "hub",
+    "Model": "model",
+    "ObjectId": "values",
+    "HubError": "errors",
+    "InvalidInput": "errors",
+    "NotFound": "errors",
+    "Refused": "errors",
+    "Unreachable": "errors",
+    "checkpoint": "attempt",
+    "flush": "attempt",
+    "progress": "attempt",
+    "report": "attempt",
+    "result": "attempt",
+    "save_results": "attempt",
+    "should_stop": "attempt",
+}
+
+__all__ = sorted(_MODULES) + ["checkpoint_dir", "db", "hyper_parameters", "saved_result_keys", "task"]
 
 
-def __getattr__(name):
-    if name == "task":
-        value = _decoded(_read_task())
+def __getattr__(name):  # type: ignore[no-untyped-def]
+    module = _MODULES.get(name)
+    if module is not None:
+        import importlib
+
+        value = getattr(importlib.import_module("tensorhub." + module), name)
+    elif name == "db":
+        import importlib
+
+        value = importlib.import_module("tensorhub.db")
+    elif name == "task":
+        from .values import decode
+
+        value = decode(_read_task())
     elif name == "hyper_parameters":
+        from .values import decode
+
         value = _read_task().get("hyper_parameters")
-        value = {key: _decoded(item) for key, item in value.items()} if isinstance(value, dict) else {}
+        value = {key: decode(item) for key, item in value.items()} if isinstance(value, dict) else {}
+    elif name == "checkpoint_dir":
+        import os
+
+        value = os.environ.get("TENSORHUB_CHECKPOINT_DIR")
     else:
         raise AttributeError("module 'tensorhub' has no attribute '%s'" % name)
     globals()[name] = value
     return value
 
 
-def saved_result_keys():
+def __dir__():  # type: ignore[no-untyped-def]
+    return sorted(set(globals()) | set(__all__))
+
+
+def saved_result_keys():  # type: () -> List[str]
     """Names of the values that the distributor wants back."""
     keys = _read_task().get("saved_result_keys")
     return [key for key in keys if isinstance(key, str)] if isinstance(keys, list) else []
 
 
-def _read_task():
+def _read_task():  # type: () -> Dict[str, Any]
     import json
     import os
 
@@ -38,56 +114,3 @@ def _read_task():
     with open(path, encoding="utf-8") as file:
         task = json.load(file)
     return task if isinstance(task, dict) else {}
-
-
-def _decoded(value):
-    """The Python value that an Extended JSON value stands for."""
-    if isinstance(value, list):
-        return [_decoded(item) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if value:
-        key = next(iter(value))
-        decode = _WRAPPERS.get(key)
-        if decode is not None:
-            try:
-                return decode(value[key])
-            except (TypeError, ValueError, KeyError, OverflowError):
-                pass  # an ordinary document with an unlucky key
-    return {key: _decoded(item) for key, item in value.items()}
-
-
-def _date(value):
-    # Without a time zone, in UTC: what pymongo gave the scripts that this must run unchanged.
-    import datetime
-
-    if isinstance(value, dict):
-        milliseconds = int(value["$numberLong"])
-        return datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=milliseconds)
-    text = value[:-1] + "+00:00" if value.endswith("Z") else value
-    whole, point, rest = text.partition(".")
-    if point:  # before Python 3.11 a fraction has three digits or six
-        digits = rest[: len(rest) - 6]
-        text = whole + "." + digits.ljust(6, "0")[:6] + rest[len(digits) :]
-    date = datetime.datetime.fromisoformat(text)
-    return date.astimezone(datetime.timezone.utc).replace(tzinfo=None)
-
-
-def _binary(value):
-    import base64
-
-    return base64.b64decode(value["base64"], validate=True)
-
-
-_WRAPPERS = {
-    "$numberInt": int,
-    "$numberLong": int,
-    "$numberDouble": float,
-    "$numberDecimal": float,
-    "$oid": str,
-    "$symbol": str,
-    "$code": str,
-    "$date": _date,
-    "$binary": _binary,
-    "$undefined": lambda value: None,
-}

@@ -1,0 +1,1 @@
+../../../python/tensorhub/reporter.py

@@ -1,0 +1,269 @@
+"""Python values as files of arrays and back: ``.npy`` for one array, ``.npz`` for several, pickles only on request."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import tempfile
+import zipfile
+from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple
+
+from .content import Content, Found, Part, files_of
+
+#: Bytes of a description of nested values at most.
+LONGEST_FORM = 64 << 10
+#: Bytes from which on an array is mapped instead of read.
+MAPPED_FROM = 1 << 20
+
+_SIMPLE = {tuple: "tuple", list: "list", dict: "dict"}
+
+
+def content_of(value: Any, shards: Optional[int] = None, allow_pickle: bool = False) -> Content:
+    """The files for a value.
+
+    :param shards: How many pieces along the first axis the arrays are cut into.
+    :raises TypeError: for what is neither array nor made of arrays, unless pickling is allowed.
+    """
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        content = Content("file", [Part("data", bytes(value))], "bytes")
+    elif isinstance(value, (str, os.PathLike)):
+        content = files_of(value, "dataset")
+    else:
+        return _arrays(value, shards, allow_pickle)
+    if shards is not None:
+        raise ValueError("shards: only arrays are cut; give a folder with one file for each piece")
+    return content
+
+
+def _arrays(value: Any, shards: Optional[int], allow_pickle: bool) -> Content:
+    arrays: List[Tuple[str, Any]] = []
+    try:
+        form = _form(value, arrays)
+        if not arrays:
+            raise TypeError("a dataset of type %s without any array cannot be stored as arrays" % type(value).__name__)
+    except TypeError as error:
+        if not allow_pickle:
+            raise TypeError(
+                "%s; give arrays, or dictionaries, tuples or lists of them, or a path, or pass allow_pickle=True to store "
+                "a pickle, which only those can load who allow the same" % error
+            ) from None
+        if shards is not None:
+            raise ValueError("shards: a pickle is not cut; give arrays") from None
+        return Content("file", [Part("data.pickle", _pickled(value))], "pickle")
+    if shards is None:
+        return Content("arrays", [_part("data", form, arrays)], form)
+    pieces = _cut(arrays, shards)
+    names = ["%05d-of-%05d" % (index, shards) for index in range(shards)]
+    return Content("arrays", [_part(name, form, piece) for name, piece in zip(names, pieces)], form)
+
+
+def _pickled(value: Any) -> BinaryIO:
+    import pickle
+
+    file = tempfile.TemporaryFile()
+    pickle.dump(value, file, protocol=4)
+    return file
+
+
+def as_array(value: Any) -> Any:
+    """An array of NumPy for an array or a tensor of PyTorch, TensorFlow or JAX; ``None`` for anything else."""
+    import sys
+
+    numpy = sys.modules.get("numpy")
+    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
+        return numpy.asarray(value)
+    if isinstance(value, type):
+        return None
+    if callable(getattr(value, "detach", None)):
+        value = value.detach()
+        if callable(getattr(value, "cpu", None)):
+            value = value.cpu()
+    if callable(getattr(value, "numpy", None)) and hasattr(value, "shape"):
+        return value.numpy()
+    if hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype") and not hasattr(value, "iloc"):
+        import numpy as np
+
+        return np.asarray(value)
+    return None
+
+
+# MARK: Forms
+
+
+def _form(value: Any, arrays: List[Tuple[str, Any]]) -> str:
+    """How the arrays make up the value; collects them under their names in the file."""
+    array = as_array(value)
+    if array is not None:
+        arrays.append(("data", _checked(array, "dataset")))
+        return "array"
+    kind = _SIMPLE.get(type(value))
+    if kind == "dict" and value and all(type(key) is str and _is_member(key) for key in value):
+        members = [(key, as_array(item)) for key, item in value.items()]
+    elif kind in ("tuple", "list") and value:
+        members = [("arr_%d" % index, as_array(item)) for index, item in enumerate(value)]
+    else:
+        members = []
+    if members and all(array is not None for _, array in members):
+        arrays += [(name, _checked(array, name)) for name, array in members]
+        return kind or ""
+    tree = _tree(value, "dataset", arrays)
+    form = "tree " + json.dumps(tree, separators=(",", ":"), sort_keys=False)
+    if len(form) > LONGEST_FORM:
+        raise TypeError("the numbers and texts beside the arrays take more than %d KiB" % (LONGEST_FORM >> 10))
+    return form
+
+
+def _tree(value: Any, where: str, arrays: List[Tuple[str, Any]]) -> Any:
+    """Nested values: a number stands for the array of that index, everything else is spelled out."""
+    if len(where) > 10_000:
+        raise TypeError("it nests too deep, or contains itself")
+    array = as_array(value)
+    if array is not None:
+        arrays.append(("arr_%d" % len(arrays), _checked(array, where)))
+        return len(arrays) - 1
+    if value is None or type(value) in (bool, int, float, str):
+        return {"value": value}
+    if type(value) is dict and all(type(key) is str for key in value):
+        return {"dict": {key: _tree(item, "%s[%r]" % (where, key), arrays) for key, item in value.items()}}
+    if type(value) in (tuple, list):
+        return {_SIMPLE[type(value)]: [_tree(item, "%s[%d]" % (where, i), arrays) for i, item in enumerate(value)]}
+    raise TypeError("%s is of type %s" % (where, type(value).__name__))
+
+
+def _grown(tree: Any, arrays: Sequence[Any]) -> Any:
+    if isinstance(tree, int):
+        return arrays[tree]
+    ((kind, inner),) = tree.items()
+    if kind == "value":
+        return inner
+    if kind == "dict":
+        return {key: _grown(item, arrays) for key, item in inner.items()}
+    items = [_grown(item, arrays) for item in inner]
+    return tuple(items) if kind == "tuple" else items
+
+
+def _checked(array: Any, where: str) -> Any:
+    if array.dtype.hasobject:
+        raise TypeError("%s is an array of Python objects" % where)
+    return array
+
+
+def _is_member(name: str) -> bool:
+    return bool(name) and "\0" not in name and not name.startswith("/") and "\\" not in name
+
+
+# MARK: Files
+
+
+def _part(name: str, form: str, arrays: List[Tuple[str, Any]]) -> Part:
+    file = tempfile.TemporaryFile()
+    if form == "array":
+        from numpy.lib import format as npy
+
+        npy.write_array(file, arrays[0][1], allow_pickle=False)
+        return Part(name + ".npy", file)
+    write_npz(file, arrays)
+    return Part(name + ".npz", file)
+
+
+def write_npz(file: BinaryIO, arrays: Sequence[Tuple[str, Any]]) -> None:
+    """What ``numpy.savez`` writes, under any names."""
+    from numpy.lib import format as npy
+
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_STORED, allowZip64=True) as archive:
+        for name, array in arrays:
+            # The same content is the same file, whenever it was written.
+            info = zipfile.ZipInfo(name + ".npy", (1980, 1, 1, 0, 0, 0))
+            info.external_attr = 0o600 << 16
+            with archive.open(info, "w", force_zip64=True) as member:
+                npy.write_array(member, array, allow_pickle=False)
+
+
+def read_npz(path: str) -> Dict[str, Any]:
+    """The arrays of an ``.npz`` file, in their order. Such as hold Python objects are refused."""
+    import numpy as np
+
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def _cut(arrays: List[Tuple[str, Any]], shards: int) -> List[List[Tuple[str, Any]]]:
+    import numpy as np
+
+    if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
+        raise ValueError("shards: %r is no number of pieces" % (shards,))
+    lengths = {array.shape[0] if array.ndim else None for _, array in arrays}
+    if len(lengths) != 1 or None in lengths:
+        raise ValueError("shards: the arrays have different lengths along their first axis, so they are not cut together")
+    (length,) = lengths
+    if shards > length:
+        raise ValueError("shards: %d pieces of %d rows would leave some empty" % (shards, length))
+    cut = [(name, np.array_split(array, shards)) for name, array in arrays]
+    return [[(name, pieces[index]) for name, pieces in cut] for index in range(shards)]
+
+
+# MARK: Back
+
+
+def value_of(found: Found, allow_pickle: bool = False, role: str = "dataset") -> Any:
+    """What was saved: arrays in the form they had, bytes, or the path of the file or folder on this machine."""
+    if not found.files:
+        raise ValueError("%s: this piece has no files" % role)
+    form, kind = found.form, found.kind
+    if kind is None or form == "pickle":
+        return _unpickled(found, allow_pickle, role)
+    if kind == "file":
+        path = found.files[0][1]
+        if form != "bytes":
+            return path
+        with open(path, "rb") as file:
+            return file.read()
+    if kind == "arrays":
+        return _joined([_read(path, local) for path, local in found.files], form)
+    return found.folder
+
+
+def _read(path: str, local: str) -> Dict[str, Any]:
+    import numpy as np
+
+    if not path.endswith(".npy"):
+        return read_npz(local)
+    # Changes stay in this process's memory: the file belongs to all attempts of the machine.
+    mapped = "c" if os.path.getsize(local) >= MAPPED_FROM else None
+    try:
+        return {"data": np.load(local, mmap_mode=mapped, allow_pickle=False)}
+    except ValueError:
+        if mapped is None:
+            raise
+        return {"data": np.load(local, allow_pickle=False)}
+
+
+def _joined(pieces: List[Dict[str, Any]], form: Optional[str]) -> Any:
+    arrays = pieces[0]
+    if len(pieces) > 1:
+        import numpy as np
+
+        arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in arrays}
+    if form == "array" or form is None and list(arrays) == ["data"]:
+        return arrays["data"]
+    if form == "tuple":
+        return tuple(arrays.values())
+    if form == "list":
+        return list(arrays.values())
+    if form is not None and form.startswith("tree "):
+        return _grown(json.loads(form[5:]), list(arrays.values()))
+    return arrays
+
+
+def _unpickled(found: Found, allow_pickle: bool, role: str) -> Any:
+    if not allow_pickle:
+        who = "TensorLayer" if found.kind is None else "somebody with allow_pickle=True"
+        raise ValueError(
+            "%s: this was saved as a Python pickle by %s. Loading a pickle can run any code of whoever could write to the "
+            "database; if you trust them all, pass allow_pickle=True" % (role, who)
+        )
+    import pickle
+
+    with io.open(found.files[0][1], "rb") as file:
+        return pickle.load(file)

@@ -1,0 +1,276 @@
+"""HTTP to the hub: over a Unix socket, TCP or TLS, on connections that are kept and shared by threads."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import socket
+import sys
+import threading
+import time
+import urllib.parse
+from typing import Any, BinaryIO, Callable, Dict, List, Optional, Tuple, Union
+
+from . import errors
+from .values import decode
+
+Body = Union[bytes, BinaryIO, None]
+
+#: Seconds that a TCP connection may be silent. Over a Unix socket the end of the other side is always noticed.
+SILENCE = 600.0
+#: Seconds between two tries, from the first to the longest.
+PAUSES = (0.05, 2.0)
+#: Bytes at once.
+PIECE = 1 << 20
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a Unix socket."""
+
+    def __init__(self, path: str, timeout: Optional[float] = None) -> None:
+        super().__init__("localhost", timeout=timeout, blocksize=PIECE)
+        self.path = path
+
+    def connect(self) -> None:
+        """Connects, also where the path is longer than a socket's address may be."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        try:
+            if len(os.fsencode(self.path)) < 108:
+                self.sock.connect(self.path)
+            else:
+                folder = os.open(os.path.dirname(self.path), os.O_PATH | os.O_DIRECTORY)
+                try:
+                    self.sock.connect("/proc/self/fd/%d/%s" % (folder, os.path.basename(self.path)))
+                finally:
+                    os.close(folder)
+        except BaseException:
+            self.sock.close()
+            raise
+
+
+def unix_connector(path: str) -> Callable[[Optional[float]], http.client.HTTPConnection]:
+    """Makes connections to a Unix socket."""
+    return lambda timeout: UnixConnection(path, timeout)
+
+
+def url_connector(
+    url: str, cafile: Optional[str] = None
+) -> Tuple[Callable[[Optional[float]], http.client.HTTPConnection], str]:
+    """Makes connections to ``http://host:port``, or to ``https://`` with the machine's certificates or the given one.
+
+    :returns: With them the path that stands before all routes.
+    """
+    parts = urllib.parse.urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("url: %r is no address; it looks like http://127.0.0.1:8321 or https://hub.example" % url)
+    host, port, prefix = parts.hostname, parts.port, parts.path.rstrip("/")
+    if parts.scheme == "http":
+        if cafile:
+            raise ValueError("cafile: a certificate is for https:// addresses; %r is none" % url)
+        return (
+            lambda timeout: http.client.HTTPConnection(host, port, timeout=timeout or SILENCE, blocksize=PIECE)
+        ), prefix
+    import ssl
+
+    context = ssl.create_default_context(cafile=cafile)
+    return (
+        lambda timeout: http.client.HTTPSConnection(
+            host, port, timeout=timeout or SILENCE, blocksize=PIECE, context=context
+        )
+    ), prefix
+
+
+class Client:
+    """Requests to one hub. Usable by several threads, and in a fork of the process."""
+
+    def __init__(
+        self,
+        connector: Callable[[Optional[float]], http.client.HTTPConnection],
+        token: Optional[str] = None,
+        prefix: str = "",
+        patient: bool = False,
+        excuse: Optional[Callable[[], str]] = None,
+    ) -> None:
+        """
+        :param patient: Whether a hub that does not answer is waited for: a script is not to fail because its runner
+            is being restarted, or MongoDB is away.
+        :param excuse: Says why the hub does not answer, where that is known.
+        """
+        self._connector = connector
+        self._token = token
+        self._prefix = prefix
+        self._patient = patient
+        self._excuse = excuse
+        self._idle: List[http.client.HTTPConnection] = []
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    # MARK: Requests
+
+    def call(
+        self,
+        method: str,
+        path: str,
+        query: Optional[Dict[str, Any]] = None,
+        body: Any = None,
+        repeatable: bool = True,
+        timeout: Optional[float] = None,
+    ) -> Any:
+        """A request with JSON both ways.
+
+        :param body: Text of JSON, or a value that ``json`` writes.
+        :param repeatable: Whether it does no harm if the hub gets it twice.
+        :returns: The answer in terms of Python: see :func:`tensorhub.values.decode`.
+        """
+        data: Optional[bytes] = None
+        if body is not None:
+            data = (body if isinstance(body, str) else json.dumps(body)).encode("utf-8")
+        headers = {"Accept": "application/json"}
+        if data is not None:
+            headers["Content-Type"] = "application/json"
+        status, answer = self.persist(
+            lambda: self.exchange(method, path, query, data, headers, repeatable, timeout), repeatable
+        )
+        return decode(answer)
+
+    def upload(self, path: str, body: Body, length: int) -> Any:
+        """Sends bytes as they are: a file object is read piece by piece."""
+        headers = {
+            "Accept": "application/json",
+            "Content-Type": "application/octet-stream",
+            "Content-Length": str(length),
+        }
+        return decode(self.persist(lambda: self.exchange("POST", path, None, body, headers, True, None), True)[1])
+
+    def persist(self, request: Callable[[], Any], repeatable: bool = True) -> Any:
+        """The request's answer; a patient client waits until there is one."""
+        pause, began, is_told = PAUSES[0], time.monotonic(), False
+        while True:
+            try:
+                return request()
+            except errors.Unreachable as error:
+                if not self._patient or not repeatable:
+                    raise
+                if not is_told and time.monotonic() - began > 10:
+                    is_told = True
+                    print("tensorhub: waiting: %s" % error, file=sys.stderr, flush=True)
+                time.sleep(pause)
+                pause = min(pause * 2, PAUSES[1])
+
+    def exchange(
+        self,
+        method: str,
+        path: str,
+        query: Optional[Dict[str, Any]],
+        body: Body,
+        headers: Dict[str, str],
+        repeatable: bool,
+        timeout: Optional[float],
+    ) -> Tuple[int, Any]:
+        """One request and its answer, JSON in terms of ``json``.
+
+        :raises errors.HubError: for an answer from 400 up, and where there is none.
+        """
+        connection, response = self.open(method, path, query, body, headers, repeatable, timeout)
+        try:
+            data = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            connection.close()
+            raise self._unreachable(error) from error
+        self._give_back(connection, response)
+        answer = self._json(data)
+        if response.status >= 400:
+            raise errors.error_of(response.status, answer)
+        return response.status, answer
+
+    def open(
+        self,
+        method: str,
+        path: str,
+        query: Optional[Dict[str, Any]],
+        body: Body,
+        headers: Dict[str, str],
+        repeatable: bool = True,
+        timeout: Optional[float] = None,
+    ) -> Tuple[http.client.HTTPConnection, http.client.HTTPResponse]:
+        """Sends a request and reads the head of the answer; the caller reads the rest and gives the connection back."""
+        target = self._prefix + path
+        if query:
+            target += "?" + urllib.parse.urlencode(query, quote_via=urllib.parse.quote)
+        headers = dict(headers)
+        if self._token:
+            headers["Authorization"] = "Bearer " + self._token
+        while True:
+            kept = self._take() if repeatable else None
+            connection = kept or self._connector(timeout)
+            try:
+                if kept is not None and kept.sock is not None:
+                    kept.sock.settimeout(timeout if timeout is not None else kept.timeout)
+                if hasattr(body, "seek"):
+                    body.seek(0)  # type: ignore[union-attr]
+                connection.request(method, target, body=body, headers=headers)
+                return connection, connection.getresponse()
+            except (OSError, http.client.HTTPException) as error:
+                answer = None if isinstance(error, socket.timeout) else self._early_answer(connection, error)
+                if answer is not None:
+                    return connection, answer
+                connection.close()
+                # One that was kept may have been closed by the other side since.
+                if kept is None or isinstance(error, socket.timeout):
+                    raise self._unreachable(error) from error
+
+    @staticmethod
+    def _early_answer(connection: http.client.HTTPConnection, error: Exception) -> Optional[http.client.HTTPResponse]:
+        """What the hub said before it closed the connection on a body that it does not want."""
+        if not isinstance(error, (BrokenPipeError, ConnectionResetError)) or connection.sock is None:
+            return None
+        try:
+            response = http.client.HTTPResponse(connection.sock, method="POST")
+            response.begin()
+            return response
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+
+    def close(self) -> None:
+        """Closes what is kept. The client can still be used."""
+        with self._lock:
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    # MARK: Connections
+
+    def _take(self) -> Optional[http.client.HTTPConnection]:
+        if os.getpid() != self._pid:
+            # Those belong to the parent, which goes on using them. Its lock may be taken for ever.
+            self._lock = threading.Lock()
+            self._idle = []
+            self._pid = os.getpid()
+        with self._lock:
+            return self._idle.pop() if self._idle else None
+
+    def _give_back(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        if response.will_close or connection.sock is None or os.getpid() != self._pid:
+            connection.close()
+            return
+        with self._lock:
+            self._idle.append(connection)
+
+    give_back = _give_back
+
+    @staticmethod
+    def _json(data: bytes) -> Any:
+        if not data:
+            return {}
+        try:
+            return json.loads(data.decode("utf-8"))
+        except ValueError:
+            return {"error": {"message": "the hub answered: " + data[:200].decode("utf-8", "replace").strip()}}
+
+    def _unreachable(self, error: Exception) -> errors.HubError:
+        words = self._excuse() if self._excuse else ""
+        words = words or "the hub does not answer (%s)" % (str(error) or type(error).__name__)
+        result: errors.HubError = errors.make(errors.Unreachable, words, "unreachable")
+        return result

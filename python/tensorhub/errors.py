@@ -1,0 +1,71 @@
+"""What can go wrong, as exceptions that are also Python's own of that kind."""
+
+from __future__ import annotations
+
+from typing import Any, List, Optional
+
+
+class HubError(Exception):
+    """A request that the hub could not fulfil. Its text is a sentence with the facts and what to do."""
+
+    #: The server's word for it, such as ``not-found`` or ``reserved-field``.
+    code: str = "database"
+    #: HTTP's status; ``None`` where there was no answer.
+    status: Optional[int] = None
+    #: The field at fault.
+    field: Optional[str] = None
+    #: Names that are near a name that does not exist.
+    suggestions: List[str] = []
+
+
+class InvalidInput(HubError, ValueError):
+    """The request is at fault; ``field`` names what."""
+
+
+class NotFound(HubError, LookupError):
+    """Nothing of that name or filter."""
+
+
+class Refused(HubError, PermissionError):
+    """The token is wrong, or this may not be done from here: a task creates and deletes nothing."""
+
+
+class Unreachable(HubError, ConnectionError):
+    """The hub, or MongoDB behind it, does not answer."""
+
+
+def error_of(status: int, answer: Any) -> HubError:
+    """The exception for an answer from 400 up."""
+    facts = answer.get("error") if isinstance(answer, dict) else None
+    if not isinstance(facts, dict):
+        facts = {}
+    code = facts.get("code")
+    message = facts.get("message")
+    if not isinstance(message, str):
+        message = "the hub answered with status %d" % status
+    kind = HubError
+    if status in (401, 403):
+        kind = Refused
+    elif status == 404:
+        kind = NotFound
+    elif status == 503:
+        kind = Unreachable
+    elif status in (400, 405, 413, 422):
+        kind = InvalidInput
+    error = make(kind, message, code if isinstance(code, str) else "status-%d" % status)
+    error.status = status
+    field = facts.get("field")
+    error.field = field if isinstance(field, str) else None
+    names = facts.get("suggestions")
+    error.suggestions = [name for name in names if isinstance(name, str)] if isinstance(names, list) else []
+    if error.suggestions and not any(name in message for name in error.suggestions):
+        error.args = (message + "; near it: " + ", ".join(error.suggestions),)
+    return error
+
+
+def make(kind: Any, message: str, code: str) -> Any:
+    """An exception of the kind with a code."""
+    error = kind(message)
+    error.code = code
+    error.suggestions = []
+    return error

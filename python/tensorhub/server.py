@@ -1,0 +1,184 @@
+"""A private `tensorhub serve`: one for each database and project, on a socket of its own, for as long as this process lives.
+
+It ends when its standard input closes, so also when this process is killed.
+"""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from typing import Dict, List, Optional, Tuple
+
+from . import errors
+
+#: Seconds that a server may take to start.
+START_LIMIT = 60.0
+#: Seconds that it may take to end.
+END_LIMIT = 10.0
+
+_lock = threading.Lock()
+_servers: Dict[Tuple[str, str], "PrivateServer"] = {}
+
+
+def executable(name: str) -> str:
+    """A program of TensorHub: that of ``TENSORHUB_EXECUTABLE``, the one in ``PATH``, the one beside Python.
+
+    :param name: ``tensorhub`` or ``tensorhubd``.
+    """
+    given = os.environ.get("TENSORHUB_EXECUTABLE")
+    if given:
+        path = given if name == "tensorhub" else os.path.join(os.path.dirname(given), name)
+        if os.access(path, os.X_OK):
+            return path
+        raise FileNotFoundError(2, "TENSORHUB_EXECUTABLE leads to no program", path)
+    beside = os.path.join(os.path.dirname(os.path.abspath(sys.executable)), name)
+    found = shutil.which(name) or (beside if os.access(beside, os.X_OK) else None)
+    if found is None:
+        raise FileNotFoundError(
+            2, "there is no program %s in PATH; install TensorHub, or name it in TENSORHUB_EXECUTABLE" % name
+        )
+    return found
+
+
+def serve(uri: str, project: str) -> "PrivateServer":
+    """The server of this process for a database and a project, started if there is none."""
+    with _lock:
+        server = _servers.get((uri, project))
+        if server is None or not server.is_running:
+            server = _servers[(uri, project)] = PrivateServer(uri, project)
+        return server
+
+
+class PrivateServer:
+    """A running `tensorhub serve`."""
+
+    def __init__(self, uri: str, project: str) -> None:
+        self._pid = os.getpid()
+        self.folder = _private_folder()
+        #: The Unix socket, which nobody else on this machine may use.
+        self.socket = os.path.join(self.folder, "s")
+        self._log = os.path.join(self.folder, "log")
+        environment = {name: value for name, value in os.environ.items() if name not in _ADDRESSES}
+        # A command line is for everybody to read, an environment is not.
+        environment.update(TENSORHUB_URI=uri, TENSORHUB_PROJECT=project)
+        try:
+            with open(self._log, "wb") as log:
+                self._process = subprocess.Popen(
+                    [executable("tensorhub"), "serve", "--socket", self.socket, "--until-stdin-closes"],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=environment,
+                    # Control-C is for the script, which may still want to save something.
+                    start_new_session=True,
+                )
+        except BaseException:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+        try:
+            self._wait_until_ready()
+        except BaseException:
+            self.close()
+            raise
+        atexit.register(self.close)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self._after_fork)
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it serves."""
+        return os.getpid() != self._pid or self._process.poll() is None
+
+    def complaint(self) -> str:
+        """What it said last, if it has ended."""
+        if os.getpid() != self._pid or self._process.poll() is None:
+            return ""
+        return "`tensorhub serve` has ended with status %s: %s" % (self._process.returncode, self._last_words())
+
+    def close(self) -> None:
+        """Ends it."""
+        if os.getpid() != self._pid:
+            return
+        for stream in (self._process.stdin, self._process.stdout):
+            if stream is not None:
+                try:
+                    stream.close()
+                except OSError:
+                    pass
+        try:
+            self._process.wait(END_LIMIT)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _wait_until_ready(self) -> None:
+        assert self._process.stdout is not None
+        descriptor, deadline, text = self._process.stdout.fileno(), time.monotonic() + START_LIMIT, b""
+        while b"\n" not in text:
+            readable, _, _ = select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))
+            piece = os.read(descriptor, 65536) if readable else b""
+            if not piece:
+                break
+            text += piece
+        try:
+            if isinstance(json.loads(text.partition(b"\n")[0].decode("utf-8")), dict):
+                return
+        except ValueError:
+            pass
+        try:
+            self._process.wait(1)
+        except subprocess.TimeoutExpired:
+            pass
+        words = self._last_words() or "it said nothing within %d s" % START_LIMIT
+        error: errors.HubError = errors.make(errors.Unreachable, "`tensorhub serve` does not start: " + words, "unreachable")
+        raise error
+
+    def _last_words(self) -> str:
+        try:
+            with open(self._log, "rb") as log:
+                lines: List[str] = log.read()[-4096:].decode("utf-8", "replace").strip().splitlines()
+        except OSError:
+            return ""
+        return "; ".join(lines[-3:])
+
+    def _after_fork(self) -> None:
+        # Else the server would live as long as the longest of all forks.
+        if self._process.stdin is not None:
+            try:
+                self._process.stdin.close()
+            except OSError:
+                pass
+
+
+#: Variables that would lead the server elsewhere.
+_ADDRESSES = ("TENSORHUB_URI_FILE", "TENSORHUB_URL", "TENSORHUB_TOKEN_FILE")
+
+
+def _private_folder() -> str:
+    folder = tempfile.mkdtemp(prefix="tensorhub-")
+    if len(os.fsencode(folder)) > 90:  # a socket's path has room for 107 bytes
+        os.rmdir(folder)
+        folder = tempfile.mkdtemp(prefix="tensorhub-", dir="/tmp")
+    return folder
+
+
+def uri_of(ip: str, port: int, dbname: str, username: Optional[str], password: Optional[str]) -> str:
+    """MongoDB's connection string for TensorLayer's arguments."""
+    from urllib.parse import quote
+
+    host = "[%s]" % ip if ":" in ip and not ip.startswith("[") else ip
+    login = ""
+    # TensorLayer's default is the text 'None'.
+    if username not in (None, "None"):
+        login = "%s:%s@" % (quote(str(username), safe=""), quote(str(password or ""), safe=""))
+    # Without authSource the user is one of this database, as TensorLayer has it; others use uri=.
+    return "mongodb://%s%s:%d/%s" % (login, host, int(port), quote(dbname, safe=""))

@@ -1,0 +1,229 @@
+"""The tasks of a project: creating, watching, running and deleting them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+
+from . import errors, server, values
+from .connection import Client
+
+Sort = Union[None, str, Dict[str, int], Sequence[Tuple[str, int]]]
+Files = Union[None, Sequence[Union[str, "os.PathLike[str]"]], Dict[str, Union[str, bytes, "os.PathLike[str]"]]]
+
+#: Seconds of one long poll.
+POLL = 30
+
+
+class Tasks:
+    """The part of a hub that is about tasks."""
+
+    _client: Client
+    _uri: Optional[str]
+    project_name: str
+    is_attempt: bool
+
+    def create_task(
+        self,
+        task_name: Optional[str] = None,
+        script: Union[None, str, "os.PathLike[str]"] = None,
+        hyper_parameters: Optional[Dict[str, Any]] = None,
+        saved_result_keys: Optional[Sequence[str]] = None,
+        *,
+        files: Files = None,
+        interpreter: Optional[str] = None,
+        priority: Optional[int] = None,
+        max_failures: Optional[int] = None,
+        timeout: Optional[float] = None,
+        hold: Optional[bool] = None,
+        **tags: Any,
+    ) -> values.ObjectId:
+        """Creates a task that any runner of the project may take.
+
+        :param script: The file name of the script, which is sent along as it is now.
+        :param hyper_parameters: The script's arguments; a Python script has them as global variables.
+        :param saved_result_keys: Names of the global variables, or results, that are wanted back.
+        :param files: More files for the script's folder: paths, each under its last name, or a dictionary from a name
+            to a path or to bytes.
+        :param interpreter: What starts the script; else its first line (``#!``) or its name's ending says so.
+        :param priority: Higher goes first; 0 unless given.
+        :param max_failures: How many failures make the task ``failed``; 3 unless given.
+        :param timeout: Seconds that it may run.
+        :param hold: Whether it waits until somebody releases it.
+        :param tags: What it is found by, such as a description.
+        :returns: The identifier of the task.
+        :raises errors.Refused: inside of a task: only a distributor creates tasks.
+        """
+        if not isinstance(task_name, str) or not task_name:
+            raise TypeError("task_name: %r is no name; give a text" % (task_name,))
+        if not isinstance(script, (str, os.PathLike)):
+            raise TypeError("script: %r is no file name" % (script,))
+        with open(script, "rb") as file:
+            text = file.read()
+        document: Dict[str, Any] = {
+            "name": task_name,
+            "script": _text(text),
+            "script_path": os.path.basename(os.fspath(script)),
+            "hyper_parameters": values.encode(hyper_parameters or {}, "hyper_parameters"),
+            "saved_result_keys": list(saved_result_keys or []),
+            "tags": values.encode(tags, "tags"),
+        }
+        if files is not None:
+            document["files"] = [_file(name, source) for name, source in _named(files)]
+        options: Dict[str, Any] = {
+            "interpreter": interpreter,
+            "priority": priority,
+            "max_failures": max_failures,
+            "timeout": timeout,
+            "hold": hold,
+        }
+        document.update({name: values.encode(value, name) for name, value in options.items() if value is not None})
+        answer = self._client.call("POST", "/v1/tasks", None, values.dumps(document), repeatable=False)
+        return values.ObjectId(answer["ids"][0])
+
+    def check_unfinished_task(self, task_name: Optional[str] = None, **filter: Any) -> bool:
+        """Whether any task of that name that matches is pending or running."""
+        answer = self._client.call("GET", "/v1/tasks/unfinished", self._query(filter, None, name=task_name))
+        return bool(answer["unfinished"])
+
+    def wait_tasks(
+        self,
+        task_name: Optional[str] = None,
+        ids: Optional[Iterable[str]] = None,
+        timeout: Optional[float] = None,
+        **filter: Any,
+    ) -> Dict[str, int]:
+        """Waits until no task that matches is pending or running.
+
+        :param timeout: Seconds; ``None`` waits for ever.
+        :returns: How many there are of each state.
+        :raises TimeoutError: when the time is over before.
+        """
+        deadline = None if timeout is None else time.monotonic() + timeout
+        body: Dict[str, Any] = {}
+        if task_name is not None:
+            body["name"] = task_name
+        if ids is not None:
+            body["ids"] = [{"$oid": str(identifier)} for identifier in ids]
+        if filter:
+            body["filter"] = values.filter_document(filter)
+        while True:
+            left = float(POLL) if deadline is None else min(float(POLL), deadline - time.monotonic())
+            body["timeout"] = max(0.0, left)
+            answer = self._client.call("POST", "/v1/tasks/wait", None, values.dumps(body), timeout=POLL + 60)
+            counts: Dict[str, int] = answer.get("counts", {})
+            if answer["done"]:
+                return counts
+            if deadline is not None and time.monotonic() >= deadline:
+                unfinished = counts.get("pending", 0) + counts.get("running", 0)
+                raise TimeoutError("%d tasks are still unfinished after %g s" % (unfinished, timeout or 0))
+
+    def find_tasks(
+        self,
+        task_name: Optional[str] = None,
+        sort: Sort = None,
+        limit: Optional[int] = None,
+        status: Optional[str] = None,
+        **filter: Any,
+    ) -> List[Dict[str, Any]]:
+        """The tasks that match, without their scripts: ``status``, ``result``, ``hyper_parameters``, tags."""
+        query = self._query(filter, sort, name=task_name, limit=limit, status=status)
+        result: List[Dict[str, Any]] = self._client.call("GET", "/v1/tasks", query)
+        return result
+
+    def find_top_task(self, task_name: Optional[str] = None, sort: Sort = None, **filter: Any) -> Any:
+        """The first task that matches, such as the best: ``sort=[("result.test_accuracy", -1)]``; ``False`` if none."""
+        found = self.find_tasks(task_name, sort, 1, **filter)
+        return found[0] if found else False
+
+    find_task = find_top_task
+
+    def delete_tasks(self, task_name: Optional[str] = None, **filter: Any) -> int:
+        """Deletes all tasks of the project that match; returns how many."""
+        query = self._query(filter, None, name=task_name)
+        return int(self._client.call("DELETE", "/v1/tasks", query).get("deleted", 0))
+
+    def cancel_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
+        """Cancels the tasks that match and are pending or running; returns how many."""
+        body: Dict[str, Any] = {}
+        if task_name is not None:
+            body["name"] = task_name
+        if ids is not None:
+            body["ids"] = [{"$oid": str(identifier)} for identifier in ids]
+        if filter:
+            body["filter"] = values.filter_document(filter)
+        return int(self._client.call("POST", "/v1/tasks/cancel", None, values.dumps(body)).get("cancelled", 0))
+
+    def run_top_task(self, task_name: Optional[str] = None, sort: Sort = None, **filter: Any) -> bool:
+        """Claims one pending task and runs it to its end, as `tensorhubd --once` does, in processes of its own.
+
+        :param sort: ``[("time", -1)]`` for the newest first.
+        :returns: Whether there was one and it succeeded.
+        :raises errors.Refused: inside of a task, and where MongoDB's address is not known.
+        """
+        if self.is_attempt or self._uri is None:
+            reason = "a task runs no other" if self.is_attempt else "a hub behind a url runs none; give MongoDB's uri="
+            error: errors.Refused = errors.make(errors.Refused, reason, "read-only")
+            raise error
+        command = [server.executable("tensorhubd"), "--once"]
+        if task_name is not None and "," not in task_name:
+            command += ["--task-names", task_name]
+        elif task_name is not None:
+            filter = {"task_name": task_name, **filter}
+        if filter:
+            command += ["--filter", values.dumps(values.filter_document(filter))]
+        if sort is not None:
+            command += ["--sort", values.dumps(values.sort_document(sort))]
+        environment = {name: value for name, value in os.environ.items() if name not in server._ADDRESSES}
+        environment.update(TENSORHUB_URI=self._uri, TENSORHUB_PROJECT=self.project_name)
+        status = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
+        if status == 2 or status == 69:
+            raise errors.make(errors.Unreachable if status == 69 else errors.InvalidInput, _FAILURES[status], "database")
+        return status == 0
+
+    run_task = run_top_task
+
+    def _query(self, filter: Dict[str, Any], sort: Sort, **parameters: Any) -> Dict[str, Any]:
+        query = {name: str(value) for name, value in parameters.items() if value is not None}
+        if filter:
+            query["filter"] = values.dumps(values.filter_document(filter))
+        if sort is not None:
+            query["sort"] = values.dumps(values.sort_document(sort))
+        return query
+
+
+_FAILURES = {
+    2: "tensorhubd does not take its settings; it has said why on standard error",
+    69: "tensorhubd does not reach MongoDB; it has said why on standard error",
+}
+
+
+def _text(data: bytes) -> Any:
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:
+        return values.encode(data)
+    return text if "\0" not in text else values.encode(data)
+
+
+def _named(files: Any) -> Iterable[Tuple[str, Any]]:
+    if isinstance(files, dict):
+        return list(files.items())
+    if isinstance(files, (str, bytes, os.PathLike)):
+        raise TypeError("files: give a list of paths, or a dictionary from names to paths or bytes")
+    return [(os.path.basename(os.fspath(path)), path) for path in files]
+
+
+def _file(name: str, source: Any) -> Dict[str, Any]:
+    result: Dict[str, Any] = {"path": name}
+    if isinstance(source, (bytes, bytearray)):
+        data = bytes(source)
+    else:
+        with open(source, "rb") as file:
+            data = file.read()
+            result["mode"] = os.fstat(file.fileno()).st_mode & 0o777
+    result["data"] = values.encode(data)
+    return result
