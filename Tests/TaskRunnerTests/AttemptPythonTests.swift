@@ -239,3 +239,15 @@ private let hasNumPy: Bool = {
     guard let command = try? ScriptCommand(script: [], interpreter: nil, path: path) else { return false }
     return system("'\(command.arguments[0])' -c 'import numpy' 2>/dev/null") == 0
 }()
+
+@Suite struct PythonClientFilesTests {
+    @Test func everyModuleOfThePackageIsCarried() throws {
+        let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
+        let folder = "\(root)/python/tensorhub"
+        let modules = entries(folder).filter { $0.hasSuffix(".py") }.sorted()
+        #expect(PythonClientFiles.files.map(\.name) == modules)
+        for (name, bytes) in PythonClientFiles.files {
+            #expect(try readFile("\(folder)/\(name)") == bytes, "\(name)")
+        }
+    }
+}

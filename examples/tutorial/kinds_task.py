@@ -25,4 +25,5 @@ if kind == "inference":
 else:
     x, y = dataset[images[kind]], dataset[images[kind] + 1]
     accuracy = float((forward(x).argmax(axis=1) == y).mean())
-    getattr(db, "save_%s_log" % kind)(kind=kind, model_version=version, accuracy=accuracy)
+    save_log = db.save_validation_log if kind == "validation" else db.save_testing_log
+    save_log(kind=kind, model_version=version, accuracy=accuracy)

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     hyper_parameters: Dict[str, Any]
     checkpoint_dir: Optional[str]
 
-__version__ = "0.4.0"
+__version__ = "0.1.0"
 
 _MODULES = {
     "TensorHub": "hub",

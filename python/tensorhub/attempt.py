@@ -185,6 +185,12 @@ result = Results()
 # MARK: The process's own
 
 
+def end() -> None:
+    """Delivers what the script's last exit handler has reported. For who runs the script."""
+    if _reporter is not None:
+        _reporter.end()
+
+
 def _start() -> Optional[Reporter]:
     global _reporter
     if not is_attempt():

@@ -71,14 +71,15 @@ def files_of(path: Union[str, "os.PathLike[str]"], role: str) -> Content:
 
 def _walk(folder: str, prefix: str, role: str) -> List[Part]:
     result: List[Part] = []
-    for entry in os.scandir(folder):
-        name = prefix + entry.name
-        if entry.is_dir(follow_symlinks=False):
-            result += _walk(entry.path, name + "/", role)
-        elif entry.is_file():
-            result.append(Part(name, entry.path, entry.stat().st_mode & 0o777))
-        else:
-            raise ValueError("%s: %s is neither a file nor a folder, or a link to a folder" % (role, entry.path))
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            name = prefix + entry.name
+            if entry.is_dir(follow_symlinks=False):
+                result += _walk(entry.path, name + "/", role)
+            elif entry.is_file():
+                result.append(Part(name, entry.path, entry.stat().st_mode & 0o777))
+            else:
+                raise ValueError("%s: %s is neither a file nor a folder, or a link to a folder" % (role, entry.path))
     return result
 
 
@@ -93,11 +94,27 @@ def save(
     tags: Dict[str, Any],
     architecture: Optional[Any] = None,
 ) -> Dict[str, Any]:
-    """Uploads the files and saves the document that refers to them; all or nothing.
+    """Uploads the files and saves the document that refers to them; all or nothing. Closes the content's open files.
 
     :param collection: ``datasets`` or ``models``.
     :returns: The document, as it is or will be stored.
     """
+    try:
+        return _save(client, collection, name, content, tags, architecture)
+    finally:
+        for part in content.parts if content is not None else ():
+            if not isinstance(part.source, (bytes, str)):
+                part.source.close()
+
+
+def _save(
+    client: Client,
+    collection: str,
+    name: str,
+    content: Optional[Content],
+    tags: Dict[str, Any],
+    architecture: Optional[Any],
+) -> Dict[str, Any]:
     _check_name(name, collection)
     body: Dict[str, Any] = {"_id": {"$oid": values.new_id()}, "tags": values.encode(tags, "tags")}
     if architecture is not None:

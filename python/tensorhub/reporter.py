@@ -63,7 +63,8 @@ class Reporter:
         self._backlog: List[Item] = []
         self._hurry = threading.Event()
         self._thread: Optional[threading.Thread] = None
-        self._is_ending = False
+        # A first report from an exit handler comes too late for a thread and for an exit handler of ours.
+        self._is_ending = not threading.main_thread().is_alive()
         self._has_spooled = False
         self._rejected = 0
         self._is_full_told = False
@@ -105,7 +106,7 @@ class Reporter:
             self._put_size += len(item.text)
             self._last_put = next(self._put)
             self._queue.put(item)
-            if self._thread is None:
+            if self._thread is None and not self._is_ending:
                 self._start()
         if self._is_ending:
             # An exit handler of the script's, later than ours.

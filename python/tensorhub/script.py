@@ -110,6 +110,9 @@ class _Ending:
 
     def report(self):
         """Adds the saved results that the result file lacks."""
+        attempt = sys.modules.get("tensorhub.attempt")
+        if attempt is not None:
+            attempt.end()
         # A fork of the script that ends by itself has nothing to report.
         if not self.succeeded or os.getpid() != self.pid:
             return

@@ -1,0 +1,250 @@
+"""Data sets and parameters as files and back, without a hub in between."""
+
+import os
+import pathlib
+import pickle
+import shutil
+import tempfile
+import unittest
+
+from support import needs_numpy, numpy
+from tensorhub import arrays, content, model
+
+
+class FileTestCase(unittest.TestCase):
+    def setUp(self):
+        self.folder = tempfile.mkdtemp(prefix="tensorhub-test-")
+        self.addCleanup(shutil.rmtree, self.folder, True)
+
+    def found(self, saved, shard=None):
+        """What a hub would give back."""
+        folder = tempfile.mkdtemp(dir=self.folder)
+        files = []
+        for part in saved.parts if shard is None else saved.parts[shard[0] :: shard[1]]:
+            path = os.path.join(folder, part.path)
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            data = part.source
+            if isinstance(data, str):
+                data = pathlib.Path(data).read_bytes()
+            elif not isinstance(data, bytes):
+                data.seek(0)
+                with data as file:
+                    data = file.read()
+            pathlib.Path(path).write_bytes(data)
+            files.append((part.path, path))
+        return content.Found({"hub": {"kind": saved.kind, "form": saved.form}}, files, folder)
+
+
+class PlainTests(FileTestCase):
+    def test_bytes_come_back_as_bytes(self):
+        for value in (b"", b"abc", bytearray(b"x")):
+            self.assertEqual(arrays.value_of(self.found(arrays.content_of(value))), bytes(value))
+
+    def test_files_and_folders_come_back_as_paths(self):
+        source = pathlib.Path(self.folder, "source")
+        (source / "a").mkdir(parents=True)
+        (source / "a" / "b.txt").write_text("hello")
+        (source / "c").write_text("")
+        saved = arrays.content_of(source)
+        self.assertEqual([part.path for part in saved.parts], ["a/b.txt", "c"])
+        path = arrays.value_of(self.found(saved))
+        self.assertEqual(pathlib.Path(path, "a", "b.txt").read_text(), "hello")
+        path = arrays.value_of(self.found(arrays.content_of(str(source / "a" / "b.txt"))))
+        self.assertEqual(pathlib.Path(path).read_text(), "hello")
+
+    def test_paths_that_lead_nowhere_are_named(self):
+        with self.assertRaisesRegex(FileNotFoundError, "no file or folder of that name.*nowhere"):
+            arrays.content_of("nowhere")
+        with self.assertRaisesRegex(ValueError, "has no files"):
+            arrays.content_of(self.folder)
+        os.mkfifo(os.path.join(self.folder, "pipe"))
+        with self.assertRaisesRegex(ValueError, "pipe is neither a file nor a folder"):
+            arrays.content_of(self.folder)
+
+    def test_anything_else_needs_allow_pickle(self):
+        for value in ({1, 2}, object(), {"a": {3}}, 5, [1, 2]):
+            with self.assertRaisesRegex(TypeError, "allow_pickle=True"):
+                arrays.content_of(value)
+
+    def test_a_pickle_is_loaded_only_where_that_is_allowed(self):
+        saved = arrays.content_of({1, 2}, allow_pickle=True)
+        found = self.found(saved)
+        with self.assertRaisesRegex(ValueError, "can run any code.*allow_pickle=True"):
+            arrays.value_of(found)
+        self.assertEqual(arrays.value_of(found, allow_pickle=True), {1, 2})
+
+    def test_what_tensorlayer_saved_is_a_pickle(self):
+        path = os.path.join(self.folder, "data")
+        pathlib.Path(path).write_bytes(pickle.dumps([1, 2], protocol=pickle.HIGHEST_PROTOCOL))
+        found = content.Found({"dataset_name": "x"}, [("data", path)], self.folder)
+        with self.assertRaisesRegex(ValueError, "pickle by TensorLayer"):
+            arrays.value_of(found)
+        self.assertEqual(arrays.value_of(found, allow_pickle=True), [1, 2])
+
+
+@needs_numpy
+class ArrayTests(FileTestCase):
+    def back(self, value, **options):
+        return arrays.value_of(self.found(arrays.content_of(value, **options)))
+
+    def assert_same(self, a, b):
+        self.assertIs(type(a), type(b))
+        if isinstance(a, dict):
+            self.assertEqual(list(a), list(b))
+            for key in a:
+                self.assert_same(a[key], b[key])
+        elif isinstance(a, (tuple, list)):
+            self.assertEqual(len(a), len(b))
+            for left, right in zip(a, b):
+                self.assert_same(left, right)
+        elif isinstance(a, numpy.ndarray):
+            self.assertEqual(a.dtype, b.dtype)
+            numpy.testing.assert_array_equal(a, b)
+        else:
+            self.assertEqual(a, b)
+
+    def test_structures_come_back_as_they_went(self):
+        x, y = numpy.arange(12, dtype=numpy.float32).reshape(6, 2), numpy.arange(6)
+        for value in (
+            x, (x, y), [x, y], {"x": x, "y": y}, (x,), {"file": x, "a/b": y}, ((x, y), [y]),
+            {"x": x, "classes": ["a", "b"], "n": 3, "none": None}, x.T, x[::2], numpy.array(5), numpy.array([], "f4"),
+            numpy.array(["a", "bc"]), numpy.array([True]), numpy.array(["2020-01-01"], "M8[D]"),
+        ):  # fmt: skip
+            self.assert_same(value, self.back(value))
+
+    def test_shards_put_together_are_the_whole(self):
+        x, y = numpy.arange(22.0).reshape(11, 2), numpy.arange(11)
+        for value in (x, (x, y), {"x": x, "y": y}):
+            self.assert_same(value, self.back(value, shards=4))
+
+    def test_a_shard_is_a_part(self):
+        x = numpy.arange(10)
+        saved = arrays.content_of((x, x * 2), shards=5)
+        part = arrays.value_of(self.found(saved, shard=(1, 2)))
+        self.assertEqual(part[0].tolist(), [2, 3, 6, 7])
+        self.assertEqual(part[1].tolist(), [4, 6, 12, 14])
+
+    def test_what_cannot_be_cut_is_an_error(self):
+        with self.assertRaisesRegex(ValueError, "different lengths"):
+            arrays.content_of((numpy.zeros(3), numpy.zeros(4)), shards=2)
+        with self.assertRaisesRegex(ValueError, "some empty"):
+            arrays.content_of(numpy.zeros(3), shards=4)
+        with self.assertRaisesRegex(ValueError, "shards: 0"):
+            arrays.content_of(numpy.zeros(3), shards=0)
+        with self.assertRaisesRegex(ValueError, "only arrays are cut"):
+            arrays.content_of(b"abc", shards=2)
+
+    def test_arrays_of_objects_are_refused(self):
+        with self.assertRaisesRegex(TypeError, "array of Python objects"):
+            arrays.content_of(numpy.array([{}]))
+        with self.assertRaisesRegex(TypeError, "array of Python objects"):
+            arrays.content_of({"a": numpy.array([object()])})
+
+    def test_a_large_array_is_mapped_and_may_be_changed(self):
+        value = numpy.zeros(1 << 18)
+        found = self.found(arrays.content_of(value))
+        mapped = arrays.value_of(found)
+        self.assertIsInstance(mapped, numpy.memmap)
+        mapped += 1
+        self.assertEqual(arrays.value_of(found).sum(), 0)
+
+    def test_the_same_content_is_the_same_file(self):
+        paths = [self.found(arrays.content_of((numpy.arange(3),))).files[0][1] for _ in range(2)]
+        self.assertEqual(*(pathlib.Path(path).read_bytes() for path in paths))
+
+    def test_numpy_itself_reads_the_files(self):
+        path = self.found(arrays.content_of({"file": numpy.arange(3)})).files[0][1]
+        with numpy.load(path) as archive:
+            self.assertEqual(archive["file"].tolist(), [0, 1, 2])
+
+
+class Tensor:
+    """Looks like one of PyTorch."""
+
+    def __init__(self, values):
+        self.values, self.shape = values, values.shape
+
+    def detach(self):
+        return self
+
+    def cpu(self):
+        return self
+
+    def numpy(self):
+        return self.values
+
+
+@needs_numpy
+class ModelTests(FileTestCase):
+    def model(self, network, **options):
+        parts = model.parts_of(network)
+        found = self.found(model.content_of(parts.parameters, **options))
+        found.document.update(test_accuracy=0.9, name="800", architecture=parts.architecture)
+        return model.Model(found)
+
+    def test_a_dictionary_of_tensors_comes_back_as_one_of_arrays(self):
+        for value in (numpy.arange(3), Tensor(numpy.arange(3))):
+            result = self.model({"layer.weight": value, "file": value})
+            self.assertEqual(list(result.params), ["layer.weight", "file"])
+            self.assertEqual(result.params["file"].tolist(), [0, 1, 2])
+
+    def test_what_was_saved_with_it_is_an_attribute_and_an_item(self):
+        result = self.model([numpy.zeros(1)])
+        self.assertEqual((result.test_accuracy, result._test_accuracy, result["test_accuracy"]), (0.9, 0.9, 0.9))
+        self.assertEqual((result.name, result._name), ("800", "800"))
+        self.assertIn("test_accuracy", result)
+        with self.assertRaisesRegex(AttributeError, "no 'accuracy'; it has"):
+            result.accuracy
+
+    def test_networks_are_known_by_what_they_look_like(self):
+        class TensorLayer2:
+            config = {"name": "mlp", "act": numpy.tanh, "shape": (None, 784)}
+            all_weights = [Tensor(numpy.ones(2))]
+
+        class TensorLayer1:
+            all_graphs = [{"class": "dense"}]
+            all_params = []
+
+            def get_all_params(self):
+                return [numpy.ones(2)]
+
+        class Torch:
+            def state_dict(self):
+                return {"w": Tensor(numpy.ones(2))}
+
+        class Keras:
+            def get_weights(self):
+                return [numpy.ones(2)]
+
+            def get_config(self):
+                return {"name": "mlp"}
+
+        self.assertEqual(self.model(TensorLayer2()).architecture, {"name": "mlp", "act": "tanh", "shape": [None, 784]})
+        self.assertEqual(self.model(TensorLayer1()).architecture, {"all_graphs": [{"class": "dense"}]})
+        self.assertTrue(self.model(Torch()).architecture["class"].endswith("Torch"))
+        self.assertEqual(self.model(Keras()).architecture, {"name": "mlp"})
+        for kind in (TensorLayer2, TensorLayer1, Keras):
+            self.assertEqual([value.tolist() for value in self.model(kind()).params], [[1, 1]])
+        self.assertEqual(self.model(Torch()).params["w"].tolist(), [1, 1])
+
+    def test_what_is_no_network_is_told(self):
+        with self.assertRaisesRegex(TypeError, "network: a int is neither"):
+            model.parts_of(5)
+        with self.assertRaisesRegex(TypeError, "parameter 'w' is of type str"):
+            model.content_of({"w": "x"})
+        with self.assertRaisesRegex(ValueError, "no parameters"):
+            model.content_of({})
+
+    def test_safetensors_where_they_are_there(self):
+        try:
+            import safetensors  # noqa: F401
+        except ImportError:
+            with self.assertRaisesRegex(ImportError, "safetensors; install it"):
+                model.content_of({"w": numpy.ones(2)}, "safetensors")
+            return
+        result = self.model({"w": numpy.ones(2)}, file_format="safetensors")
+        self.assertEqual(result.params["w"].tolist(), [1, 1])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,183 @@
+"""Scripts in real attempts: each test creates tasks and runs them with `tensorhubd --once`."""
+
+import os
+import textwrap
+import time
+import unittest
+
+from support import ServerTestCase, needs_numpy, needs_server
+
+import tensorhub
+
+
+@needs_server
+class AttemptTests(ServerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.db = self.hub()
+        state = os.environ.get("XDG_STATE_HOME")
+        os.environ["XDG_STATE_HOME"] = self.folder
+        self.addCleanup(self.restore, state)
+
+    @staticmethod
+    def restore(state):
+        if state is None:
+            os.environ.pop("XDG_STATE_HOME", None)
+        else:
+            os.environ["XDG_STATE_HOME"] = state
+
+    def run_task(self, text, keys=(), **parameters):
+        """Runs a script as a task to its end and gives the task back."""
+        path = os.path.join(self.folder, "script.py")
+        with open(path, "w") as file:
+            file.write(textwrap.dedent(text))
+        identifier = self.db.create_task("t", path, parameters, list(keys), max_failures=1)
+        self.db.run_top_task("t")
+        task = self.db.find_top_task(_id=identifier)
+        self.assertEqual(task["status"], "finished", task.get("hub", {}).get("error"))
+        return task
+
+    def test_reports_results_and_progress_arrive(self):
+        task = self.run_task(
+            """
+            import tensorhub
+            for step in range(1000):
+                tensorhub.report(loss=n / (step + 1), step=step)
+            tensorhub.report(accuracy=0.9, kind="testing")
+            tensorhub.progress(0.5, "half")
+            tensorhub.save_results(accuracy=0.5)
+            tensorhub.result["accuracy"] = 0.9
+            tensorhub.result["other"] = {"a": [1]}
+            """,
+            ["accuracy"],
+            n=2,
+        )
+        self.assertEqual(task["result"], {"accuracy": 0.9, "other": {"a": [1]}})
+        entries = self.db.find_training_log(sort=[("step", 1)])
+        self.assertEqual([entry["step"] for entry in entries], list(range(1000)))
+        self.assertEqual(entries[0]["hub"]["task"], task["_id"])
+        self.assertEqual(len(self.db.find_testing_log(accuracy=0.9)), 1)
+
+    @needs_numpy
+    def test_a_script_of_tensorlayer_uses_data_sets_models_and_logs_by_name(self):
+        import numpy
+
+        x, y = numpy.arange(12.0).reshape(6, 2), numpy.arange(6)
+        self.db.save_dataset((x, y), "mnist")
+        task = self.run_task(
+            """
+            import numpy
+            import tensorhub as tl
+            db = tl.db.TensorHub(ip='localhost', port=27017, dbname='temp', project_name='tutorial')
+            X_train, y_train = db.find_top_dataset('mnist')
+            test_accuracy = float(X_train.sum() + y_train.sum()) / 1000
+            db.save_training_log(loss=0.5)
+            db.save_model({"w": numpy.full(n_units, 2.0)}, model_name='mlp', name=str(n_units), test_accuracy=test_accuracy)
+            seen = len(db.find_training_log())
+            again = db.find_top_model(model_name='mlp', sort=[("test_accuracy", -1)]).params["w"].tolist()
+            """,
+            ["test_accuracy", "seen", "again"],
+            n_units=3,
+        )
+        self.assertEqual(task["result"], {"test_accuracy": 0.081, "seen": 1, "again": [2, 2, 2]})
+        model = self.db.find_top_model(model_name="mlp", sort=[("test_accuracy", -1)])
+        self.assertEqual((model._name, model._test_accuracy), ("3", 0.081))
+        self.assertEqual(model.document["hub"]["task"], task["_id"])
+
+    def test_a_task_creates_and_deletes_nothing(self):
+        task = self.run_task(
+            """
+            import tensorhub
+            db = tensorhub.TensorHub()
+            errors = []
+            for call in (lambda: db.create_task("x", __file__), db.delete_tasks, db.delete_datasets, db.delete_model,
+                         db.delete_training_log, lambda: db.run_top_task("t")):
+                try:
+                    call()
+                except PermissionError as error:
+                    errors.append(type(error).__name__)
+            """,
+            ["errors"],
+        )
+        self.assertEqual(task["result"]["errors"], ["Refused"] * 6)
+
+    def test_a_checkpoint_is_there_in_the_next_attempt(self):
+        path = os.path.join(self.folder, "script.py")
+        with open(path, "w") as file:
+            file.write(
+                textwrap.dedent(
+                    """
+                    import os, sys, tensorhub
+                    state = os.path.join(tensorhub.checkpoint_dir, "state")
+                    if not os.path.exists(state):
+                        with open(state, "w") as file:
+                            file.write("first")
+                        tensorhub.checkpoint()
+                        sys.exit(1)
+                    seen = open(state).read()
+                    """
+                )
+            )
+        identifier = self.db.create_task("t", path, {}, ["seen"], max_failures=2)
+        self.assertFalse(self.db.run_top_task("t"))
+        # After a failure it would wait ten seconds.
+        import subprocess
+
+        from tensorhub import server
+
+        subprocess.run([server.executable("tensorhub"), "release", identifier], check=False, stderr=subprocess.DEVNULL,
+                       env=dict(os.environ, TENSORHUB_PROJECT=self.project))  # fmt: skip
+        deadline = time.monotonic() + 40
+        while not self.db.run_top_task("t") and time.monotonic() < deadline:
+            time.sleep(0.5)
+        self.assertEqual(self.db.find_top_task(_id=identifier)["result"], {"seen": "first"})
+
+
+@needs_server
+class StopTests(ServerTestCase):
+    """The order to stop, against a real runner."""
+
+    def test_a_task_that_is_cancelled_is_told_why(self):
+        import subprocess
+
+        from tensorhub import server
+
+        db = self.hub()
+        path = os.path.join(self.folder, "script.py")
+        with open(path, "w") as file:
+            file.write(
+                textwrap.dedent(
+                    """
+                    import time, tensorhub
+                    tensorhub.should_stop()
+                    tensorhub.report(begun=1)
+                    while not tensorhub.should_stop():
+                        time.sleep(0.01)
+                    deadline = time.monotonic() + 5
+                    while tensorhub.should_stop().reason is None and time.monotonic() < deadline:
+                        time.sleep(0.01)
+                    tensorhub.report(reason=tensorhub.should_stop().reason)
+                    """
+                )
+            )
+        identifier = db.create_task("t", path, max_failures=1)
+        environment = dict(
+            os.environ, XDG_STATE_HOME=self.folder, TENSORHUB_PROJECT=self.project, TENSORHUB_LOG_LEVEL="warning"
+        )
+        daemon = subprocess.Popen([server.executable("tensorhubd"), "--once"], env=environment, stdin=subprocess.DEVNULL)
+        try:
+            deadline = time.monotonic() + 30
+            while not db.find_training_log(begun=1) and time.monotonic() < deadline:
+                time.sleep(0.05)
+            self.assertEqual(db.cancel_tasks(ids=[identifier]), 1)
+            daemon.wait(40)
+        finally:
+            daemon.kill()
+            daemon.wait()
+        self.assertEqual(db.find_top_task(_id=identifier)["status"], "cancelled")
+        (entry,) = db.find_training_log(reason={"$exists": True})
+        self.assertEqual(entry["reason"], "cancelled")
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,287 @@
+"""`TensorHub` outside of a task, against a real `tensorhub serve` and MongoDB."""
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import unittest
+
+from support import PACKAGE, ServerTestCase, eventually, needs_numpy, needs_server, numpy
+
+import tensorhub
+
+
+@needs_server
+class DataSetTests(ServerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.db = self.hub()
+
+    @needs_numpy
+    def test_arrays_come_back_by_name(self):
+        x, y = numpy.arange(12.0).reshape(6, 2), numpy.arange(6)
+        saved = self.db.save_dataset((x, y), "mnist", description="digits")
+        self.assertEqual(saved["description"], "digits")
+        for find in (self.db.find_top_dataset, self.db.find_dataset):
+            got = find("mnist")
+            self.assertIs(type(got), tuple)
+            numpy.testing.assert_array_equal(got[0], x)
+            numpy.testing.assert_array_equal(got[1], y)
+
+    def test_the_newest_version_comes_unless_another_is_asked_for(self):
+        for number in (1, 2, 3):
+            self.db.save_dataset(b"%d" % number, "d", number=number)
+        self.assertEqual(self.db.find_top_dataset("d"), b"3")
+        self.assertEqual(self.db.find_top_dataset("d", version=1), b"1")
+        self.assertEqual(self.db.find_top_dataset("d", sort=[("time", 1)]), b"1")
+        self.assertEqual(self.db.find_top_dataset("d", sort=[("number", -1)]), b"3")
+        self.assertEqual(self.db.find_top_dataset("d", number=2), b"2")
+        self.assertEqual(self.db.find_top_dataset("d", number={"$lt": 3}, sort=[("number", -1)]), b"2")
+        for find in (self.db.find_datasets, self.db.find_all_datasets):
+            self.assertEqual(sorted(find("d")), [b"1", b"2", b"3"])
+        self.assertEqual(self.db.find_datasets("d", number=2), [b"2"])
+        self.assertEqual(len(self.db.list_datasets()), 3)
+
+    def test_what_is_missing_is_false(self):
+        self.db.save_dataset(b"", "mnist")
+        self.assertIs(self.db.find_top_dataset("mnits"), False)
+        self.assertIs(self.db.find_top_dataset("mnist", version=7), False)
+        self.assertEqual(self.db.find_datasets("other"), [])
+
+    @needs_numpy
+    def test_shards_are_read_one_by_one(self):
+        self.db.save_dataset({"x": numpy.arange(10)}, "d", shards=5)
+        self.assertEqual(self.db.find_top_dataset("d", shard=(0, 5))["x"].tolist(), [0, 1])
+        self.assertEqual(self.db.find_top_dataset("d", shard="1/2")["x"].tolist(), [2, 3, 6, 7])
+        self.assertEqual(self.db.find_top_dataset("d")["x"].tolist(), list(range(10)))
+
+    def test_a_folder_comes_back_as_one(self):
+        os.makedirs(os.path.join(self.folder, "a", "b"))
+        for name in ("a/b/c", "a/d"):
+            with open(os.path.join(self.folder, name), "w") as file:
+                file.write(name)
+        self.db.save_dataset(os.path.join(self.folder, "a"), "folder")
+        path = self.db.find_top_dataset("folder")
+        with open(os.path.join(path, "b", "c")) as file:
+            self.assertEqual(file.read(), "a/b/c")
+        with open(os.path.join(path, "d")) as file:
+            self.assertEqual(file.read(), "a/d")
+
+    def test_deleting_by_filter_leaves_the_others(self):
+        for number in (1, 2, 3):
+            self.db.save_dataset(b"%d" % number, "d", number=number)
+        self.assertEqual(self.db.delete_datasets(number=2), 1)
+        self.assertEqual(sorted(self.db.find_datasets("d")), [b"1", b"3"])
+        self.assertEqual(self.db.delete_datasets(dataset_name="d"), 2)
+        self.assertIs(self.db.find_top_dataset("d"), False)
+
+    def test_names_and_tags_that_cannot_be_are_errors(self):
+        for name in ("a/b", "a\0b"):
+            with self.assertRaisesRegex(ValueError, "dataset_name: .* holds a character"):
+                self.db.save_dataset(b"", name)
+        with self.assertRaisesRegex(ValueError, "dataset_name is None"):
+            self.db.find_top_dataset()
+        with self.assertRaises(tensorhub.InvalidInput) as raised:
+            self.db.save_dataset(b"", "d", hub=1)
+        self.assertIn("hub", str(raised.exception))
+        self.assertEqual(self.db.list_datasets(), [])
+
+    def test_projects_do_not_see_each_other(self):
+        self.db.save_dataset(b"", "d")
+        other = tensorhub.TensorHub(uri=os.environ["TENSORHUB_URI"], project_name=self.project + "-other")
+        self.assertIs(other.find_top_dataset("d"), False)
+        self.assertEqual(other.delete_datasets(), 0)
+
+
+@needs_server
+@needs_numpy
+class ModelTests(ServerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.db = self.hub()
+        for accuracy in (0.8, 0.9, 0.7):
+            weights = {"w": numpy.full(2, accuracy)}
+            self.db.save_model(weights, "mlp", architecture={"n": 1}, test_accuracy=accuracy, name=str(accuracy))
+
+    def test_the_best_the_newest_and_the_oldest_are_found(self):
+        best = self.db.find_top_model(model_name="mlp", sort=[("test_accuracy", -1)])
+        self.assertEqual((best._test_accuracy, best._name, best.architecture), (0.9, "0.9", {"n": 1}))
+        self.assertEqual(best.params["w"].tolist(), [0.9, 0.9])
+        self.assertEqual(self.db.find_model([("test_accuracy", -1)], "mlp").test_accuracy, 0.9)
+        self.assertEqual(self.db.find_top_model(sess=None, model_name="mlp", sort=[("time", -1)]).test_accuracy, 0.7)
+        self.assertEqual(self.db.find_top_model(model_name="mlp", sort=[("time", 1)]).test_accuracy, 0.8)
+        self.assertEqual(self.db.find_top_model(model_name="mlp", test_accuracy=0.8).test_accuracy, 0.8)
+        self.assertEqual(self.db.find_top_model(model_name=None).test_accuracy, 0.7)
+        self.assertIs(self.db.find_top_model(model_name="other"), False)
+
+    def test_a_stage_is_held_by_one_version(self):
+        self.db.set_stage("mlp", "production", version=1)
+        self.db.set_stage("mlp", "production", version=2)
+        self.assertEqual(self.db.find_top_model(model_name="mlp", stage="production").version, 2)
+
+    def test_models_are_listed_and_deleted(self):
+        listed = self.db.list_models("mlp", sort=[("test_accuracy", -1)])
+        self.assertEqual([document["test_accuracy"] for document in listed], [0.9, 0.8, 0.7])
+        self.assertEqual(self.db.delete_model(test_accuracy=0.9), 1)
+        self.assertEqual(self.db.delete_models(), 2)
+        self.assertIs(self.db.find_top_model(model_name="mlp"), False)
+
+    def test_an_architecture_alone_is_a_model(self):
+        self.db.save_model(None, "plan", architecture={"layers": [{"n_units": 800}]})
+        found = self.db.find_top_model(model_name="plan")
+        self.assertEqual(found.architecture, {"layers": [{"n_units": 800}]})
+        self.assertIsNone(found.params)
+
+
+@needs_server
+class LogTests(ServerTestCase):
+    def test_entries_are_saved_found_sorted_and_deleted(self):
+        db = self.hub()
+        for kind in ("training", "validation", "testing"):
+            save, find, delete = (getattr(db, "%s_%s_log" % (verb, kind)) for verb in ("save", "find", "delete"))
+            for step in range(3):
+                save(step=step, loss=1 / (step + 1))
+            self.assertEqual([entry["step"] for entry in find()], [0, 1, 2])
+            self.assertEqual([entry["step"] for entry in find(sort=[("step", -1)], limit=2)], [2, 1])
+            self.assertEqual([entry["step"] for entry in find(loss={"$lt": 0.6})], [1, 2])
+            self.assertIsInstance(find()[0]["time"], datetime.datetime)
+            self.assertEqual(delete(step=1), 1)
+            self.assertEqual(delete(), 2)
+            self.assertEqual(find(), [])
+        with self.assertRaises(ValueError):
+            db.save_training_log(_id=1)
+        with self.assertRaises(ValueError):
+            db.save_training_log(time=1)
+
+
+@needs_server
+class TaskTests(ServerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.db = self.hub()
+
+    def file(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    def test_a_task_is_created_found_and_deleted(self):
+        script = self.file("train.py", "accuracy = 1\n")
+        data = self.file("data.txt", "hello")
+        identifier = self.db.create_task(
+            "mnist", script, dict(n_units=800, rate=0.1), ["accuracy"], files=[data], description="800"
+        )
+        self.assertEqual(len(identifier), 24)
+        self.assertTrue(self.db.check_unfinished_task("mnist"))
+        self.assertTrue(self.db.check_unfinished_task("mnist", description="800"))
+        self.assertFalse(self.db.check_unfinished_task("mnist", description="600"))
+        self.assertFalse(self.db.check_unfinished_task("cifar"))
+        (task,) = self.db.find_tasks("mnist")
+        self.assertEqual((task["_id"], task["status"], task["description"]), (identifier, "pending", "800"))
+        self.assertEqual(task["hyper_parameters"], {"n_units": 800, "rate": 0.1})
+        self.assertEqual(self.db.find_top_task(_id=identifier)["task_name"], "mnist")
+        with self.assertRaises(TimeoutError):
+            self.db.wait_tasks("mnist", timeout=0.1)
+        self.assertEqual(self.db.cancel_tasks("mnist"), 1)
+        self.assertEqual(self.db.wait_tasks(ids=[identifier]).get("cancelled"), 1)
+        self.assertEqual(self.db.delete_tasks(), 1)
+        self.assertIs(self.db.find_task("mnist"), False)
+
+    def test_running_a_task_takes_the_first_of_its_name(self):
+        script = self.file("train.py", "import data\naccuracy = n_units / 1000 + data.x\n")
+        data = self.file("data.py", "x = 1")
+        for n_units in (800, 600):
+            self.db.create_task("mnist", script, {"n_units": n_units}, ["accuracy"], files=[data])
+        self.db.create_task("other", script)
+        environment = dict(os.environ, XDG_STATE_HOME=self.folder)
+        before, os.environ["XDG_STATE_HOME"] = os.environ.get("XDG_STATE_HOME"), environment["XDG_STATE_HOME"]
+        try:
+            self.assertTrue(self.db.run_top_task("mnist", sort=[("hyper_parameters.n_units", 1)]))
+            self.assertIs(self.db.run_task("mnist", description="none of these"), False)
+            self.assertIs(self.db.run_task("nothing"), False)
+        finally:
+            if before is None:
+                del os.environ["XDG_STATE_HOME"]
+            else:
+                os.environ["XDG_STATE_HOME"] = before
+        finished = self.db.find_tasks(status="finished")
+        self.assertEqual([task["result"] for task in finished], [{"accuracy": 1.6}])
+
+    def test_arguments_that_cannot_be_are_errors(self):
+        with self.assertRaisesRegex(TypeError, "task_name"):
+            self.db.create_task(script="x")
+        with self.assertRaises(FileNotFoundError):
+            self.db.create_task("mnist", os.path.join(self.folder, "nowhere.py"))
+        with self.assertRaisesRegex(TypeError, r"hyper_parameters\.f"):
+            self.db.create_task("mnist", self.file("a.py", ""), {"f": print})
+
+
+@needs_server
+class ServerTests(ServerTestCase):
+    """The private server, and which database it is."""
+
+    def test_it_ends_with_the_process_even_if_that_is_killed(self):
+        text = """
+            import os, sys, time, tensorhub
+            from tensorhub import server
+            db = tensorhub.TensorHub(uri=os.environ["TENSORHUB_URI"], project_name="x")
+            private, = server._servers.values()
+            print(private._process.pid, private.folder, flush=True)
+            sys.stdin.read()
+        """
+        for number in (signal.SIGKILL, signal.SIGTERM, None):
+            process = subprocess.Popen(
+                [sys.executable, "-c", textwrap.dedent(text)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                universal_newlines=True,
+                env=dict(os.environ, PYTHONPATH=str(PACKAGE.parent)),
+            )
+            pid, folder = process.stdout.readline().split()
+            with open("/proc/%s/cmdline" % pid) as file:
+                self.assertNotIn("mongodb://", file.read())
+            self.assertEqual(os.stat(folder).st_mode & 0o777, 0o700)
+            if number is None:
+                process.stdin.close()
+            else:
+                process.send_signal(number)
+            process.wait()
+            process.stdin.close()
+            process.stdout.close()
+            self.assertTrue(eventually(lambda: not os.path.exists("/proc/%s/exe" % pid) or _is_zombie(pid)))
+
+    def test_hubs_of_one_database_and_project_share_it(self):
+        from tensorhub import server
+
+        before = len(server._servers)
+        first, second = self.hub(), self.hub()
+        self.assertEqual(len(server._servers), before + 1)
+        first.close()
+        self.assertEqual(second.find_tasks(), [])
+        self.assertEqual(first.find_tasks(), [])
+
+    def test_a_database_that_is_not_there_is_told(self):
+        with self.assertRaises(ConnectionError):
+            hub = tensorhub.TensorHub(uri="mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=200", project_name="x")
+            hub.find_tasks()
+
+    def test_the_environment_knows_better_than_the_arguments(self):
+        db = tensorhub.TensorHub(ip="no.such.host", port=1, dbname="x", project_name=self.project)
+        project = os.environ.get("TENSORHUB_PROJECT") or self.project
+        self.assertEqual(db.project_name, project)
+        self.assertEqual(db.find_tasks(description="none of this"), [])
+
+
+def _is_zombie(pid):
+    try:
+        with open("/proc/%s/stat" % pid) as file:
+            return file.read().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
+if __name__ == "__main__":
+    unittest.main()

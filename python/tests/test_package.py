@@ -1,0 +1,84 @@
+"""The package as a whole: versions of Python, the cost of its import, its names."""
+
+import ast
+import inspect
+import subprocess
+import sys
+import unittest
+
+from support import PACKAGE
+
+
+class PackageTests(unittest.TestCase):
+    def test_every_module_is_python_3_8(self):
+        for path in sorted(PACKAGE.glob("*.py")):
+            ast.parse(path.read_text(encoding="utf-8"), str(path), feature_version=(3, 8))
+
+    def test_annotations_that_are_evaluated_are_python_3_8(self):
+        # The rest are texts, because of the import from __future__.
+        for path in sorted(PACKAGE.glob("*.py")):
+            text = path.read_text(encoding="utf-8")
+            if "typing" in text and path.name != "__init__.py":
+                self.assertIn("from __future__ import annotations", text, path.name)
+
+    def test_importing_it_imports_nothing_else(self):
+        code = "import sys; before = set(sys.modules); import tensorhub; print(sorted(set(sys.modules) - before))"
+        command = [sys.executable, "-S", "-c", code]
+        output = subprocess.run(command, stdout=subprocess.PIPE, cwd=str(PACKAGE.parent), check=True).stdout
+        self.assertEqual(output.decode().strip(), "['tensorhub']")
+
+    def test_it_has_the_names_of_both_generations_of_tensorlayer(self):
+        import tensorhub
+
+        names = """
+            save_dataset find_dataset find_top_dataset find_all_datasets find_datasets delete_datasets
+            save_model find_model find_top_model delete_model
+            save_training_log save_validation_log save_testing_log
+            find_training_log find_validation_log find_testing_log
+            delete_training_log delete_validation_log delete_testing_log
+            create_task run_task run_top_task check_unfinished_task delete_tasks
+        """
+        for name in names.split():
+            self.assertTrue(callable(getattr(tensorhub.TensorHub, name)), name)
+        self.assertIs(tensorhub.db.TensorHub, tensorhub.TensorHub)
+
+    def test_the_arguments_are_those_of_tensorlayer(self):
+        import tensorhub
+
+        parameters = inspect.signature(tensorhub.TensorHub).parameters.values()
+        positional = [(p.name, p.default) for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        self.assertEqual(
+            positional,
+            [
+                ("ip", "localhost"),
+                ("port", 27017),
+                ("dbname", "dbname"),
+                ("username", "None"),
+                ("password", "password"),
+                ("project_name", None),
+            ],
+        )
+
+    def test_everything_public_is_documented_and_annotated(self):
+        import tensorhub
+
+        for name in tensorhub.__all__:
+            value = getattr(tensorhub, name)
+            if not (inspect.isfunction(value) or inspect.isclass(value)):
+                continue
+            self.assertTrue(inspect.getdoc(value), name)
+            for member, function in vars(value).items() if inspect.isclass(value) else ():
+                if inspect.isfunction(function) and not member.startswith("_"):
+                    self.assertTrue(inspect.getdoc(function), "%s.%s" % (name, member))
+                    self.assertIn("return", function.__annotations__, "%s.%s" % (name, member))
+        self.assertTrue((PACKAGE / "py.typed").exists())
+
+    def test_a_name_that_it_lacks_is_an_attribute_error(self):
+        import tensorhub
+
+        with self.assertRaisesRegex(AttributeError, "no attribute 'raport'"):
+            tensorhub.raport
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,107 @@
+"""Python's values as Extended JSON and back."""
+
+import datetime
+import json
+import math
+import re
+import unittest
+
+from support import needs_numpy, numpy
+from tensorhub import errors, values
+
+
+class ValueTests(unittest.TestCase):
+    def back(self, value):
+        return values.decode(json.loads(values.document_text(value)))
+
+    def test_values_come_back_as_they_went(self):
+        document = {
+            "a": 1, "b": 2.5, "c": "é€", "d": None, "e": True, "f": [1, [2]], "g": {"h": {}}, "i": b"\0\xff",
+            "j": datetime.datetime(2020, 2, 29, 12, 30, 15, 250000), "k": -(2**63), "l": float("-inf"),
+        }  # fmt: skip
+        self.assertEqual(self.back(document), document)
+        self.assertTrue(math.isnan(self.back(float("nan"))))
+
+    def test_an_object_id_stays_one(self):
+        identifier = values.ObjectId()
+        self.assertEqual(values.encode({"x": identifier}), {"x": {"$oid": str(identifier)}})
+        self.assertIs(type(self.back(identifier)), values.ObjectId)
+        self.assertEqual(self.back(identifier), str(identifier))
+        with self.assertRaisesRegex(ValueError, "24 hexadecimal digits"):
+            values.ObjectId("abc")
+
+    def test_identifiers_are_new_each_time(self):
+        self.assertEqual(len({values.new_id() for _ in range(100000)}), 100000)
+        self.assertTrue(all(len(values.new_id()) == 24 for _ in range(10)))
+
+    def test_large_integers_become_floating(self):
+        self.assertEqual(values.encode(2**64), float(2**64))
+        self.assertEqual(values.encode(2**63 - 1), 2**63 - 1)
+
+    def test_a_value_that_no_document_holds_is_named(self):
+        with self.assertRaisesRegex(TypeError, r"filter\.a\.b\[1\] is of type object"):
+            values.encode({"a": {"b": [0, object()]}}, "filter")
+        with self.assertRaisesRegex(TypeError, "has a key of type float"):
+            values.encode({1.5: 0})
+
+    def test_a_value_that_contains_itself_is_an_error(self):
+        endless = []
+        endless.append(endless)
+        with self.assertRaises(ValueError):
+            values.encode(endless)
+
+    def test_half_a_surrogate_pair_is_replaced(self):
+        self.assertEqual(values.encode("a\ud800"), "a\ufffd")
+
+    def test_dates_with_a_time_zone_become_utc(self):
+        zone = datetime.timezone(datetime.timedelta(hours=2))
+        date = datetime.datetime(2020, 1, 1, 2, tzinfo=zone)
+        self.assertEqual(self.back(date), datetime.datetime(2020, 1, 1))
+
+    def test_orders(self):
+        for sort in ([("a", -1), ("b", 1)], {"a": -1, "b": 1}, (["a", -1], "b")):
+            self.assertEqual(list(values.sort_document(sort).items()), [("a", -1), ("b", 1)])
+        self.assertEqual(values.sort_document("time"), {"time": 1})
+        for sort in ([("a", 2)], [(1, 1)], ["a", 3]):
+            with self.assertRaisesRegex(ValueError, "sort: "):
+                values.sort_document(sort)
+
+    def test_filters(self):
+        text = "0123456789abcdef01234567"
+        self.assertEqual(values.filter_document({"_id": text}), {"_id": {"$oid": text}})
+        pattern = {"$regularExpression": {"pattern": "^a", "options": "i"}}
+        self.assertEqual(values.filter_document({"name": re.compile("^a", re.I)}), {"name": pattern})
+
+    @needs_numpy
+    def test_numbers_and_arrays_of_numpy(self):
+        value = {"a": numpy.float32(0.5), "b": numpy.int64(3), "c": numpy.arange(4).reshape(2, 2), "d": numpy.bool_(True)}
+        self.assertEqual(self.back(value), {"a": 0.5, "b": 3, "c": [[0, 1], [2, 3]], "d": True})
+
+
+class ErrorTests(unittest.TestCase):
+    def test_errors_are_also_pythons_own(self):
+        for status, kind, own in (
+            (400, errors.InvalidInput, ValueError),
+            (401, errors.Refused, PermissionError),
+            (403, errors.Refused, PermissionError),
+            (404, errors.NotFound, LookupError),
+            (503, errors.Unreachable, ConnectionError),
+        ):
+            error = errors.error_of(status, {"error": {"code": "c", "message": "m", "field": "f"}})
+            self.assertIsInstance(error, kind)
+            self.assertIsInstance(error, own)
+            self.assertIsInstance(error, errors.HubError)
+            self.assertEqual((str(error), error.code, error.field, error.status), ("m", "c", "f", status))
+
+    def test_names_that_are_near_are_told(self):
+        error = errors.error_of(404, {"error": {"message": "no data set mnits", "suggestions": ["mnist"]}})
+        self.assertEqual(str(error), "no data set mnits; near it: mnist")
+        self.assertEqual(error.suggestions, ["mnist"])
+
+    def test_an_answer_that_is_no_error_document_is_one_nevertheless(self):
+        for answer in ({}, [], {"error": "x"}, None):
+            self.assertEqual(str(errors.error_of(500, answer)), "the hub answered with status 500")
+
+
+if __name__ == "__main__":
+    unittest.main()
