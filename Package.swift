@@ -70,7 +70,7 @@ let package = Package(
         .target(
             name: "HubAPI",
             dependencies: [
-                "TensorHub", "MongoDriver", "BSON",
+                "TensorHub", "MongoDriver", "BSON", "CLinux",
                 // The server alone: its router and coders would bring FoundationEssentials and a second JSON.
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),

@@ -26,13 +26,15 @@ struct PrivateSocket: ~Copyable {
         let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         var template = Array("\(parent)/.s-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Self.failure(path) }
-        folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        descriptor = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else {
+        let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let opened = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard opened >= 0 else {
             let failure = Self.failure(path)
-            rmdir(folder)
+            rmdir(made)
             throw failure
         }
+        folder = made
+        descriptor = opened
         self.path = path
         // The event loop removes this name when it closes the socket. The number of the descriptor may by then be that
         // of another folder, which has nothing of such a name.
