@@ -127,7 +127,8 @@ let package = Package(
         .executableTarget(
             name: "tensorhub",
             dependencies: [
-                "TensorHub", "TaskRunner", "HubAPI", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console", "CLinux",
+                "TensorHub", "TaskRunner", "HubAPI", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console",
+                "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),

@@ -85,7 +85,10 @@ struct Serve: AsyncParsableCommand, HandlesSignals {
             tls: try tlsCertificate.map { try ServeTLS(certificate: $0, key: tlsKey ?? "") },
             stateDirectory: settings.stateDirectory,
             endsWithStandardInput: untilStdinCloses,
-            logger: StandardErrorLog.logger(label: "tensorhub", level: .init(rawValue: logLevel ?? "warning") ?? .warning)
+            logger: StandardErrorLog.logger(
+                label: "tensorhub",
+                level: .init(rawValue: logLevel ?? "warning") ?? .warning
+            )
         )
         // The signals are held from before the first thing that would have to be taken down.
         try await session.run { try await connection.hub(threads: ServeSession.databaseThreads) }

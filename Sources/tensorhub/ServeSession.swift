@@ -49,7 +49,11 @@ struct ServeSession: Sendable {
         let hub = try await connect()
         let folder = try ServeFolder(in: stateDirectory + "/serve")
         defer { folder.remove() }
-        let backend = DirectBackend(hub: hub, folder: folder, cache: ContentCache(folder: stateDirectory + "/cache", limit: Self.cacheLimit))
+        let backend = DirectBackend(
+            hub: hub,
+            folder: folder,
+            cache: ContentCache(folder: stateDirectory + "/cache", limit: Self.cacheLimit)
+        )
         let server = ScriptHTTPServer(eventLoops: Self.eventLoops, logger: logger)
         let service: HTTPService
         do {

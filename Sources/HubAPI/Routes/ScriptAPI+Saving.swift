@@ -59,7 +59,10 @@ extension ScriptAPI {
         _ store: (SavedContent) async throws -> BSONDocument
     ) async throws -> BSONDocument {
         for key in body.keys where !keys.contains(key) {
-            throw APIError.invalid(key, "there is no field '\(key)' here; known: \(keys.sorted().joined(separator: ", "))")
+            throw APIError.invalid(
+                key,
+                "there is no field '\(key)' here; known: \(keys.sorted().joined(separator: ", "))"
+            )
         }
         var saved = SavedContent()
         if let value = body["_id"] {
@@ -127,7 +130,9 @@ extension ScriptAPI {
         guard let kind = value.stringValue.flatMap(Content.Kind.init) else {
             throw .invalid("kind", "kind is \(value); it must be file, folder or arrays")
         }
-        if kind == .file, files > 1 { throw .invalid("kind", "kind is file and there are \(files) files; write folder") }
+        if kind == .file, files > 1 {
+            throw .invalid("kind", "kind is file and there are \(files) files; write folder")
+        }
         return kind
     }
 

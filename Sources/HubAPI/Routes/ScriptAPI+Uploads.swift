@@ -17,7 +17,10 @@ extension ScriptAPI {
     func receive(_ request: APIRequest) async throws -> SpooledFile {
         let expected = request.headers[.contentSHA256]
         if let expected, expected.count != 64 || !expected.allSatisfy(\.isHexDigit) {
-            throw APIError.invalid("Content-SHA256", "Content-SHA256 is '\(expected)'; it must be 64 hexadecimal digits")
+            throw APIError.invalid(
+                "Content-SHA256",
+                "Content-SHA256 is '\(expected)'; it must be 64 hexadecimal digits"
+            )
         }
         return try await SpooledFile.receive(request.body, in: uploads.folder, expecting: expected, on: disk)
     }

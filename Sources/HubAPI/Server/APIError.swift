@@ -97,7 +97,10 @@ extension APIError {
         guard let field else { return "invalid-input" }
         if field == "name" { return "bad-name" }
         if field == "shard" { return "bad-shard" }
-        let key = field.hasPrefix("tags.") ? String(field.dropFirst("tags.".count)) : field
+        let parts = field.split(separator: ".")
+        guard parts.count <= 2, let key = parts.last.map(String.init),
+            parts.count == 1 || ["tags", "log"].contains(parts[0])
+        else { return "invalid-input" }
         return reservedNames.contains(key) ? "reserved-field" : "invalid-input"
     }
 

@@ -23,7 +23,7 @@ final class RequestStream: Sendable {
     ///
     /// - Throws: Where the connection breaks, or the body ends before it should.
     @concurrent
-    func forEach(_ handle: (ByteBuffer) async throws -> Void) async throws {
+    func read(_ handle: (ByteBuffer) async throws -> Void) async throws {
         guard isTaken.exchange(true, ordering: .relaxed) == false else { return }
         var length: Int64 = 0
         var failure: (any Error)?
@@ -52,12 +52,12 @@ final class RequestStream: Sendable {
         if let announcedLength, announcedLength > Int64(limit) {
             var fault = fault()
             fault.closesConnection = announcedLength > Int64(Self.patience)
-            if !fault.closesConnection { try await forEach { _ in } }
+            if !fault.closesConnection { try await read { _ in } }
             throw fault
         }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(Int(announcedLength ?? 0))
-        try await forEach { piece in
+        try await read { piece in
             if bytes.count + piece.readableBytes > limit { throw fault() }
             bytes.append(contentsOf: piece.readableBytesView)
         }
@@ -73,7 +73,7 @@ final class RequestStream: Sendable {
         if let announcedLength, announcedLength > Int64(Self.patience) { return false }
         var rest = Self.patience
         do {
-            try await forEach { piece in
+            try await read { piece in
                 rest -= piece.readableBytes
                 if rest < 0 { throw BrokenBody() }
             }

@@ -65,7 +65,11 @@ struct ScriptAPI: Sendable {
         case .found(let found, let parameters): (route, values) = (found, parameters)
         case .wrongMethod(let methods):
             let names = methods.map { $0.rawValue }.joined(separator: ", ")
-            var error = APIError(.methodNotAllowed, "method-not-allowed", "\(path) knows \(names), not \(request.method)")
+            var error = APIError(
+                .methodNotAllowed,
+                "method-not-allowed",
+                "\(path) knows \(names), not \(request.method)"
+            )
             error.headers[.allow] = names
             throw error
         case .none:

@@ -28,7 +28,7 @@ struct SpooledFile: Sendable {
         let writer = try await disk.run { try SpoolWriter(path) }
         do {
             var buffer = ByteBuffer()
-            try await body.forEach { piece in
+            try await body.read { piece in
                 // The first of a batch is taken over without a copy.
                 if buffer.readableBytes == 0 { buffer = piece } else { buffer.writeImmutableBuffer(piece) }
                 if buffer.readableBytes < batch { return }
