@@ -32,6 +32,10 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         // The HTTP server of the script API. Without its traits it brings no Foundation, 8 MB resident in an idle daemon.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
+        // The words of HTTP that Hummingbird's server speaks; without its traits as there.
+        .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
+        // `tensorhub serve --tls-certificate`.
+        .package(url: "https://github.com/apple/swift-nio-ssl", from: "2.37.2"),
         // Signals, graceful shutdown and the order of services in the daemon.
         .package(url: "https://github.com/swift-server/swift-service-lifecycle", from: "2.8.0"),
     ],
@@ -66,10 +70,15 @@ let package = Package(
         .target(
             name: "HubAPI",
             dependencies: [
-                "TensorHub", "BSON",
-                .product(name: "Hummingbird", package: "hummingbird"),
+                "TensorHub", "MongoDriver", "BSON", "CLinux",
+                // The server alone: its router and coders would bring FoundationEssentials and a second JSON.
+                .product(name: "HummingbirdCore", package: "hummingbird"),
+                .product(name: "HTTPTypes", package: "swift-http-types"),
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            resources: [.embedInCode("Resources")],
             swiftSettings: settings
         ),
         .target(
@@ -119,7 +128,10 @@ let package = Package(
             name: "tensorhub",
             dependencies: [
                 "TensorHub", "TaskRunner", "HubAPI", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console",
+                "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "HummingbirdTLS", package: "hummingbird"),
+                .product(name: "NIOSSL", package: "swift-nio-ssl"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -172,6 +184,14 @@ let package = Package(
             dependencies: [
                 "TaskRunner", "TensorHub", "MongoDriver", "BSON", "TestSupport", "tensorhub-supervisor",
                 .product(name: "NIOPosix", package: "swift-nio"),
+            ],
+            swiftSettings: settings
+        ),
+        .testTarget(
+            name: "HubAPITests",
+            dependencies: [
+                "HubAPI", "TensorHub", "MongoDriver", "BSON", "TestSupport",
+                .product(name: "NIOCore", package: "swift-nio"),
             ],
             swiftSettings: settings
         ),

@@ -1,14 +1,113 @@
-import Hummingbird
-import Logging
+package import HummingbirdCore
+public import Logging
+import NIOCore
+import NIOPosix
 public import TensorHub
 
-/// The script API: HTTP/1.1 and JSON on a Unix socket, over a `ScriptBackend`.
+/// The script API: HTTP/1.1 and JSON, on a Unix socket or over TCP, over a `ScriptBackend`.
+///
+/// All services of a server share its threads, which are there as long as one of them is.
 public final class ScriptHTTPServer: ScriptServer {
-    public init() {}
+    /// How long bytes that were uploaded wait to be used, under `tensorhub serve`.
+    static let uploadLimit: Duration = .seconds(3600)
+
+    private let threads: ServerThreads
+    private let logger: Logger
+
+    /// - Parameter eventLoops: Threads for connections; one is enough for the scripts of a machine.
+    public init(
+        eventLoops: Int = 1,
+        logger: Logger = Logger(label: "tensorhub", factory: { _ in SwiftLogNoOpLogHandler() })
+    ) {
+        threads = ServerThreads(count: eventLoops)
+        self.logger = logger
+    }
 
     public func serve(
         _ backend: any ScriptBackend,
         socketPath: String,
         token: String?
-    ) async throws -> any ScriptService { throw HubError(.database, "not built yet") }
+    ) async throws -> any ScriptService {
+        try await serveLocally(backend, socketPath: socketPath, token: token)
+    }
+
+    /// - Throws: `HubError.invalidInput` where the socket cannot be made.
+    package func serveLocally(
+        _ backend: any ScriptBackend,
+        socketPath: String,
+        token: String? = nil
+    ) async throws -> HTTPService {
+        let socket = try PrivateSocket(socketPath)
+        let service = try await start(
+            backend,
+            token: token,
+            isLocal: true,
+            at: .unixDomainSocket(path: socket.bindPath)
+        )
+        do {
+            service.adopt(try socket.publish())
+        } catch {
+            await service.stop()
+            throw error
+        }
+        return service
+    }
+
+    /// Serves over TCP until `stop()`.
+    ///
+    /// - Parameters:
+    ///   - port: 0 takes a free one; the service says which.
+    ///   - transport: Puts TLS around the connections.
+    package func serve(
+        _ backend: any ScriptBackend,
+        host: String,
+        port: Int,
+        token: String,
+        transport: @Sendable (HTTP1Channel) throws -> any ServerChildChannel = { $0 }
+    ) async throws -> HTTPService {
+        try await start(
+            backend,
+            token: token,
+            isLocal: false,
+            at: .hostname(host, port: port),
+            transport: transport
+        )
+    }
+
+    private func start(
+        _ backend: any ScriptBackend,
+        token: String?,
+        isLocal: Bool,
+        at address: BindAddress,
+        transport: @Sendable (HTTP1Channel) throws -> any ServerChildChannel = { $0 }
+    ) async throws -> HTTPService {
+        let lease = threads.acquire()
+        let uploads = Uploads(folder: backend.spoolFolder)
+        let api = ScriptAPI(
+            backend: backend,
+            token: token,
+            isLocal: isLocal,
+            uploads: uploads,
+            stop: StopSignal(),
+            disk: lease.disk,
+            logger: logger
+        )
+        var expiry: RepeatedTask?
+        if backend.origin == nil {
+            expiry = lease.eventLoops.next().scheduleRepeatedTask(initialDelay: .minutes(5), delay: .minutes(5)) { _ in
+                lease.disk.submit { _ in uploads.removeUnused(for: Self.uploadLimit) }
+            }
+        }
+        let cleanUp = { @Sendable [threads, expiry] in
+            expiry?.cancel()
+            uploads.removeAll()
+            await threads.release()
+        }
+        do {
+            return try await HTTPService.start(api, at: address, on: lease, transport: transport, cleanUp: cleanUp)
+        } catch {
+            await cleanUp()
+            throw error
+        }
+    }
 }

@@ -5,6 +5,10 @@ import MongoDriver
 public struct TaskProgress: Sendable, Hashable {
     public var counts: [TaskStatus: Int]
 
+    public init(counts: [TaskStatus: Int]) {
+        self.counts = counts
+    }
+
     public subscript(status: TaskStatus) -> Int { counts[status] ?? 0 }
     public var total: Int { counts.values.reduce(0, +) }
     public var unfinished: Int { self[.pending] + self[.running] }

@@ -32,10 +32,12 @@ struct ConnectionOptions: ParsableArguments {
     }
 
     /// Opens the hub. It is never closed: the process ends, which takes no time.
-    func hub() async throws -> Hub {
+    ///
+    /// - Parameter threads: How many calls may be under way at once.
+    func hub(threads: Int = 2) async throws -> Hub {
         let settings = try settings()
         var options = MongoClient.Options()
-        options.threads = 2
+        options.threads = threads
         options.serverSelectionTimeout = Self.serverSelectionTimeout
         do {
             return try await Hub.connect(uri: settings.uri, project: settings.project, options: options)

@@ -36,24 +36,3 @@ extension Submit {
         return TaskFile(path: name ?? own, mode: file.mode, data: file.bytes)
     }
 }
-
-/// What a script is started with, decided where the file's name is known.
-enum Interpreter {
-    /// Returns what to store: `nil` where the script's first line says it.
-    static func choose(_ given: String?, script: [UInt8], path: String) throws(CommandFailure) -> String? {
-        if let given { return given }
-        if script.starts(with: Array("#!".utf8)) {
-            let line = script.dropFirst(2).prefix { $0 != UInt8(ascii: "\n") }
-            if line.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) {
-                throw .badInput("script: the first line of \(path) names no program; write #!/usr/bin/env python3")
-            }
-            return nil
-        }
-        if path.hasSuffix(".py") { return "python3" }
-        if path.hasSuffix(".sh") { return "sh" }
-        throw .badInput(
-            "script: nothing says what runs \(path); begin it with a line such as #!/usr/bin/env python3, "
-                + "name it .py or .sh, or give --interpreter"
-        )
-    }
-}

@@ -174,7 +174,7 @@ struct Submit: AsyncParsableCommand {
             hyperParameters: try Assignment.document(parameters, flag: "-p", filesAllowed: true),
             savedResultKeys: results,
             tags: tags,
-            interpreter: try Interpreter.choose(interpreter, script: script, path: self.script),
+            interpreter: try TaskSpec.interpreter(interpreter, script: script, path: self.script),
             files: try files.map(Self.file),
             priority: priority,
             maxFailures: maxFailures,

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stddef.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -19,6 +20,11 @@ static inline int tensorhub_pidfd_open(pid_t pid) {
 /// Sends a signal to the process behind the descriptor, never to one that was given its number later.
 static inline int tensorhub_pidfd_send_signal(int pidfd, int signal) {
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+/// Has the system send the signal when the thread that has started this process ends (PR_SET_PDEATHSIG).
+static inline int tensorhub_end_with_parent(int signal) {
+    return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
 }
 
 /// Locks the open file for itself, or the call waits when `wait` says so; 0 when it has it (flock(2)). In Swift the name

@@ -1,0 +1,112 @@
+public import BSON
+import Glibc
+import MongoDriver
+import Synchronization
+public import TensorHub
+
+/// The backend of `tensorhub serve`: writes to MongoDB, and has no attempt.
+public final class DirectBackend: ScriptBackend {
+    public let hub: Hub
+    public var origin: AttemptOrigin? { nil }
+    public var spoolFolder: String { folder.spool }
+
+    private let folder: ServeFolder
+    private let cache: ContentCache
+    /// What was fetched already: the same files are under the same paths for as long as the server lasts.
+    private let fetched = Mutex<[String: LocalContent]>([:])
+    private let next = Atomic(0)
+
+    /// - Parameter cache: On the file system of the folder, so that its files need not be copied.
+    package init(hub: Hub, folder: ServeFolder, cache: ContentCache) {
+        self.hub = hub
+        self.folder = folder
+        self.cache = cache
+    }
+
+    // MARK: What needs an attempt
+
+    private static let notInAttempt = HubError(
+        .notInAttempt,
+        "there is no task here: this call belongs to the script of an attempt"
+    )
+
+    public func task() async throws(HubError) -> BSONDocument { throw Self.notInAttempt }
+    public func mergeResults(_ results: BSONDocument) async throws(HubError) { throw Self.notInAttempt }
+    public func report(_ progress: ScriptProgress) async throws(HubError) { throw Self.notInAttempt }
+    public func control(waiting: Duration) async -> ScriptControl { ScriptControl() }
+    public func storeCheckpoint() async throws(HubError) { throw Self.notInAttempt }
+
+    // MARK: Writing
+
+    public func saveLogs(_ kind: LogKind, _ values: [BSONDocument]) async throws(HubError) {
+        try await hub.saveLogs(kind, values)
+    }
+
+    public func saveDataSet(
+        _ content: Content,
+        name: String,
+        tags: BSONDocument,
+        id: ObjectID
+    ) async throws(HubError) -> BSONDocument {
+        let record = try await hub.saveDataSet(content, name: name, tags: tags, id: id)
+        await remove(content)
+        return record.document
+    }
+
+    public func saveModel(
+        _ parameters: Content?,
+        name: String,
+        architecture: BSONDocument,
+        tags: BSONDocument,
+        id: ObjectID
+    ) async throws(HubError) -> BSONDocument {
+        let record = try await hub.saveModel(parameters, name: name, architecture: architecture, tags: tags, id: id)
+        if let parameters { await remove(parameters) }
+        return record.document
+    }
+
+    /// The bytes are in MongoDB.
+    private func remove(_ content: Content) async {
+        let paths = content.files.compactMap { if case .file(let path) = $0.source { path } else { nil } }
+        await onThread("spool") { for path in paths { unlink(path) } }
+    }
+
+    public func settle() async {}
+
+    // MARK: Reading
+
+    public func fetch(_ dataSet: DataSetRecord, shard: Shard?) async throws(HubError) -> LocalContent {
+        let key = "\(dataSet.id.map { "\($0)" } ?? "-").\(shard.map { "\($0.index)of\($0.count)" } ?? "all")"
+        return try await fetch(try shard?.files(of: dataSet.files) ?? dataSet.files, in: .dataSets, key: key)
+    }
+
+    public func fetch(_ model: ModelRecord) async throws(HubError) -> LocalContent {
+        try await fetch(model.files, in: .models, key: "\(model.id.map { "\($0)" } ?? "-").model")
+    }
+
+    private func fetch(_ files: [StoredFile], in bucket: BlobBucket, key: String) async throws(HubError) -> LocalContent
+    {
+        if let content = fetched.withLock({ $0[key] }), content.files.allSatisfy({ access($0.localPath, R_OK) == 0 }) {
+            return content
+        }
+        // Of two that come at once each gets links of its own; what they lead to is downloaded once.
+        let number = next.wrappingAdd(1, ordering: .relaxed).newValue
+        let content = try await cache.fetch(files, in: bucket, of: hub, to: "\(folder.links)/\(number)")
+        fetched.withLock { $0[key] = content }
+        return content
+    }
+}
+
+/// Runs what blocks on a thread of its own.
+private func onThread(_ name: String, _ body: @escaping @Sendable () -> Void) async {
+    await withCheckedContinuation { continuation in
+        let isStarted = BlockingThread.start(name: name) {
+            body()
+            continuation.resume()
+        }
+        if !isStarted {
+            body()
+            continuation.resume()
+        }
+    }
+}

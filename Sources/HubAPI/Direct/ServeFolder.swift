@@ -1,0 +1,97 @@
+import CLinux
+import Glibc
+package import TensorHub
+
+/// The folder of one `tensorhub serve`: bodies that arrive, and links to the files that clients were told of. It goes with
+/// the server; that of one that was killed, with the next start.
+package final class ServeFolder: Sendable {
+    package let path: String
+    var spool: String { path + "/spool" }
+    var links: String { path + "/links" }
+    private let lock: CInt
+
+    /// Makes it, and removes what servers have left that are gone. Blocks.
+    ///
+    /// - Parameter parent: Shared by all servers of this user; made where it is missing.
+    package init(in parent: String) throws(HubError) {
+        try Self.makeFolders(parent)
+        // While one makes its folder, nobody may take it for one that is left over.
+        let gate = open("\(parent)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard gate >= 0, tensorhub_lock(gate, 1) == 0 else { throw Self.failure(parent) }
+        defer { close(gate) }
+        for name in FolderTree.entries(parent) where name.hasPrefix("server-") {
+            Self.removeIfAbandoned("\(parent)/\(name)")
+        }
+        var template = Array("\(parent)/server-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Self.failure(parent) }
+        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        guard lock >= 0, tensorhub_lock(lock, 0) == 0, mkdir("\(path)/spool", 0o700) == 0,
+            mkdir("\(path)/links", 0o700) == 0
+        else {
+            let failure = Self.failure(path)
+            if lock >= 0 { close(lock) }
+            FolderTree.remove(path)
+            throw failure
+        }
+    }
+
+    /// Removes it with everything in it. Blocks.
+    package func remove() { FolderTree.remove(path) }
+
+    deinit { close(lock) }
+
+    private static func removeIfAbandoned(_ path: String) {
+        let file = open("\(path)/lock", O_RDWR | O_CLOEXEC)
+        // Without a lock file it was made by somebody who ended in the middle: whoever is making one holds the gate.
+        if file >= 0 {
+            defer { close(file) }
+            guard tensorhub_lock(file, 0) == 0 else { return }
+            FolderTree.remove(path)
+        } else if errno == ENOENT {
+            FolderTree.remove(path)
+        }
+    }
+
+    private static func makeFolders(_ path: String) throws(HubError) {
+        var end = path.startIndex
+        while end < path.endIndex {
+            end = path[path.index(after: end)...].firstIndex(of: "/") ?? path.endIndex
+            if mkdir(String(path[..<end]), 0o700) != 0, errno != EEXIST { throw failure(path) }
+        }
+    }
+
+    private static func failure(_ path: String) -> HubError {
+        HubError(
+            errno == ENOSPC ? .noSpace : .invalidInput,
+            field: "state-directory",
+            "\(path) cannot be made: \(String(cString: strerror(errno))); name a folder of your own as state-directory"
+        )
+    }
+}
+
+/// Folders with everything in them.
+enum FolderTree {
+    static func entries(_ folder: String) -> [String] {
+        guard let directory = opendir(folder) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
+                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// Files lose this name only: what they are links to stays.
+    static func remove(_ path: String) {
+        var status = stat()
+        if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+            chmod(path, 0o700)
+            for name in entries(path) { remove("\(path)/\(name)") }
+        }
+        Glibc.remove(path)
+    }
+}

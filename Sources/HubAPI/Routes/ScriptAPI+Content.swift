@@ -1,0 +1,153 @@
+import BSON
+import Glibc
+import HTTPTypes
+import NIOCore
+import TensorHub
+
+/// A data set or model that was found.
+struct StoredContent: Sendable {
+    let document: BSONDocument
+    /// Those of the shard, where one was asked for.
+    let files: [StoredFile]
+    let bucket: BlobBucket
+    /// Whether these are all files.
+    let isWhole: Bool
+    /// Brings them onto this machine.
+    let fetch: @Sendable () async throws(HubError) -> LocalContent
+}
+
+extension ScriptAPI {
+    /// The description with the places of the files, or the bytes of one file.
+    @concurrent
+    func answer(_ request: APIRequest, _ content: StoredContent) async throws -> Answer {
+        if request.wantsJSON { return try await describe(request, content) }
+        let file: StoredFile
+        if let path = request.query["file"] {
+            guard let found = content.files.first(where: { $0.path == path }) else {
+                throw Self.missing(path, content)
+            }
+            file = found
+        } else {
+            guard let first = content.files.first else {
+                throw APIError.notFound("it has no file, only an architecture; ask with 'Accept: application/json'")
+            }
+            if content.files.count > 1 {
+                throw APIError(
+                    .conflict,
+                    "several-files",
+                    field: "file",
+                    "it has \(content.files.count) files; name one with file=, or ask with 'Accept: application/json'"
+                )
+            }
+            file = first
+        }
+        return try await bytes(request, of: file, content)
+    }
+
+    @concurrent
+    private func describe(_ request: APIRequest, _ content: StoredContent) async throws -> Answer {
+        let isFetched = try request.flag("fetch", default: true)
+        var files = content.files
+        if let path = request.query["file"] {
+            files = files.filter { $0.path == path }
+            if files.isEmpty { throw Self.missing(path, content) }
+        }
+        let local = isFetched && isLocal && !files.isEmpty ? try await content.fetch() : nil
+        let places = Dictionary(local?.files.map { ($0.path, $0.localPath) } ?? []) { first, _ in first }
+        var described: [BSONValue] = []
+        for file in files {
+            var size = file.blob.length
+            if let place = places[file.path] {
+                size = Self.size(of: place) ?? size
+            } else if file.blob.sha256 == nil {
+                // TensorLayer's documents do not say.
+                size = try await hub.blob(file.blob.id, in: content.bucket)?.length ?? size
+            }
+            described.append([
+                "path": .string(file.path), "size": .int64(size),
+                "sha256": file.blob.sha256.map(BSONValue.string) ?? .null,
+                "local": places[file.path].map(BSONValue.string) ?? .null,
+            ])
+        }
+        return .json([
+            "document": .document(content.document), "folder": local.map { .string($0.folder) } ?? .null,
+            "files": .array(described),
+        ])
+    }
+
+    /// From this machine's disk where scripts of this machine ask, else out of MongoDB.
+    @concurrent
+    private func bytes(_ request: APIRequest, of file: StoredFile, _ content: StoredContent) async throws -> Answer {
+        var headers: HTTPFields = [.contentType: "application/octet-stream", .acceptRanges: "bytes"]
+        let tag = file.blob.sha256.map { "\"\($0)\"" }
+        if let tag { headers[.eTag] = tag }
+        if let tag, let known = request.headers[.ifNoneMatch], known == "*" || known.contains(tag) {
+            return Answer(.notModified, headers: headers, body: .none)
+        }
+        // Of several files only an attempt, which will want the others too, fetches all for one.
+        if isLocal, content.isWhole, content.files.count == 1 || isAttempt {
+            let local = try await content.fetch()
+            if let place = local.files.first(where: { $0.path == file.path })?.localPath {
+                let opened = try await disk.run { try OpenedFile(place) }
+                return try ranged(request, tag, length: opened.length, headers) { range in
+                    opened.source(range, disk)
+                }
+            }
+        }
+        var length = file.blob.length
+        if file.blob.sha256 == nil {
+            guard let blob = try await hub.blob(file.blob.id, in: content.bucket) else {
+                throw HubError(.blobLost, "the file '\(file.path)' of it is not in GridFS any more; store it again")
+            }
+            length = blob.length
+        }
+        let hub = hub
+        let total = length
+        return try ranged(request, tag, length: total, headers) { range in
+            ByteSource(length: range.upperBound - range.lowerBound) { send in
+                let isAll = range == 0..<total
+                for try await piece in hub.readBlob(file.blob.id, in: content.bucket, range: isAll ? nil : range) {
+                    try await send(ByteBuffer(bytes: piece))
+                }
+            }
+        }
+    }
+
+    private func ranged(
+        _ request: APIRequest,
+        _ tag: String?,
+        length: Int64,
+        _ headers: HTTPFields,
+        _ source: (Range<Int64>) -> ByteSource
+    ) throws(APIError) -> Answer {
+        var headers = headers
+        // A range of something else than what the client has begun with would not fit.
+        let isWanted = request.headers[.ifRange].map { $0 == tag } ?? true
+        switch isWanted ? ByteRange.parse(request.headers[.range], length: length) : .whole {
+        case .whole: return Answer(headers: headers, body: .bytes(source(0..<length)))
+        case .part(let range):
+            headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(length)"
+            return Answer(.partialContent, headers: headers, body: .bytes(source(range)))
+        case .unsatisfiable:
+            var error = APIError(
+                .rangeNotSatisfiable,
+                "range-not-satisfiable",
+                field: "Range",
+                "the file has \(length) bytes; ask for a range within them"
+            )
+            error.headers[.contentRange] = "bytes */\(length)"
+            throw error
+        }
+    }
+
+    private static func missing(_ path: String, _ content: StoredContent) -> APIError {
+        var error = APIError(.notFound, "not-found", field: "file", "there is no file '\(path)' in it")
+        error.suggestions = content.files.prefix(10).map(\.path)
+        return error
+    }
+
+    private static func size(of path: String) -> Int64? {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int64(status.st_size) : nil
+    }
+}

@@ -1,0 +1,78 @@
+import BSON
+import HTTPTypes
+import TensorHub
+
+extension ScriptAPI {
+    static let dataSetRoutes = [
+        Route(.get, "/v1/datasets", query: ["name", "version", "filter", "sort", "limit"]) { api, request in
+            let query = try request.contentQuery(name: request.query["name"])
+            let limit = try request.limit()
+            await api.backend.settle()
+            return .json(try await api.asQuery { try await api.hub.findDataSets(query, limit: limit) }.map(\.document))
+        },
+        Route(
+            .get,
+            "/v1/datasets/{name}",
+            query: ["version", "filter", "sort", "shard", "file", "fetch"]
+        ) { api, request in try await api.dataSet(request) },
+        Route(.put, "/v1/datasets/{name}", query: ["tags", "file"]) { api, request in
+            let name = try request.contentName()
+            return try await api.save(request, name, keys: ["_id", "kind", "form", "files", "tags"]) { saved in
+                guard let content = saved.content else {
+                    throw APIError.invalid("files", "files: there are none; upload at least one and name it here")
+                }
+                return try await api.backend.saveDataSet(content, name: name, tags: saved.tags, id: saved.id)
+            }
+        },
+        Route(.delete, "/v1/datasets", .serve, query: ["name", "version", "filter"]) { api, request in
+            let query = try request.deletion()
+            let count = try await api.asQuery { try await api.hub.deleteDataSets(query) }
+            return .json(["deleted": BSONValue(smallest: count)])
+        },
+    ]
+
+    @concurrent
+    private func dataSet(_ request: APIRequest) async throws -> Answer {
+        let query = try request.contentQuery(name: try request.contentName(orAny: true))
+        let shard = try request.query["shard"].map { text throws(HubError) in try Shard(text) }
+        await backend.settle()
+        let record = try await asQuery { try await hub.findDataSet(query) }
+        let backend = backend
+        return try await answer(
+            request,
+            StoredContent(
+                document: record.document,
+                files: try shard?.files(of: record.files) ?? record.files,
+                bucket: .dataSets,
+                isWhole: shard == nil,
+                fetch: { () async throws(HubError) in try await backend.fetch(record, shard: shard) }
+            )
+        )
+    }
+}
+
+extension APIRequest {
+    /// The name in the path, checked.
+    ///
+    /// - Parameter orAny: Whether `-` stands for any name; then `nil` comes back.
+    func contentName() throws(APIError) -> String {
+        let name = parameters[0]
+        do { try Content.validate(name: name) } catch { throw APIError(error) }
+        return name
+    }
+
+    func contentName(orAny: Bool) throws(APIError) -> String? {
+        if orAny, parameters[0] == "-" { return nil }
+        return try contentName()
+    }
+
+    func contentQuery(name: String?) throws -> ContentQuery {
+        ContentQuery(name: name, version: try version(), filter: try filter(), sort: try sort())
+    }
+
+    /// What a deletion is about; at least something has to be said.
+    func deletion() throws -> ContentQuery {
+        if query["name"] == nil, query["version"] == nil, query["filter"] == nil { throw ScriptAPI.missingSelection }
+        return ContentQuery(name: query["name"], version: try version(), filter: try filter())
+    }
+}

@@ -1,0 +1,69 @@
+import BSON
+import HTTPTypes
+import TensorHub
+
+extension ScriptAPI {
+    static let logRoutes = [
+        Route(.post, "/v1/logs/{kind}") { api, request in try await api.saveLogs(request) },
+        Route(.get, "/v1/logs/{kind}", query: ["filter", "sort", "limit", "skip"]) { api, request in
+            try await api.logs(request)
+        },
+        Route(.delete, "/v1/logs/{kind}", .serve, query: ["filter"]) { api, request in
+            try await api.deleteLogs(request)
+        },
+    ]
+
+    private func kind(_ request: APIRequest) throws(APIError) -> LogKind {
+        guard let kind = LogKind(rawValue: request.parameters[0]) else {
+            throw .notFound("there is no log '\(request.parameters[0])'; the logs are training, validation and testing")
+        }
+        return kind
+    }
+
+    @concurrent
+    private func saveLogs(_ request: APIRequest) async throws -> Answer {
+        let kind = try kind(request)
+        let documents = try await request.objects()
+        if !documents.isEmpty { try await backend.saveLogs(kind, documents) }
+        return Answer(.accepted, body: .text("{\"saved\": \(documents.count)}"))
+    }
+
+    @concurrent
+    private func logs(_ request: APIRequest) async throws -> Answer {
+        let kind = try kind(request)
+        let filter = try request.filter()
+        let sort = try request.sort()
+        let limit = try request.limit()
+        let skip = try request.integer("skip", from: 0, to: Int(Int32.max)) ?? 0
+        await backend.settle()
+        let entries = try await asQuery {
+            try await hub.logs(kind, filter, sort: sort, limit: limit.map { $0 + skip })
+        }
+        return .json(entries.dropFirst(skip).map(\.document))
+    }
+
+    @concurrent
+    private func deleteLogs(_ request: APIRequest) async throws -> Answer {
+        let kind = try kind(request)
+        guard let filter = try request.document("filter") else { throw Self.missingSelection }
+        let count = try await asQuery { try await hub.deleteLogs(kind, Filter(filter)) }
+        return .json(["deleted": BSONValue(smallest: count)])
+    }
+}
+
+extension ScriptAPI {
+    static let missingSelection = APIError.invalid(
+        "filter",
+        "this would delete everything; say so with filter={}, or say what with a filter"
+    )
+
+    /// Runs a call whose filter and sort are the client's: what the server cannot make of them is the client's fault.
+    @concurrent
+    func asQuery<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+        do {
+            return try await body()
+        } catch let error as HubError where error.isQueryFault {
+            throw APIError.invalid("filter", "MongoDB cannot use the filter or the sort: \(error.message)")
+        }
+    }
+}

@@ -1,0 +1,83 @@
+import BSON
+import HTTPTypes
+import TensorHub
+
+extension ScriptAPI {
+    static let modelRoutes = [
+        Route(.get, "/v1/models", query: ["name", "version", "stage", "filter", "sort", "limit"]) { api, request in
+            try await api.models(request)
+        },
+        Route(
+            .get,
+            "/v1/models/{name}",
+            query: ["version", "stage", "filter", "sort", "file", "fetch"]
+        ) { api, request in try await api.model(request) },
+        Route(.put, "/v1/models/{name}", query: ["tags", "architecture", "file"]) { api, request in
+            let name = try request.contentName()
+            return try await api.save(
+                request,
+                name,
+                keys: ["_id", "architecture", "kind", "form", "files", "tags"]
+            ) { saved in
+                try await api.backend.saveModel(
+                    saved.content,
+                    name: name,
+                    architecture: saved.architecture,
+                    tags: saved.tags,
+                    id: saved.id
+                )
+            }
+        },
+        Route(.delete, "/v1/models", .serve, query: ["name", "version", "filter", "force"]) { api, request in
+            let query = try request.deletion()
+            let force = try request.flag("force", default: false)
+            let count = try await api.asQuery { try await api.hub.deleteModels(query, force: force) }
+            return .json(["deleted": BSONValue(smallest: count)])
+        },
+        Route(.put, "/v1/models/{name}/stages/{stage}", .serve, query: ["version"]) { api, request in
+            let query = ContentQuery(name: try request.contentName(), version: try request.version())
+            let record = try await api.hub.setStage(request.parameters[1], of: query)
+            return .json(["document": .document(record.document)])
+        },
+        Route(.delete, "/v1/models/{name}/stages/{stage}", .serve) { api, request in
+            let name = try request.contentName()
+            guard try await api.hub.unsetStage(request.parameters[1], name: name) else {
+                throw APIError.notFound("no version of model '\(name)' is '\(request.parameters[1])'")
+            }
+            return .json(["deleted": 1])
+        },
+    ]
+
+    @concurrent
+    private func models(_ request: APIRequest) async throws -> Answer {
+        let query = try request.contentQuery(name: request.query["name"])
+        let limit = try request.limit()
+        await backend.settle()
+        guard let stage = request.query["stage"] else {
+            return .json(try await asQuery { try await hub.findModels(query, limit: limit) }.map(\.document))
+        }
+        do {
+            return .json([try await asQuery { try await hub.findModel(query, stage: stage) }.document])
+        } catch let error as HubError where error.code == .notFound {
+            return .json([])
+        }
+    }
+
+    @concurrent
+    private func model(_ request: APIRequest) async throws -> Answer {
+        let query = try request.contentQuery(name: try request.contentName(orAny: true))
+        await backend.settle()
+        let record = try await asQuery { try await hub.findModel(query, stage: request.query["stage"]) }
+        let backend = backend
+        return try await answer(
+            request,
+            StoredContent(
+                document: record.document,
+                files: record.files,
+                bucket: .models,
+                isWhole: true,
+                fetch: { () async throws(HubError) in try await backend.fetch(record) }
+            )
+        )
+    }
+}

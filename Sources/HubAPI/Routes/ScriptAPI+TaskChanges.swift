@@ -1,0 +1,101 @@
+import BSON
+import HTTPTypes
+import TensorHub
+
+extension ScriptAPI {
+    /// What distributors do.
+    static let taskChangeRoutes = [
+        Route(.post, "/v1/tasks", .serve) { api, request in
+            let documents = try await request.objects()
+            let isSingle = documents.count == 1
+            let specs = try documents.enumerated().map { index, document in
+                do throws(APIError) {
+                    return try TaskSpec(request: document)
+                } catch {
+                    guard isSingle else { throw error.located(at: index) }
+                    throw error
+                }
+            }
+            let ids = try await api.hub.createTasks(specs)
+            return .json(["ids": .array(ids.map(BSONValue.objectID))], .created)
+        },
+        Route(.delete, "/v1/tasks", .serve, query: ["filter", "name", "status"]) { api, request in
+            if request.query.isEmpty { throw missingSelection }
+            let selection = try request.selection()
+            let count = try await api.asQuery { try await api.hub.deleteTasks(selection) }
+            return .json(["deleted": BSONValue(smallest: count)])
+        },
+        Route(.post, "/v1/tasks/cancel", .serve) { api, request in
+            let body = try await request.object()
+            if body.isEmpty { throw missingSelection }
+            let selection = try selection(body, besides: ["reason"])
+            let reason = body["reason"]?.stringValue
+            let count = try await api.asQuery { try await api.hub.cancelTasks(selection, by: "API", reason: reason) }
+            return .json(["cancelled": BSONValue(smallest: count)])
+        },
+    ]
+}
+
+extension APIError {
+    /// Of several tasks, which one.
+    fileprivate func located(at index: Int) -> APIError {
+        var error = self
+        error.message = "task \(index): \(message)"
+        error.field = field.map { "\(index).\($0)" }
+        return error
+    }
+}
+
+extension TaskSpec {
+    /// A task as a request describes it. What is in it beyond types is checked when it is created.
+    init(request document: BSONDocument) throws(APIError) {
+        self.init(script: [])
+        var scriptPath: String?
+        for (key, value) in document where value != .null {
+            let field = RequestField(key, value)
+            switch key {
+            case "name": name = try field.text()
+            case "script": script = try field.bytes()
+            case "script_path": scriptPath = try field.text()
+            case "hyper_parameters": hyperParameters = try field.object()
+            case "saved_result_keys": savedResultKeys = try field.texts()
+            case "tags": tags = try field.object()
+            case "files": files = try field.array().map { value throws(APIError) in try Self.file(value) }
+            case "interpreter": interpreter = try field.text()
+            case "priority": priority = try field.number()
+            case "max_failures": maxFailures = try field.number()
+            case "backoff": backoff = try field.duration()
+            case "rules":
+                rules = try field.texts().map { text throws(APIError) in
+                    do { return try FailureRule(parsing: text) } catch { throw APIError(error) }
+                }
+            case "timeout": timeout = try field.duration()
+            case "stall": stall = try field.duration()
+            case "grace": grace = try field.duration()
+            case "not_before": notBefore = try field.time()
+            case "deadline": deadline = try field.time()
+            case "hold": hold = try field.flag()
+            default:
+                throw .invalid(key, "there is no field '\(key)' of a task here; your own fields belong into tags")
+            }
+        }
+        if let scriptPath {
+            do {
+                interpreter = try Self.interpreter(interpreter, script: script, path: scriptPath)
+            } catch {
+                throw APIError(error)
+            }
+        }
+    }
+
+    private static func file(_ value: BSONValue) throws(APIError) -> TaskFile {
+        guard let document = value.documentValue, let path = document["path"]?.stringValue,
+            let data = document["data"]
+        else { throw .invalid("files", "a file must be {\"path\": \"...\", \"data\": ...}") }
+        let mode = document["mode"] ?? 0o644
+        guard let bits = mode.intValue, (0...0o777).contains(bits) else {
+            throw .invalid("files", "the mode of '\(path)' is \(mode); it must be from 0 to 511 (0o777)")
+        }
+        return TaskFile(path: path, mode: Int32(bits), data: try RequestField("files", data).bytes())
+    }
+}

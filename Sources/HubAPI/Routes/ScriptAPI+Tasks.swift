@@ -1,0 +1,115 @@
+import BSON
+import HTTPTypes
+import TensorHub
+
+extension ScriptAPI {
+    static let taskRoutes = [
+        Route(.get, "/v1/tasks", query: ["filter", "sort", "limit", "name", "status"]) { api, request in
+            let selection = try request.selection()
+            let sort = try request.sort() ?? .oldest
+            let limit = try request.limit()
+            return .json(
+                try await api.asQuery { try await api.hub.findTasks(selection, sort: sort, limit: limit) }
+                    .map(\.document)
+            )
+        },
+        Route(.get, "/v1/tasks/unfinished", query: ["name", "filter"]) { api, request in
+            let selection = try request.selection()
+            let isUnfinished = try await api.asQuery { try await api.hub.hasUnfinishedTasks(selection) }
+            return .json(["unfinished": .bool(isUnfinished)])
+        },
+        Route(.post, "/v1/tasks/wait") { api, request in try await api.waitForTasks(request) },
+        Route(.get, "/v1/tasks/{id}") { api, request in
+            let id = try request.objectID(request.parameters[0], "id")
+            return .json(try await api.hub.task(id).document.withoutFileData)
+        },
+    ]
+
+    @concurrent
+    private func waitForTasks(_ request: APIRequest) async throws -> Answer {
+        let body = try await request.object()
+        let selection = try Self.selection(body, besides: ["timeout"])
+        let longest = Double(Self.longestWait)
+        guard let seconds = (body["timeout"] ?? .double(longest)).doubleValue, (0...longest).contains(seconds) else {
+            throw APIError.invalid("timeout", "timeout must be a number of seconds from 0 to \(Self.longestWait)")
+        }
+        let hub = hub
+        let progress: TaskProgress? = try await asQuery {
+            do {
+                return try await stop.untilStopped {
+                    try await hub.waitForTasks(selection, timeout: .seconds(seconds))
+                }
+            } catch let error as HubError where error.code == .timeout {
+                return nil
+            }
+        }
+        let counts: TaskProgress
+        if let progress {
+            counts = progress
+        } else {
+            counts = TaskProgress(counts: try await hub.countTasks(selection))
+        }
+        let elements = counts.counts.sorted { $0.key.rawValue < $1.key.rawValue }
+            .map { ($0.key.rawValue, BSONValue(smallest: $0.value)) }
+            .filter { !$0.0.utf8.contains(0) }
+        return .json([
+            "done": .bool(counts.unfinished == 0), "counts": .document(BSONDocument(elements: elements)),
+        ])
+    }
+
+    /// A selection in a body: `name`, `ids`, `filter`.
+    static func selection(_ body: BSONDocument, besides others: Set<String> = []) throws(APIError) -> TaskSelection {
+        var selection = TaskSelection()
+        for (key, value) in body {
+            switch (key, value) {
+            case (_, .null): break
+            case ("name", .string(let name)): selection.names = [name]
+            case ("name", _): throw .invalid("name", "name is \(value); it must be a text")
+            case ("ids", .array(let values)):
+                selection.ids = try values.map { value throws(APIError) in
+                    guard let id = value.objectIDValue else {
+                        throw .invalid("ids", "ids: \(value) is no identifier; write {\"$oid\": \"...\"}")
+                    }
+                    return id
+                }
+                // An empty list is no task, not any.
+                if values.isEmpty { selection.filter = selection.filter && Filter(["_id": ["$in": []]]) }
+            case ("ids", _): throw .invalid("ids", "ids must be an array")
+            case ("filter", .document(let filter)): selection.filter = selection.filter && Filter(filter)
+            case ("filter", _): throw .invalid("filter", "filter is \(value); it must be an object")
+            default:
+                if others.contains(key) { break }
+                let known = (others.union(["name", "ids", "filter"])).sorted().joined(separator: ", ")
+                throw .invalid(key, "there is no field '\(key)' here; known: \(known)")
+            }
+        }
+        return selection
+    }
+}
+
+extension APIRequest {
+    func selection() throws(APIError) -> TaskSelection {
+        TaskSelection(
+            names: query["name"].map { [$0] } ?? [],
+            statuses: query["status"].map { [TaskStatus(rawValue: $0)] } ?? [],
+            filter: try filter()
+        )
+    }
+}
+
+extension BSONDocument {
+    /// A task with its script, but without the bytes of its files.
+    var withoutFileData: BSONDocument {
+        guard var hub = self["hub"]?.documentValue, let files = hub["files"]?.arrayValue else { return self }
+        hub["files"] = .array(
+            files.map { file in
+                guard var document = file.documentValue else { return file }
+                document["data"] = nil
+                return .document(document)
+            }
+        )
+        var task = self
+        task["hub"] = .document(hub)
+        return task
+    }
+}

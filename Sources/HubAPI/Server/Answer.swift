@@ -1,0 +1,50 @@
+import BSON
+import HTTPTypes
+import NIOCore
+
+/// What a route has to say.
+struct Answer: Sendable {
+    enum Body: Sendable {
+        case none
+        case text(String)
+        /// A JSON array, written element by element.
+        case documents([BSONDocument])
+        /// Bytes that come piece by piece.
+        case bytes(ByteSource)
+    }
+
+    var status: HTTPResponse.Status
+    var headers: HTTPFields
+    var body: Body
+
+    init(_ status: HTTPResponse.Status = .ok, headers: HTTPFields = [:], body: Body) {
+        self.status = status
+        self.headers = headers
+        self.body = body
+    }
+
+    static func json(_ document: BSONDocument, _ status: HTTPResponse.Status = .ok) -> Answer {
+        Answer(status, body: .text(document.extendedJSON()))
+    }
+
+    static func json(_ documents: [BSONDocument]) -> Answer { Answer(body: .documents(documents)) }
+
+    init(_ error: APIError) {
+        self = .json(error.document, error.status)
+        headers.append(contentsOf: error.headers)
+        if error.closesConnection { headers[.connection] = "close" }
+    }
+}
+
+/// Bytes of a known length that are read while they are sent.
+struct ByteSource: Sendable {
+    var length: Int64
+    /// Writes exactly `length` bytes, or throws; then the connection is closed in the middle, which the other side sees.
+    var write: @Sendable (_ send: (ByteBuffer) async throws -> Void) async throws -> Void
+}
+
+extension HTTPFields {
+    fileprivate mutating func append(contentsOf fields: HTTPFields) {
+        for field in fields { append(field) }
+    }
+}

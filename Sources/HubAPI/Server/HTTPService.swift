@@ -1,0 +1,161 @@
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import Synchronization
+import TensorHub
+
+/// A server that runs, on a socket of either kind.
+package final class HTTPService: ScriptService {
+    /// How long an answer may take once the server is to end; then its connection is closed.
+    static let endLimit: Duration = .seconds(10)
+    /// How long a connection may be silent between requests, or in the middle of one.
+    static let idleLimit: TimeAmount = .minutes(10)
+    /// How long a client may take nothing of what it has asked for.
+    static let stallLimit: TimeAmount = .seconds(60)
+    /// Connections of one service; more wait to be accepted.
+    static let connectionLimit = 512
+
+    /// Where it listens: a port of TCP; `nil` for a Unix socket.
+    package let port: Int?
+    private let stopSignal: StopSignal
+    private let connections: OpenConnections
+    private let run: Task<Void, Never>
+    private let end: @Sendable () async throws -> Void
+    private let cleanUp: @Sendable () async -> Void
+    private let isStopped = Mutex(false)
+    private let socket = Mutex<PublishedSocket?>(nil)
+
+    private init(
+        port: Int?,
+        stopSignal: StopSignal,
+        connections: OpenConnections,
+        run: Task<Void, Never>,
+        end: @escaping @Sendable () async throws -> Void,
+        cleanUp: @escaping @Sendable () async -> Void
+    ) {
+        self.port = port
+        self.stopSignal = stopSignal
+        self.connections = connections
+        self.run = run
+        self.end = end
+        self.cleanUp = cleanUp
+    }
+
+    /// Returns when it listens.
+    ///
+    /// - Parameter transport: Puts TLS around the connections.
+    @concurrent
+    static func start(
+        _ api: ScriptAPI,
+        at address: BindAddress,
+        on threads: ServerThreads.Lease,
+        transport: @Sendable (HTTP1Channel) throws -> any ServerChildChannel,
+        cleanUp: @escaping @Sendable () async -> Void
+    ) async throws -> HTTPService {
+        let connections = OpenConnections()
+        let child = HTTP1Channel(
+            responder: { request, writer, channel in
+                connections.begin(channel)
+                defer { connections.end(channel) }
+                try await api.respond(to: request, writer)
+            },
+            configuration: HTTP1Channel.Configuration(
+                additionalChannelHandlers: [StalledWriteHandler(limit: stallLimit)],
+                idleTimeout: idleLimit
+            )
+        )
+        return try await start(
+            transport(child),
+            api,
+            ServerConfiguration(
+                address: address,
+                availableConnectionsDelegate: MaximumAvailableConnections(connectionLimit, logger: api.logger)
+            ),
+            on: threads,
+            connections: connections,
+            cleanUp: cleanUp
+        )
+    }
+
+    @concurrent
+    private static func start(
+        _ child: some ServerChildChannel,
+        _ api: ScriptAPI,
+        _ configuration: ServerConfiguration,
+        on threads: ServerThreads.Lease,
+        connections: OpenConnections,
+        cleanUp: @escaping @Sendable () async -> Void
+    ) async throws -> HTTPService {
+        let (started, start) = AsyncThrowingStream.makeStream(of: Int?.self)
+        var logger = api.logger
+        logger.logLevel = max(.warning, logger.logLevel)
+        let server = Server(
+            childChannelSetup: child,
+            configuration: configuration,
+            onServerRunning: { start.yield($0.localAddress?.port) },
+            eventLoopGroup: threads.eventLoops,
+            logger: logger
+        )
+        // The service owns it: `stop` waits for it.
+        let run = Task {
+            do {
+                try await server.run()
+                start.finish()
+            } catch {
+                start.finish(throwing: error)
+            }
+        }
+        var iterator = started.makeAsyncIterator()
+        guard let port = try await iterator.next() else { throw CancellationError() }
+        return HTTPService(
+            port: port,
+            stopSignal: api.stop,
+            connections: connections,
+            run: run,
+            end: { try await server.shutdownGracefully() },
+            cleanUp: cleanUp
+        )
+    }
+
+    /// Removes that file at the end.
+    func adopt(_ socket: PublishedSocket) { self.socket.withLock { $0 = socket } }
+
+    package func stop() async {
+        let isFirst = isStopped.withLock { isStopped in
+            defer { isStopped = true }
+            return !isStopped
+        }
+        guard isFirst else { return await run.value }
+        stopSignal.stop()
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask {
+                // It fails only where the listening socket was closed already.
+                try? await self.end()
+                await self.run.value
+            }
+            group.addTask {
+                guard (try? await Task.sleep(for: Self.endLimit)) != nil else { return }
+                self.connections.closeAll()
+            }
+            await group.next()
+            group.cancelAll()
+        }
+        socket.withLock { $0 }?.remove()
+        await cleanUp()
+    }
+
+    /// Returns when it ends by `stop`, or because its socket failed.
+    package func wait() async { await run.value }
+}
+
+/// The connections on which a request is being answered.
+private final class OpenConnections: Sendable {
+    private let channels = Mutex<[ObjectIdentifier: any Channel]>([:])
+
+    func begin(_ channel: any Channel) { channels.withLock { $0[ObjectIdentifier(channel)] = channel } }
+
+    func end(_ channel: any Channel) { channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) } }
+
+    func closeAll() { for channel in channels.withLock({ Array($0.values) }) { channel.close(promise: nil) } }
+}

@@ -1,0 +1,43 @@
+/// The percent encoding of addresses (RFC 3986), and that of forms, where `+` is a space.
+enum PercentCoding {
+    /// `nil` where two digits are missing behind a `%`, or the bytes are not UTF-8.
+    static func decode(_ text: some StringProtocol, plusIsSpace: Bool = false) -> String? {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(text.utf8.count)
+        var rest = Array(text.utf8)[...]
+        while let byte = rest.popFirst() {
+            switch byte {
+            case UInt8(ascii: "%"):
+                guard let high = rest.popFirst().flatMap(digit), let low = rest.popFirst().flatMap(digit) else {
+                    return nil
+                }
+                bytes.append(high << 4 | low)
+            case UInt8(ascii: "+") where plusIsSpace: bytes.append(UInt8(ascii: " "))
+            default: bytes.append(byte)
+            }
+        }
+        return String(validating: bytes, as: UTF8.self)
+    }
+
+    /// The names and values of a query; of a name that is given twice, the first.
+    static func query(_ text: some StringProtocol) -> [String: String]? {
+        var values: [String: String] = [:]
+        for part in text.split(separator: "&") {
+            let equals = part.firstIndex(of: "=") ?? part.endIndex
+            guard let name = decode(part[..<equals], plusIsSpace: true),
+                let value = decode(part[equals...].dropFirst(), plusIsSpace: true)
+            else { return nil }
+            if values[name] == nil { values[name] = value }
+        }
+        return values
+    }
+
+    private static func digit(_ byte: UInt8) -> UInt8? {
+        switch byte {
+        case UInt8(ascii: "0")...UInt8(ascii: "9"): byte - UInt8(ascii: "0")
+        case UInt8(ascii: "a")...UInt8(ascii: "f"): byte - UInt8(ascii: "a") + 10
+        case UInt8(ascii: "A")...UInt8(ascii: "F"): byte - UInt8(ascii: "A") + 10
+        default: nil
+        }
+    }
+}

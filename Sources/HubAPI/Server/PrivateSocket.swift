@@ -1,0 +1,82 @@
+import Glibc
+import TensorHub
+
+/// The file of a Unix socket that nobody but its user can connect to, from the first moment on: it is made in a folder of
+/// mode 0700, gets mode 0600 there, and is then renamed. The process's umask, which other threads rely on, stays as it is.
+struct PrivateSocket: ~Copyable {
+    /// What a socket's address has room for, without the zero byte.
+    static let longestPath = 107
+
+    let path: String
+    /// Where the server has to bind it. Short, whatever the path is.
+    let bindPath: String
+    private let folder: String
+    private let descriptor: CInt
+    private let name: String
+
+    /// Makes the folder.
+    init(_ path: String) throws(HubError) {
+        guard path.utf8.count <= Self.longestPath, !path.isEmpty, !path.utf8.contains(0) else {
+            throw HubError(
+                .invalidInput,
+                field: "socket",
+                "socket: the path '\(path)' has \(path.utf8.count) bytes; the system takes 1 to \(Self.longestPath)"
+            )
+        }
+        let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
+        var template = Array("\(parent)/.s-XXXXXX".utf8CString)
+        guard mkdtemp(&template) != nil else { throw Self.failure(path) }
+        let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let opened = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard opened >= 0 else {
+            let failure = Self.failure(path)
+            rmdir(made)
+            throw failure
+        }
+        folder = made
+        descriptor = opened
+        self.path = path
+        // The event loop removes this name when it closes the socket. The number of the descriptor may by then be that
+        // of another folder, which has nothing of such a name.
+        name = "tensorhub-\(UInt64.random(in: .min ... .max))"
+        bindPath = "/proc/self/fd/\(descriptor)/\(name)"
+    }
+
+    /// Puts the bound socket where it belongs, in place of whatever file is there.
+    ///
+    /// - Returns: Its device and inode, to tell it from a later one.
+    consuming func publish() throws(HubError) -> PublishedSocket {
+        var status = stat()
+        guard fchmodat(descriptor, name, 0o600, 0) == 0, fstatat(descriptor, name, &status, 0) == 0,
+            renameat(descriptor, name, AT_FDCWD, path) == 0
+        else { throw Self.failure(path) }
+        return PublishedSocket(path: path, device: status.st_dev, inode: status.st_ino)
+    }
+
+    deinit {
+        unlinkat(descriptor, name, 0)
+        close(descriptor)
+        rmdir(folder)
+    }
+
+    private static func failure(_ path: String) -> HubError {
+        HubError(
+            errno == ENOSPC ? .noSpace : .invalidInput,
+            field: "socket",
+            "socket: \(path) cannot be made: \(String(cString: strerror(errno))); choose a folder of your own"
+        )
+    }
+}
+
+/// A socket's file in its place.
+struct PublishedSocket: Sendable {
+    let path: String
+    let device: dev_t
+    let inode: ino_t
+
+    /// Removes the file, unless somebody has put another one there.
+    func remove() {
+        var status = stat()
+        if lstat(path, &status) == 0, status.st_dev == device, status.st_ino == inode { unlink(path) }
+    }
+}

@@ -1,0 +1,172 @@
+import BSON
+import HTTPTypes
+import HummingbirdCore
+import Logging
+import NIOCore
+import NIOPosix
+import TensorHub
+
+/// The interface over one backend: finds the route of a request, asks for the token, and turns what comes of it, errors
+/// included, into an answer. The routes are extensions, one file for each group.
+struct ScriptAPI: Sendable {
+    let backend: any ScriptBackend
+    /// What requests must show; `nil` for a socket that only its user can reach.
+    let token: String?
+    /// Whether clients are on this machine and can be given the paths of files.
+    let isLocal: Bool
+    let uploads: Uploads
+    let stop: StopSignal
+    let disk: NIOThreadPool
+    let logger: Logger
+
+    var hub: Hub { backend.hub }
+    var isAttempt: Bool { backend.origin != nil }
+
+    static let table = RouteTable(
+        routes: logRoutes + attemptRoutes + generalRoutes + uploadRoutes + dataSetRoutes + modelRoutes + taskRoutes
+            + taskChangeRoutes
+    )
+
+    /// The whole of a request: reads, acts, writes.
+    @concurrent
+    func respond(to request: Request, _ writer: consuming ResponseWriter) async throws {
+        let body = RequestStream(request.body, headers: request.headers)
+        if request.headers[.expect]?.lowercased() == "100-continue" {
+            try await writer.writeInformationalHead(HTTPResponse(status: .continue))
+        }
+        let answer: Answer
+        do {
+            answer = try await self.answer(request, body)
+        } catch is BrokenBody {
+            throw BrokenBody()
+        } catch {
+            let error = APIError(error)
+            if error.status.code == 500 {
+                logger.error(
+                    "A request of a script failed",
+                    metadata: ["http.method": "\(request.method)", "error.message": "\(error.message)"]
+                )
+            }
+            answer = Answer(error)
+        }
+        try await write(answer, writer)
+        // A body that nobody wanted must not be taken for the next request.
+        if await !body.discard() || answer.headers[.connection] == "close" { throw BrokenBody() }
+    }
+
+    @concurrent
+    private func answer(_ request: Request, _ body: RequestStream) async throws -> Answer {
+        try authorize(request.headers)
+        let target = request.head.path ?? "/"
+        let path = target.prefix { $0 != "?" }
+        let route: Route
+        let values: [Substring]
+        switch Self.table.find(request.method, path) {
+        case .found(let found, let parameters): (route, values) = (found, parameters)
+        case .wrongMethod(let methods):
+            let names = methods.map { $0.rawValue }.joined(separator: ", ")
+            var error = APIError(
+                .methodNotAllowed,
+                "method-not-allowed",
+                "\(path) knows \(names), not \(request.method)"
+            )
+            error.headers[.allow] = names
+            throw error
+        case .none:
+            throw APIError.notFound("there is no \(path); /v1/openapi.json lists what there is")
+        }
+        switch route.scope {
+        case .everywhere: break
+        case .attempt: if !isAttempt { throw APIError.notInAttempt }
+        case .serve: if isAttempt { throw APIError.readOnly }
+        }
+        let parameters = try values.map { text throws(APIError) in
+            guard let value = PercentCoding.decode(text) else {
+                throw .badName("'\(text)' in the path is not percent-encoded UTF-8")
+            }
+            return value
+        }
+        guard let query = PercentCoding.query(target.dropFirst(path.count + 1)) else {
+            throw APIError.invalid("query", "the query is not percent-encoded UTF-8")
+        }
+        for name in query.keys where !route.query.contains(name) {
+            let known = route.query.isEmpty ? "none" : route.query.sorted().joined(separator: ", ")
+            throw APIError.invalid(name, "there is no query parameter '\(name)' here; known: \(known)")
+        }
+        let call = APIRequest(headers: request.headers, parameters: parameters, query: query, body: body)
+        return try await route.handler(self, call)
+    }
+
+    private func authorize(_ headers: HTTPFields) throws(APIError) {
+        guard let token else { return }
+        let scheme = "bearer "
+        guard let value = headers[.authorization], value.lowercased().hasPrefix(scheme) else {
+            var error = APIError(
+                .unauthorized,
+                "unauthorized",
+                isAttempt
+                    ? "send 'Authorization: Bearer TOKEN' with the text of TENSORHUB_ATTEMPT_TOKEN"
+                    : "send 'Authorization: Bearer TOKEN' with the text of the server's token file"
+            )
+            error.headers[.wwwAuthenticate] = "Bearer"
+            throw error
+        }
+        if Self.isEqual(String(value.dropFirst(scheme.count)), token) { return }
+        if isAttempt {
+            throw APIError(
+                .forbidden,
+                "other-attempt",
+                "this socket belongs to another attempt; use the one that TENSORHUB_SOCKET names"
+            )
+        }
+        var error = APIError(.unauthorized, "unauthorized", "the token is wrong; read the server's token file again")
+        error.headers[.wwwAuthenticate] = "Bearer"
+        throw error
+    }
+
+    /// Takes as long wherever the first difference is.
+    private static func isEqual(_ one: String, _ other: String) -> Bool {
+        guard one.utf8.count == other.utf8.count else { return false }
+        return zip(one.utf8, other.utf8).reduce(0) { $0 | $1.0 ^ $1.1 } == 0
+    }
+
+    // MARK: Writing
+
+    @concurrent
+    private func write(_ answer: Answer, _ writer: consuming ResponseWriter) async throws {
+        var head = HTTPResponse(status: answer.status, headerFields: answer.headers)
+        switch answer.body {
+        case .none:
+            if answer.status != .notModified { head.headerFields[.contentLength] = "0" }
+            try await writer.writeResponse(head)
+        case .text(let text):
+            let buffer = ByteBuffer(string: text)
+            head.headerFields[.contentType] = "application/json"
+            head.headerFields[.contentLength] = "\(buffer.readableBytes)"
+            try await writer.write(response: head, body: ResponseBody(byteBuffer: buffer))
+        case .documents(let documents):
+            head.headerFields[.contentType] = "application/json"
+            var out = try await writer.writeHead(head)
+            var buffer = ByteBuffer()
+            buffer.writeStaticString("[")
+            for (index, document) in documents.enumerated() {
+                if index > 0 { buffer.writeStaticString(", ") }
+                buffer.writeString(document.extendedJSON())
+                if buffer.readableBytes >= Self.piece {
+                    try await out.write(buffer)
+                    buffer = ByteBuffer()
+                }
+            }
+            buffer.writeStaticString("]")
+            try await out.write(buffer)
+            try await out.finish(nil)
+        case .bytes(let source):
+            head.headerFields[.contentLength] = "\(source.length)"
+            var out = try await writer.writeHead(head)
+            try await source.write { buffer in try await out.write(buffer) }
+            try await out.finish(nil)
+        }
+    }
+
+    private static let piece = 128 << 10
+}

@@ -1,0 +1,22 @@
+import MongoDriver
+
+extension HubError.Code {
+    /// There is no task here: the call belongs to the script of an attempt.
+    public static let notInAttempt = Self(name: "not in an attempt")
+}
+
+extension HubError {
+    /// For a call whose filter and sort are the caller's own: whether the server could not use them. Our own statements are
+    /// well-formed, so whatever the server refuses of such a call is the caller's fault, unless it is about rights, time
+    /// or the server's state.
+    package var isQueryFault: Bool {
+        guard code == .database, !isTransient, let error = underlying as? MongoError else { return false }
+        if error.code == .invalidInput { return true }
+        guard error.code == .server, let serverCode = error.serverCode else { return false }
+        return !Self.faultsOfTheServer.contains(serverCode)
+    }
+
+    /// InternalError, Unauthorized, AuthenticationFailed, CursorNotFound, MaxTimeMSExpired, ExceededMemoryLimit of a sort,
+    /// AtlasError, NotImplemented, Interrupted.
+    private static let faultsOfTheServer: Set<Int> = [1, 13, 18, 43, 50, 238, 292, 8000, 11601]
+}

@@ -1,0 +1,30 @@
+extension TaskSpec {
+    /// What a script is started with, decided where the file's name is known.
+    ///
+    /// - Returns: What to store: `nil` where the script's first line says it.
+    /// - Throws: `HubError.invalidInput` where nothing says it.
+    package static func interpreter(
+        _ given: String?,
+        script: [UInt8],
+        path: String
+    ) throws(HubError) -> String? {
+        if let given { return given }
+        if script.starts(with: Array("#!".utf8)) {
+            let line = script.dropFirst(2).prefix { $0 != UInt8(ascii: "\n") }
+            if line.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) {
+                throw .invalid(
+                    "script",
+                    "script: the first line of \(path) names no program; write #!/usr/bin/env python3"
+                )
+            }
+            return nil
+        }
+        if path.hasSuffix(".py") { return "python3" }
+        if path.hasSuffix(".sh") { return "sh" }
+        throw .invalid(
+            "script",
+            "script: nothing says what runs \(path); begin it with a line such as #!/usr/bin/env python3, "
+                + "name it .py or .sh, or give --interpreter"
+        )
+    }
+}

@@ -1,0 +1,121 @@
+import BSON
+import CLinux
+import Console
+import Glibc
+import HubAPI
+import Logging
+import MongoDriver
+import TensorHub
+import UnixSignals
+
+/// One run of `tensorhub serve`.
+struct ServeSession: Sendable {
+    enum Place: Sendable {
+        case socket(String)
+        case tcp(ListenAddress, tokenFile: String)
+    }
+
+    /// Connections to MongoDB: a client that waits for tasks holds one, and several wait at once.
+    static let databaseThreads = 8
+    private static let eventLoops = 2
+
+    let place: Place
+    let tls: ServeTLS?
+    let stateDirectory: String
+    let endsWithStandardInput: Bool
+    let logger: Logger
+
+    /// - Parameter connect: Opens the hub.
+    func run(_ connect: @escaping @Sendable () async throws -> Hub) async throws {
+        if endsWithStandardInput {
+            // The parent may be killed while a child that it has forked still holds the pipe open.
+            tensorhub_end_with_parent(SIGTERM)
+        }
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+        let input = endsWithStandardInput ? EndOfInput.watch() : nil
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await serve(connect) }
+            group.addTask { for await _ in signals { return } }
+            if let input { group.addTask { for await _ in input {} } }
+            defer { group.cancelAll() }
+            try await group.next()
+            group.cancelAll()
+            while try await group.next() != nil {}
+        }
+    }
+
+    /// Serves until cancelled.
+    private func serve(_ connect: @Sendable () async throws -> Hub) async throws {
+        let hub = try await connect()
+        let folder = try ServeFolder(in: stateDirectory + "/serve")
+        defer { folder.remove() }
+        let backend = DirectBackend(
+            hub: hub,
+            folder: folder,
+            cache: ContentCache(folder: stateDirectory + "/cache", limit: Self.cacheLimit)
+        )
+        let server = ScriptHTTPServer(eventLoops: Self.eventLoops, logger: logger)
+        let service: HTTPService
+        do {
+            service = try await start(server, backend)
+        } catch let error as HubError where error.code == .invalidInput {
+            throw CommandFailure.badInput(error.message)
+        }
+        await withTaskCancellationHandler {
+            await service.wait()
+        } onCancel: {
+            // `stop` waits for what is being answered; the group around waits for this.
+            Task { await service.stop() }
+        }
+        await service.stop()
+        if !Task.isCancelled { throw CommandFailure(ExitStatus.failure, "the server's socket was closed") }
+    }
+
+    static let cacheLimit: Int64 = 50 << 30
+
+    private func start(_ server: ScriptHTTPServer, _ backend: DirectBackend) async throws -> HTTPService {
+        switch place {
+        case .socket(let path):
+            let service = try await server.serveLocally(backend, socketPath: path)
+            announce(["socket": .string(path)])
+            return service
+        case .tcp(let address, let tokenFile):
+            let token = try ServeToken.readOrMake(tokenFile)
+            let service: HTTPService
+            do {
+                service = try await server.serve(
+                    backend,
+                    host: address.host,
+                    port: address.port,
+                    token: token,
+                    transport: { try tls?.wrap($0) ?? $0 }
+                )
+            } catch {
+                throw CommandFailure.badInput("--listen: \(address.host):\(address.port) cannot be had: \(error)")
+            }
+            let url = address.url(scheme: tls == nil ? "http" : "https", port: service.port ?? address.port)
+            announce(["url": .string(url), "token_file": .string(tokenFile)])
+            return service
+        }
+    }
+
+    private func announce(_ facts: BSONDocument) { StandardOutput.line(facts.extendedJSON()) }
+}
+
+/// The end of standard input.
+enum EndOfInput {
+    /// Finishes when there is nothing more to read, ever. What comes is thrown away.
+    static func watch() -> AsyncStream<Never> {
+        let (stream, end) = AsyncStream.makeStream(of: Never.self)
+        let isStarted = BlockingThread.start(name: "stdin") {
+            var buffer = [UInt8](repeating: 0, count: 4096)
+            while true {
+                let count = read(STDIN_FILENO, &buffer, buffer.count)
+                if count == 0 || (count < 0 && errno != EINTR && errno != EAGAIN) { break }
+            }
+            end.finish()
+        }
+        if !isStarted { end.finish() }
+        return stream
+    }
+}

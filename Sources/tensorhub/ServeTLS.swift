@@ -1,0 +1,43 @@
+import Console
+import HummingbirdCore
+import HummingbirdTLS
+import NIOSSL
+
+/// The certificate of `tensorhub serve` and its key.
+struct ServeTLS: Sendable {
+    private let configuration: TLSConfiguration
+
+    /// Reads both files.
+    init(certificate: String, key: String) throws(CommandFailure) {
+        let chain: [NIOSSLCertificate]
+        do {
+            chain = try NIOSSLCertificate.fromPEMBytes(try InputFile(certificate, role: "tls-certificate").bytes)
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw .badInput("tls-certificate: \(certificate) has no certificate in PEM form: \(error)")
+        }
+        if chain.isEmpty { throw .badInput("tls-certificate: \(certificate) has no certificate in PEM form") }
+        let privateKey: NIOSSLPrivateKey
+        do {
+            privateKey = try NIOSSLPrivateKey(bytes: try InputFile(key, role: "tls-key").bytes, format: .pem)
+        } catch let failure as CommandFailure {
+            throw failure
+        } catch {
+            throw .badInput("tls-key: \(key) has no private key in PEM form: \(error)")
+        }
+        configuration = .makeServerConfiguration(
+            certificateChain: chain.map { .certificate($0) },
+            privateKey: .privateKey(privateKey)
+        )
+        do {
+            _ = try NIOSSLContext(configuration: configuration)
+        } catch {
+            throw .badInput("tls-key: \(key) does not belong to the certificate \(certificate): \(error)")
+        }
+    }
+
+    func wrap(_ channel: HTTP1Channel) throws -> any ServerChildChannel {
+        try TLSChannel(channel, tlsConfiguration: configuration)
+    }
+}
