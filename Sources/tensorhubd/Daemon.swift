@@ -1,5 +1,6 @@
 import Console
 import Glibc
+import HubAPI
 import Logging
 import MongoDriver
 import Settings
@@ -25,7 +26,9 @@ final class Daemon: Sendable {
     init(_ readSettings: @escaping @Sendable () throws -> Settings) throws {
         settings = try readSettings()
         self.readSettings = readSettings
-        options = try RunnerOptions(settings)
+        var options = try RunnerOptions(settings)
+        options.scriptServer = ScriptHTTPServer()
+        self.options = options
         let level = Logger.Level(rawValue: settings.logLevel) ?? .info
         logger =
             JournalLog.isAvailable
