@@ -1,6 +1,5 @@
 import Console
 import Glibc
-import HubAPI
 import Logging
 import MongoDriver
 import Settings
@@ -26,9 +25,7 @@ final class Daemon: Sendable {
     init(_ readSettings: @escaping @Sendable () throws -> Settings) throws {
         settings = try readSettings()
         self.readSettings = readSettings
-        var options = try RunnerOptions(settings)
-        options.scriptServer = ScriptHTTPServer()
-        self.options = options
+        options = try RunnerOptions(settings)
         let level = Logger.Level(rawValue: settings.logLevel) ?? .info
         logger =
             JournalLog.isAvailable

@@ -28,7 +28,7 @@ struct OutboxSink: Sendable {
             try await hub.insertLogs(kind, [payload])
         case .dataSet:
             guard let content = content(payload) else { return nil }
-            try await hub.saveDataSet(content, name: name, tags: tags, id: id, origin: origin)
+            try await hub.saveDataSet(content, name: name, tags: tags, id: id, origin: origin, uploader: token)
         case .model:
             try await hub.saveModel(
                 content(payload),
@@ -41,7 +41,8 @@ struct OutboxSink: Sendable {
                     dataSets: (payload["data_sets"]?.arrayValue ?? []).compactMap {
                         $0.documentValue.flatMap(Lineage.DataSet.init)
                     }
-                )
+                ),
+                uploader: token
             )
         case .checkpoint:
             return try await hub.storeCheckpoint(

@@ -11,6 +11,7 @@ extension AttemptBackend {
         tags: BSONDocument,
         id: ObjectID
     ) async throws(HubError) -> BSONDocument {
+        try Hub.checkDataSet(content, name: name, tags: tags)
         var payload = try await keep(content, folder: "\(id)")
         payload.append("id", .objectID(id))
         payload.append("name", .string(name))
@@ -31,6 +32,7 @@ extension AttemptBackend {
         tags: BSONDocument,
         id: ObjectID
     ) async throws(HubError) -> BSONDocument {
+        try Hub.checkModel(parameters, name: name, architecture: architecture, tags: tags)
         let sources = try await onDisk { try $0.fetchedDataSets() }
         var payload: BSONDocument = [:]
         if let parameters { payload = try await keep(parameters, folder: "\(id)") }
@@ -132,7 +134,7 @@ extension AttemptBackend {
     }
 
     func fetch(_ dataSet: DataSetRecord, shard: Shard?) async throws(HubError) -> LocalContent {
-        let files = try part(of: dataSet.files, shard)
+        let files = try shard.map { (shard) throws(HubError) in try shard.files(of: dataSet.files) } ?? dataSet.files
         try await remember(dataSet)
         let part = shard.map { ".\($0.index)-of-\($0.count)" } ?? ""
         return try await fetch(files, .dataSets, dataSet.name, dataSet.version, dataSet.id, part)
@@ -175,18 +177,6 @@ extension AttemptBackend {
         let content = try await cache.fetch(files, in: bucket, of: hub, to: target)
         fetched.withLock { $0.contents[key] = content }
         return content
-    }
-
-    private func part(of files: [StoredFile], _ shard: Shard?) throws(HubError) -> [StoredFile] {
-        guard let shard else { return files }
-        guard shard.count > 0, (0..<shard.count).contains(shard.index) else {
-            throw HubError(
-                .invalidInput,
-                field: "shard",
-                "shard \(shard.index)/\(shard.count): they count from 0 to one less than their number"
-            )
-        }
-        return stride(from: shard.index, to: files.count, by: shard.count).map { files[$0] }
     }
 
     /// A path that nobody has taken: two requests may want the same at once, and an earlier runner may have begun it.
