@@ -16,8 +16,6 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
         public static let unreachable = Code(name: "unreachable")
         /// MongoDB answered with an error; `underlying` has its code.
         public static let database = Code(name: "database error")
-        /// A disk of this machine is full; nothing was written.
-        public static let noSpace = Code(name: "no space")
         /// The time limit of a wait has passed.
         public static let timeout = Code(name: "time-out")
         /// A file in GridFS, or a chunk of it, is not there although a document refers to it.

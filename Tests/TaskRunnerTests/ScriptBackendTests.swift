@@ -24,7 +24,9 @@ import Testing
     private func withScript(
         _ script: String = "",
         after: String = "",
-        task change: (inout TaskSpec) -> Void = { _ in },
+        hyperParameters: BSONDocument = [:],
+        keys: [String] = [],
+        timeout: Duration? = nil,
         _ body: (Hub, Run) async throws -> Void
     ) async throws {
         try await withTestHub { hub in
@@ -36,7 +38,9 @@ import Testing
                 )
                 spec.maxFailures = 1
                 spec.backoff = .zero
-                change(&spec)
+                spec.hyperParameters = hyperParameters
+                spec.savedResultKeys = keys
+                spec.timeout = timeout
                 let id = try await hub.createTask(spec)
                 try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { runner in
                     let backend = try #require(await server.backend())
@@ -66,7 +70,7 @@ import Testing
     }
 
     @Test func `The task is what the script was given`() async throws {
-        try await withScript(task: { $0.hyperParameters = ["lr": 0.5] }) { _, run in
+        try await withScript(hyperParameters: ["lr": 0.5]) { _, run in
             let task = try await run.backend.task()
             #expect(task["_id"] == .objectID(run.id))
             #expect(task["hyper_parameters"] == ["lr": 0.5])
@@ -78,7 +82,7 @@ import Testing
     @Test func `Of a result the API's word counts, then the file's`() async throws {
         try await withScript(
             after: #"echo '{"a": 1, "b": 2}' > $TENSORHUB_RESULT_FILE"#,
-            task: { $0.savedResultKeys = ["c"] }
+            keys: ["c"]
         ) {
             hub,
             run in
@@ -144,7 +148,7 @@ import Testing
     }
 
     @Test func `A script that runs out of time hears of it`() async throws {
-        try await withScript("trap '' TERM", task: { $0.timeout = .milliseconds(300) }) { hub, run in
+        try await withScript("trap '' TERM", timeout: .milliseconds(300)) { hub, run in
             let control = await run.backend.control(waiting: .seconds(60))
             #expect(control.stop && control.reason == "timeout")
             try run.open()
@@ -161,6 +165,122 @@ import Testing
                 #expect(await eventually { !server.isServing })
                 #expect(await eventually { entries("\(runner.options.stateDirectory)/attempts").isEmpty })
             }
+        }
+    }
+}
+
+/// What a script saves, on its way through the outbox to a real MongoDB.
+extension ScriptBackendTests {
+    @Test func `All that a script has logged is in MongoDB before its task is finished, each once and in order`()
+        async throws
+    {
+        try await withScript { hub, run in
+            let count = 3000
+            for start in stride(from: 0, to: count, by: 10) {
+                let values = (start..<start + 10).map { ["step": .init(smallest: $0)] as BSONDocument }
+                try await run.backend.saveLogs(start % 20 == 0 ? .training : .validation, values)
+            }
+            let again: BSONDocument = ["_id": .objectID(ObjectID()), "loss": 0.5]
+            try await run.backend.saveLogs(.testing, [again])
+            try await run.backend.saveLogs(.testing, [again])
+            try run.open()
+            try await hub.waitForTasks(.ids([run.id]))
+            let training = try await hub.logs(.training)
+            let validation = try await hub.logs(.validation)
+            let steps = (training + validation).compactMap { $0.document["step"]?.intValue }
+            #expect(steps.count == count && Set(steps).count == count)
+            #expect(training.compactMap { $0.document["step"]?.intValue } == steps.prefix(count / 2).sorted())
+            #expect(training.allSatisfy { $0.origin == AttemptOrigin(taskID: run.id, attempt: 1) })
+            #expect(try await hub.logs(.testing).count == 1)
+            #expect(try await hub.task(run.id).history.first?.refused == 0)
+        }
+    }
+
+    @Test func `What was written is found by a query right after`() async throws {
+        try await withScript { hub, run in
+            for step in 0..<20 {
+                try await run.backend.saveLogs(.training, [["step": .init(smallest: step)]])
+                await run.backend.settle()
+                #expect(try await hub.logs(.training).count == step + 1)
+            }
+            #expect(run.runner.snapshot.running == 1)
+        }
+    }
+
+    @Test func `A model is stored with the attempt that made it, and its files go`() async throws {
+        try await withScript { hub, run in
+            let file = "\(run.backend.spoolFolder)/upload"
+            try writeFile(file, String(repeating: "weights", count: 100_000))
+            let id = ObjectID()
+            let parameters = Content(kind: .file, files: [SourceFile(path: "w.npz", source: .file(file))])
+            let document = try await run.backend.saveModel(
+                parameters,
+                name: "mlp",
+                architecture: ["layers": 3],
+                tags: ["accuracy": 0.9],
+                id: id
+            )
+            #expect(document["_id"] == .objectID(id) && document["accuracy"] == 0.9)
+            await run.backend.settle()
+            let model = try await hub.findModel(ContentQuery(name: "mlp"))
+            #expect(model.id == id && model.version == 1 && model.files.map(\.path) == ["w.npz"])
+            #expect(model.lineage?.origin == AttemptOrigin(taskID: run.id, attempt: 1))
+            #expect(model.files.first?.blob.length == 700_000)
+            let kept = "\(run.runner.launcher.attemptsFolder)/\(run.id).1/journal/kept"
+            #expect(await eventually { entries(kept).isEmpty })
+            try run.open()
+            try await hub.waitForTasks(.ids([run.id]))
+        }
+    }
+
+    @Test func `What MongoDB would refuse is refused at once, and leaves nothing`() async throws {
+        try await withScript { hub, run in
+            let reserved = await #expect(throws: HubError.self) {
+                try await run.backend.saveLogs(.training, [["loss": 1.0], ["hub": 1]])
+            }
+            #expect(reserved?.field == "log.hub")
+            let tag = await #expect(throws: HubError.self) {
+                _ = try await run.backend.saveModel(
+                    nil,
+                    name: "m",
+                    architecture: [:],
+                    tags: ["time": 1],
+                    id: ObjectID()
+                )
+            }
+            #expect(tag?.field == "tags.time")
+            let name = await #expect(throws: HubError.self) {
+                _ = try await run.backend.saveDataSet(
+                    Content(kind: .file, files: [SourceFile(path: "x", source: .bytes([1]))]),
+                    name: "a/b",
+                    tags: [:],
+                    id: ObjectID()
+                )
+            }
+            #expect(name?.field == "name")
+            try run.open()
+            try await hub.waitForTasks(.ids([run.id]))
+            #expect(try await hub.logs(.training).isEmpty)
+        }
+    }
+
+    @Test func `What the Python client could not send is sent at the end`() async throws {
+        let lines = """
+            {"path": "/v1/logs/training", "body": [{"step": 1, "loss": NaN}, {"step": 2}]}
+            {"path": "/v1/results", "body": {"accuracy": 0.5}}
+            {"path": "/v1/progress", "body": {"fraction": 1}}
+            {"path": "/v1/logs/testing", "body": {"step": 3}}
+            no request
+            {"path": "/v1/logs/training", "body": [{"step": 4}]
+            """
+        try await withScript(after: "printf '%s' '\(lines)' > $TENSORHUB_SPOOL_FILE", keys: ["accuracy"]) { hub, run in
+            try run.open()
+            try await hub.waitForTasks(.ids([run.id]))
+            let task = try await hub.task(run.id)
+            #expect(task.status == .finished && task.result == ["accuracy": 0.5], "\(task.document)")
+            #expect(try await hub.logs(.training).compactMap { $0.document["step"]?.intValue } == [1, 2])
+            #expect(try await hub.logs(.testing).count == 1)
+            #expect(task.history.first?.refused == 1, "the line that is no request; the last one has no end")
         }
     }
 }

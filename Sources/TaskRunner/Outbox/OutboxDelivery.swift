@@ -28,6 +28,8 @@ final class OutboxDelivery: Sendable {
         /// The number of the checkpoint that is being stored.
         var underWay: Int?
         var storedCheckpoint: TaskCheckpoint?
+        /// Whether an earlier runner may have died in the middle of an upload of this attempt's.
+        var mustDropUploads = false
     }
 
     /// What a single try came to.
@@ -98,6 +100,7 @@ final class OutboxDelivery: Sendable {
             $0.delivered = delivered
             $0.appended = end
             $0.newestCheckpoint = newest
+            $0.mustDropUploads = delivered < end
         }
         if delivered < end { wake.yield() }
     }
@@ -266,6 +269,10 @@ final class OutboxDelivery: Sendable {
         defer { state.withLock { $0.underWay = nil } }
         if !isSuperseded {
             let verdict = await attempt { () async throws(HubError) in
+                if self.state.withLock({ $0.mustDropUploads }) {
+                    try await self.sink.hub.dropUploads(of: self.sink.token)
+                    self.state.withLock { $0.mustDropUploads = false }
+                }
                 guard let checkpoint = try await self.sink.deliver(record) else { return }
                 self.state.withLock { $0.storedCheckpoint = checkpoint }
             }

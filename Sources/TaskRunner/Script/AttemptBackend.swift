@@ -75,21 +75,8 @@ final class AttemptBackend: ScriptBackend {
     ///
     /// - Throws: `HubError.invalidInput` that names the field.
     func records(_ kind: LogKind, _ values: [BSONDocument]) throws(HubError) -> [OutboxRecord] {
-        let time = hub.estimatedTime()
-        var records: [OutboxRecord] = []
-        records.reserveCapacity(values.count)
-        for value in values {
-            let document = try Hub.logDocument(value, project: hub.project, time: time, origin: attemptOrigin)
-            if document.bytes.count > TaskSpec.maximumDocumentSize {
-                throw HubError(
-                    .invalidInput,
-                    "a log entry of \(document.bytes.count) bytes is larger than the 16 MiB that MongoDB takes; "
-                        + "save it as a data set or a model"
-                )
-            }
-            records.append(OutboxRecord(kind: .init(kind), payload: document))
-        }
-        return records
+        try Hub.logDocuments(values, project: hub.project, time: hub.estimatedTime(), origin: attemptOrigin)
+            .map { OutboxRecord(kind: .init(kind), payload: $0) }
     }
 
     // MARK: Results, progress, control
