@@ -72,9 +72,13 @@ private struct Prune {
             if !dryRun {
                 deleted = []
                 // One by one where one of them was given a stage meanwhile.
-                if try await delete(going) { deleted = going } else {
+                if try await delete(going) {
+                    deleted = going
+                } else {
                     for model in going {
-                        if try await delete([model]) { deleted.append(model) } else if let id = model.id {
+                        if try await delete([model]) {
+                            deleted.append(model)
+                        } else if let id = model.id {
                             keep(.models, id, model.name, model.version, "holds a stage")
                         }
                     }
@@ -142,7 +146,13 @@ private struct Prune {
 
     private static func oneOf(_ ids: [ObjectID]) -> Filter { FieldPath("_id").isIn(ids.map(BSONValue.objectID)) }
 
-    private mutating func keep(_ kind: Retention.Kind, _ id: ObjectID, _ name: String?, _ version: Int?, _ reason: String) {
+    private mutating func keep(
+        _ kind: Retention.Kind,
+        _ id: ObjectID,
+        _ name: String?,
+        _ version: Int?,
+        _ reason: String
+    ) {
         report.kept.append((kind, id, name ?? "", version, reason))
     }
 

@@ -23,7 +23,8 @@ extension Hub {
             do {
                 try await index.add(file.path, window)
             } catch {
-                throw error as? HubError ?? HubError(.database, "\(file.path) cannot be read: \(error)", underlying: error)
+                throw error as? HubError
+                    ?? HubError(.database, "\(file.path) cannot be read: \(error)", underlying: error)
             }
         }
         return index

@@ -36,7 +36,9 @@ public struct ModelDiff: Sendable, Hashable {
         tensors = Self.changes(first, second) { $0.shape == $1.shape && $0.dtype == $1.dtype }
         sameTensors = second.count - tensors.count { $0.after != nil }
         let (old, new) = (before.files.map { ($0.path, $0) }, after.files.map { ($0.path, $0) })
-        files = Self.changes(old, new) { $0.blob.id == $1.blob.id || ($0.blob.sha256 != nil && $0.blob.sha256 == $1.blob.sha256) }
+        files = Self.changes(old, new) {
+            $0.blob.id == $1.blob.id || ($0.blob.sha256 != nil && $0.blob.sha256 == $1.blob.sha256)
+        }
         sameFiles = new.count - files.count { $0.after != nil }
     }
 

@@ -10,12 +10,16 @@ enum NumPyFile {
 
     /// How many bytes, from the file's beginning, are needed to read it.
     static func headerEnd(_ head: [UInt8]) throws(TensorFileFault) -> Int {
-        guard head.starts(with: magic), head.count >= 10 else { throw TensorFileFault("it does not begin like a .npy file") }
+        guard head.starts(with: magic), head.count >= 10 else {
+            throw TensorFileFault("it does not begin like a .npy file")
+        }
         let isLong = head[6] >= 2
         guard (1...3).contains(head[6]), let size = head.littleEndian(at: 8, bytes: isLong ? 4 : 2) else {
             throw TensorFileFault("it is of version \(head[6]).\(head[7]) of the .npy format, which is not known here")
         }
-        guard size <= longestHeader else { throw TensorFileFault("its header has \(size) bytes; the limit is \(longestHeader)") }
+        guard size <= longestHeader else {
+            throw TensorFileFault("its header has \(size) bytes; the limit is \(longestHeader)")
+        }
         return (isLong ? 12 : 10) + Int(size)
     }
 
@@ -46,7 +50,9 @@ enum NumPyFile {
         if text.hasPrefix("|O") || text == "O" { return "object" }
         let kinds: [Character: String] = ["f": "float", "i": "int", "u": "uint", "c": "complex"]
         let characters = Array(text)
-        guard characters.count >= 3, let bytes = Int(String(characters[2...])), (1...32).contains(bytes) else { return text }
+        guard characters.count >= 3, let bytes = Int(String(characters[2...])), (1...32).contains(bytes) else {
+            return text
+        }
         if characters[1] == "b" && bytes == 1 { return "bool" }
         guard let kind = kinds[characters[1]], characters[0] != ">" || bytes == 1 else { return text }
         return "\(kind)\(bytes * 8)"

@@ -106,7 +106,8 @@ private struct PythonLiteralParser {
     private mutating func word() -> PythonLiteral? {
         let word = rest.prefix {
             UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 || UInt8(ascii: "a")...UInt8(ascii: "z") ~= $0 | 0x20
-                || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: ".") || $0 == UInt8(ascii: "_")
+                || $0 == UInt8(ascii: "-") || $0 == UInt8(ascii: "+") || $0 == UInt8(ascii: ".")
+                || $0 == UInt8(ascii: "_")
         }
         guard !word.isEmpty else { return nil }
         rest = rest.dropFirst(word.count)

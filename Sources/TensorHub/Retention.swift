@@ -39,7 +39,9 @@ public struct Retention: Sendable, Hashable {
     func validate() throws(HubError) {
         if kinds.isEmpty { throw .invalid("kinds", "no kind is given; name tasks, logs, models or datasets") }
         if keeping < 0 { throw .invalid("keep", "keep is \(keeping); it must be 0 or more versions") }
-        if let olderThan, olderThan < .zero { throw .invalid("older_than", "the age is \(olderThan); it must be positive") }
+        if let olderThan, olderThan < .zero {
+            throw .invalid("older_than", "the age is \(olderThan); it must be positive")
+        }
         for status in statuses where !Self.ended.contains(status) {
             throw .invalid(
                 "status",

@@ -16,7 +16,8 @@ enum SafetensorsFile {
 
     static func tensors(_ window: inout ByteWindow, file: String) async throws -> [Tensor] {
         let head = try await window.read(at: 0, upTo: 8)
-        guard let size = head.littleEndian(at: 0, bytes: 8), size <= longestHeader, Int64(size) <= window.length - 8 else {
+        guard let size = head.littleEndian(at: 0, bytes: 8), size <= longestHeader, Int64(size) <= window.length - 8
+        else {
             throw TensorFileFault("its header is longer than the file, or than 100 MB")
         }
         let text = try await window.read(at: 8, upTo: Int(size))
@@ -37,7 +38,8 @@ enum SafetensorsFile {
             guard shape.count == lengths.count, shape.allSatisfy({ $0 >= 0 }) else {
                 throw TensorFileFault("the shape of tensor '\(name)' has something else than counts")
             }
-            guard places.count == 2, offsets.count == 2, places[0] >= 0, places[0] <= places[1], places[1] <= room else {
+            guard places.count == 2, offsets.count == 2, places[0] >= 0, places[0] <= places[1], places[1] <= room
+            else {
                 throw TensorFileFault("tensor '\(name)' does not lie within the file")
             }
             tensors.append(Tensor(file: file, name: name, shape: shape, dtype: names[dtype] ?? dtype))

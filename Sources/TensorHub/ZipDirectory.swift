@@ -27,7 +27,8 @@ enum ZipDirectory {
         var at = 0
         while at < bytes.count, members.count < mostMembers {
             guard bytes.littleEndian(at: at, bytes: 4) == 0x0201_4B50,
-                let flags = bytes.littleEndian(at: at + 8, bytes: 2), let method = bytes.littleEndian(at: at + 10, bytes: 2),
+                let flags = bytes.littleEndian(at: at + 8, bytes: 2),
+                let method = bytes.littleEndian(at: at + 10, bytes: 2),
                 var compressed = bytes.littleEndian(at: at + 20, bytes: 4),
                 let size = bytes.littleEndian(at: at + 24, bytes: 4),
                 let nameLength = bytes.littleEndian(at: at + 28, bytes: 2),
@@ -106,7 +107,9 @@ enum ZipDirectory {
             }
         }
         guard length <= longestDirectory, entries <= UInt64(mostMembers) else {
-            throw TensorFileFault("its directory has \(entries) members in \(length) bytes, more than is looked through")
+            throw TensorFileFault(
+                "its directory has \(entries) members in \(length) bytes, more than is looked through"
+            )
         }
         guard offset <= UInt64(window.length), length <= UInt64(window.length) - offset else {
             throw TensorFileFault("its directory does not lie within the file")

@@ -123,7 +123,9 @@ struct ContentRemoveOptions: ParsableArguments {
             }
         }
         let deleted = try await delete(hub, query)
-        if output.json { StandardOutput.line(BSONDocument(elements: [("deleted", .init(smallest: deleted))]).extendedJSON()) }
+        if output.json {
+            StandardOutput.line(BSONDocument(elements: [("deleted", .init(smallest: deleted))]).extendedJSON())
+        }
         if deleted == 0 {
             throw CommandFailure(ExitStatus.nothingMatched, "nothing was deleted: no \(noun) matches")
         }

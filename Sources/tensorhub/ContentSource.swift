@@ -42,7 +42,9 @@ struct ContentSource: ParsableArguments {
             let chunks = AsyncThrowingStream<[UInt8], any Error> { try StandardInput.chunk() }
             return .stream(chunks, as: name ?? Self.standardInputName)
         }
-        if paths.contains("-") { throw CommandFailure.badInput("- is standard input, which is one file; give it alone") }
+        if paths.contains("-") {
+            throw CommandFailure.badInput("- is standard input, which is one file; give it alone")
+        }
         if paths.count > 1 && !areArrays {
             throw CommandFailure.badInput("several files must be .npy or .npz; put others into a folder and name that")
         }

@@ -81,7 +81,9 @@ struct ContentTarget: ParsableArguments {
         if json {
             let places = BSONValue.array(local.map(BSONValue.string))
             StandardOutput.line(
-                BSONDocument(elements: [("document", .document(found.document)), ("files", places)]).extendedJSON(pretty: true)
+                BSONDocument(elements: [("document", .document(found.document)), ("files", places)]).extendedJSON(
+                    pretty: true
+                )
             )
         } else if isOne {
             StandardOutput.line(local[0])

@@ -13,7 +13,8 @@ enum ByteText {
             unit = next
         }
         let tenths = Int((value * 10).rounded())
-        return (tenths < 100 && tenths % 10 != 0 ? "\(tenths / 10).\(tenths % 10)" : "\((tenths + 5) / 10)") + " \(unit)"
+        return (tenths < 100 && tenths % 10 != 0 ? "\(tenths / 10).\(tenths % 10)" : "\((tenths + 5) / 10)")
+            + " \(unit)"
     }
 }
 
@@ -38,14 +39,17 @@ enum ContentText {
         var text = ""
         if !index.tensors.isEmpty {
             var table = Table([
-                .init("TENSOR", isElastic: true), .init("SHAPE"), .init("DTYPE"), .init("ELEMENTS", isRightAligned: true),
+                .init("TENSOR", isElastic: true), .init("SHAPE"), .init("DTYPE"),
+                .init("ELEMENTS", isRightAligned: true),
             ])
             table.rows = index.tensors.map {
                 [$0.name, shape($0.shape), $0.dtype, $0.count.map(String.init) ?? ""]
             }
             text += "\n" + table.text(width: width)
         }
-        for fault in index.faults { text += "\n\(TerminalText.oneLine("\(fault.file) cannot be read: \(fault.message)"))\n" }
+        for fault in index.faults {
+            text += "\n\(TerminalText.oneLine("\(fault.file) cannot be read: \(fault.message)"))\n"
+        }
         return text
     }
 

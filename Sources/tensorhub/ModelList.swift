@@ -23,7 +23,9 @@ struct ModelList: AsyncParsableCommand {
             try await hub.findModels(query, limit: limit).map(\.document)
         } table: { hub, documents in
             var stages: [ObjectID: [String]] = [:]
-            for stage in try await hub.stages(name: options.name) { stages[stage.model, default: []].append(stage.stage) }
+            for stage in try await hub.stages(name: options.name) {
+                stages[stage.model, default: []].append(stage.stage)
+            }
             var table = Table([
                 .init("ID"), .init("NAME", isElastic: true), .init("VERSION", isRightAligned: true), .init("STAGE"),
                 .init("SIZE", isRightAligned: true), .init("AGE", isRightAligned: true), .init("TAGS", isElastic: true),

@@ -72,7 +72,9 @@ struct ModelPut: AsyncParsableCommand {
     private static func architecture(_ path: String) throws -> BSONDocument {
         let bytes = try InputFile(path, role: "--architecture", limit: TaskSpec.maximumDocumentSize).bytes
         let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
-        if let document = try? BSONDocument(extendedJSON: bytes, options: options) { return document.keepingLastOfEach() }
+        if let document = try? BSONDocument(extendedJSON: bytes, options: options) {
+            return document.keepingLastOfEach()
+        }
         let name = BSONValue.string(path.split(separator: "/").last.map(String.init) ?? path)
         if let text = String(validating: bytes, as: UTF8.self) { return ["file": name, "text": .string(text)] }
         return ["file": name, "data": .binary(BSONBinary(bytes: bytes))]

@@ -32,7 +32,9 @@ struct ModelStaging: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        if unset && number != nil { throw CommandFailure.badInput("--unset and --version exclude each other; give one") }
+        if unset && number != nil {
+            throw CommandFailure.badInput("--unset and --version exclude each other; give one")
+        }
         let hub = try await connection.hub()
         if unset {
             guard try await hub.unsetStage(stage, name: name) else {

@@ -61,7 +61,9 @@ struct Prune: AsyncParsableCommand {
         }
         if !kinds.isEmpty { retention.kinds = Set(try kinds.flatMap { $0.split(separator: ",") }.map(Self.kind)) }
         if olderThan == nil && statuses.isEmpty && !retention.kinds.isDisjoint(with: [.tasks, .logs]) {
-            throw CommandFailure.badInput("--keep counts versions of models and data sets; give --older-than for the rest")
+            throw CommandFailure.badInput(
+                "--keep counts versions of models and data sets; give --older-than for the rest"
+            )
         }
         let report = try await connection.hub().prune(retention, dryRun: dryRun)
         if output.json {
