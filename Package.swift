@@ -50,6 +50,8 @@ let package = Package(
         .systemLibrary(name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         // SHA-256 by OpenSSL, which libmongoc has in the process anyway; swift-crypto brings Foundation.
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        // Compressed members of .npz files, whose headers tell what arrays they hold.
+        .systemLibrary(name: "CLibZ", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinux"),
         .target(name: "BSON", swiftSettings: settings),
         .target(
@@ -63,7 +65,9 @@ let package = Package(
         ),
         .target(
             name: "TensorHub",
-            dependencies: ["BSON", "MongoDriver", "CLibCrypto", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "BSON", "MongoDriver", "CLibCrypto", "CLibZ", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: settings
         ),
         // HTTP and JSON for scripts in any language.

@@ -41,6 +41,11 @@ package struct InputFile: Sendable {
 
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
 
+    package static func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+    }
+
     private static func cannotOpen(_ path: String, _ role: String) -> CommandFailure {
         switch errno {
         case ENOENT, ENOTDIR: .badInput("\(role): \(path) does not exist; give the path of a file")

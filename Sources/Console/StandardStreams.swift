@@ -38,16 +38,24 @@ package enum StandardInput {
     /// All of it.
     package static func read() throws(CommandFailure) -> [UInt8] {
         var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 65_536)
+        while let more = try chunk(upTo: 65_536) { bytes += more }
+        return bytes
+    }
+
+    /// What comes next; `nil` at the end. Waits for it.
+    package static func chunk(upTo size: Int = 1 << 20) throws(CommandFailure) -> [UInt8]? {
         while true {
-            let count = Glibc.read(STDIN_FILENO, &chunk, chunk.count)
-            if count == 0 { return bytes }
-            if count < 0 {
-                if errno == EINTR { continue }
-                let reason = String(cString: strerror(errno))
+            var fault: CInt = 0
+            let bytes = [UInt8](unsafeUninitializedCapacity: size) { buffer, filled in
+                let count = Glibc.read(STDIN_FILENO, buffer.baseAddress, size)
+                if count < 0 { fault = errno }
+                filled = max(0, count)
+            }
+            if fault == 0 { return bytes.isEmpty ? nil : bytes }
+            if fault != EINTR {
+                let reason = String(cString: strerror(fault))
                 throw CommandFailure(ExitStatus.failure, "cannot read standard input: \(reason)")
             }
-            bytes += chunk[..<count]
         }
     }
 }

@@ -74,6 +74,7 @@ enum ContentIndexes {
             IndexModel(name: "time", keys: ["project_name": 1, "time": -1, "_id": -1]),
             IndexModel(name: "first_blob", keys: [blobField: 1]),
             IndexModel(name: "blobs", keys: ["hub.files.blob": 1], sparse: true),
+            IndexModel(name: "task", keys: ["hub.task": 1], sparse: true),
             IndexModel(name: "content", keys: ["hub.sha256": 1], sparse: true),
         ]
     }

@@ -46,7 +46,17 @@ extension Hub {
             let stored = try await insertContent(document, in: collection, name: name) { version in
                 Self.hubDocument(content, files, version: version, origin: origin)
             }
-            try await settleBlobs(files.map(\.blob.id), in: collection.bucket, for: id)
+            do throws(HubError) {
+                try await settleBlobs(files.map(\.blob.id), in: collection.bucket, for: id)
+            } catch {
+                // A blob that was collected before the document came: no document without its bytes.
+                if error.code == .blobLost {
+                    _ = try await translatingErrors { () async throws(MongoError) in
+                        try await self.collection(collection).deleteOne(["_id": .objectID(id)])
+                    }
+                }
+                throw error
+            }
             return stored
         } catch {
             // Where nobody knows whether the document is there, what it may refer to stays reserved.

@@ -95,7 +95,11 @@ extension Hub {
     }
 
     /// Which of the data sets the lineage of a model names, by identifier or by content, and one such model for each.
-    func dataSetsOfModels(_ dataSets: [DataSetRecord]) async throws(HubError) -> [ObjectID: ModelRecord] {
+    ///
+    /// - Parameter ignored: Models that do not count.
+    func dataSetsOfModels(_ dataSets: [DataSetRecord], except ignored: Set<ObjectID> = []) async throws(HubError)
+        -> [ObjectID: ModelRecord]
+    {
         let ids = dataSets.compactMap(\.id)
         let hashes = Set(dataSets.compactMap(\.sha256))
         if ids.isEmpty { return [:] }
@@ -113,7 +117,7 @@ extension Hub {
             ).map(ModelRecord.init)
         }
         var result: [ObjectID: ModelRecord] = [:]
-        for model in models {
+        for model in models where model.id.map(ignored.contains) != true {
             let sources = model.sources
             for dataSet in dataSets {
                 guard let id = dataSet.id else { continue }

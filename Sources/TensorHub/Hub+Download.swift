@@ -27,7 +27,7 @@ extension Hub {
 
     /// The files of a data set with their lengths: one of TensorLayer's does not tell its own.
     ///
-    /// - Throws: `HubError.notFound` where the blob has vanished.
+    /// - Throws: `HubError.blobLost`.
     public func files(of dataSet: DataSetRecord) async throws(HubError) -> [StoredFile] {
         try await complete(dataSet.files, in: .dataSets, of: "data set '\(dataSet.name ?? "")'")
     }
@@ -53,7 +53,7 @@ extension Hub {
         guard files.count == 1, files[0].blob.sha256 == nil else { return files }
         guard let blob = try await blob(files[0].blob.id, in: bucket) else {
             throw HubError(
-                .notFound,
+                .blobLost,
                 field: "files",
                 "the bytes of \(what) have vanished: there is no file \(files[0].blob.id) in bucket '\(bucket.rawValue)'; "
                     + "store it again"

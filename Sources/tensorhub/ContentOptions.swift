@@ -1,0 +1,134 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+/// Which one of the data sets or models a verb is about.
+struct ContentOptions: ParsableArguments {
+    @Option(name: .customLong("version"), help: "That version; the newest unless given.")
+    var number: Int?
+
+    @Option(help: "A MongoDB filter as Extended JSON, such as '{\"test_accuracy\": {\"$gt\": 0.9}}'.")
+    var filter: String?
+
+    @Option(help: "The first in this order, such as 'test_accuracy:-1', instead of the newest.")
+    var sort: String?
+
+    /// - Parameter name: `-` stands for any.
+    func query(_ name: String) throws -> ContentQuery {
+        ContentQuery(
+            name: name == "-" ? nil : name,
+            version: number,
+            filter: try filter.map { try Filter(extendedJSON: $0) } ?? .all,
+            sort: try sort.map { try Sort($0) }
+        )
+    }
+}
+
+/// Which of them a listing has.
+struct ContentListOptions: ParsableArguments {
+    @Argument(help: "Those of this name; all unless given.")
+    var name: String?
+
+    @Option(help: "A MongoDB filter as Extended JSON, such as '{\"test_accuracy\": {\"$gt\": 0.9}}'.")
+    var filter: String?
+
+    @Option(help: "The order, such as 'test_accuracy:-1'; the limit then keeps the first.")
+    var sort: String?
+
+    @Option(name: .shortAndLong, help: "At most so many, the newest; 0 lists all.")
+    var limit = 50
+
+    @Flag(name: .shortAndLong, help: "Write the ids alone.")
+    var quiet = false
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    /// Finds them and writes them, the newest last.
+    func list(
+        _ noun: String,
+        _ find: (Hub, ContentQuery, Int?) async throws -> [BSONDocument],
+        table: (Hub, [BSONDocument]) async throws -> Table
+    ) async throws {
+        if limit < 0 { throw CommandFailure.badInput("--limit is \(limit); it must be 0 or more") }
+        let order = try sort.map { try Sort($0) }
+        let query = ContentQuery(
+            name: name,
+            filter: try filter.map { try Filter(extendedJSON: $0) } ?? .all,
+            sort: order ?? .descending("_id")
+        )
+        let hub = try await connection.hub()
+        var documents = try await find(hub, query, limit == 0 ? nil : limit + 1)
+        let isCut = limit > 0 && documents.count > limit
+        if isCut { documents.removeLast() }
+        if order == nil { documents.reverse() }
+        if output.json {
+            StandardOutput.write(documents.jsonLines)
+        } else if quiet {
+            StandardOutput.write(documents.compactMap { $0["_id"].map { "\($0.tableText)\n" } }.joined())
+        } else if !documents.isEmpty {
+            StandardOutput.write(try await table(hub, documents).text(width: StandardOutput.width))
+        }
+        if documents.isEmpty { throw CommandFailure(ExitStatus.nothingMatched, "no \(noun) matches") }
+        if isCut {
+            let which = order == nil ? "newest" : "first"
+            StandardError.line("only the \(which) \(limit) are listed; --limit 0 lists all")
+        }
+    }
+}
+
+/// Which of them are to be deleted: never more than was said.
+struct ContentRemoveOptions: ParsableArguments {
+    @Argument(help: "Those of this name.")
+    var name: String?
+
+    @Option(name: .customLong("version"), help: "That version alone.")
+    var number: Int?
+
+    @Option(help: "Those that match this MongoDB filter alone, as Extended JSON.")
+    var filter: String?
+
+    @Flag(help: "Every version of the name; without a name, everything of the project.")
+    var all = false
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    /// - Parameter count: How many there are of a query.
+    func remove(
+        _ noun: String,
+        count: (Hub, ContentQuery) async throws -> Int,
+        _ delete: (Hub, ContentQuery) async throws -> Int
+    ) async throws {
+        let query = ContentQuery(
+            name: name,
+            version: number,
+            filter: try filter.map { try Filter(extendedJSON: $0) } ?? .all
+        )
+        if number != nil && name == nil { throw CommandFailure.badInput("--version needs the name of the \(noun)") }
+        if all && (number != nil || filter != nil) {
+            throw CommandFailure.badInput("--all means every one; leave it out, or --version and --filter")
+        }
+        if name == nil && filter == nil && !all {
+            throw CommandFailure.badInput("nothing is selected; give a name, --filter, or --all for every \(noun)")
+        }
+        let hub = try await connection.hub()
+        if let name, number == nil, filter == nil, !all {
+            let versions = try await count(hub, query)
+            if versions > 1 {
+                throw CommandFailure.badInput(
+                    "\(noun) '\(name)' has \(versions) versions; say which with --version, or --all for all of them"
+                )
+            }
+        }
+        let deleted = try await delete(hub, query)
+        if output.json {
+            StandardOutput.line(BSONDocument(elements: [("deleted", .init(smallest: deleted))]).extendedJSON())
+        }
+        if deleted == 0 {
+            throw CommandFailure(ExitStatus.nothingMatched, "nothing was deleted: no \(noun) matches")
+        }
+        StandardError.line("\(counted(deleted, noun)) deleted")
+    }
+}

@@ -1,0 +1,75 @@
+import ArgumentParser
+import BSON
+import Console
+import Settings
+import TensorHub
+
+/// What `put` stores: files that the user names.
+struct ContentSource: ParsableArguments {
+    @Option(help: "Its name; that of the file, without extension, or of the folder unless given.")
+    var name: String?
+
+    @Option(help: "A description, for people.")
+    var description: String?
+
+    @Option(
+        name: .customLong("tag"),
+        help: ArgumentHelp(
+            "A field to find it by, the value as JSON if it is JSON, else as text; may be repeated.",
+            valueName: "name=value"
+        )
+    )
+    var tags: [String] = []
+
+    @Option(help: "Cut a file into pieces of this size, such as 64MiB, for `get --shard`.")
+    var pieceSize: String?
+
+    static let standardInputName = "data"
+
+    /// - Throws: A failure of status 2 that names the path or flag.
+    func content(_ paths: [String]) throws -> Content {
+        let piece = try pieceSize.map { text in
+            guard let bytes = Quantity.bytes(text) else {
+                throw CommandFailure.badInput("--piece-size '\(text)' is no size; write 64MiB or 1GiB")
+            }
+            return Int64(bytes)
+        }
+        let areArrays = paths.allSatisfy { $0.hasSuffix(".npy") || $0.hasSuffix(".npz") }
+        if piece != nil && (paths.count > 1 || paths == ["-"]) {
+            throw CommandFailure.badInput("--piece-size cuts one file; give the path of one")
+        }
+        if paths == ["-"] {
+            let chunks = AsyncThrowingStream<[UInt8], any Error> { try StandardInput.chunk() }
+            return .stream(chunks, as: name ?? Self.standardInputName)
+        }
+        if paths.contains("-") {
+            throw CommandFailure.badInput("- is standard input, which is one file; give it alone")
+        }
+        if paths.count > 1 && !areArrays {
+            throw CommandFailure.badInput("several files must be .npy or .npz; put others into a folder and name that")
+        }
+        if InputFile.isFolder(paths[0]) {
+            if piece != nil { throw CommandFailure.badInput("--piece-size cuts one file; \(paths[0]) is a folder") }
+            return try .folder(paths[0])
+        }
+        if areArrays && piece == nil { return try .arrays(paths) }
+        return try .file(paths[0], pieceSize: piece)
+    }
+
+    /// - Throws: Where several files or standard input have none.
+    func name(of paths: [String]) throws -> String {
+        if let name { return name }
+        guard paths.count == 1, paths[0] != "-" else { throw CommandFailure.badInput("--name is missing; name it") }
+        let last = paths[0].split(separator: "/").last.map(String.init) ?? ""
+        if InputFile.isFolder(paths[0]) { return last }
+        let stem = last.prefix { $0 != "." }
+        return stem.isEmpty ? last : String(stem)
+    }
+
+    /// - Parameter more: Tags besides, which win.
+    func tags(and more: BSONDocument = [:]) throws -> BSONDocument {
+        var document = BSONDocument()
+        if let description { document.append("description", .string(description)) }
+        return document.merging(try Assignment.document(tags, flag: "--tag", filesAllowed: false)).merging(more)
+    }
+}

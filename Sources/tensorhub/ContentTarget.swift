@@ -1,0 +1,168 @@
+import ArgumentParser
+import BSON
+import Console
+import Glibc
+import TensorHub
+
+/// Where `get` puts what it fetches.
+struct ContentTarget: ParsableArguments {
+    @Option(
+        name: .shortAndLong,
+        help: ArgumentHelp(
+            "A file or folder, - for standard output; in the current folder under its own name unless given.",
+            valueName: "path"
+        ),
+        completion: .file()
+    )
+    var output: String?
+
+    @Option(help: "Of several files, that one alone.")
+    var file: String?
+
+    @Flag(help: "Write the document and where the files are as relaxed Extended JSON.")
+    var json = false
+
+    @OptionGroup var connection: ConnectionOptions
+
+    /// What was found, for a data set and a model alike.
+    struct Found {
+        /// `data set 'mnist' version 3`.
+        var title: String
+        var name: String
+        var document: BSONDocument
+        var kind: Content.Kind?
+        /// Those that are wanted, and how many there are.
+        var files: [StoredFile]
+        var total: Int
+        var bucket: BlobBucket
+        /// Puts those that are wanted below a folder.
+        var download: (String) async throws -> LocalContent
+    }
+
+    func fetch(_ found: Found, _ hub: Hub) async throws {
+        var found = found
+        if let file {
+            guard let one = found.files.first(where: { $0.path == file }) else {
+                throw CommandFailure(
+                    ExitStatus.nothingMatched,
+                    "\(found.title) has no file '\(file)'; `show` lists its files"
+                )
+            }
+            found.files = [one]
+        }
+        if found.files.isEmpty {
+            throw CommandFailure(ExitStatus.nothingMatched, "\(found.title) has no files: it is an architecture alone")
+        }
+        // The pieces of one file, all of them, are that file.
+        let isWhole = found.kind == .file && found.files.count == found.total
+        let isOne = found.files.count == 1 || isWhole
+        let local: [String]
+        if output == "-" {
+            if !isOne {
+                throw CommandFailure.badInput(
+                    "\(found.title) has \(counted(found.files.count, "file")), and standard output is one; choose one "
+                        + "with --file, or give a folder to -o"
+                )
+            }
+            if json { throw CommandFailure.badInput("--json and -o - exclude each other; give one") }
+            for file in found.files { try await ContentStream.write(file, found, hub) { StandardOutput.write($0) } }
+            StandardError.line(found.title)
+            return
+        }
+        if isOne {
+            local = [try await fetchFile(found, isJoined: isWhole && found.files.count > 1, hub)]
+        } else {
+            let folder = output ?? found.name
+            if !folder.isEmpty { try Self.checkName(folder, given: output != nil) }
+            let content = try await found.download(folder)
+            local = content.files.map(\.localPath)
+            if !json { StandardOutput.line(content.folder) }
+        }
+        if json {
+            let places = BSONValue.array(local.map(BSONValue.string))
+            StandardOutput.line(
+                BSONDocument(elements: [("document", .document(found.document)), ("files", places)]).extendedJSON(
+                    pretty: true
+                )
+            )
+        } else if isOne {
+            StandardOutput.line(local[0])
+        }
+        StandardError.line("\(found.title): \(ByteText.of(found.files.reduce(0) { $0 + $1.blob.length }))")
+    }
+
+    /// One file, or one that is joined of its pieces, at once or not at all.
+    private func fetchFile(_ found: Found, isJoined: Bool, _ hub: Hub) async throws -> String {
+        let first = found.files[0]
+        var own = first.path.split(separator: "/").last.map(String.init) ?? found.name
+        if isJoined, let dot = own.lastIndex(of: ".") { own = String(own[..<dot]) }
+        var path = output ?? own
+        if output == nil { try Self.checkName(own, given: false) }
+        if InputFile.isFolder(path) {
+            try Self.checkName(own, given: false)
+            path = "\(path)/\(own)"
+        }
+        if InputFile.isFolder(path) {
+            throw CommandFailure.badInput("\(path) is a folder; name a file with -o")
+        }
+        let partial = "\(path).partial-\(ObjectID())"
+        do {
+            if isJoined {
+                guard let target = fopen(partial, "wxe") else { throw Self.failure(partial) }
+                var isOpen = true
+                defer { if isOpen { fclose(target) } }
+                for file in found.files {
+                    try await ContentStream.write(file, found, hub) { bytes in
+                        if fwrite(bytes, 1, bytes.count, target) != bytes.count { throw Self.failure(path) }
+                    }
+                }
+                isOpen = false
+                if fclose(target) != 0 { throw Self.failure(path) }
+            } else {
+                try await hub.downloadBlob(first.blob, in: found.bucket, to: partial)
+            }
+            chmod(partial, mode_t(first.mode & 0o777))
+            guard rename(partial, path) == 0 else { throw Self.failure(path) }
+        } catch {
+            unlink(partial)
+            throw error
+        }
+        return path
+    }
+
+    /// A name that comes from the database must not lead out of the current folder.
+    private static func checkName(_ name: String, given: Bool) throws(CommandFailure) {
+        if given || (StoredFile.isRelative(name) && !name.contains("/")) { return }
+        throw .badInput("the stored name \(name.debugDescription) cannot be a file here; give one with -o")
+    }
+
+    private static func failure(_ path: String) -> CommandFailure {
+        CommandFailure(ExitStatus.failure, "\(path) cannot be written: \(String(cString: strerror(errno)))")
+    }
+}
+
+/// A stored file as its bytes come, its hash compared at the end.
+enum ContentStream {
+    static func write(
+        _ file: StoredFile,
+        _ found: ContentTarget.Found,
+        _ hub: Hub,
+        _ body: ([UInt8]) throws -> Void
+    ) async throws {
+        let hash = SHA256()
+        var count: Int64 = 0
+        for try await bytes in hub.read(file, in: found.bucket) {
+            hash.update(bytes)
+            count += Int64(bytes.count)
+            try body(bytes)
+        }
+        let sha256 = hash.finish()
+        guard count == file.blob.length, file.blob.sha256 == nil || sha256 == file.blob.sha256 else {
+            throw CommandFailure(
+                ExitStatus.failure,
+                "'\(file.path)' of \(found.title) is damaged in the database: what came (\(count) bytes) is not what was "
+                    + "stored (\(file.blob.length) bytes, SHA-256 \(file.blob.sha256 ?? "unknown")); do not use it"
+            )
+        }
+    }
+}

@@ -1,0 +1,50 @@
+import ArgumentParser
+import Console
+import TensorHub
+
+struct DatasetGet: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "get",
+        abstract: "Bring a data set here, verified, and print where it is.",
+        discussion: """
+            One file goes to the path given, several go below it. Which version it was is
+            said on standard error.
+
+            Examples:
+              tensorhub dataset get mnist --version 2 -o mnist.npz
+              tensorhub dataset get imagenet --shard 0/4 -o /data/part
+              tensorhub dataset get events -o - | head
+            """
+    )
+
+    @Argument(help: "Its name; - for any.")
+    var name: String
+
+    @OptionGroup var options: ContentOptions
+
+    @Option(help: "Every n-th file from the i-th on, from 0: 0/4, 1/4, ...")
+    var shard: String?
+
+    @OptionGroup var target: ContentTarget
+
+    func run() async throws {
+        let query = try options.query(name)
+        let shard = try shard.map { try Shard($0) }
+        let hub = try await target.connection.hub()
+        let dataSet = try await hub.findDataSet(query)
+        let files = try await hub.files(of: dataSet)
+        try await target.fetch(
+            ContentTarget.Found(
+                title: dataSet.title,
+                name: dataSet.name ?? "data",
+                document: dataSet.document,
+                kind: dataSet.kind,
+                files: try shard?.files(of: files) ?? files,
+                total: files.count,
+                bucket: .dataSets,
+                download: { try await hub.download(dataSet, to: $0, shard: shard) }
+            ),
+            hub
+        )
+    }
+}

@@ -1,0 +1,52 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct DatasetShow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Show all about one data set: files, arrays, tags; nothing is fetched.",
+        discussion: """
+            Example:
+              tensorhub dataset show mnist --version 2
+            """
+    )
+
+    @Argument(help: "Its name; - for any.")
+    var name: String
+
+    @OptionGroup var options: ContentOptions
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let query = try options.query(name)
+        let hub = try await connection.hub()
+        let dataSet = try await hub.findDataSet(query)
+        let files = try await hub.files(of: dataSet)
+        let index = try await hub.tensors(of: dataSet)
+        if output.json {
+            let fields = [("document", BSONValue.document(dataSet.document))] + ContentText.json(index)
+            StandardOutput.line(BSONDocument(elements: fields).extendedJSON(pretty: true))
+            return
+        }
+        let facts: [(String, String?)] = [
+            ("id", dataSet.document["_id"]?.tableText),
+            ("name", dataSet.name),
+            ("project", dataSet.document["project_name"]?.tableText),
+            ("version", dataSet.version.map(String.init) ?? "none: TensorLayer wrote it"),
+            ("stored", dataSet.time.map { "\($0) (\(BSONDateTime.now.since($0).shortText) ago)" }),
+            ("kind", dataSet.kind?.rawValue ?? "a Python pickle; loading one can run code"),
+            ("form", dataSet.form),
+            ("size", ByteText.of(files.reduce(0) { $0 + $1.blob.length })),
+            ("sha256", dataSet.sha256),
+            ("saved by", dataSet.origin.map { "task \($0.taskID), attempt \($0.attempt)" }),
+        ]
+        StandardOutput.write(
+            FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })
+                + ContentText.section("tags", dataSet.tags) + ContentText.files(files)
+                + ContentText.tensors(index, width: StandardOutput.width)
+        )
+    }
+}

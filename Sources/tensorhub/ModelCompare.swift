@@ -1,0 +1,97 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct ModelCompare: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "diff",
+        abstract: "Say in what two models differ: architecture, tags, tensors, files.",
+        discussion: """
+            A model is a name, or a name with a version or a stage: mlp, mlp@3,
+            mlp@production. The parameters are not fetched; whether they are the same, their
+            hashes tell.
+
+            Example:
+              tensorhub model diff mlp@production mlp
+            """
+    )
+
+    @Argument(help: "The one.")
+    var before: String
+
+    @Argument(help: "The other.")
+    var after: String
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let hub = try await connection.hub()
+        let first = try await Self.model(before, hub)
+        let second = try await Self.model(after, hub)
+        let diff = try await hub.diff(first, second)
+        if output.json {
+            StandardOutput.line(Self.document(diff).extendedJSON(pretty: true))
+            return
+        }
+        var text = ""
+        func add<Value>(_ title: String, _ changes: [ModelDiff.Change<Value>], _ show: (Value) -> String) {
+            if changes.isEmpty { return }
+            text += "\(title)\n"
+            for change in changes {
+                let (old, new) = (change.before.map(show), change.after.map(show))
+                let line =
+                    if let old, let new { "  ~ \(change.name)  \(old) -> \(new)" } else if let new {
+                        "  + \(change.name)  \(new)"
+                    } else { "  - \(change.name)  \(old ?? "")" }
+                text += TerminalText.oneLine(line) + "\n"
+            }
+        }
+        add("architecture", diff.architecture, \.tableText)
+        add("tags", diff.tags, \.tableText)
+        add("tensors", diff.tensors) { "\($0.dtype) \(ContentText.shape($0.shape))" }
+        add("files", diff.files) {
+            "\(ByteText.of($0.blob.length)) \($0.blob.sha256.map { String($0.prefix(12)) } ?? "hash unknown")"
+        }
+        StandardOutput.write(text)
+        StandardError.line(
+            "\(first.title) and \(second.title) "
+                + (diff.isEmpty ? "are alike" : "differ")
+                + "; the same in both: \(counted(diff.sameTensors, "tensor")), \(counted(diff.sameFiles, "file"))"
+        )
+    }
+
+    private static func model(_ text: String, _ hub: Hub) async throws -> ModelRecord {
+        guard let at = text.lastIndex(of: "@"), at != text.startIndex else {
+            return try await hub.findModel(ContentQuery(name: text))
+        }
+        let name = String(text[..<at])
+        let word = String(text[text.index(after: at)...])
+        if let version = Int(word) { return try await hub.findModel(ContentQuery(name: name, version: version)) }
+        return try await hub.findModel(ContentQuery(name: name), stage: word)
+    }
+
+    private static func document(_ diff: ModelDiff) -> BSONDocument {
+        func list<Value>(_ changes: [ModelDiff.Change<Value>], _ value: (Value) -> BSONValue) -> BSONValue {
+            .array(
+                changes.map { change in
+                    [
+                        "name": .string(change.name), "before": change.before.map(value) ?? .null,
+                        "after": change.after.map(value) ?? .null,
+                    ]
+                }
+            )
+        }
+        return [
+            "architecture": list(diff.architecture) { $0 }, "tags": list(diff.tags) { $0 },
+            "tensors": list(diff.tensors) {
+                ["shape": .array($0.shape.map(BSONValue.init(smallest:))), "dtype": .string($0.dtype)]
+            },
+            "files": list(diff.files) {
+                ["size": .int64($0.blob.length), "sha256": $0.blob.sha256.map(BSONValue.string) ?? .null]
+            },
+            "same": ["tensors": .init(smallest: diff.sameTensors), "files": .init(smallest: diff.sameFiles)],
+        ]
+    }
+}

@@ -1,0 +1,48 @@
+import ArgumentParser
+import Console
+import TensorHub
+
+struct ModelGet: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "get",
+        abstract: "Bring the parameters of a model here, verified, and print where they are.",
+        discussion: """
+            One file goes to the path given, several go below it. Which version it was is
+            said on standard error. The architecture is in `model show --json`.
+
+            Examples:
+              tensorhub model get mlp --stage production -o mlp.safetensors
+              tensorhub model get - --sort test_accuracy:-1 -o best
+            """
+    )
+
+    @Argument(help: "Its name; - for any.")
+    var name: String
+
+    @OptionGroup var options: ContentOptions
+
+    @Option(help: "The version that holds this stage, such as production.")
+    var stage: String?
+
+    @OptionGroup var target: ContentTarget
+
+    func run() async throws {
+        let query = try options.query(name)
+        let hub = try await target.connection.hub()
+        let model = try await hub.findModel(query, stage: stage)
+        let files = try await hub.files(of: model)
+        try await target.fetch(
+            ContentTarget.Found(
+                title: model.title,
+                name: model.name ?? "model",
+                document: model.document,
+                kind: model.kind,
+                files: files,
+                total: files.count,
+                bucket: .models,
+                download: { try await hub.download(model, to: $0) }
+            ),
+            hub
+        )
+    }
+}

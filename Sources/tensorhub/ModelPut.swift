@@ -1,0 +1,89 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct ModelPut: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "put",
+        abstract: "Store a model as a new version, and print its id.",
+        discussion: """
+            The parameters are a file, a folder, several .npy or .npz files, or - for
+            standard input; without them the architecture alone is stored.
+
+            Example:
+              tensorhub model put mlp.safetensors --architecture mlp.json --metric test_accuracy=0.97
+            """
+    )
+
+    @Argument(help: "The parameters.", completion: .file())
+    var paths: [String] = []
+
+    @Option(
+        help: """
+            A file that describes the architecture: a JSON object becomes the document, anything else is kept as it is.
+            """,
+        completion: .file()
+    )
+    var architecture: String?
+
+    @Option(
+        name: .customLong("metric"),
+        help: ArgumentHelp("A number to find the best by; may be repeated.", valueName: "name=number")
+    )
+    var metrics: [String] = []
+
+    @OptionGroup var source: ContentSource
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        if paths.isEmpty && architecture == nil {
+            throw CommandFailure.badInput("there is nothing to store; give the parameters, --architecture, or both")
+        }
+        let named = paths.isEmpty ? [architecture ?? ""] : paths
+        let name = try source.name(of: named)
+        let tags = try source.tags(and: try numbers())
+        let architecture = try architecture.map(Self.architecture) ?? [:]
+        let content = paths.isEmpty ? nil : try source.content(paths)
+        let saved = try await connection.hub().saveModel(content, name: name, architecture: architecture, tags: tags)
+        if output.json {
+            StandardOutput.line(saved.document.extendedJSON(pretty: true))
+        } else {
+            StandardOutput.line(saved.id?.description ?? "")
+        }
+        let size = saved.files.isEmpty ? "architecture alone" : counted(saved.files.count, "file")
+        StandardError.line("\(saved.title): \(size)" + (saved.size.map { ", \(ByteText.of($0))" } ?? ""))
+    }
+
+    private func numbers() throws -> BSONDocument {
+        var document = BSONDocument()
+        for text in metrics {
+            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            // Double reads hexadecimal digits and words too; of these, nan and infinity are what Python prints.
+            guard parts.count == 2, !parts[0].isEmpty, let number = Double(String(parts[1])) else {
+                throw CommandFailure.badInput("--metric '\(text)' is no number with a name; write test_accuracy=0.97")
+            }
+            document[String(parts[0])] = Int(parts[1]).map { BSONValue(smallest: $0) } ?? .double(number)
+        }
+        return document
+    }
+
+    private static func architecture(_ path: String) throws -> BSONDocument {
+        let bytes = try InputFile(path, role: "--architecture", limit: TaskSpec.maximumDocumentSize).bytes
+        let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
+        if let document = try? BSONDocument(extendedJSON: bytes, options: options) {
+            return document.keepingLastOfEach()
+        }
+        let name = BSONValue.string(path.split(separator: "/").last.map(String.init) ?? path)
+        if let text = String(validating: bytes, as: UTF8.self) { return ["file": name, "text": .string(text)] }
+        return ["file": name, "data": .binary(BSONBinary(bytes: bytes))]
+    }
+}
+
+extension ModelRecord {
+    /// `model 'mlp' version 3`.
+    var title: String {
+        TerminalText.oneLine("model '\(name ?? "")'" + (version.map { " version \($0)" } ?? " of TensorLayer's"))
+    }
+}

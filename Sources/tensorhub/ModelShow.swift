@@ -1,0 +1,69 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct ModelShow: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "show",
+        abstract: "Show all about one model: metrics, lineage, architecture, tensors; the parameters are not fetched.",
+        discussion: """
+            Example:
+              tensorhub model show mlp --stage production
+            """
+    )
+
+    @Argument(help: "Its name; - for any.")
+    var name: String
+
+    @OptionGroup var options: ContentOptions
+
+    @Option(help: "The version that holds this stage, such as production.")
+    var stage: String?
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let query = try options.query(name)
+        let hub = try await connection.hub()
+        let model = try await hub.findModel(query, stage: stage)
+        let files = try await hub.files(of: model)
+        let index = try await hub.tensors(of: model)
+        let stages = try await hub.stages(name: model.name).filter { $0.model == model.id }.map(\.stage)
+        if output.json {
+            let fields =
+                [
+                    ("document", BSONValue.document(model.document)),
+                    ("stages", BSONValue.array(stages.map(BSONValue.string))),
+                ] + ContentText.json(index)
+            StandardOutput.line(BSONDocument(elements: fields).extendedJSON(pretty: true))
+            return
+        }
+        StandardOutput.write(
+            facts(model, stages, files) + ContentText.section("tags", model.tags)
+                + ContentText.section("architecture", model.architecture ?? [:]) + ContentText.files(files)
+                + ContentText.tensors(index, width: StandardOutput.width)
+        )
+    }
+
+    private func facts(_ model: ModelRecord, _ stages: [String], _ files: [StoredFile]) -> String {
+        let sources = model.sources.map { source in
+            source.name + (source.version.map { " version \($0)" } ?? "")
+                + (source.sha256.map { " (\($0.prefix(12)))" } ?? "")
+        }
+        let facts: [(String, String?)] = [
+            ("id", model.document["_id"]?.tableText),
+            ("name", model.name),
+            ("project", model.document["project_name"]?.tableText),
+            ("version", model.version.map(String.init) ?? "none: TensorLayer wrote it"),
+            ("stage", stages.isEmpty ? nil : stages.joined(separator: ", ")),
+            ("stored", model.time.map { "\($0) (\(BSONDateTime.now.since($0).shortText) ago)" }),
+            ("made by", model.lineage.map { "task \($0.origin.taskID), attempt \($0.origin.attempt)" }),
+            ("made from", sources.isEmpty ? nil : sources.joined(separator: ", ")),
+            ("size", files.isEmpty ? nil : ByteText.of(files.reduce(0) { $0 + $1.blob.length })),
+            ("sha256", model.sha256),
+        ]
+        return FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })
+    }
+}
