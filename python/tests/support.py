@@ -75,14 +75,14 @@ class ServerTestCase(unittest.TestCase):
         self.addCleanup(server.kill)
         return server
 
-    def script(self, text, **environment):
+    def script(self, text, stdin=subprocess.DEVNULL, **environment):
         """Starts a script with the environment of a task."""
         variables = dict(os.environ, PYTHONPATH=str(PACKAGE.parent), TENSORHUB_SOCKET=os.path.join(self.folder, "s"))
         variables.pop("TENSORHUB_URI", None)
         variables.update(environment)
         return subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(text)],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             universal_newlines=True,

@@ -263,6 +263,16 @@ class ServerTests(ServerTestCase):
         self.assertEqual(second.find_tasks(), [])
         self.assertEqual(first.find_tasks(), [])
 
+    def test_it_outlives_the_thread_that_began_it(self):
+        import threading
+
+        hubs = []
+        thread = threading.Thread(target=lambda: hubs.append(self.hub()))
+        thread.start()
+        thread.join()
+        for _ in range(20):
+            self.assertEqual(hubs[0].find_tasks(), [])
+
     def test_a_database_that_is_not_there_is_told(self):
         with self.assertRaises(ConnectionError):
             hub = tensorhub.TensorHub(uri="mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=200", project_name="x")
