@@ -25,7 +25,8 @@ extension RunnerOptions {
             unleasedLimit: settings.rescueUnleased,
             allowedEnvironment: settings.allowedEnvironment,
             labels: settings.labels,
-            version: Console.version
+            version: Console.version,
+            cacheLimit: Int64(settings.cacheLimit)
         )
     }
 }

@@ -121,6 +121,12 @@ extension SettingKey {
         fallback: .text("64MiB"),
         summary: "How much of an attempt's output is kept: its beginning and its end."
     )
+    static let cacheLimit = SettingKey(
+        name: "cache-limit",
+        kind: .size((1 << 20)...(1 << 50)),
+        fallback: .text("20GiB"),
+        summary: "How much of the disk this machine's cache of data sets and models may take."
+    )
     static let outageLimit = SettingKey(
         name: "outage-limit",
         kind: .duration(.seconds(60)...(.seconds(30 * 86_400))),
@@ -158,7 +164,7 @@ extension SettingKey {
     /// Every key, in the order of the reference file.
     public static let all: [SettingKey] = [
         uri, uriFile, project, runnerName, slots, labels, taskNames, filter, sort, stateDirectory, lease, grace,
-        outputLimit, outageLimit, rescueUnleased, supervisorPath, allowedEnvironment, logLevel,
+        outputLimit, cacheLimit, outageLimit, rescueUnleased, supervisorPath, allowedEnvironment, logLevel,
     ]
 
     /// The key of that name.

@@ -24,6 +24,8 @@ public struct Settings: Sendable {
     public var grace: Duration
     /// In bytes, of one attempt.
     public var outputLimit: Int
+    /// In bytes, of all data sets and models together.
+    public var cacheLimit: Int
     /// How long MongoDB may be away until scripts are stopped; `nil` for ever.
     public var outageLimit: Duration?
     /// How long a task may run without a lease; `nil` for ever.
@@ -73,6 +75,7 @@ extension Settings {
         lease = layers.duration(.lease)
         grace = layers.duration(.grace)
         outputLimit = layers.integer(.outputLimit)
+        cacheLimit = layers.integer(.cacheLimit)
         outageLimit = layers.givenDuration(.outageLimit)
         rescueUnleased = layers.givenDuration(.rescueUnleased)
         supervisorPath = layers.given(.supervisorPath)

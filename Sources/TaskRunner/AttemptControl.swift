@@ -24,7 +24,16 @@ final class AttemptControl: Sendable {
         var reason: StopReason?
         var mustDie = false
         var isEnded = false
+        /// When it was first asked to stop.
+        var stopped: ContinuousClock.Instant?
+        var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
+        var nextWaiter: UInt64 = 0
         var target: (directory: AttemptDirectory, process: SupervisorProcess)?
+
+        mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
+            defer { waiters = [:] }
+            return Array(waiters.values)
+        }
     }
 
     private let state = Mutex(State())
@@ -38,25 +47,43 @@ final class AttemptControl: Sendable {
     /// Whether it has a process, or has had one.
     var isStarted: Bool { state.withLock { $0.target != nil || $0.isEnded } }
 
+    /// Whether its script has ended.
+    var isOver: Bool { state.withLock { $0.isEnded } }
+
     var reason: StopReason? { state.withLock { $0.reason } }
+
+    /// When it was asked to stop, and whether it is to be killed without grace; `nil` while it may run on.
+    var stopped: (reason: StopReason, since: ContinuousClock.Instant, mustDie: Bool)? {
+        state.withLock { state in
+            state.reason.flatMap { reason in state.stopped.map { (reason, $0, state.mustDie) } }
+        }
+    }
 
     /// SIGTERM, the grace period, SIGKILL. Does nothing once the attempt has ended.
     func stop(_ reason: StopReason) {
-        state.withLock { state in
-            guard state.reason == nil, !state.isEnded else { return }
+        let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+            guard state.reason == nil, !state.isEnded else { return [] }
             state.reason = reason
+            state.stopped = .now
             if let target = state.target { stop(target, reason) }
+            return state.takeWaiters()
         }
+        for waiter in waiters { waiter.resume() }
     }
 
     /// No grace.
     func kill(_ reason: StopReason) {
-        state.withLock { state in
-            guard !state.isEnded else { return }
-            if state.reason == nil { state.reason = reason }
+        let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+            guard !state.isEnded else { return [] }
+            if state.reason == nil {
+                state.reason = reason
+                state.stopped = .now
+            }
             state.mustDie = true
             if let target = state.target { target.process.requestKill() }
+            return state.takeWaiters()
         }
+        for waiter in waiters { waiter.resume() }
     }
 
     /// The process exists now; a stop that came before reaches it here.
@@ -69,9 +96,40 @@ final class AttemptControl: Sendable {
     }
 
     func markEnded() {
-        state.withLock {
-            $0.isEnded = true
-            $0.target = nil
+        let waiters = state.withLock { state in
+            state.isEnded = true
+            state.target = nil
+            return state.takeWaiters()
+        }
+        for waiter in waiters { waiter.resume() }
+    }
+
+    /// Returns when it is asked to stop or has ended, or else after that time.
+    func waitForStop(upTo limit: Duration) async {
+        await withTaskGroup(of: Void.self) { group in
+            group.addTask { try? await Task.sleep(for: limit) }
+            group.addTask { await self.waitForStop() }
+            await group.next()
+            group.cancelAll()
+        }
+    }
+
+    private func waitForStop() async {
+        let key = state.withLock { state in
+            state.nextWaiter += 1
+            return state.nextWaiter
+        }
+        await withTaskCancellationHandler {
+            await withCheckedContinuation { continuation in
+                let isOver = state.withLock { state in
+                    if state.reason != nil || state.isEnded || Task.isCancelled { return true }
+                    state.waiters[key] = continuation
+                    return false
+                }
+                if isOver { continuation.resume() }
+            }
+        } onCancel: {
+            state.withLock { $0.waiters.removeValue(forKey: key) }?.resume()
         }
     }
 

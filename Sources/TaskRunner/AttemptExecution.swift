@@ -47,17 +47,45 @@ struct AttemptExecution: Sendable {
 
     /// Returns the end that MongoDB has accepted, if it has.
     func run() async -> AttemptEnd? {
-        let ended = await execute()
+        let token = inherited?.claim.token ?? ObjectID()
+        let link = ScriptLink(
+            runner,
+            task,
+            key,
+            control,
+            inherited?.directory
+                ?? AttemptDirectory(
+                    taskID: key.taskID,
+                    attempt: Int32(clamping: key.attempt),
+                    in: runner.launcher.attemptsFolder
+                ),
+            token: token,
+            logger: logger
+        )
+        return await withTaskGroup(of: Void.self) { services in
+            services.addTask { await link.delivery.run() }
+            let end = await run(token, link)
+            runner.progressBoard.remove(key)
+            services.cancelAll()
+            return end
+        }
+    }
+
+    private func run(_ token: ObjectID, _ link: ScriptLink) async -> AttemptEnd? {
+        let ended = await execute(token, link)
         control.markEnded()
         let isMachineFault = ended.outcome == .stopped(reason: Self.machineFault) && inherited == nil
         if !isMachineFault { freeSlot() }
         // A machine that cannot start attempts must not run through the whole queue: its slot stays taken for a while.
         defer { if isMachineFault { freeSlot() } }
+        await link.close()
         guard let end = end(ended) else {
+            await link.dropUploads()
             await keep(ended.directory)
             return nil
         }
-        let accepted = await report(end, ended)
+        let accepted = await report(end, ended, link)
+        await link.dropUploads()
         if isMachineFault { await runner.pauseWhileRunning(Self.machinePause) }
         return accepted
     }
@@ -89,10 +117,10 @@ struct AttemptExecution: Sendable {
         var seq: Int64? = 0
     }
 
-    private func execute() async -> Ended {
+    private func execute(_ token: ObjectID, _ link: ScriptLink) async -> Ended {
         let started: Started
         do {
-            started = try await inherited == nil ? launch() : takeUp()
+            started = try await inherited == nil ? launch(token, link) : takeUp(link)
         } catch let error as AttemptError where error.code == .machine {
             logger.error("This machine cannot start the attempt; the task goes back", metadata: ["error": "\(error)"])
             return Ended(outcome: .stopped(reason: Self.machineFault), directory: inherited?.directory)
@@ -121,30 +149,45 @@ struct AttemptExecution: Sendable {
                 return ending
             }
         }
-        return await conclude(started, ending, pump)
+        return await conclude(started, ending, pump, link)
     }
 
-    private func launch() async throws -> Started {
-        let plan = try AttemptPlan(
+    private func launch(_ token: ObjectID, _ link: ScriptLink) async throws -> Started {
+        var plan = try AttemptPlan(
             task,
             attempt: key.attempt,
+            token: token,
             runner: runner.runnerID,
             hub: runner.hub,
             database: runner.database,
             options: runner.options
         )
-        let launched = try await runner.pool.runIfActive { try runner.launcher.launch(plan) }
+        plan.socketPath = link.offeredPath
+        try await fetchCheckpoint(link.backend.directory)
+        let launched: AttemptLauncher.Launched
+        if plan.socketPath == nil {
+            launched = try await runner.pool.runIfActive { [plan] in try runner.launcher.launch(plan) }
+        } else {
+            let prepared = try await runner.pool.runIfActive { [plan] in try runner.launcher.prepare(plan) }
+            do {
+                try await link.open()
+            } catch {
+                try? await runner.pool.runIfActive { try prepared.directory.remove() }
+                throw AttemptError(.machine, "the script API cannot listen: \(error)")
+            }
+            launched = try await runner.pool.runIfActive { try runner.launcher.start(prepared) }
+        }
         logger.debug("Started", metadata: ["script.pid": "\(launched.process.pid)"])
         return Started(
             directory: launched.directory,
             process: launched.process,
-            token: plan.token,
+            token: token,
             output: launched.output
         )
     }
 
     /// Goes on where an earlier runner was killed.
-    private func takeUp() async throws -> Started {
+    private func takeUp(_ link: ScriptLink) async throws -> Started {
         guard let inherited else { throw AttemptError(.machine, "there is nothing to take up") }
         var process: SupervisorProcess?
         var ending = SupervisorProcess.Ending.unknown
@@ -156,6 +199,7 @@ struct AttemptExecution: Sendable {
         case .ended(let found): ending = found
         case .neverStarted: throw AttemptError(.machine, "the runner ended before it had started the script")
         }
+        await reopen(link, isRunning: process != nil)
         let stored = await storedOutput()
         let started = Started(
             directory: inherited.directory,
@@ -177,6 +221,18 @@ struct AttemptExecution: Sendable {
         return started
     }
 
+    /// What the script has written so far goes on to MongoDB; a script that lives finds the API where it was.
+    private func reopen(_ link: ScriptLink, isRunning: Bool) async {
+        do {
+            try await link.delivery.recover()
+            guard isRunning, link.offeredPath != nil else { return }
+            try await runner.pool.runIfActive { try link.backend.directory.emptySpool() }
+            try await link.open()
+        } catch {
+            logger.error("The script API cannot go on; the script runs on without it", metadata: ["error": "\(error)"])
+        }
+    }
+
     /// Waits for MongoDB as long as it takes, while the script runs on; `nil` where the runner gives up.
     private func storedOutput() async -> (seq: Int64, offset: Int64)? {
         while !runner.mustGiveUp() {
@@ -195,7 +251,8 @@ struct AttemptExecution: Sendable {
     private func conclude(
         _ started: Started,
         _ ending: SupervisorProcess.Ending,
-        _ pump: OutputPump?
+        _ pump: OutputPump?,
+        _ link: ScriptLink
     ) async -> Ended {
         let reason = control.reason?.rawValue
         let directory = started.directory
@@ -205,6 +262,11 @@ struct AttemptExecution: Sendable {
         let ended: Ended
         do {
             ended = try await runner.pool.runIfActive {
+                do {
+                    try link.delivery.take(UnsentRequests(backend: link.backend))
+                } catch {
+                    logger.error("What the script could not send is lost", metadata: ["error": "\(error)"])
+                }
                 let (report, outcome) = try directory.conclude(
                     supervisor: ending,
                     savedResultKeys: savedResultKeys,
@@ -317,13 +379,22 @@ struct AttemptExecution: Sendable {
     }
 
     /// Output first, so that whoever sees the end sees all of it; then the end; then the directory can go.
-    private func report(_ end: AttemptEnd, _ ended: Ended) async -> AttemptEnd? {
+    private func report(_ end: AttemptEnd, _ ended: Ended, _ link: ScriptLink) async -> AttemptEnd? {
+        // All before the report: the next attempt may begin right after it.
+        if end.status == .pending { await storeCheckpoint(ended, link) }
+        guard await link.delivery.finish() else {
+            if control.reason == .leaseLost {
+                await keep(ended.directory)
+            } else {
+                logger.warning("Not reported: what the script wrote is not in MongoDB; the attempt directory stays")
+            }
+            return nil
+        }
         if end.status == .pending, let directory = ended.directory {
-            // Before the report: the next attempt may begin right after it.
             do {
                 try await runner.pool.runIfActive { try directory.keepCheckpoint() }
             } catch {
-                logger.error("The checkpoint is lost", metadata: ["error": "\(error)"])
+                logger.error("The checkpoint is lost to this machine", metadata: ["error": "\(error)"])
             }
         }
         if ended.report?.outputBytes != 0 {
@@ -334,10 +405,12 @@ struct AttemptExecution: Sendable {
             }
         }
         var end = end
+        end.refused = link.delivery.refused
         while true {
             switch await runner.reporter.report(end) {
             case .accepted:
                 logger.info("Attempt ended", metadata: ["cause": "\(end.cause)", "status": "\(end.status)"])
+                if case .finish = end.transition { await releaseCheckpoint(link) }
                 await discard(ended.directory)
                 return end
             case .leaseLost:
@@ -394,6 +467,7 @@ extension AttemptPlan {
     init(
         _ task: TaskRecord,
         attempt: Int,
+        token: ObjectID,
         runner: ObjectID,
         hub: Hub,
         database: String,
@@ -412,7 +486,7 @@ extension AttemptPlan {
         self.init(
             taskID: id,
             attempt: number,
-            token: ObjectID(),
+            token: token,
             runner: runner,
             task: task.withoutBlobs,
             taskName: task.name,

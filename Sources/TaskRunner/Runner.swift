@@ -26,6 +26,7 @@ public final class Runner: Service {
     let reporter: Reporter
     let presence: RunnerPresence
     let launcher: AttemptLauncher
+    let progressBoard = ProgressBoard()
     let state: SharedRunnerState
     /// Whether to wait no longer for a MongoDB that is away: after the third step of the ladder.
     let mustGiveUp: @Sendable () -> Bool
@@ -76,6 +77,11 @@ public final class Runner: Service {
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
+    /// The data sets and models of this machine.
+    var cache: ContentCache {
+        ContentCache(folder: "\(options.stateDirectory)/cache", limit: options.cacheLimit)
+    }
+
     /// What runs and how much has, for a status line.
     public struct Snapshot: Sendable, Equatable {
         public var slots: Int
@@ -113,6 +119,7 @@ public final class Runner: Service {
             options.outputLimit = new.outputLimit
             options.outageLimit = new.outageLimit
             options.unleasedLimit = new.unleasedLimit
+            options.cacheLimit = new.cacheLimit
         }
         state.withLock { $0.slots = new.slots }
         mustLook.withLock { $0 = true }
@@ -186,6 +193,7 @@ public final class Runner: Service {
         await withTaskGroup(of: Void.self) { services in
             services.addTask { await self.keepHeartbeat() }
             services.addTask { await self.reporter.run() }
+            services.addTask { await self.sendProgress() }
             services.addTask { await self.keepLeases() }
             services.addTask { await self.pollQueue() }
             services.addTask { await self.watchQueue() }
@@ -243,6 +251,7 @@ public final class Runner: Service {
         let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
         return await withTaskGroup(of: Void.self) { services in
             services.addTask { await self.reporter.run() }
+            services.addTask { await self.sendProgress() }
             services.addTask { await self.keepLeases() }
             services.addTask { await self.watchQueue() }
             defer { services.cancelAll() }
@@ -288,6 +297,10 @@ public final class Runner: Service {
         while ContinuousClock.now < end, state.withLock({ $0.mayClaim }) {
             await pause(min(Reporter.retryPause, duration))
         }
+    }
+
+    private func sendProgress() async {
+        await progressBoard.run(hub: hub, runner: runnerID, contact: contact)
     }
 
     /// Sleeps, or returns at once when cancelled.

@@ -33,11 +33,16 @@ public struct RunnerOptions: Sendable {
     public var labels: [String: String]
     /// The program's version, shown with the runner.
     public var version: String
+    /// What scripts reach the script API through; `nil` offers them none.
+    public var scriptServer: (any ScriptServer)?
+    /// Bytes of data sets and models kept on this machine, in `<state directory>/cache`.
+    public var cacheLimit: Int64
 
     public static let defaultSlots = 1
     public static let defaultLease: Duration = .seconds(60)
     public static let defaultGrace: Duration = .seconds(30)
     public static let defaultOutputLimit = 64 * 1024 * 1024
+    public static let defaultCacheLimit: Int64 = 20 << 30
 
     public init(
         name: String,
@@ -54,7 +59,9 @@ public struct RunnerOptions: Sendable {
         unleasedLimit: Duration? = nil,
         allowedEnvironment: [String] = [],
         labels: [String: String] = [:],
-        version: String = ""
+        version: String = "",
+        scriptServer: (any ScriptServer)? = nil,
+        cacheLimit: Int64 = RunnerOptions.defaultCacheLimit
     ) {
         self.name = name
         self.stateDirectory = stateDirectory
@@ -71,6 +78,8 @@ public struct RunnerOptions: Sendable {
         self.allowedEnvironment = allowedEnvironment
         self.labels = labels
         self.version = version
+        self.scriptServer = scriptServer
+        self.cacheLimit = cacheLimit
     }
 
     var query: Hub.ClaimQuery { Hub.ClaimQuery(names: taskNames, filter: filter, sort: sort, host: name) }

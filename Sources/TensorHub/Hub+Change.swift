@@ -48,18 +48,23 @@ extension Hub {
         if !includingRunning {
             filter = ["$and": [.document(filter), ["status": ["$ne": "running"]]]]
         }
-        return try await translatingErrors { () async throws(MongoError) in
-            var deleted = 0
-            while true {
+        var deleted = 0
+        while true {
+            let (count, checkpoints) = try await translatingErrors {
+                () async throws(MongoError) -> (Int, [TaskCheckpoint]) in
                 // Output first: if this is cut off, the task is still there to be deleted again.
-                let batch = try await tasks.findAll(filter, FindOptions(projection: ["_id": 1], limit: 1000))
+                let options = FindOptions(projection: ["_id": 1, "hub.checkpoint": 1], limit: 1000)
+                let batch = try await tasks.findAll(filter, options)
                 let ids = batch.compactMap { $0["_id"] }
-                if ids.isEmpty { return deleted }
+                if ids.isEmpty { return (0, []) }
                 _ = try await output.deleteMany(["task_id": ["$in": .array(ids)]])
                 let count = try await tasks.deleteMany(["$and": [.document(filter), ["_id": ["$in": .array(ids)]]]])
-                deleted += count
-                if count == 0 { return deleted }
+                return (count, batch.compactMap { TaskRecord($0).checkpoint })
             }
+            // A checkpoint of a task that is still there is still referred to, and stays.
+            for checkpoint in checkpoints { try await releaseCheckpoint(checkpoint) }
+            deleted += count
+            if count == 0 { return deleted }
         }
     }
 

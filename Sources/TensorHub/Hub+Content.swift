@@ -143,11 +143,11 @@ extension Hub {
     }
 
     /// Bytes of `hub.files`.
-    private static func estimatedSize(_ content: Content) -> Int {
+    static func estimatedSize(_ content: Content) -> Int {
         content.files.reduce(0) { $0 + $1.path.utf8.count + 140 }
     }
 
-    private static func checkSize(_ size: Int, _ collection: ContentCollection) throws(HubError) {
+    static func checkSize(_ size: Int, _ collection: ContentCollection) throws(HubError) {
         guard size > largestContentDocument else { return }
         throw .invalid(
             "files",

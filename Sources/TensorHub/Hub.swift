@@ -93,6 +93,10 @@ public final class Hub: Sendable {
         try await translatingErrors { () async throws(MongoError) in try await clock.now() }
     }
 
+    /// The server's wall clock as it was last estimated, carried on by a monotonic clock; before the first contact the
+    /// machine's own. Never waits for MongoDB: for what is written down while it is away.
+    public func estimatedTime() -> BSONDateTime { clock.estimated() }
+
     /// Collection `Task`, with the guarantees that the state of a task needs: majority, journaled.
     package var tasks: MongoCollection { durable("Task") }
 

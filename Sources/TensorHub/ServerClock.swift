@@ -1,4 +1,5 @@
 import BSON
+import Glibc
 import MongoDriver
 import Synchronization
 
@@ -37,6 +38,14 @@ final class ServerClock: Sendable {
         let fresh = Estimate(milliseconds: time.millisecondsSince1970, taken: sent + (received - sent) / 2)
         estimate.withLock { $0 = fresh }
         return Self.advance(fresh, to: clock.now)
+    }
+
+    /// The last estimate carried on, however old it is; before the first, the machine's own clock. Never waits for anybody.
+    func estimated() -> BSONDateTime {
+        if let known = estimate.withLock({ $0 }) { return Self.advance(known, to: ContinuousClock.now) }
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return BSONDateTime(millisecondsSince1970: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
     }
 
     private static func advance(_ estimate: Estimate, to instant: ContinuousClock.Instant) -> BSONDateTime {

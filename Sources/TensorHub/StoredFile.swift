@@ -1,4 +1,4 @@
-public import BSON
+package import BSON
 
 /// A file of a data set, of a model or of a checkpoint as it is stored: `{path, mode, size, sha256, blob}`.
 public struct StoredFile: Sendable, Hashable {

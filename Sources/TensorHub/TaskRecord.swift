@@ -69,6 +69,10 @@ public struct TaskRecord: Sendable, Hashable {
     public var ended: BSONDateTime? { hub["ended"]?.dateTimeValue }
     public var cancelRequested: Bool { hub["cancel"] != nil }
     public var lease: Lease? { hub["lease"]?.documentValue.flatMap(Lease.init) }
+    /// What the script of a running attempt has last said.
+    public var progress: ReportedProgress? { hub["progress"]?.documentValue.map(ReportedProgress.init) }
+    /// What the next attempt begins with, on any runner.
+    public var checkpoint: TaskCheckpoint? { hub["checkpoint"]?.documentValue.flatMap(TaskCheckpoint.init) }
     public var error: TaskFailure? { hub["error"]?.documentValue.map(TaskFailure.init) }
     /// The last 50 attempts, oldest first.
     public var history: [AttemptRecord] {
@@ -175,6 +179,8 @@ public struct AttemptRecord: Sendable, Hashable {
     public var peakMemory: Int?
     /// Bytes of output that found no room on the runner's disk.
     public var outputLost: Int
+    /// Entries, data sets, models and checkpoints that its script saved and MongoDB did not take.
+    public var refused: Int
 
     init(_ document: BSONDocument) {
         attempt = document["attempt"]?.intValue ?? 0
@@ -187,5 +193,6 @@ public struct AttemptRecord: Sendable, Hashable {
         signal = document["signal"]?.intValue
         peakMemory = document["peak_memory"]?.intValue
         outputLost = document["output_lost"]?.intValue ?? 0
+        refused = document["refused"]?.intValue ?? 0
     }
 }

@@ -206,7 +206,7 @@ package enum TaskStatements {
             unset.append("hub.cancel")
             set.append("result", ["$literal": .document(result)])
             set.append("hub.ended", "$$NOW")
-            unset.append("hub.error")
+            unset += ["hub.error", "hub.checkpoint"]
         case .fail(let failure):
             unset.append("hub.cancel")
             set.append("hub.failures", ["$add": [int("$hub.failures"), 1]])
@@ -410,6 +410,8 @@ package struct AttemptEnd: Sendable {
     package var peakMemory: Int64?
     /// Bytes that the script printed and that found no room on the disk.
     package var outputLost: Int64
+    /// Entries, data sets, models and checkpoints that the script saved and MongoDB did not take.
+    package var refused = 0
 
     package init(
         taskID: ObjectID,
@@ -448,6 +450,7 @@ package struct AttemptEnd: Sendable {
         if let signal { entry.append("signal", .int32(signal)) }
         if let peakMemory { entry.append("peak_memory", .int64(peakMemory)) }
         if outputLost > 0 { entry.append("output_lost", .int64(outputLost)) }
+        if refused > 0 { entry.append("refused", .init(smallest: refused)) }
         return entry
     }
 }

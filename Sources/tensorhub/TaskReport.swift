@@ -38,6 +38,7 @@ struct TaskReport {
             ("ended", task.ended.map { "\($0)" }),
             ("duration", task.duration(now: now)?.shortText),
             ("attempt", "\(task.attempt)"),
+            ("progress", task.progress.map(text)),
             ("failures", "\(task.failures) of \(task.maxFailures)"),
             ("back-off", task.backoff == TaskSpec.defaultBackoff ? nil : task.backoff.shortText),
             ("rules", task.rules.isEmpty ? nil : task.rules.map(\.text).joined(separator: ", ")),
@@ -56,6 +57,15 @@ struct TaskReport {
             facts.append(("cancelled", (cancel["time"]?.tableText ?? "") + by + reason))
         }
         return FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })
+    }
+
+    private func text(_ progress: ReportedProgress) -> String {
+        let parts = [
+            progress.fraction.map { "\(Int(($0 * 100).rounded(.down))) %" },
+            progress.message.map { TerminalText.oneLine($0) },
+            progress.time.map { "(\(now.since($0).shortText) ago)" },
+        ]
+        return parts.compactMap { $0 }.joined(separator: " ")
     }
 
     private func section(_ title: String, _ document: BSONDocument) -> String {
@@ -81,7 +91,8 @@ struct TaskReport {
             return [
                 "\(attempt.attempt)", attempt.host ?? "", attempt.start.map { "\($0)" } ?? "",
                 attempt.start.map { end.since($0).shortText } ?? "",
-                (attempt.cause ?? "running") + (attempt.outputLost > 0 ? ", output lost" : ""),
+                (attempt.cause ?? "running") + (attempt.outputLost > 0 ? ", output lost" : "")
+                    + (attempt.refused > 0 ? ", \(attempt.refused) not stored" : ""),
                 attempt.exit.map(String.init) ?? "", attempt.signal.map(String.init) ?? "",
                 attempt.peakMemory.map { "\(($0 + (1 << 19)) >> 20) MiB" } ?? "",
             ]

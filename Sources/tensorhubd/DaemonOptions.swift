@@ -42,6 +42,9 @@ struct DaemonOptions: ParsableArguments {
     @Option(help: "How much of an attempt's output is kept (64MiB).")
     var outputLimit: String?
 
+    @Option(help: "How much of the disk the cache of data sets and models may take (20GiB).")
+    var cacheLimit: String?
+
     @Option(help: "How long MongoDB may be away until the running scripts are stopped (never).")
     var outageLimit: String?
 
@@ -67,8 +70,8 @@ struct DaemonOptions: ParsableArguments {
         let single = [
             "uri": uri, "uri-file": uriFile, "project": project, "name": name, "slots": slots, "filter": filter,
             "sort": sort, "state-directory": stateDirectory, "lease": lease, "grace": grace,
-            "output-limit": outputLimit, "outage-limit": outageLimit, "rescue-unleased": rescueUnleased,
-            "supervisor-path": supervisorPath, "log-level": logLevel,
+            "output-limit": outputLimit, "cache-limit": cacheLimit, "outage-limit": outageLimit,
+            "rescue-unleased": rescueUnleased, "supervisor-path": supervisorPath, "log-level": logLevel,
         ]
         var flags = single.compactMapValues { $0.map { [$0] } }
         flags["labels"] = labels

@@ -25,6 +25,11 @@ static inline int tensorhub_pidfd_send_signal(int pidfd, int signal) {
 /// Has the system send the signal when the thread that has started this process ends (PR_SET_PDEATHSIG).
 static inline int tensorhub_end_with_parent(int signal) {
     return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
+
+/// Copies up to so many bytes from where one file stands to where the other does, within the kernel; how many it were, 0 at
+/// the end, -1 and errno otherwise (copy_file_range(2)). Glibc declares it for _GNU_SOURCE alone.
+static inline ssize_t tensorhub_copy_file_range(int from, int to, size_t count) {
+    return (ssize_t)syscall(SYS_copy_file_range, from, NULL, to, NULL, count, 0);
 }
 
 /// Locks the open file for itself, or the call waits when `wait` says so; 0 when it has it (flock(2)). In Swift the name

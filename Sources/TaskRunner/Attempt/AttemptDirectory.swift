@@ -7,8 +7,11 @@ import Glibc
 ///
 /// ```
 /// journal/     ours: task.json claim.json pids.json output.log exit.json result.json stop-reason
+///              and of the script API: api-result.bson data-sets.bson unsent.jsonl outbox/ kept/ spool/
 /// work/        the script and its files; the script's working directory
 /// checkpoint/
+/// datasets/    what the script has fetched
+/// s            the script API's socket
 /// ```
 ///
 /// `claim.json` is the last file that ``create(_:command:in:)`` writes. A directory without it is what is left of a
@@ -29,10 +32,22 @@ package struct AttemptDirectory: Sendable, Hashable {
     package var path: String { "\(parent)/\(name)" }
     package var journalPath: String { "\(path)/journal" }
     package var workPath: String { "\(path)/work" }
-    package var checkpointPath: String { "\(path)/checkpoint" }
+    package var checkpointPath: String { "\(path)/\(Self.checkpointName)" }
+    static let checkpointName = "checkpoint"
     package var taskFilePath: String { "\(path)/journal/task.json" }
     package var resultFilePath: String { "\(path)/journal/result.json" }
     package var outputPath: String { "\(path)/journal/output.log" }
+    /// What the script has written and MongoDB has not got.
+    var outboxPath: String { "\(path)/journal/outbox" }
+    /// The files that belong to it.
+    var keptPath: String { "\(path)/journal/kept" }
+    /// Where bodies of requests arrive.
+    var spoolPath: String { "\(path)/journal/spool" }
+    /// What the Python client could not send.
+    var unsentPath: String { "\(path)/journal/unsent.jsonl" }
+    /// Links to this machine's cache.
+    var fetchedPath: String { "\(path)/datasets" }
+    var socketPath: String { "\(path)/s" }
 
     // MARK: Life
 
@@ -63,6 +78,7 @@ package struct AttemptDirectory: Sendable, Hashable {
         try work.create(scriptName, plan.script, mode: 0o755)
         for file in plan.files { try Self.write(file, in: work) }
         let journal = try LocalFolder("journal", in: folder)
+        if plan.socketPath != nil { try journal.makeFolder("spool", mode: 0o700) }
         try journal.create("task.json", Array(plan.task.extendedJSON(.relaxed).utf8))
         try journal.replace("claim.json", AttemptClaim(plan).bytes)
     }
@@ -162,7 +178,8 @@ package struct AttemptDirectory: Sendable, Hashable {
         for file in ["claim", "task", "pids", "exit", "result"] { unlink("\(path)/journal/\(file).json") }
         unlink("\(path)/journal/output.log")
         for name in ScriptCommand.scriptNames { unlink("\(path)/work/\(name)") }
-        for folder in [journalPath, workPath, checkpointPath] { rmdir(folder) }
+        unlink(socketPath)
+        for folder in [spoolPath, journalPath, workPath, checkpointPath] { rmdir(folder) }
         try all.removeTree(name)
     }
 
@@ -233,10 +250,14 @@ package struct AttemptDirectory: Sendable, Hashable {
     ) throws(AttemptError) -> (report: ExitReport?, outcome: AttemptOutcome) {
         var report: ExitReport?
         var result: [UInt8]?
+        var reported: BSONDocument = [:]
         var reason = stopReason
         try withJournal { (journal) throws(AttemptError) in
             report = try Self.exitReport(journal)
-            if report?.exit == 0 { result = try journal.read("result.json", limit: Self.resultLimit) }
+            if report?.exit == 0 {
+                result = try journal.read("result.json", limit: Self.resultLimit)
+                reported = try reportedResult()
+            }
             if reason == nil, report == nil || report?.stopped != nil { reason = try Self.stopReason(journal) }
         }
         func outcome(tail: [UInt8]) -> AttemptOutcome {
@@ -244,6 +265,7 @@ package struct AttemptDirectory: Sendable, Hashable {
                 report: report,
                 supervisor: supervisor,
                 resultFile: result,
+                reportedResult: reported,
                 savedResultKeys: savedResultKeys,
                 stopReason: reason,
                 tail: tail,

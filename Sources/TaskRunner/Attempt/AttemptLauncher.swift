@@ -35,9 +35,16 @@ package struct AttemptLauncher: Sendable {
         package let output: OutputReader
     }
 
-    /// Lays the attempt out and starts its supervisor. When it throws nothing is left behind. Blocks for some milliseconds
-    /// at most: for pool threads only.
-    package func launch(_ plan: AttemptPlan) throws(AttemptError) -> Launched {
+    /// An attempt that is laid out, and how its script is started.
+    package struct Prepared: Sendable {
+        package let plan: AttemptPlan
+        package let directory: AttemptDirectory
+        package let command: ScriptCommand
+    }
+
+    /// Lays the attempt out. When it throws nothing is left behind. Blocks for some milliseconds at most: for pool threads
+    /// only.
+    package func prepare(_ plan: AttemptPlan) throws(AttemptError) -> Prepared {
         let command = try ScriptCommand(
             script: plan.script,
             interpreter: plan.interpreter,
@@ -46,11 +53,22 @@ package struct AttemptLauncher: Sendable {
         let directory = try AttemptDirectory.create(plan, command: command, in: attemptsFolder)
         do throws(AttemptError) {
             if plan.attempt > 1 { try directory.restoreCheckpoint() }
+        } catch {
+            try? directory.remove()
+            throw error
+        }
+        return Prepared(plan: plan, directory: directory, command: command)
+    }
+
+    /// Starts the supervisor. When it throws nothing is left behind. Blocks likewise.
+    package func start(_ prepared: Prepared) throws(AttemptError) -> Launched {
+        let (plan, directory) = (prepared.plan, prepared.directory)
+        do throws(AttemptError) {
             let process = try SupervisorProcess.start(
                 supervisor: supervisor,
                 directory: directory,
                 plan: plan,
-                command: command,
+                command: prepared.command,
                 environment: environment.environment(for: plan, in: directory, pythonFolder: pythonFolder)
             )
             return Launched(
@@ -63,4 +81,7 @@ package struct AttemptLauncher: Sendable {
             throw error
         }
     }
+
+    /// Both, for an attempt without script API.
+    package func launch(_ plan: AttemptPlan) throws(AttemptError) -> Launched { try start(try prepare(plan)) }
 }

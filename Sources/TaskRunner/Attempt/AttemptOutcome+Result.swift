@@ -7,9 +7,10 @@ extension AttemptOutcome {
     }
 
     /// The result of a script that ended with status 0. Keys that were not asked for are kept; of a repeated key the last
-    /// value counts, as in Python.
+    /// value counts, as in Python. What the script API was told goes before what is in the file.
     static func result(
         _ file: [UInt8]?,
+        reported: BSONDocument = [:],
         keys: [String],
         limit: Int = AttemptDirectory.resultLimit
     ) -> Result<BSONDocument, ResultFault> {
@@ -18,6 +19,14 @@ extension AttemptOutcome {
             switch document(file, limit) {
             case .success(let document): result = document
             case .failure(let fault): return .failure(fault)
+            }
+        }
+        if !reported.isEmpty {
+            for (key, value) in reported { result[key] = value }
+            guard result.bytes.count <= limit else {
+                let message =
+                    "the results take \(result.bytes.count) bytes in the database; their task has room for \(limit)"
+                return .failure(ResultFault(kind: .badResult, message: message))
             }
         }
         let missing = keys.filter { result[$0] == nil }

@@ -42,6 +42,7 @@ package enum AttemptOutcome: Sendable, Equatable {
     ///   - report: nil when the supervisor left none.
     ///   - supervisor: how the supervisor ended.
     ///   - resultFile: its bytes, nil when there is none.
+    ///   - reportedResult: what the script API was told.
     ///   - stopReason: what the runner wrote when it asked the script to end.
     ///   - tail: the last bytes of the output.
     ///   - resultLimit: bytes of BSON that the task's document has room for.
@@ -49,6 +50,7 @@ package enum AttemptOutcome: Sendable, Equatable {
         report: ExitReport?,
         supervisor: SupervisorProcess.Ending,
         resultFile: [UInt8]?,
+        reportedResult: BSONDocument = [:],
         savedResultKeys: [String],
         stopReason: String?,
         tail: [UInt8],
@@ -57,6 +59,9 @@ package enum AttemptOutcome: Sendable, Equatable {
         let tail = Self.text(ofTail: tail)
         func failed(_ kind: Kind, _ message: String) -> AttemptOutcome {
             .failed(kind: kind, message: message, tail: tail)
+        }
+        func result() -> Result<BSONDocument, ResultFault> {
+            Self.result(resultFile, reported: reportedResult, keys: savedResultKeys, limit: resultLimit)
         }
         guard let report else {
             // Whoever wanted it to end has got that, however it ended.
@@ -84,9 +89,9 @@ package enum AttemptOutcome: Sendable, Equatable {
             return
         }
         if report.stopped != nil {
-            let result = Self.result(resultFile, keys: savedResultKeys, limit: resultLimit)
+            let proven = result()
             let proves = !savedResultKeys.isEmpty
-            self = Self.afterStop(report, stopReason ?? "request", result: proves ? try? result.get() : nil)
+            self = Self.afterStop(report, stopReason ?? "request", result: proves ? try? proven.get() : nil)
             return
         }
         if let signal = report.signal {
@@ -104,7 +109,7 @@ package enum AttemptOutcome: Sendable, Equatable {
         }
         switch report.exit {
         case 0?:
-            switch Self.result(resultFile, keys: savedResultKeys, limit: resultLimit) {
+            switch result() {
             case .success(let result): self = .finished(result: result)
             case .failure(let fault): self = failed(fault.kind, fault.message)
             }

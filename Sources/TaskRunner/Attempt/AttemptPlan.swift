@@ -27,6 +27,8 @@ package struct AttemptPlan: Sendable {
     package var grace: Duration
     /// Bytes of output kept on disk; the middle is given up first.
     package var outputLimit: Int64
+    /// Where the script API listens; `nil` where there is none.
+    package var socketPath: String?
 
     package static let defaultGrace: Duration = .seconds(30)
     package static let defaultOutputLimit: Int64 = 64 << 20
@@ -48,7 +50,8 @@ package struct AttemptPlan: Sendable {
         timeout: Duration? = nil,
         stall: Duration? = nil,
         grace: Duration = defaultGrace,
-        outputLimit: Int64 = defaultOutputLimit
+        outputLimit: Int64 = defaultOutputLimit,
+        socketPath: String? = nil
     ) {
         self.taskID = taskID
         self.attempt = attempt
@@ -67,6 +70,7 @@ package struct AttemptPlan: Sendable {
         self.stall = stall
         self.grace = grace
         self.outputLimit = outputLimit
+        self.socketPath = socketPath
     }
 }
 

@@ -43,6 +43,8 @@ package struct ScriptEnvironment: Sendable, Equatable {
         copy.set("TENSORHUB_TASK_FILE", directory.taskFilePath)
         copy.set("TENSORHUB_ATTEMPT_TOKEN", plan.token.description)
         copy.set("TENSORHUB_RESULT_FILE", directory.resultFilePath)
+        copy.set("TENSORHUB_SPOOL_FILE", directory.unsentPath)
+        if let path = plan.socketPath { copy.set("TENSORHUB_SOCKET", path) }
         copy.set("TENSORHUB_TASK_ID", plan.taskID.description)
         if let name = plan.taskName { copy.set("TENSORHUB_TASK_NAME", name) }
         copy.set("TENSORHUB_PROJECT", plan.project)

@@ -1,0 +1,64 @@
+import BSON
+import Glibc
+
+/// What the script API keeps in the journal. Blocking calls: for pool threads only.
+extension AttemptDirectory {
+    private static let resultName = "api-result.bson"
+    private static let fetchedName = "data-sets.bson"
+
+    /// What the script has reported through the API; empty before.
+    func reportedResult() throws(AttemptError) -> BSONDocument { try document(Self.resultName) }
+
+    func write(reportedResult: BSONDocument) throws(AttemptError) {
+        try LocalFolder(journalPath).replace(Self.resultName, reportedResult.bytes)
+    }
+
+    /// The data sets that the script has read, for the lineage of what it saves.
+    func fetchedDataSets() throws(AttemptError) -> [BSONDocument] {
+        (try document(Self.fetchedName)["data_sets"]?.arrayValue ?? []).compactMap(\.documentValue)
+    }
+
+    func write(fetchedDataSets: [BSONDocument]) throws(AttemptError) {
+        let document: BSONDocument = ["data_sets": .array(fetchedDataSets.map(BSONValue.document))]
+        try LocalFolder(journalPath).replace(Self.fetchedName, document.bytes)
+    }
+
+    private func document(_ name: String) throws(AttemptError) -> BSONDocument {
+        guard let bytes = try LocalFolder(journalPath).read(name, limit: 64 << 20) else { return [:] }
+        return (try? BSONDocument(bytes: bytes)) ?? [:]
+    }
+
+    /// Bodies of an earlier server, which nobody can name any more.
+    func emptySpool() throws(AttemptError) {
+        let journal = try LocalFolder(journalPath)
+        try journal.removeTree("spool")
+        try journal.makeFolder("spool", mode: 0o700)
+    }
+
+    // MARK: Files on their way to MongoDB
+
+    /// Makes a folder for the files of one record. Returns whether it is new.
+    func makeKeptFolder(_ name: String) throws(AttemptError) -> Bool {
+        guard mkdir(keptPath, 0o700) == 0 || errno == EEXIST else { throw .call("make folder", keptPath) }
+        if mkdir("\(keptPath)/\(name)", 0o700) == 0 { return true }
+        guard errno == EEXIST else { throw .call("make folder", "\(keptPath)/\(name)") }
+        return false
+    }
+
+    func removeKeptFolder(_ name: String) {
+        // What stays goes with the directory.
+        try? LocalFolder(keptPath).removeTree(name)
+    }
+
+    private static let keptCheckpoint = "checkpoint."
+
+    static func keptCheckpointName(_ number: Int) -> String { "\(keptCheckpoint)\(number)" }
+
+    /// The number of the latest copy of the checkpoint folder that is on its way; 0 where there is none.
+    func newestKeptCheckpoint() throws(AttemptError) -> Int {
+        guard access(keptPath, F_OK) == 0 else { return 0 }
+        return try LocalFolder(keptPath).names().compactMap { name in
+            name.hasPrefix(Self.keptCheckpoint) ? Int(name.dropFirst(Self.keptCheckpoint.count)) : nil
+        }.max() ?? 0
+    }
+}

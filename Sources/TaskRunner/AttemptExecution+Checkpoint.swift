@@ -1,0 +1,76 @@
+import Glibc
+import Logging
+import NIOPosix
+import TensorHub
+
+/// Checkpoints between attempts, wherever they run.
+extension AttemptExecution {
+    /// What is left in the checkpoint folder is the task's checkpoint: the script says that it is one, or it has never
+    /// said what is. A folder that it was writing to when it ended does not take the place of one that it had called complete.
+    func storeCheckpoint(_ ended: Ended, _ link: ScriptLink) async {
+        guard let directory = ended.directory else { return }
+        let isDeclared = link.backend.hasCheckpoint || task.checkpoint?.attempt == key.attempt
+        if isDeclared, ended.outcome != .checkpointed { return }
+        do {
+            let files = try await runner.pool.runIfActive { try directory.checkpointFiles() }
+            if files.isEmpty { return }
+            try await link.backend.storeLastCheckpoint(files)
+        } catch {
+            logger.error("The checkpoint stays on this machine alone", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// The task is finished: nothing goes on from its checkpoint.
+    func releaseCheckpoint(_ link: ScriptLink) async {
+        guard let checkpoint = link.delivery.storedCheckpoint ?? task.checkpoint else { return }
+        do {
+            try await runner.hub.releaseCheckpoint(checkpoint)
+        } catch {
+            logger.debug("The checkpoint is left to the collector of orphans", metadata: ["error": "\(error)"])
+        }
+    }
+
+    /// Brings the task's checkpoint to this machine, unless what waits here is as new. Waits for MongoDB while nobody wants
+    /// the attempt to stop; a checkpoint that cannot be had any more is told, and the script begins without it.
+    func fetchCheckpoint(_ directory: AttemptDirectory) async throws {
+        guard let checkpoint = task.checkpoint, let attempt = Int32(exactly: checkpoint.attempt) else { return }
+        let kept = try await runner.pool.runIfActive { try directory.newestCheckpoint() }
+        if let kept, kept >= attempt { return }
+        let arrival = try await runner.pool.runIfActive { try directory.makeArrivalFolder() }
+        do {
+            for file in checkpoint.files { try await fetch(file, to: arrival, directory) }
+            try await runner.pool.runIfActive { try directory.keepArrived(arrival, of: attempt) }
+        } catch {
+            try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
+            if control.reason != nil || !(error is HubError) { throw error }
+            logger.error(
+                "The checkpoint cannot be brought to this machine; the script begins without it",
+                metadata: ["error": "\(error)"]
+            )
+        }
+    }
+
+    private func fetch(_ file: StoredFile, to arrival: String, _ directory: AttemptDirectory) async throws {
+        // The document may have been written by anybody.
+        guard
+            file.path.split(separator: "/", omittingEmptySubsequences: false)
+                .allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." && !$0.utf8.contains(0) })
+        else { return }
+        try await runner.pool.runIfActive { try directory.makeFolders(above: file.path, in: arrival) }
+        let path = "\(arrival)/\(file.path)"
+        while true {
+            if control.reason != nil { throw AttemptError(.machine, "it was stopped before it began") }
+            do throws(HubError) {
+                try await runner.hub.downloadBlob(file.blob, in: .checkpoints, to: path)
+                break
+            } catch {
+                guard error.isTransient, !runner.mustGiveUp() else { throw error }
+                runner.contact.failed(error)
+                try? await runner.pool.runIfActive { _ = unlink(path) }
+                await runner.pause(Reporter.retryPause)
+            }
+        }
+        let mode = mode_t(truncatingIfNeeded: file.mode) & 0o777 | 0o600
+        _ = try await runner.pool.runIfActive { chmod(path, mode) }
+    }
+}

@@ -1,0 +1,316 @@
+import BSON
+import Glibc
+import Synchronization
+
+/// What the script of an attempt has written and MongoDB has not got yet: records in append-only files, read back in
+/// order, in constant memory. Every call blocks: for pool threads only.
+///
+/// ```
+/// journal/outbox/1, 2, ...    segments; one that is delivered goes away
+/// journal/outbox/position     how far they are delivered
+/// ```
+///
+/// An append is one `write`. It survives any end of this process; only what is asked for is synced, so a power cut may take
+/// the latest entries of logs, as it takes the script. Nothing is made on disk before the first append.
+final class Outbox: Sendable {
+    struct Position: Sendable, Hashable, Comparable {
+        var segment: UInt64
+        /// Bytes.
+        var offset: Int64
+
+        static func < (lhs: Position, rhs: Position) -> Bool {
+            (lhs.segment, lhs.offset) < (rhs.segment, rhs.offset)
+        }
+    }
+
+    /// Records that follow each other, and where the next one begins.
+    struct Batch: Sendable {
+        var records: [OutboxRecord]
+        /// Bytes that were no records: the disk has damaged them.
+        var damaged: Int64 = 0
+        var start: Position
+        var end: Position
+    }
+
+    private struct Writer {
+        var file: Int32 = -1
+        var end = Position(segment: 1, offset: 0)
+    }
+
+    private struct Reader {
+        var file: Int32 = -1
+        var segment: UInt64 = 0
+        var positionFile: Int32 = -1
+        var delivered = Position(segment: 1, offset: 0)
+    }
+
+    private let folder: String
+    private let segmentSize: Int64
+    private let writer = Mutex(Writer())
+    private let reader = Mutex(Reader())
+
+    /// Bytes: a segment that has so many is followed by another one.
+    static let segmentSize: Int64 = 16 << 20
+
+    init(_ folder: String, segmentSize: Int64 = Outbox.segmentSize) {
+        self.folder = folder
+        self.segmentSize = segmentSize
+    }
+
+    deinit {
+        writer.withLock { if $0.file >= 0 { close($0.file) } }
+        reader.withLock {
+            if $0.file >= 0 { close($0.file) }
+            if $0.positionFile >= 0 { close($0.positionFile) }
+        }
+    }
+
+    /// Where the next record will stand.
+    var end: Position { writer.withLock { $0.end } }
+    /// What is before it is delivered.
+    var delivered: Position { reader.withLock { $0.delivered } }
+
+    // MARK: After a restart
+
+    /// Goes on with what an earlier process has left; a record that it did not come to finish is cut off.
+    func recover() throws(AttemptError) {
+        guard access(folder, F_OK) == 0 else { return }
+        let segments = try LocalFolder(folder).names().compactMap(UInt64.init).sorted()
+        guard let first = segments.first, let last = segments.last else { return }
+        var start = Position(segment: first, offset: 0)
+        if let bytes = try LocalFolder(folder).read("position", limit: 64), let stored = Self.position(bytes) {
+            start = max(start, stored)
+        }
+        let end = Position(segment: last, offset: try cut(last))
+        // A position behind the end can only come from a disk that lost its latest writes.
+        let delivered = min(start, end)
+        writer.withLock { $0.end = end }
+        reader.withLock { $0.delivered = delivered }
+    }
+
+    /// Removes what is no whole record at the end of a segment. Returns its length then.
+    private func cut(_ segment: UInt64) throws(AttemptError) -> Int64 {
+        let path = path(of: segment)
+        let file = Glibc.open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
+        guard file >= 0 else { throw .call("open", path) }
+        defer { close(file) }
+        var offset: Int64 = 0
+        var isWhole = false
+        while !isWhole {
+            let bytes = try Self.read(file, path, at: offset, atLeast: Self.readSize)
+            var index = 0
+            var wanted: Int?
+            reading: while index < bytes.count {
+                switch OutboxRecord.read(bytes, at: index) {
+                case .record(_, let end): index = end
+                case .cut(let length):
+                    wanted = length
+                    break reading
+                case .damaged:
+                    isWhole = true
+                    break reading
+                }
+            }
+            offset += Int64(index)
+            if bytes.isEmpty { isWhole = true }
+            if index == 0, let wanted, !isWhole {
+                // Longer than what was read, or cut off.
+                let whole = try Self.read(file, path, at: offset, atLeast: wanted)
+                if case .record(_, let end) = OutboxRecord.read(whole, at: 0) {
+                    offset += Int64(end)
+                } else {
+                    isWhole = true
+                }
+            }
+        }
+        guard ftruncate(file, off_t(offset)) == 0 else { throw .call("cut", path) }
+        return offset
+    }
+
+    // MARK: Writing
+
+    /// Writes all of them or, where it throws, none.
+    ///
+    /// - Parameter isSynced: Whether they and all before them must outlive a power cut too.
+    /// - Returns: Where the last one ends.
+    func append(_ records: [OutboxRecord], isSynced: Bool = false) throws(AttemptError) -> Position {
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(records.reduce(0) { $0 + OutboxRecord.headerSize + $1.payload.bytes.count })
+        for record in records { record.append(to: &bytes) }
+        let result: Result<Position, AttemptError> = writer.withLock { writer in
+            do throws(AttemptError) {
+                try write(bytes, &writer)
+                if isSynced, fdatasync(writer.file) != 0 { throw .call("sync", folder) }
+                return .success(writer.end)
+            } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    private func write(_ bytes: [UInt8], _ writer: inout Writer) throws(AttemptError) {
+        if writer.end.offset >= segmentSize {
+            if writer.file >= 0 { close(writer.file) }
+            writer.file = -1
+            writer.end = Position(segment: writer.end.segment + 1, offset: 0)
+        }
+        let path = path(of: writer.end.segment)
+        if writer.file < 0 {
+            if writer.end == Position(segment: 1, offset: 0) {
+                guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw .call("make folder", folder) }
+            }
+            writer.file = Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            guard writer.file >= 0 else { throw .call("create", path) }
+        }
+        var done = 0
+        while done < bytes.count {
+            let count = bytes.withUnsafeBytes {
+                pwrite(writer.file, $0.baseAddress! + done, $0.count - done, off_t(writer.end.offset) + off_t(done))
+            }
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                let error = AttemptError.call("write", path)
+                // Half a request is none.
+                ftruncate(writer.file, off_t(writer.end.offset))
+                throw error
+            }
+            done += count
+        }
+        writer.end.offset += Int64(bytes.count)
+    }
+
+    // MARK: Reading
+
+    /// What one `pread` asks for; records that are longer are read one at a time.
+    static let readSize = 1 << 20
+
+    /// The records after a place: up to `limit`, and about 1 MiB. `nil` where there are none.
+    func next(after start: Position, limit: Int) throws(AttemptError) -> Batch? {
+        let end = end
+        let result: Result<Batch?, AttemptError> = reader.withLock { reader in
+            do throws(AttemptError) { return .success(try next(&reader, start, end, limit)) } catch {
+                return .failure(error)
+            }
+        }
+        return try result.get()
+    }
+
+    private func next(
+        _ reader: inout Reader,
+        _ start: Position,
+        _ end: Position,
+        _ limit: Int
+    ) throws(AttemptError) -> Batch? {
+        var place = start
+        while place < end {
+            try openSegment(place.segment, &reader)
+            let path = path(of: place.segment)
+            var size = end.offset
+            if place.segment < end.segment {
+                var status = stat()
+                guard fstat(reader.file, &status) == 0 else { throw .call("examine", path) }
+                size = Int64(status.st_size)
+                if place.offset >= size {
+                    place = Position(segment: place.segment + 1, offset: 0)
+                    continue
+                }
+            }
+            let rest = Int(size - place.offset)
+            var bytes = try Self.read(reader.file, path, at: place.offset, atLeast: min(Self.readSize, rest))
+            if case .cut(let length) = OutboxRecord.read(bytes, at: 0), length <= rest {
+                bytes = try Self.read(reader.file, path, at: place.offset, atLeast: length)
+            }
+            var batch = Batch(records: [], start: place, end: place)
+            var index = 0
+            while index < bytes.count, batch.records.count < limit {
+                guard case .record(let record, let end) = OutboxRecord.read(bytes, at: index) else { break }
+                batch.records.append(record)
+                index = end
+            }
+            batch.end.offset += Int64(index)
+            if batch.records.isEmpty {
+                // No record and not the end: nothing behind it in this segment can be trusted to begin anywhere.
+                batch.damaged = Int64(rest)
+                batch.end.offset = size
+            }
+            return batch
+        }
+        return nil
+    }
+
+    private func openSegment(_ segment: UInt64, _ reader: inout Reader) throws(AttemptError) {
+        if reader.file >= 0, reader.segment == segment { return }
+        if reader.file >= 0 { close(reader.file) }
+        reader.segment = segment
+        reader.file = Glibc.open(path(of: segment), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        guard reader.file >= 0 else { throw .call("open", path(of: segment)) }
+    }
+
+    /// Remembers that all before that place is delivered, and removes the segments that are.
+    func setDelivered(_ position: Position) throws(AttemptError) {
+        let result: Result<Void, AttemptError> = reader.withLock { reader in
+            do throws(AttemptError) { return .success(try setDelivered(position, &reader)) } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+
+    private func setDelivered(_ position: Position, _ reader: inout Reader) throws(AttemptError) {
+        let path = "\(folder)/position"
+        if reader.positionFile < 0 {
+            reader.positionFile = Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            guard reader.positionFile >= 0 else { throw .call("create", path) }
+        }
+        let bytes = Self.bytes(position)
+        guard pwrite(reader.positionFile, bytes, bytes.count, 0) == bytes.count else { throw .call("write", path) }
+        for segment in reader.delivered.segment..<max(reader.delivered.segment, position.segment) {
+            unlink(self.path(of: segment))
+        }
+        reader.delivered = position
+    }
+
+    /// Segment, offset and checksum.
+    private static func bytes(_ position: Position) -> [UInt8] {
+        var bytes = [UInt8](repeating: 0, count: 20)
+        OutboxRecord.put(UInt32(truncatingIfNeeded: position.segment), in: &bytes, at: 0)
+        OutboxRecord.put(UInt32(truncatingIfNeeded: position.segment >> 32), in: &bytes, at: 4)
+        OutboxRecord.put(UInt32(truncatingIfNeeded: position.offset), in: &bytes, at: 8)
+        OutboxRecord.put(UInt32(truncatingIfNeeded: position.offset >> 32), in: &bytes, at: 12)
+        OutboxRecord.put(CRC32.of(bytes[0..<16]), in: &bytes, at: 16)
+        return bytes
+    }
+
+    private static func position(_ bytes: [UInt8]) -> Position? {
+        guard bytes.count == 20, CRC32.of(bytes[0..<16]) == OutboxRecord.number(in: bytes, at: 16) else { return nil }
+        func wide(_ index: Int) -> UInt64 {
+            UInt64(OutboxRecord.number(in: bytes, at: index))
+                | UInt64(OutboxRecord.number(in: bytes, at: index + 4)) << 32
+        }
+        return Position(segment: wide(0), offset: Int64(bitPattern: wide(8)))
+    }
+
+    private func path(of segment: UInt64) -> String { "\(folder)/\(segment)" }
+
+    /// Bytes of a file: so many, fewer only at its end.
+    private static func read(
+        _ file: Int32,
+        _ path: String,
+        at offset: Int64,
+        atLeast wanted: Int
+    ) throws(AttemptError) -> [UInt8] {
+        var failure: AttemptError?
+        let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
+            while count < wanted {
+                let got = pread(file, buffer.baseAddress! + count, wanted - count, off_t(offset) + off_t(count))
+                if got < 0, errno == EINTR { continue }
+                if got < 0 { failure = .call("read", path) }
+                guard got > 0 else { break }
+                count += got
+            }
+        }
+        if let failure { throw failure }
+        return bytes
+    }
+}

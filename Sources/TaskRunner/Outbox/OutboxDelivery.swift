@@ -1,0 +1,379 @@
+import BSON
+import Glibc
+import Logging
+import MongoDriver
+import NIOPosix
+import Synchronization
+import TensorHub
+
+/// Carries what a script has written from its `Outbox` to MongoDB: in order, each once, for as long as MongoDB is away.
+///
+/// One statement is under way at a time; what comes meanwhile goes together in the next. What MongoDB refuses for good is
+/// told in the log, counted and left out; it never holds up the rest.
+final class OutboxDelivery: Sendable {
+    private struct State {
+        var appended = Outbox.Position(segment: 1, offset: 0)
+        var delivered = Outbox.Position(segment: 1, offset: 0)
+        /// The last try has failed: MongoDB is away.
+        var isFailing = false
+        var isClosed = false
+        var isEnded = false
+        var refused = 0
+        var settlers: [(target: Outbox.Position, done: CheckedContinuation<Void, Never>)] = []
+        var closers: [CheckedContinuation<Void, Never>] = []
+        /// The newest checkpoint that a record names: older ones are not worth storing any more.
+        var newestCheckpoint = 0
+        /// Whether bytes were sent to GridFS, which a cut connection may have left in pieces.
+        var hasUploaded = false
+        /// The number of the checkpoint that is being stored.
+        var underWay: Int?
+        var storedCheckpoint: TaskCheckpoint?
+        /// Whether an earlier runner may have died in the middle of an upload of this attempt's.
+        var mustDropUploads = false
+    }
+
+    /// What a single try came to.
+    private enum Verdict {
+        case delivered
+        case refused(HubError)
+        /// The runner gives up, or the attempt is no longer ours.
+        case over
+    }
+
+    let outbox: Outbox
+    private let sink: OutboxSink
+    private let pool: NIOThreadPool
+    private let contact: Contact
+    private let logger: Logger
+    /// Asked before each statement: whether the attempt is no longer ours, so that nothing more is to be sent.
+    private let isLost: @Sendable () -> Bool
+    /// Asked after each failure: whether not to wait for MongoDB any longer.
+    private let mustGiveUp: @Sendable () -> Bool
+    private let state = Mutex(State())
+    private let wakes: AsyncStream<Void>
+    private let wake: AsyncStream<Void>.Continuation
+
+    /// The most records that go in one statement.
+    static let batchLimit = 1000
+    /// Lets lines that are written one by one gather.
+    static let gathering: Duration = .milliseconds(20)
+    /// An error that is no outage and no plain refusal may pass: it is tried so often.
+    static let triesLimit = 5
+
+    init(
+        _ outbox: Outbox,
+        sink: OutboxSink,
+        pool: NIOThreadPool,
+        contact: Contact,
+        logger: Logger,
+        isLost: @escaping @Sendable () -> Bool,
+        mustGiveUp: @escaping @Sendable () -> Bool
+    ) {
+        self.outbox = outbox
+        self.sink = sink
+        self.pool = pool
+        self.contact = contact
+        self.logger = logger
+        self.isLost = isLost
+        self.mustGiveUp = mustGiveUp
+        (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+    }
+
+    /// What MongoDB did not take.
+    var refused: Int { state.withLock { $0.refused } }
+    var hasUploaded: Bool { state.withLock { $0.hasUploaded } }
+
+    var newestCheckpoint: Int { state.withLock { $0.newestCheckpoint } }
+    /// The latest that MongoDB has from this attempt, as far as this process knows.
+    var storedCheckpoint: TaskCheckpoint? { state.withLock { $0.storedCheckpoint } }
+
+    func isDelivering(checkpoint: Int) -> Bool { state.withLock { $0.underWay == checkpoint } }
+
+    /// Goes on with what an earlier runner has left.
+    func recover() async throws {
+        let newest = try await pool.runIfActive {
+            try self.outbox.recover()
+            return try self.sink.directory.newestKeptCheckpoint()
+        }
+        let (delivered, end) = (outbox.delivered, outbox.end)
+        state.withLock {
+            $0.delivered = delivered
+            $0.appended = end
+            $0.newestCheckpoint = newest
+            $0.mustDropUploads = delivered < end
+        }
+        if delivered < end { wake.yield() }
+    }
+
+    /// Writes records down: they will be delivered whatever happens to this process.
+    ///
+    /// - Parameters:
+    ///   - isSynced: Whether it must outlive a power cut too.
+    ///   - checkpoint: The number of the checkpoint that one of them names.
+    /// - Throws: `HubError.noSpace`, with the other errors of a disk; nothing was written.
+    func append(_ records: [OutboxRecord], isSynced: Bool = false, checkpoint: Int? = nil) async throws(HubError) {
+        do {
+            let end = try await pool.runIfActive { try self.outbox.append(records, isSynced: isSynced) }
+            state.withLock { state in
+                state.appended = max(state.appended, end)
+                if let checkpoint { state.newestCheckpoint = max(state.newestCheckpoint, checkpoint) }
+            }
+            wake.yield()
+        } catch {
+            throw HubError(writing: error)
+        }
+    }
+
+    /// Writes down what the Python client could not send. Blocks: for pool threads only. The script has ended.
+    func take(_ requests: UnsentRequests) throws {
+        let faults = try requests.take { records in
+            let end = try outbox.append(records)
+            state.withLock { $0.appended = max($0.appended, end) }
+        }
+        unlink(requests.backend.directory.unsentPath)
+        for fault in faults { lost("What the script could not send cannot be used", ["error": "\(fault)"]) }
+    }
+
+    /// Returns when all that was appended before is in MongoDB, or MongoDB is away.
+    func settle() async {
+        await withCheckedContinuation { done in
+            let isDone = state.withLock { state in
+                if state.delivered >= state.appended || state.isFailing || state.isEnded { return true }
+                state.settlers.append((state.appended, done))
+                return false
+            }
+            if isDone { done.resume() } else { wake.yield() }
+        }
+    }
+
+    /// Nothing more comes. Waits until everything is delivered, as long as that takes.
+    ///
+    /// - Returns: Whether it is; not where the runner gave up, or the attempt is no longer ours.
+    func finish() async -> Bool {
+        await withCheckedContinuation { done in
+            let isEnded = state.withLock { state in
+                state.isClosed = true
+                if !state.isEnded { state.closers.append(done) }
+                return state.isEnded
+            }
+            if isEnded { done.resume() } else { wake.yield() }
+        }
+        return state.withLock { $0.delivered >= $0.appended }
+    }
+
+    // MARK: Delivering
+
+    /// Delivers until `finish()` has seen to the last, or nothing more is to be sent.
+    func run() async {
+        rounds: for await _ in wakes {
+            while state.withLock({ $0.delivered < $0.appended }) {
+                if isLost() { break rounds }
+                let isUrgent = state.withLock { $0.isClosed || !$0.settlers.isEmpty }
+                if !isUrgent { try? await Task.sleep(for: Self.gathering) }
+                if await !deliverBatch() { break rounds }
+            }
+            if state.withLock({ $0.isClosed }) { break }
+        }
+        let waiting = state.withLock { state in
+            state.isEnded = true
+            defer {
+                state.settlers = []
+                state.closers = []
+            }
+            return state.settlers.map(\.done) + state.closers
+        }
+        for done in waiting { done.resume() }
+    }
+
+    /// Returns whether to go on.
+    private func deliverBatch() async -> Bool {
+        let (start, appended) = state.withLock { ($0.delivered, $0.appended) }
+        var end = appended
+        do {
+            if let batch = try await pool.runIfActive({ try self.outbox.next(after: start, limit: Self.batchLimit) }) {
+                guard let delivered = await deliver(batch) else { return false }
+                end = delivered
+            }
+        } catch let error as AttemptError {
+            // Nothing to wait for: the script has removed its own journal, or the disk is broken.
+            lost("What the script wrote cannot be read and is lost", ["error": "\(error)"])
+        } catch {
+            return false
+        }
+        let reached = end
+        do {
+            try await pool.runIfActive { try self.outbox.setDelivered(reached) }
+        } catch {
+            // It would be delivered once more after a restart, which changes nothing.
+            logger.debug("Cannot write down what is delivered", metadata: ["error": "\(error)"])
+        }
+        let settled = state.withLock { state in
+            state.delivered = reached
+            let settled = state.settlers.filter { $0.target <= reached }
+            state.settlers.removeAll { $0.target <= reached }
+            return settled.map(\.done)
+        }
+        for done in settled { done.resume() }
+        return true
+    }
+
+    /// Returns how far it came; `nil` where nothing more is to be sent.
+    private func deliver(_ batch: Outbox.Batch) async -> Outbox.Position? {
+        if batch.damaged > 0 { lost("The disk has damaged what a script wrote", ["bytes": "\(batch.damaged)"]) }
+        // All logs up to the next record of another kind, or that one.
+        let logs = batch.records.prefix { $0.kind.log != nil }
+        if logs.isEmpty {
+            guard let record = batch.records.first else { return batch.end }
+            guard await deliver(record) else { return nil }
+            return batch.records.count == 1 ? batch.end : batch.start.advanced(over: [record])
+        }
+        for kind in LogKind.allCases {
+            let documents = logs.filter { $0.kind.log == kind }.map(\.payload)
+            guard await deliver(documents[...], to: kind) else { return nil }
+        }
+        return logs.count == batch.records.count ? batch.end : batch.start.advanced(over: logs)
+    }
+
+    /// A document that is refused is looked for among the others by halves.
+    private func deliver(_ documents: ArraySlice<BSONDocument>, to kind: LogKind) async -> Bool {
+        if documents.isEmpty { return true }
+        let verdict = await attempt { () async throws(HubError) in
+            try await self.sink.hub.insertLogs(kind, Array(documents))
+        }
+        switch verdict {
+        case .delivered: return true
+        case .over: return false
+        case .refused(let error):
+            if documents.count == 1 || !error.isOfOneDocument {
+                lost(
+                    "MongoDB does not take entries of a log; they are left out",
+                    ["error": "\(error)", "log": "\(kind.rawValue)", "entries": "\(documents.count)"],
+                    documents.count
+                )
+                return true
+            }
+            let middle = documents.startIndex + documents.count / 2
+            let isFirstDone = await deliver(documents[..<middle], to: kind)
+            return isFirstDone ? await deliver(documents[middle...], to: kind) : false
+        }
+    }
+
+    private func deliver(_ record: OutboxRecord) async -> Bool {
+        let number = record.kind == .checkpoint ? record.payload["number"]?.intValue ?? 0 : nil
+        let isSuperseded = state.withLock { state in
+            if let number, number < state.newestCheckpoint { return true }
+            state.underWay = number
+            state.hasUploaded = true
+            return false
+        }
+        defer { state.withLock { $0.underWay = nil } }
+        if !isSuperseded {
+            let verdict = await attempt { () async throws(HubError) in
+                if self.state.withLock({ $0.mustDropUploads }) {
+                    try await self.sink.hub.dropUploads(of: self.sink.token)
+                    self.state.withLock { $0.mustDropUploads = false }
+                }
+                guard let checkpoint = try await self.sink.deliver(record) else { return }
+                self.state.withLock { $0.storedCheckpoint = checkpoint }
+            }
+            switch verdict {
+            case .delivered: break
+            case .over: return false
+            case .refused(let error):
+                lost(
+                    "What the script saved cannot be stored; it is left out",
+                    [
+                        "error": "\(error)", "kind": "\(record.kind)",
+                        "name": "\(record.payload["name"]?.stringValue ?? "-")",
+                    ]
+                )
+            }
+        }
+        await sink.discardFiles(of: record)
+        return true
+    }
+
+    private func attempt(_ call: () async throws(HubError) -> Void) async -> Verdict {
+        var tries = 0
+        while true {
+            if isLost() { return .over }
+            do throws(HubError) {
+                try await call()
+                contact.succeeded()
+                state.withLock { $0.isFailing = false }
+                return .delivered
+            } catch {
+                if error.isRefusal { return .refused(error) }
+                if contact.failed(error) {
+                    tries += 1
+                    if tries == Self.triesLimit { return .refused(error) }
+                }
+                if mustGiveUp() || Task.isCancelled { return .over }
+                let settlers = state.withLock { state in
+                    state.isFailing = true
+                    defer { state.settlers = [] }
+                    return state.settlers.map(\.done)
+                }
+                for done in settlers { done.resume() }
+                try? await Task.sleep(for: Reporter.retryPause)
+            }
+        }
+    }
+
+    private func lost(_ message: Logger.Message, _ metadata: Logger.Metadata, _ count: Int = 1) {
+        state.withLock { $0.refused += count }
+        logger.error(message, metadata: metadata)
+    }
+}
+
+extension OutboxRecord.Kind {
+    init(_ log: LogKind) {
+        switch log {
+        case .training: self = .trainingLog
+        case .validation: self = .validationLog
+        case .testing: self = .testingLog
+        }
+    }
+
+    var log: LogKind? {
+        switch self {
+        case .trainingLog: .training
+        case .validationLog: .validation
+        case .testingLog: .testing
+        case .dataSet, .model, .checkpoint: nil
+        }
+    }
+}
+
+extension Outbox.Position {
+    /// The place behind records that begin here.
+    func advanced(over records: some Sequence<OutboxRecord>) -> Self {
+        var copy = self
+        for record in records { copy.offset += Int64(OutboxRecord.headerSize + record.payload.bytes.count) }
+        return copy
+    }
+}
+
+extension HubError {
+    /// No later try will fare better.
+    var isRefusal: Bool { code == .invalidInput || code == .notFound || code == .wrongState || isOfOneDocument }
+
+    /// The server has refused a document, and not the whole statement.
+    var isOfOneDocument: Bool {
+        guard let error = underlying as? MongoError else { return code == .invalidInput }
+        return !isTransient && (!error.writeErrors.isEmpty || error.code == .invalidInput)
+    }
+
+    /// What a file call on the attempt directory means to a script.
+    init(writing error: any Error) {
+        let number = (error as? AttemptError)?.systemError
+        let isFull = number == 28 || number == 122  // ENOSPC, EDQUOT
+        self.init(
+            isFull ? .noSpace : .database,
+            isFull
+                ? "the disk of this machine is full; nothing was written, free space and try again"
+                : "the journal of the attempt cannot be written: \(error)",
+            underlying: error
+        )
+    }
+}

@@ -1,0 +1,125 @@
+import BSON
+import Glibc
+import NIOPosix
+import TensorHub
+
+/// Where the records of an attempt go, and the files that belong to them: `journal/kept/<identifier>/0, 1, ...`, put there
+/// before the record is written and removed after it is delivered.
+struct OutboxSink: Sendable {
+    let hub: Hub
+    let runner: ObjectID
+    let key: AttemptKey
+    /// Of the attempt: whose uploads they are.
+    let token: ObjectID
+    let directory: AttemptDirectory
+    let pool: NIOThreadPool
+
+    var origin: AttemptOrigin { AttemptOrigin(taskID: key.taskID, attempt: key.attempt) }
+
+    /// Returns the checkpoint that the task has now, where it was one.
+    func deliver(_ record: OutboxRecord) async throws(HubError) -> TaskCheckpoint? {
+        let payload = record.payload
+        let id = payload["id"]?.objectIDValue ?? ObjectID()
+        let name = payload["name"]?.stringValue ?? ""
+        let tags = payload["tags"]?.documentValue ?? [:]
+        switch record.kind {
+        case .trainingLog, .validationLog, .testingLog:
+            guard let kind = record.kind.log else { return nil }
+            try await hub.insertLogs(kind, [payload])
+        case .dataSet:
+            guard let content = content(payload) else { return nil }
+            try await hub.saveDataSet(content, name: name, tags: tags, id: id, origin: origin, uploader: token)
+        case .model:
+            try await hub.saveModel(
+                content(payload),
+                name: name,
+                architecture: payload["architecture"]?.documentValue ?? [:],
+                tags: tags,
+                id: id,
+                lineage: Lineage(
+                    origin: origin,
+                    dataSets: (payload["data_sets"]?.arrayValue ?? []).compactMap {
+                        $0.documentValue.flatMap(Lineage.DataSet.init)
+                    }
+                ),
+                uploader: token
+            )
+        case .checkpoint:
+            return try await hub.storeCheckpoint(
+                files(payload),
+                of: key.taskID,
+                attempt: key.attempt,
+                runner: runner,
+                uploader: token
+            )
+        }
+        return nil
+    }
+
+    /// The files of a record that is delivered.
+    func discardFiles(of record: OutboxRecord) async {
+        guard let folder = record.payload["folder"]?.stringValue, folder != AttemptDirectory.checkpointName else {
+            return
+        }
+        // Left-overs go with the directory.
+        try? await pool.runIfActive { try LocalFolder(directory.keptPath).removeTree(folder) }
+    }
+
+    /// The payload that `content` becomes once its files are in the folder of that name below `kept`.
+    static func payload(of content: Content, folder: String) -> BSONDocument {
+        var payload: BSONDocument = ["kind": .string(content.kind.rawValue), "folder": .string(folder)]
+        if let form = content.form { payload.append("form", .string(form)) }
+        payload.append("files", files(content.files))
+        return payload
+    }
+
+    static func files(_ files: [SourceFile]) -> BSONValue {
+        .array(
+            files.map { file in
+                var document: BSONDocument = ["path": .string(file.path), "mode": .int32(file.mode)]
+                if let hash = file.sha256 { document.append("sha256", .string(hash)) }
+                return .document(document)
+            }
+        )
+    }
+
+    private func content(_ payload: BSONDocument) -> Content? {
+        guard let kind = payload["kind"]?.stringValue.flatMap(Content.Kind.init) else { return nil }
+        return Content(kind: kind, files: files(payload), form: payload["form"]?.stringValue)
+    }
+
+    private func files(_ payload: BSONDocument) -> [SourceFile] {
+        let folder = payload["folder"]?.stringValue ?? ""
+        // A checkpoint lies as the script left it, anything else under numbers.
+        let isPlain = folder != AttemptDirectory.checkpointName
+        let root = isPlain ? "\(directory.keptPath)/\(folder)" : directory.checkpointPath
+        return (payload["files"]?.arrayValue ?? []).enumerated().compactMap { index, value in
+            guard let file = value.documentValue, let path = file["path"]?.stringValue else { return nil }
+            return SourceFile(
+                path: path,
+                mode: file["mode"]?.intValue.flatMap { Int32(exactly: $0) } ?? 0o644,
+                source: .file(isPlain ? "\(root)/\(index)" : "\(root)/\(path)"),
+                sha256: file["sha256"]?.stringValue
+            )
+        }
+    }
+}
+
+extension Lineage.DataSet {
+    init?(_ document: BSONDocument) {
+        guard let id = document["id"]?.objectIDValue else { return nil }
+        self.init(
+            id: id,
+            name: document["name"]?.stringValue ?? "",
+            version: document["version"]?.intValue,
+            sha256: document["sha256"]?.stringValue
+        )
+    }
+
+    var document: BSONDocument {
+        var document: BSONDocument = ["id": .objectID(id), "name": .string(name)]
+        if let version { document.append("version", .init(smallest: version)) }
+        if let sha256 { document.append("sha256", .string(sha256)) }
+        return document
+    }
+}

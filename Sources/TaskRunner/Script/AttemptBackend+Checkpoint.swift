@@ -1,0 +1,110 @@
+import BSON
+import Glibc
+import Synchronization
+import TensorHub
+
+extension AttemptBackend {
+    /// Copies the checkpoint folder, so that the script may change it at once; the copy goes to MongoDB.
+    func storeCheckpoint() async throws(HubError) {
+        let wanted = checkpoints.withLock { state in
+            state += 1
+            return state
+        }
+        let (number, files) = try await onDisk { directory in
+            // An earlier runner may have begun the same number.
+            var number = wanted
+            while try !directory.makeKeptFolder(AttemptDirectory.keptCheckpointName(number)) { number += 1 }
+            let folder = AttemptDirectory.keptCheckpointName(number)
+            do {
+                let files = try directory.checkpointFiles()
+                for (index, file) in files.enumerated() {
+                    try LocalFile.copy(
+                        "\(directory.checkpointPath)/\(file.path)",
+                        to: "\(directory.keptPath)/\(folder)/\(index)"
+                    )
+                }
+                return (number, files)
+            } catch {
+                directory.removeKeptFolder(folder)
+                throw error
+            }
+        }
+        checkpoints.withLock { $0 = max($0, number) }
+        let record = OutboxSink.checkpoint(files, folder: AttemptDirectory.keptCheckpointName(number), number: number)
+        do throws(HubError) {
+            try await delivery.append([record], checkpoint: number)
+        } catch {
+            try? await onDisk { $0.removeKeptFolder(AttemptDirectory.keptCheckpointName(number)) }
+            throw error
+        }
+        // Those before it are not worth their room any more; one that is just being stored is left to its delivery.
+        try? await onDisk { directory in
+            for older in 1..<number where !self.delivery.isDelivering(checkpoint: older) {
+                let name = AttemptDirectory.keptCheckpointName(older)
+                if access("\(directory.keptPath)/\(name)", F_OK) == 0 { directory.removeKeptFolder(name) }
+            }
+        }
+    }
+}
+
+extension AttemptBackend {
+    /// Whether the script has called a checkpoint complete, in this attempt.
+    var hasCheckpoint: Bool { checkpoints.withLock { $0 } > 0 || delivery.newestCheckpoint > 0 }
+
+    /// The checkpoint folder itself, once the script has ended: no copy is needed.
+    func storeLastCheckpoint(_ files: [SourceFile]) async throws(HubError) {
+        let number = max(checkpoints.withLock { $0 }, delivery.newestCheckpoint) + 1
+        let record = OutboxSink.checkpoint(files, folder: AttemptDirectory.checkpointName, number: number)
+        try await delivery.append([record], checkpoint: number)
+    }
+}
+
+extension OutboxSink {
+    static func checkpoint(_ files: [SourceFile], folder: String, number: Int) -> OutboxRecord {
+        OutboxRecord(
+            kind: .checkpoint,
+            payload: ["folder": .string(folder), "number": .init(smallest: number), "files": Self.files(files)]
+        )
+    }
+}
+
+extension AttemptDirectory {
+    /// So many files name themselves in a task's document.
+    static let checkpointLimit = 10_000
+
+    /// The regular files below the checkpoint folder, ordered by their paths. Links and other things are left out.
+    ///
+    /// - Throws: `HubError.invalidInput` for more than ``checkpointLimit``.
+    func checkpointFiles() throws -> [SourceFile] {
+        var files: [SourceFile] = []
+        var waiting = [""]
+        while let below = waiting.popLast() {
+            let folder = below.isEmpty ? checkpointPath : "\(checkpointPath)/\(below)"
+            for name in try LocalFolder(folder).names() {
+                let path = below.isEmpty ? name : "\(below)/\(name)"
+                var status = stat()
+                // It may be gone again: a temporary file of the script's.
+                guard lstat("\(checkpointPath)/\(path)", &status) == 0 else { continue }
+                switch status.st_mode & S_IFMT {
+                case S_IFDIR: waiting.append(path)
+                case S_IFREG:
+                    files.append(
+                        SourceFile(
+                            path: path,
+                            mode: Int32(status.st_mode & 0o777),
+                            source: .file("\(checkpointPath)/\(path)")
+                        )
+                    )
+                default: break
+                }
+            }
+            if files.count > Self.checkpointLimit {
+                throw HubError(
+                    .invalidInput,
+                    "the checkpoint has more than \(Self.checkpointLimit) files; pack them into fewer"
+                )
+            }
+        }
+        return files.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) }
+    }
+}

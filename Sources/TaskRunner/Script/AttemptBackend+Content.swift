@@ -1,0 +1,211 @@
+import BSON
+import Glibc
+import Synchronization
+import TensorHub
+
+/// Data sets and models. Their files stay on this machine until MongoDB has them.
+extension AttemptBackend {
+    func saveDataSet(
+        _ content: Content,
+        name: String,
+        tags: BSONDocument,
+        id: ObjectID
+    ) async throws(HubError) -> BSONDocument {
+        try Hub.checkDataSet(content, name: name, tags: tags)
+        var payload = try await keep(content, folder: "\(id)")
+        payload.append("id", .objectID(id))
+        payload.append("name", .string(name))
+        payload.append("tags", .document(tags))
+        try await journal(OutboxRecord(kind: .dataSet, payload: payload), folder: "\(id)")
+        return document(
+            id,
+            tags,
+            ["dataset_name": .string(name)],
+            hub: description(of: content, ["kind": .string(content.kind.rawValue)])
+        )
+    }
+
+    func saveModel(
+        _ parameters: Content?,
+        name: String,
+        architecture: BSONDocument,
+        tags: BSONDocument,
+        id: ObjectID
+    ) async throws(HubError) -> BSONDocument {
+        try Hub.checkModel(parameters, name: name, architecture: architecture, tags: tags)
+        let sources = try await onDisk { try $0.fetchedDataSets() }
+        var payload: BSONDocument = [:]
+        if let parameters { payload = try await keep(parameters, folder: "\(id)") }
+        payload.append("id", .objectID(id))
+        payload.append("name", .string(name))
+        payload.append("architecture", .document(architecture))
+        payload.append("tags", .document(tags))
+        payload.append("data_sets", .array(sources.map(BSONValue.document)))
+        try await journal(OutboxRecord(kind: .model, payload: payload), folder: "\(id)")
+        var hub: BSONDocument = [:]
+        if let parameters { hub = description(of: parameters, ["kind": .string(parameters.kind.rawValue)]) }
+        hub.append("data_sets", .array(sources.map(BSONValue.document)))
+        return document(
+            id,
+            tags,
+            ["model_name": .string(name), "architecture": .document(architecture)],
+            hub: hub
+        )
+    }
+
+    private func description(of content: Content, _ start: BSONDocument) -> BSONDocument {
+        var hub = start
+        if let form = content.form { hub.append("form", .string(form)) }
+        return hub
+    }
+
+    /// What the document will be. Its version and its files are known once it is in MongoDB.
+    private func document(
+        _ id: ObjectID,
+        _ tags: BSONDocument,
+        _ names: BSONDocument,
+        hub: BSONDocument
+    ) -> BSONDocument {
+        var document: BSONDocument = ["_id": .objectID(id)]
+        for (key, value) in tags { document.append(key, value) }
+        document.append("project_name", .string(self.hub.project))
+        for (key, value) in names { document.append(key, value) }
+        document.append("time", .dateTime(self.hub.estimatedTime()))
+        var hub = hub
+        hub.append("task", .objectID(key.taskID))
+        hub.append("attempt", .init(smallest: key.attempt))
+        document.append("hub", .document(hub))
+        return document
+    }
+
+    private func journal(_ record: OutboxRecord, folder: String) async throws(HubError) {
+        do throws(HubError) {
+            try await delivery.append([record], isSynced: true)
+        } catch {
+            try? await onDisk { $0.removeKeptFolder(folder) }
+            throw error
+        }
+    }
+
+    /// Moves the files of a content to where they stay until they are delivered. Returns the record's part about them.
+    private func keep(_ content: Content, folder: String) async throws(HubError) -> BSONDocument {
+        let isNew = try await onDisk { try $0.makeKeptFolder(folder) }
+        // The same once more, after an answer that did not arrive: the first one counts, and so do its files.
+        guard isNew else { return OutboxSink.payload(of: content, folder: folder) }
+        let target = "\(directory.keptPath)/\(folder)"
+        do throws(HubError) {
+            for (index, file) in content.files.enumerated() {
+                let path = "\(target)/\(index)"
+                switch file.source {
+                case .file(let source):
+                    try await onDisk { _ in try LocalFile.move(source, to: path) }
+                case .bytes(let bytes):
+                    try await onDisk { _ in try LocalFile.write(bytes, to: path, isSynced: true) }
+                case .stream(let stream):
+                    try await write(stream, to: path)
+                }
+            }
+        } catch {
+            try? await onDisk { $0.removeKeptFolder(folder) }
+            throw error
+        }
+        return OutboxSink.payload(of: content, folder: folder)
+    }
+
+    private func write(_ stream: AsyncThrowingStream<[UInt8], any Error>, to path: String) async throws(HubError) {
+        try await onDisk { _ in try LocalFile.write([], to: path) }
+        do {
+            for try await bytes in stream { try await onDisk { _ in try LocalFile.append(bytes, to: path) } }
+        } catch let error as HubError {
+            throw error
+        } catch {
+            throw HubError(.invalidInput, "the bytes broke off: \(error)", underlying: error)
+        }
+        try await onDisk { _ in try LocalFile.sync(path) }
+    }
+
+    // MARK: Reading
+
+    /// What an attempt has fetched.
+    struct Fetched: Sendable {
+        var contents: [String: LocalContent] = [:]
+        /// Folders that are taken, or about to be.
+        var folders: Set<String> = []
+    }
+
+    func fetch(_ dataSet: DataSetRecord, shard: Shard?) async throws(HubError) -> LocalContent {
+        let files = try shard.map { (shard) throws(HubError) in try shard.files(of: dataSet.files) } ?? dataSet.files
+        try await remember(dataSet)
+        let part = shard.map { ".\($0.index)-of-\($0.count)" } ?? ""
+        return try await fetch(files, .dataSets, dataSet.name, dataSet.version, dataSet.id, part)
+    }
+
+    func fetch(_ model: ModelRecord) async throws(HubError) -> LocalContent {
+        try await fetch(model.files, .models, model.name.map { "model.\($0)" }, model.version, model.id, "")
+    }
+
+    private func fetch(
+        _ files: [StoredFile],
+        _ bucket: BlobBucket,
+        _ name: String?,
+        _ version: Int?,
+        _ id: ObjectID?,
+        _ part: String
+    ) async throws(HubError) -> LocalContent {
+        let word = id.map { "\($0)" } ?? "unnamed"
+        let key = "\(bucket.rawValue)/\(word)\(part)"
+        if let known = fetched.withLock({ $0.contents[key] }),
+            try await onDisk({ _ in access(known.folder, F_OK) == 0 })
+        {
+            return known
+        }
+        // A name of another program's may be anything.
+        let isName = name.map {
+            !$0.isEmpty && $0.utf8.count <= 200 && !$0.hasPrefix(".") && !$0.contains("/") && !$0.utf8.contains(0)
+        }
+        let outer = isName == true ? name ?? word : word
+        let inner = (version.map { "v\($0)" } ?? word) + part
+        let parent = "\(directory.fetchedPath)/\(outer)"
+        let target = try await onDisk { directory in
+            for folder in [directory.fetchedPath, parent] {
+                guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
+                    throw AttemptError.call("make folder", folder)
+                }
+            }
+            return self.free("\(parent)/\(inner)")
+        }
+        let content = try await cache.fetch(files, in: bucket, of: hub, to: target)
+        fetched.withLock { $0.contents[key] = content }
+        return content
+    }
+
+    /// A path that nobody has taken: two requests may want the same at once, and an earlier runner may have begun it.
+    private func free(_ path: String) -> String {
+        fetched.withLock { fetched in
+            var number = 1
+            while true {
+                let candidate = number == 1 ? path : "\(path).\(number)"
+                if access(candidate, F_OK) != 0, fetched.folders.insert(candidate).inserted { return candidate }
+                number += 1
+            }
+        }
+    }
+
+    /// The lineage of what is saved later, also under another runner.
+    private func remember(_ dataSet: DataSetRecord) async throws(HubError) {
+        guard let id = dataSet.id else { return }
+        let entry = Lineage.DataSet(
+            id: id,
+            name: dataSet.name ?? "",
+            version: dataSet.version,
+            sha256: dataSet.sha256
+        ).document
+        try await onDisk { directory in
+            try self.fetched.withLock { _ in
+                let known = try directory.fetchedDataSets()
+                if known.contains(where: { $0["id"]?.objectIDValue == id }) { return }
+                try directory.write(fetchedDataSets: known + [entry])
+            }
+        }
+    }
+}

@@ -1,0 +1,155 @@
+import BSON
+import Glibc
+import Logging
+import NIOPosix
+import Synchronization
+import TensorHub
+
+/// The script API of one attempt. What a script writes is on this machine's disk when its request is answered, and goes to
+/// MongoDB from there: no request but a query waits for MongoDB.
+final class AttemptBackend: ScriptBackend {
+    let hub: Hub
+    let key: AttemptKey
+    let directory: AttemptDirectory
+    let delivery: OutboxDelivery
+    let pool: NIOThreadPool
+    let cache: ContentCache
+    private let control: AttemptControl
+    private let board: ProgressBoard
+    private let grace: Duration
+    /// Held while a file of the journal is changed: read, merged, written.
+    private let results = Mutex<BSONDocument?>(nil)
+    let fetched = Mutex(Fetched())
+    /// The number of the latest.
+    let checkpoints = Mutex(0)
+
+    /// Characters of a progress message that are kept.
+    static let messageLimit = 1000
+    /// Between two looks whether the supervisor has stopped the script by itself.
+    static let controlPoll: Duration = .seconds(1)
+
+    init(
+        hub: Hub,
+        key: AttemptKey,
+        directory: AttemptDirectory,
+        delivery: OutboxDelivery,
+        control: AttemptControl,
+        board: ProgressBoard,
+        pool: NIOThreadPool,
+        cache: ContentCache,
+        grace: Duration
+    ) {
+        self.hub = hub
+        self.key = key
+        self.directory = directory
+        self.delivery = delivery
+        self.control = control
+        self.board = board
+        self.pool = pool
+        self.cache = cache
+        self.grace = grace
+    }
+
+    var origin: AttemptOrigin? { attemptOrigin }
+    var attemptOrigin: AttemptOrigin { AttemptOrigin(taskID: key.taskID, attempt: key.attempt) }
+    var spoolFolder: String { directory.spoolPath }
+
+    func task() async throws(HubError) -> BSONDocument {
+        let document = try await onDisk { try $0.task() }
+        guard let document else {
+            throw HubError(.notFound, "the task's file is gone; the script must not remove its journal")
+        }
+        return document
+    }
+
+    func settle() async { await delivery.settle() }
+
+    // MARK: Logs
+
+    func saveLogs(_ kind: LogKind, _ values: [BSONDocument]) async throws(HubError) {
+        if values.isEmpty { return }
+        try await delivery.append(try records(kind, values))
+    }
+
+    /// The entries as they will be stored.
+    ///
+    /// - Throws: `HubError.invalidInput` that names the field.
+    func records(_ kind: LogKind, _ values: [BSONDocument]) throws(HubError) -> [OutboxRecord] {
+        try Hub.logDocuments(values, project: hub.project, time: hub.estimatedTime(), origin: attemptOrigin)
+            .map { OutboxRecord(kind: .init(kind), payload: $0) }
+    }
+
+    // MARK: Results, progress, control
+
+    func mergeResults(_ new: BSONDocument) async throws(HubError) {
+        do {
+            try await pool.runIfActive { try self.merge(new) }
+        } catch let error as HubError {
+            throw error
+        } catch {
+            throw HubError(writing: error)
+        }
+    }
+
+    /// Blocks.
+    func merge(_ new: BSONDocument) throws {
+        try results.withLock { known in
+            var all = try known ?? directory.reportedResult()
+            for (key, value) in new { all[key] = value }
+            if all.bytes.count > AttemptDirectory.resultLimit {
+                throw HubError(
+                    .invalidInput,
+                    "the results would have \(all.bytes.count) bytes, and a task has room for less than "
+                        + "\(AttemptDirectory.resultLimit); save large ones as a model or a data set"
+                )
+            }
+            try directory.write(reportedResult: all)
+            known = all
+        }
+    }
+
+    func report(_ progress: ScriptProgress) async throws(HubError) {
+        if let fraction = progress.fraction, !(0...1).contains(fraction) {
+            throw HubError(
+                .invalidInput,
+                field: "fraction",
+                "fraction: \(fraction) is not from 0 to 1; give the part that is done"
+            )
+        }
+        var progress = progress
+        progress.message = progress.message.map { String($0.prefix(Self.messageLimit)) }
+        board.post(progress, of: key)
+    }
+
+    func control(waiting: Duration) async -> ScriptControl {
+        let end = ContinuousClock.now + waiting
+        while true {
+            if let stopped = control.stopped {
+                let left = stopped.mustDie ? .zero : max(.zero, grace - (ContinuousClock.now - stopped.since))
+                return ScriptControl(stop: true, reason: stopped.reason.rawValue, remaining: left)
+            }
+            // Out of time, or silent for too long: the supervisor stops the script by itself and leaves its reason.
+            if let reason = try? await onDisk({ try $0.stopReason() }) {
+                return ScriptControl(stop: true, reason: reason)
+            }
+            let left = end - .now
+            if left <= .zero || Task.isCancelled || control.isOver { return ScriptControl() }
+            await control.waitForStop(upTo: min(left, Self.controlPoll))
+        }
+    }
+
+    // MARK: Disk
+
+    /// Runs a call on the attempt directory where it may block.
+    func onDisk<Value: Sendable>(
+        _ body: @escaping @Sendable (AttemptDirectory) throws -> Value
+    ) async throws(HubError) -> Value {
+        do {
+            return try await pool.runIfActive { [directory] in try body(directory) }
+        } catch let error as HubError {
+            throw error
+        } catch {
+            throw HubError(writing: error)
+        }
+    }
+}

@@ -1,0 +1,87 @@
+import BSON
+import Logging
+import NIOPosix
+import Synchronization
+import TensorHub
+
+/// What connects the script of one attempt with MongoDB: the API that it talks to, and the delivery of what it writes.
+final class ScriptLink: Sendable {
+    let delivery: OutboxDelivery
+    let backend: AttemptBackend
+    let socketPath: String
+    private let token: ObjectID
+    private let runner: Runner
+    private let service = Mutex<(any ScriptService)?>(nil)
+
+    init(
+        _ runner: Runner,
+        _ task: TaskRecord,
+        _ key: AttemptKey,
+        _ control: AttemptControl,
+        _ directory: AttemptDirectory,
+        token: ObjectID,
+        logger: Logger
+    ) {
+        self.runner = runner
+        self.token = token
+        socketPath = ScriptSocket.path(for: directory, token: token)
+        delivery = OutboxDelivery(
+            Outbox(directory.outboxPath),
+            sink: OutboxSink(
+                hub: runner.hub,
+                runner: runner.runnerID,
+                key: key,
+                token: token,
+                directory: directory,
+                pool: runner.pool
+            ),
+            pool: runner.pool,
+            contact: runner.contact,
+            logger: logger,
+            isLost: { control.reason == .leaseLost },
+            mustGiveUp: runner.mustGiveUp
+        )
+        backend = AttemptBackend(
+            hub: runner.hub,
+            key: key,
+            directory: directory,
+            delivery: delivery,
+            control: control,
+            board: runner.progressBoard,
+            pool: runner.pool,
+            cache: runner.cache,
+            grace: task.grace ?? runner.options.grace
+        )
+    }
+
+    /// The path for the script; `nil` where this runner serves none.
+    var offeredPath: String? { runner.options.scriptServer == nil ? nil : socketPath }
+
+    /// Listens. The attempt directory exists.
+    func open() async throws {
+        guard let server = runner.options.scriptServer else { return }
+        let path = socketPath
+        try await runner.pool.runIfActive { try ScriptSocket.prepare(path) }
+        let opened = try await server.serve(backend, socketPath: path, token: "\(token)")
+        service.withLock { $0 = opened }
+    }
+
+    /// Answers what has begun, and listens no more. The script has ended.
+    func close() async {
+        let opened = service.withLock { service in
+            defer { service = nil }
+            return service
+        }
+        guard let opened else { return }
+        await opened.stop()
+        let path = socketPath
+        try? await runner.pool.runIfActive { ScriptSocket.remove(path) }
+    }
+
+    /// Deletes from GridFS what cut uploads of this attempt have left. Nothing is sent where there was no upload.
+    func dropUploads() async {
+        guard delivery.hasUploaded else { return }
+        // Where this fails, the collector of orphans finds them.
+        try? await runner.hub.dropUploads(of: token)
+    }
+}

@@ -1,0 +1,89 @@
+import BSON
+import Glibc
+import TensorHub
+
+/// `journal/unsent.jsonl`: what the Python client wrote down because nobody answered it up to the script's end. A request a
+/// line: `{"path": "/v1/logs/training", "body": [...]}`. Logs and results count; of the progress nobody would hear any more.
+///
+/// Read once the script has ended, by whichever runner reports it. Blocks: for pool threads only.
+struct UnsentRequests: Sendable {
+    let backend: AttemptBackend
+
+    /// Bytes: a longer line is no request.
+    static let lineLimit = 32 << 20
+
+    /// What was found and could not be used.
+    struct Outcome: Sendable {
+        var records: [OutboxRecord] = []
+        var faults: [String] = []
+    }
+
+    /// Merges the results, and lends the logs in portions of about 1 MiB.
+    ///
+    /// - Returns: Why some lines could not be used.
+    func take(_ lend: ([OutboxRecord]) throws -> Void) throws -> [String] {
+        let path = backend.directory.unsentPath
+        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        guard file >= 0 else { return [] }
+        defer { close(file) }
+        var status = stat()
+        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return [] }
+        var outcome = Outcome()
+        var rest: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: Outbox.readSize)
+        var isSkipping = false
+        while true {
+            let count = read(file, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else { break }
+            for piece in buffer[..<count].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+                .enumerated()
+            {
+                // All but the first piece follow a line end.
+                if piece.offset > 0 {
+                    if !isSkipping { take(rest, &outcome) }
+                    rest = []
+                    isSkipping = false
+                }
+                if isSkipping { continue }
+                rest += piece.element
+                if rest.count > Self.lineLimit {
+                    outcome.faults.append("a line is longer than \(Self.lineLimit) bytes")
+                    rest = []
+                    isSkipping = true
+                }
+            }
+            if !outcome.records.isEmpty {
+                try lend(outcome.records)
+                outcome.records = []
+            }
+        }
+        // A line without an end was cut off with its script.
+        return outcome.faults
+    }
+
+    private func take(_ line: [UInt8], _ outcome: inout Outcome) {
+        if line.isEmpty { return }
+        do {
+            let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
+            guard case .document(let request) = try BSONValue(extendedJSON: line, options: options),
+                let path = request["path"]?.stringValue
+            else {
+                outcome.faults.append("a line is no request")
+                return
+            }
+            let name = path.split(separator: "/").last.map(String.init) ?? ""
+            if path == "/v1/results" {
+                if let results = request["body"]?.documentValue { try backend.merge(results) }
+            } else if path == "/v1/logs/\(name)", let kind = LogKind(rawValue: name) {
+                let body = request["body"]
+                let values = body?.arrayValue?.compactMap(\.documentValue) ?? body?.documentValue.map { [$0] } ?? []
+                outcome.records += try backend.records(kind, values)
+            } else if path != "/v1/progress" {
+                outcome.faults.append("'\(path)' cannot be sent later")
+            }
+        } catch {
+            outcome.faults.append("\(error)")
+        }
+    }
+}

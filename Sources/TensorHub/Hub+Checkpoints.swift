@@ -1,0 +1,102 @@
+public import BSON
+import MongoDriver
+
+/// The checkpoint of a task: files in bucket `checkpointfs`, named by `hub.checkpoint`, so that its next attempt finds them
+/// on whatever machine that is.
+extension Hub {
+    /// Stores the files of an attempt's checkpoint folder in place of the checkpoint that the task had. Safe to repeat.
+    ///
+    /// - Throws: `HubError.wrongState` where the attempt is no longer that runner's; nothing is kept then.
+    package func storeCheckpoint(
+        _ files: [SourceFile],
+        of id: ObjectID,
+        attempt: Int,
+        runner: ObjectID,
+        uploader: ObjectID? = nil
+    ) async throws(HubError) -> TaskCheckpoint {
+        // Each stored checkpoint is an owner of its own until the task names it.
+        let owner = ObjectID()
+        var stored: [StoredFile] = []
+        do throws(HubError) {
+            for file in files {
+                let blob = try await storeBlob(
+                    file.source,
+                    in: .checkpoints,
+                    for: owner,
+                    sha256: file.sha256,
+                    uploader: uploader
+                )
+                stored.append(StoredFile(path: file.path, mode: file.mode, blob: blob))
+            }
+            let ids = stored.map(\.blob.id)
+            let fence = TaskStatements.fence(id, attempt: attempt, runner: runner)
+            let before = try await translatingErrors { () async throws(MongoError) in
+                let before = try await tasks.findOne(fence, FindOptions(projection: ["hub.checkpoint": 1]))
+                let update = TaskStatements.setCheckpoint(stored, attempt: attempt)
+                let result = try await tasks.updateOne(fence, .pipeline(update))
+                return result.matched == 0 ? nil : before ?? [:]
+            }
+            guard let before else {
+                throw HubError(.wrongState, "the checkpoint does not count: the attempt is no longer this runner's")
+            }
+            try await settleBlobs(ids, in: .checkpoints, for: owner)
+            let superseded = Set(TaskRecord(before).checkpoint?.files.map(\.blob.id) ?? []).subtracting(ids)
+            if !superseded.isEmpty { try await releaseBlobs(Array(superseded), in: .checkpoints) }
+            return TaskCheckpoint(attempt: attempt, files: stored)
+        } catch {
+            if !error.isTransient {
+                let ids = stored.map(\.blob.id)
+                // Where this fails too, the collector of orphans finds them.
+                try? await settleBlobs(ids, in: .checkpoints, for: owner)
+                try? await releaseBlobs(ids, in: .checkpoints)
+            }
+            throw error
+        }
+    }
+
+    /// Deletes what the checkpoint of a task that is finished or deleted has left, unless another document has the same.
+    package func releaseCheckpoint(_ checkpoint: TaskCheckpoint) async throws(HubError) {
+        let ids = Set(checkpoint.files.map(\.blob.id))
+        if !ids.isEmpty { try await releaseBlobs(Array(ids), in: .checkpoints) }
+    }
+
+    /// What a task's checkpoint is at the moment; `nil` where it has none.
+    package func checkpoint(of id: ObjectID) async throws(HubError) -> TaskCheckpoint? {
+        let found = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findOne(["_id": .objectID(id)], FindOptions(projection: ["hub.checkpoint": 1]))
+        }
+        return found.flatMap { TaskRecord($0).checkpoint }
+    }
+}
+
+extension TaskStatements {
+    static func setCheckpoint(_ files: [StoredFile], attempt: Int) -> [BSONDocument] {
+        let document: BSONDocument = [
+            "attempt": .init(smallest: attempt), "time": "$$NOW",
+            "files": ["$literal": .array(files.map { .document($0.document) })],
+        ]
+        return [["$set": ["hub.checkpoint": ["$mergeObjects": [.document(document)]]]]]
+    }
+}
+
+/// What an attempt has left for the next one.
+public struct TaskCheckpoint: Sendable, Hashable {
+    /// Which attempt.
+    public var attempt: Int
+    /// By the server's clock.
+    public var time: BSONDateTime?
+    public var files: [StoredFile]
+
+    package init(attempt: Int, time: BSONDateTime? = nil, files: [StoredFile]) {
+        self.attempt = attempt
+        self.time = time
+        self.files = files
+    }
+
+    init?(_ document: BSONDocument) {
+        guard let attempt = document["attempt"]?.intValue else { return nil }
+        self.attempt = attempt
+        time = document["time"]?.dateTimeValue
+        files = (document["files"]?.arrayValue ?? []).compactMap { $0.documentValue.flatMap(StoredFile.init) }
+    }
+}
