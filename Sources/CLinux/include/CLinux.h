@@ -25,6 +25,7 @@ static inline int tensorhub_pidfd_send_signal(int pidfd, int signal) {
 /// Has the system send the signal when the thread that has started this process ends (PR_SET_PDEATHSIG).
 static inline int tensorhub_end_with_parent(int signal) {
     return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
+}
 
 /// Copies up to so many bytes from where one file stands to where the other does, within the kernel; how many it were, 0 at
 /// the end, -1 and errno otherwise (copy_file_range(2)). Glibc declares it for _GNU_SOURCE alone.
