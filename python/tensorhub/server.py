@@ -1,4 +1,4 @@
-"""A private `tensorhub serve`: one for each database and project, on a socket of its own, for as long as this process lives.
+"""A private `tensorhub serve` for each database and project, on a socket of its own, as long as this process lives.
 
 It ends when its standard input closes, so also when this process is killed.
 """
