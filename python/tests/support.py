@@ -70,6 +70,14 @@ class ServerTestCase(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="tensorhub-test-")
         self.addCleanup(shutil.rmtree, self.folder, True)
 
+    def keep_state_in_folder(self):
+        """Has a runner that the test starts keep its attempts in the test's folder."""
+        for name, value in (("TENSORHUB_STATE_DIRECTORY", self.folder + "/state"), ("TENSORHUB_LOG_LEVEL", "error")):
+            before = os.environ.get(name)
+            os.environ[name] = value
+            restore = os.environ.__setitem__ if before is not None else os.environ.pop
+            self.addCleanup(restore, name, before)
+
     def serve(self):
         server = Serve(os.path.join(self.folder, "s"), self.project)
         self.addCleanup(server.kill)
