@@ -8,12 +8,13 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: floor run|dispatch|insert --uri URI [options]\n"
+    "usage: floor run|dispatch|insert|blobs --uri URI [options]\n"
     "\n"
     "  run       runs COUNT tasks that are in the queue or come; prints tasks per second from the first claim to the\n"
     "            last acknowledged report\n"
     "  dispatch  inserts COUNT tasks, one after another, into an idle runner; prints the time to the script's start\n"
     "  insert    inserts COUNT tasks at once; prints tasks per second\n"
+    "  blobs     stores a file in GridFS and fetches it; prints MiB per second\n"
     "\n"
     "  --db NAME           database (default: floor)\n"
     "  --project NAME      project of the tasks (default: default)\n"
@@ -23,6 +24,7 @@ static const char usage[] =
     "  --supervisor PATH   tensorhub-supervisor (run, dispatch)\n"
     "  --state DIRECTORY   attempt directories are made below it (run, dispatch)\n"
     "  --stamp PATH        the stamp program (dispatch)\n"
+    "  --file PATH         what is stored; PATH.floor is made and removed (blobs)\n"
     "  --script TEXT       the tasks' script (insert; default: \"#!/bin/true\")\n"
     "  --launchers N       threads that start attempts (default: 2)\n"
     "  --no-watch          hold no change stream open (run)\n";
@@ -55,7 +57,7 @@ static struct options parse(int argc, char **argv) {
     static const struct option names[] = {
         {"uri", 1, 0, 'u'},   {"db", 1, 0, 'd'},     {"project", 1, 0, 'p'},   {"count", 1, 0, 'n'},
         {"slots", 1, 0, 's'}, {"state", 1, 0, 'D'},  {"supervisor", 1, 0, 'S'}, {"stamp", 1, 0, 't'},
-        {"script", 1, 0, 'x'}, {"name", 1, 0, 'N'}, {"launchers", 1, 0, 'l'}, {"no-watch", 0, 0, 'W'}, {0, 0, 0, 0},
+        {"script", 1, 0, 'x'}, {"file", 1, 0, 'f'}, {"name", 1, 0, 'N'}, {"launchers", 1, 0, 'l'}, {"no-watch", 0, 0, 'W'}, {0, 0, 0, 0},
     };
     struct options options = {
         .database = "floor", .project = "default", .script = "#!/bin/true\n", .slots = 4, .count = 2000,
@@ -72,6 +74,7 @@ static struct options parse(int argc, char **argv) {
             case 'D': options.state = optarg; break;
             case 'S': options.supervisor = optarg; break;
             case 't': options.stamp = optarg; break;
+            case 'f': options.file = optarg; break;
             case 'x': options.script = optarg; break;
             case 'l': options.launchers = number("--launchers", optarg, 1, 64); break;
             case 'W': options.watch = false; break;
@@ -99,6 +102,10 @@ int main(int argc, char **argv) {
 
     if (strcmp(verb, "insert") == 0) {
         measure_insert(&options, pool);
+        return 0;
+    }
+    if (strcmp(verb, "blobs") == 0) {
+        measure_blobs(&options, pool);
         return 0;
     }
     if (options.supervisor == NULL || options.state == NULL) fail(verb, "--supervisor and --state are needed");

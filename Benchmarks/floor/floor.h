@@ -2,12 +2,13 @@
 //
 // It is the yardstick of `tensorhub bench`: the same documents, statements, files, processes and promises (everything
 // majority and journaled, never more claimed than free slots), written to be fast. statements.c has what MongoDB is
-// asked, attempt.c what happens on disk, runner.c the threads, dispatch.c and insert.c the other two measurements.
+// asked, attempt.c what happens on disk, runner.c the threads, dispatch.c, insert.c and blobs.c the other measurements.
 #ifndef FLOOR_H
 #define FLOOR_H
 
 #include <mongoc/mongoc.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -24,6 +25,7 @@ struct options {
     const char *state;       // attempt directories are made below it
     const char *script;      // text of the inserted tasks' script
     const char *stamp;       // path of the stamp program
+    const char *file;        // what is sent up; beside it what comes down
     int slots, count, launchers;
     bool watch;  // hold a change stream open, as a runner that may become idle must
 };
@@ -102,9 +104,10 @@ void runner_wait(struct runner *runner, int count);
 // From the first claim that got a task to the last acknowledged report.
 double runner_seconds(struct runner *runner);
 
-// --- dispatch.c, insert.c ---
+// --- dispatch.c, insert.c, blobs.c ---
 
 void measure_dispatch(const struct options *options, mongoc_client_pool_t *pool);
 void measure_insert(const struct options *options, mongoc_client_pool_t *pool);
+void measure_blobs(const struct options *options, mongoc_client_pool_t *pool);
 
 #endif

@@ -76,15 +76,17 @@ final class BlobFile: Sendable {
         guard fchmod(descriptor, mode) == 0 else { throw Self.failure("change", path) }
     }
 
-    func setTimes(access: timespec, modification: timespec) throws(HubError) {
-        guard
-            withUnsafePointer(
-                to: (access, modification),
-                {
-                    $0.withMemoryRebound(to: timespec.self, capacity: 2) { futimens(descriptor, $0) }
-                }
-            ) == 0
-        else { throw Self.failure("change", path) }
+    /// Takes the content of another file over.
+    func copy(from other: BlobFile) throws(HubError) {
+        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
+        defer { buffer.deallocate() }
+        var offset: Int64 = 0
+        while true {
+            let count = try other.read(buffer, at: offset)
+            if count == 0 { return }
+            try write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: offset)
+            offset += Int64(count)
+        }
     }
 
     /// The hash of the whole file.

@@ -1,5 +1,6 @@
 import Console
 import Glibc
+import HubAPI
 import LocalMongo
 import Logging
 import MongoDriver
@@ -93,6 +94,7 @@ final class DevSession: Sendable {
         let hub = try await Hub.connect(uri: server.uri, project: settings.project, logger: quiet)
         var options = try RunnerOptions(settings)
         options.stateDirectory = folder + "/runner"
+        options.scriptServer = ScriptHTTPServer(logger: quiet)
         let runner = try Runner(hub: hub, options: options, logger: logger)
         state.withLock { $0.runner = runner }
         announce(server, slots: options.slots)

@@ -1,5 +1,6 @@
 import Console
 import Glibc
+import HubAPI
 import Logging
 import MongoDriver
 import Settings
@@ -25,12 +26,14 @@ final class Daemon: Sendable {
     init(_ readSettings: @escaping @Sendable () throws -> Settings) throws {
         settings = try readSettings()
         self.readSettings = readSettings
-        options = try RunnerOptions(settings)
+        var options = try RunnerOptions(settings)
         let level = Logger.Level(rawValue: settings.logLevel) ?? .info
         logger =
             JournalLog.isAvailable
             ? Logger(label: "tensorhubd") { _ in JournalLog(identifier: "tensorhubd", level: level) }
             : StandardErrorLog.logger(label: "tensorhubd", level: level)
+        options.scriptServer = ScriptHTTPServer(logger: logger)
+        self.options = options
     }
 
     /// - Returns: The exit status, once it is drained.

@@ -16,7 +16,7 @@ LONGEST_FORM = 64 << 10
 #: Bytes from which on an array is mapped instead of read.
 MAPPED_FROM = 1 << 20
 
-_SIMPLE = {tuple: "tuple", list: "list", dict: "dict"}
+_SIMPLE: Dict[type, str] = {tuple: "tuple", list: "list", dict: "dict"}
 
 
 def content_of(value: Any, shards: Optional[int] = None, allow_pickle: bool = False) -> Content:
@@ -196,7 +196,7 @@ def _cut(arrays: List[Tuple[str, Any]], shards: int) -> List[List[Tuple[str, Any
     lengths = {array.shape[0] if array.ndim else None for _, array in arrays}
     if len(lengths) != 1 or None in lengths:
         raise ValueError("shards: the arrays have different lengths along their first axis, so they are not cut together")
-    (length,) = lengths
+    length = arrays[0][1].shape[0]
     if shards > length:
         raise ValueError("shards: %d pieces of %d rows would leave some empty" % (shards, length))
     cut = [(name, np.array_split(array, shards)) for name, array in arrays]

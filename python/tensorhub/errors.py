@@ -52,7 +52,7 @@ def error_of(status: int, answer: Any) -> HubError:
         kind = Unreachable
     elif status in (400, 405, 413, 422):
         kind = InvalidInput
-    error = make(kind, message, code if isinstance(code, str) else "status-%d" % status)
+    error: HubError = make(kind, message, code if isinstance(code, str) else "status-%d" % status)
     error.status = status
     field = facts.get("field")
     error.field = field if isinstance(field, str) else None

@@ -270,9 +270,15 @@ class TensorHub(Tasks):
         """The documents of all models that match: architecture and metrics, without parameters."""
         return self._list("models", model_name, sort, version, limit, filter)
 
-    def delete_model(self, model_name: Optional[str] = None, version: Optional[int] = None, **filter: Any) -> int:
-        """Deletes all models of the project that match, with their parameters; returns how many."""
-        return self._delete("/v1/models", {"name": model_name, "version": version}, filter)
+    def delete_model(
+        self, model_name: Optional[str] = None, version: Optional[int] = None, *, force: bool = False, **filter: Any
+    ) -> int:
+        """Deletes all models of the project that match, with their parameters; returns how many.
+
+        :param force: Whether also those that hold a stage.
+        """
+        query = {"name": model_name, "version": version, "force": "true" if force else None}
+        return self._delete("/v1/models", query, filter)
 
     delete_models = delete_model
 
@@ -380,7 +386,9 @@ class TensorHub(Tasks):
         return result
 
     def _delete(self, path: str, query: Dict[str, Any], filter: Dict[str, Any]) -> int:
-        return int(self._client.call("DELETE", path, self._query(filter, None, **query)).get("deleted", 0))
+        # Everything at once is deleted only where that is spelled out.
+        parameters = {"filter": "{}", **self._query(filter, None, **query)}
+        return int(self._client.call("DELETE", path, parameters).get("deleted", 0))
 
 
 def _token(path: Optional[str]) -> Optional[str]:

@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, Dict, List, NamedTuple, Optional
+from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
 
 from . import errors, values
 from .connection import PAUSES, Client
@@ -68,6 +68,7 @@ class Reporter:
         self._has_spooled = False
         self._rejected = 0
         self._is_full_told = False
+        self._is_trouble_told = False
         self._pid = os.getpid()
         atexit.register(self.end)
         self._finish_with_multiprocessing()
@@ -203,7 +204,11 @@ class Reporter:
         except errors.Unreachable:
             raise
         except errors.HubError as refusal:
-            if refusal.status is not None and refusal.status >= 500 and refusal.status != 507:
+            if refusal.status is not None and refusal.status >= 500:
+                # Such as a disk that is full: that may change.
+                if not self._is_trouble_told:
+                    self._is_trouble_told = True
+                    _say("reports wait: %s" % refusal)
                 raise errors.make(errors.Unreachable, str(refusal), refusal.code) from refusal
             error = refusal
         if error is not None and path in PATHS.values() and len(batch) > 1 and error.status in (400, 413, 422):
@@ -271,8 +276,7 @@ class Reporter:
         for path in dict.fromkeys(item.path for item in items):
             texts = [item.text for item in items if item.path == path]
             if path in PATHS.values():
-                for start in range(0, len(texts), BATCH_COUNT):
-                    lines.append(_line(path, "[" + ",".join(texts[start : start + BATCH_COUNT]) + "]"))
+                lines += [_line(path, "[" + ",".join(batch) + "]") for batch in _batches(texts)]
             elif path == RESULTS:
                 lines += [_line(path, text) for text in texts]
             else:
@@ -288,6 +292,20 @@ class Reporter:
         process = sys.modules.get("multiprocessing.process")
         if utilities is not None and process is not None and process.parent_process() is not None:
             utilities.Finalize(None, self.end, exitpriority=0)
+
+
+def _batches(texts: List[str]) -> Iterator[List[str]]:
+    """Parts of a size that whoever reads the file takes as one line."""
+    batch: List[str] = []
+    size = 0
+    for text in texts:
+        if batch and (len(batch) >= BATCH_COUNT or size + len(text) > BATCH_SIZE):
+            yield batch
+            batch, size = [], 0
+        batch.append(text)
+        size += len(text)
+    if batch:
+        yield batch
 
 
 def _line(path: str, body: str) -> str:

@@ -1,4 +1,4 @@
-"""A private `tensorhub serve`: one for each database and project, on a socket of its own, for as long as this process lives.
+"""A private `tensorhub serve` for each database and project, on a socket of its own, as long as this process lives.
 
 It ends when its standard input closes, so also when this process is killed.
 """
@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from typing import Dict, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
 from . import errors
 
@@ -69,17 +69,9 @@ class PrivateServer:
         environment = {name: value for name, value in os.environ.items() if name not in _ADDRESSES}
         # A command line is for everybody to read, an environment is not.
         environment.update(TENSORHUB_URI=uri, TENSORHUB_PROJECT=project)
+        self._is_over = threading.Event()
         try:
-            with open(self._log, "wb") as log:
-                self._process = subprocess.Popen(
-                    [executable("tensorhub"), "serve", "--socket", self.socket, "--until-stdin-closes"],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=log,
-                    env=environment,
-                    # Control-C is for the script, which may still want to save something.
-                    start_new_session=True,
-                )
+            self._process = self._start(environment)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -91,6 +83,37 @@ class PrivateServer:
         atexit.register(self.close)
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(after_in_child=self._after_fork)
+
+    def _start(self, environment: Dict[str, str]) -> "subprocess.Popen[bytes]":
+        """Starts it on a thread that lasts: the server ends with the thread that started it, as Linux counts parents."""
+        outcome: List[Any] = []
+        is_started = threading.Event()
+
+        def run() -> None:
+            try:
+                with open(self._log, "wb") as log:
+                    process = subprocess.Popen(
+                        [executable("tensorhub"), "serve", "--socket", self.socket, "--until-stdin-closes"],
+                        stdin=subprocess.PIPE,
+                        stdout=subprocess.PIPE,
+                        stderr=log,
+                        env=environment,
+                        # Control-C is for the script, which may still want to save something.
+                        start_new_session=True,
+                    )
+                outcome.append(process)
+            except BaseException as error:
+                outcome.append(error)
+            is_started.set()
+            self._is_over.wait()
+
+        threading.Thread(target=run, name="tensorhub-serve", daemon=True).start()
+        is_started.wait()
+        if isinstance(outcome[0], BaseException):
+            self._is_over.set()
+            raise outcome[0]
+        process: "subprocess.Popen[bytes]" = outcome[0]
+        return process
 
     @property
     def is_running(self) -> bool:
@@ -118,6 +141,7 @@ class PrivateServer:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._is_over.set()
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _wait_until_ready(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
@@ -103,13 +102,7 @@ class Tasks:
         :raises TimeoutError: when the time is over before.
         """
         deadline = None if timeout is None else time.monotonic() + timeout
-        body: Dict[str, Any] = {}
-        if task_name is not None:
-            body["name"] = task_name
-        if ids is not None:
-            body["ids"] = [{"$oid": str(identifier)} for identifier in ids]
-        if filter:
-            body["filter"] = values.filter_document(filter)
+        body = _selection(task_name, ids, filter)
         while True:
             left = float(POLL) if deadline is None else min(float(POLL), deadline - time.monotonic())
             body["timeout"] = max(0.0, left)
@@ -142,19 +135,13 @@ class Tasks:
     find_task = find_top_task
 
     def delete_tasks(self, task_name: Optional[str] = None, **filter: Any) -> int:
-        """Deletes all tasks of the project that match; returns how many."""
-        query = self._query(filter, None, name=task_name)
+        """Deletes all tasks of the project that match, but for running ones, which can be cancelled; returns how many."""
+        query = {"filter": "{}", **self._query(filter, None, name=task_name)}
         return int(self._client.call("DELETE", "/v1/tasks", query).get("deleted", 0))
 
     def cancel_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
         """Cancels the tasks that match and are pending or running; returns how many."""
-        body: Dict[str, Any] = {}
-        if task_name is not None:
-            body["name"] = task_name
-        if ids is not None:
-            body["ids"] = [{"$oid": str(identifier)} for identifier in ids]
-        if filter:
-            body["filter"] = values.filter_document(filter)
+        body = _selection(task_name, ids, filter) or {"filter": {}}
         return int(self._client.call("POST", "/v1/tasks/cancel", None, values.dumps(body)).get("cancelled", 0))
 
     def run_top_task(self, task_name: Optional[str] = None, sort: Sort = None, **filter: Any) -> bool:
@@ -193,6 +180,17 @@ class Tasks:
         if sort is not None:
             query["sort"] = values.dumps(values.sort_document(sort))
         return query
+
+
+def _selection(name: Optional[str], ids: Optional[Iterable[str]], filter: Dict[str, Any]) -> Dict[str, Any]:
+    body: Dict[str, Any] = {}
+    if name is not None:
+        body["name"] = name
+    if ids is not None:
+        body["ids"] = [{"$oid": str(identifier)} for identifier in ids]
+    if filter:
+        body["filter"] = values.filter_document(filter)
+    return body
 
 
 _FAILURES = {

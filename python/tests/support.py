@@ -70,19 +70,27 @@ class ServerTestCase(unittest.TestCase):
         self.folder = tempfile.mkdtemp(prefix="tensorhub-test-")
         self.addCleanup(shutil.rmtree, self.folder, True)
 
+    def keep_state_in_folder(self):
+        """Has a runner that the test starts keep its attempts in the test's folder."""
+        for name, value in (("TENSORHUB_STATE_DIRECTORY", self.folder + "/state"), ("TENSORHUB_LOG_LEVEL", "error")):
+            before = os.environ.get(name)
+            os.environ[name] = value
+            restore = os.environ.__setitem__ if before is not None else os.environ.pop
+            self.addCleanup(restore, name, before)
+
     def serve(self):
         server = Serve(os.path.join(self.folder, "s"), self.project)
         self.addCleanup(server.kill)
         return server
 
-    def script(self, text, **environment):
+    def script(self, text, stdin=subprocess.DEVNULL, **environment):
         """Starts a script with the environment of a task."""
         variables = dict(os.environ, PYTHONPATH=str(PACKAGE.parent), TENSORHUB_SOCKET=os.path.join(self.folder, "s"))
         variables.pop("TENSORHUB_URI", None)
         variables.update(environment)
         return subprocess.Popen(
             [sys.executable, "-c", textwrap.dedent(text)],
-            stdin=subprocess.DEVNULL,
+            stdin=stdin,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             universal_newlines=True,

@@ -15,16 +15,7 @@ class AttemptTests(ServerTestCase):
     def setUp(self):
         super().setUp()
         self.db = self.hub()
-        state = os.environ.get("XDG_STATE_HOME")
-        os.environ["XDG_STATE_HOME"] = self.folder
-        self.addCleanup(self.restore, state)
-
-    @staticmethod
-    def restore(state):
-        if state is None:
-            os.environ.pop("XDG_STATE_HOME", None)
-        else:
-            os.environ["XDG_STATE_HOME"] = state
+        self.keep_state_in_folder()
 
     def run_task(self, text, keys=(), **parameters):
         """Runs a script as a task to its end and gives the task back."""
@@ -161,10 +152,10 @@ class StopTests(ServerTestCase):
                 )
             )
         identifier = db.create_task("t", path, max_failures=1)
-        environment = dict(
-            os.environ, XDG_STATE_HOME=self.folder, TENSORHUB_PROJECT=self.project, TENSORHUB_LOG_LEVEL="warning"
-        )
-        daemon = subprocess.Popen([server.executable("tensorhubd"), "--once"], env=environment, stdin=subprocess.DEVNULL)
+        self.keep_state_in_folder()
+        command = [server.executable("tensorhubd"), "--once"]
+        environment = dict(os.environ, TENSORHUB_PROJECT=self.project)
+        daemon = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
         try:
             deadline = time.monotonic() + 30
             while not db.find_training_log(begun=1) and time.monotonic() < deadline:

@@ -196,17 +196,10 @@ class TaskTests(ServerTestCase):
         for n_units in (800, 600):
             self.db.create_task("mnist", script, {"n_units": n_units}, ["accuracy"], files=[data])
         self.db.create_task("other", script)
-        environment = dict(os.environ, XDG_STATE_HOME=self.folder)
-        before, os.environ["XDG_STATE_HOME"] = os.environ.get("XDG_STATE_HOME"), environment["XDG_STATE_HOME"]
-        try:
-            self.assertTrue(self.db.run_top_task("mnist", sort=[("hyper_parameters.n_units", 1)]))
-            self.assertIs(self.db.run_task("mnist", description="none of these"), False)
-            self.assertIs(self.db.run_task("nothing"), False)
-        finally:
-            if before is None:
-                del os.environ["XDG_STATE_HOME"]
-            else:
-                os.environ["XDG_STATE_HOME"] = before
+        self.keep_state_in_folder()
+        self.assertTrue(self.db.run_top_task("mnist", sort=[("hyper_parameters.n_units", 1)]))
+        self.assertIs(self.db.run_task("mnist", description="none of these"), False)
+        self.assertIs(self.db.run_task("nothing"), False)
         finished = self.db.find_tasks(status="finished")
         self.assertEqual([task["result"] for task in finished], [{"accuracy": 1.6}])
 
@@ -262,6 +255,16 @@ class ServerTests(ServerTestCase):
         first.close()
         self.assertEqual(second.find_tasks(), [])
         self.assertEqual(first.find_tasks(), [])
+
+    def test_it_outlives_the_thread_that_began_it(self):
+        import threading
+
+        hubs = []
+        thread = threading.Thread(target=lambda: hubs.append(self.hub()))
+        thread.start()
+        thread.join()
+        for _ in range(20):
+            self.assertEqual(hubs[0].find_tasks(), [])
 
     def test_a_database_that_is_not_there_is_told(self):
         with self.assertRaises(ConnectionError):

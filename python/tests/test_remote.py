@@ -17,7 +17,7 @@ class RemoteTests(ServerTestCase):
         super().setUp()
         self.token_file = os.path.join(self.folder, "token")
         process = subprocess.Popen(
-            [server.executable("tensorhub"), "serve", "--port", "0", "--token-file", self.token_file],
+            [server.executable("tensorhub"), "serve", "--listen", "127.0.0.1:0", "--token-file", self.token_file],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=dict(os.environ, TENSORHUB_PROJECT=self.project),

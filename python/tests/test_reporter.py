@@ -2,6 +2,7 @@
 
 import json
 import os
+import subprocess
 import unittest
 
 from support import ServerTestCase, eventually, needs_numpy, needs_server
@@ -92,20 +93,23 @@ class ReporterTests(ServerTestCase):
                     longest = max(longest, time.perf_counter() - start)
                 return longest
             put(range(1000))
-            tensorhub.flush()
-            print("begun", flush=True)
+            print(tensorhub.flush(), flush=True)
             sys.stdin.readline()
-            print(put(range(1000, 3000)), tensorhub.flush(0), flush=True)
+            print(put(range(1000, 3000)), tensorhub.flush(0.5), flush=True)
             sys.stdin.readline()
             put(range(3000, 4000))
-            """
+            """,
+            stdin=subprocess.PIPE,
         )
-        # The script's standard input is empty: it goes on at once; so the daemon is killed and started in between.
-        self.assertEqual(process.stdout.readline(), "begun\n")
+        self.assertEqual(process.stdout.readline(), "True\n")
         server.kill()
-        process.stdout.readline()
+        process.stdin.write("\n")
+        process.stdin.flush()
+        longest, delivered = process.stdout.readline().split()
+        self.assertLess(float(longest), 0.5)
+        self.assertEqual(delivered, "False")
         server.start()
-        _, errors = process.communicate(timeout=30)
+        _, errors = process.communicate("\n", timeout=30)
         self.assertEqual((process.returncode, errors), (0, ""))
         self.assertEqual(sorted(entry["step"] for entry in self.entries()), list(range(4000)))
 

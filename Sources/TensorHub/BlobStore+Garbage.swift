@@ -1,0 +1,176 @@
+import BSON
+import MongoDriver
+
+/// What crashes have left.
+extension BlobStore {
+    func collectGarbage(before limit: BSONDateTime, dryRun: Bool, foreign: Bool) async throws(HubError) -> GarbageReport
+    {
+        var report = GarbageReport(bucket: bucket, isDryRun: dryRun, areForeignDeleted: foreign)
+        let names = try await translatingErrors { () async throws(MongoError) in
+            try await hub.database.listCollectionNames()
+        }
+        // A dry run makes no collection.
+        guard names.contains(files.name) || names.contains(gridFS.chunks.name) else { return report }
+        if !dryRun { try await ensureIndexes() }
+        try await collectUploads(before: limit, into: &report)
+        try await collectReservations(before: limit, into: &report)
+        try await collectFiles(before: limit, into: &report)
+        try await collectOrphans(before: limit, into: &report)
+        return report
+    }
+
+    private func collectUploads(before limit: BSONDateTime, into report: inout GarbageReport) async throws(HubError) {
+        let stale: BSONDocument = ["heartbeat": ["$lt": .dateTime(limit)]]
+        guard report.isDryRun else {
+            let dropped = try await drop(stale)
+            report.staleUploads = dropped.uploads
+            report.staleUploadChunks = dropped.chunks
+            return
+        }
+        let found = try await retrying { () async throws(MongoError) in
+            try await uploads.findAll(stale, FindOptions(projection: ["_id": 1]))
+        }
+        for id in found.compactMap({ $0["_id"] }) {
+            report.staleUploads += 1
+            let (isStored, count) = try await retrying { () async throws(MongoError) in
+                (try await gridFS.file(id) != nil, try await gridFS.countChunks(of: id))
+            }
+            if !isStored { report.staleUploadChunks += count }
+        }
+    }
+
+    private func collectReservations(before limit: BSONDateTime, into report: inout GarbageReport)
+        async throws(HubError)
+    {
+        let stale: BSONDocument = ["metadata.pending.time": ["$lt": .dateTime(limit)]]
+        let found = try await retrying { () async throws(MongoError) in
+            try await files.findAll(stale, FindOptions(projection: ["metadata.pending": 1]))
+        }
+        for file in found {
+            let pending = file.value(atPath: "metadata.pending")?.arrayValue ?? []
+            report.staleReservations += pending.filter { Self.isStale($0, limit) }.count
+        }
+        guard !report.isDryRun, !found.isEmpty else { return }
+        _ = try await retrying { () async throws(MongoError) in
+            try await files.updateMany(
+                stale,
+                .document(["$pull": ["metadata.pending": ["time": ["$lt": .dateTime(limit)]]]])
+            )
+        }
+    }
+
+    private static func isStale(_ pending: BSONValue, _ limit: BSONDateTime) -> Bool {
+        pending.documentValue?["time"]?.dateTimeValue.map { $0 < limit } ?? false
+    }
+
+    /// Goes through the documents of all files that are old enough, a thousand at a time.
+    private func collectFiles(before limit: BSONDateTime, into report: inout GarbageReport) async throws(HubError) {
+        var last: BSONValue?
+        while true {
+            var filter: BSONDocument = ["uploadDate": ["$lt": .dateTime(limit)]]
+            // No other identifier can be in a document of TensorLayer's or of ours.
+            filter.append("_id", last.map { ["$gt": $0] } ?? ["$type": "objectId"])
+            let page = try await retrying { [filter] () async throws(MongoError) in
+                try await files.findAll(filter, FindOptions(sort: ["_id": 1], limit: 1000)).map(GridFSFile.init)
+            }
+            guard let end = page.last else { return }
+            last = end.id
+            let referred = try await referred(page.compactMap { $0.id.objectIDValue })
+            for file in page { try await judge(file, isReferred: referred, before: limit, into: &report) }
+        }
+    }
+
+    private func judge(
+        _ file: GridFSFile,
+        isReferred referred: Set<ObjectID>,
+        before limit: BSONDateTime,
+        into report: inout GarbageReport
+    ) async throws(HubError) {
+        guard let blob = Self.blob(file) else { return }
+        let condemned = file.metadata?["condemned"]?.documentValue
+        // Somebody is at it right now.
+        if let time = condemned?["time"]?.dateTimeValue, time >= limit { return }
+        if referred.contains(blob.id) {
+            guard let condemned else { return }
+            report.pardoned += 1
+            if !report.isDryRun {
+                let by = condemned["by"] ?? .null
+                try await pardon(["_id": .objectID(blob.id), "metadata.condemned.by": by], file)
+            }
+            return
+        }
+        guard blob.sha256 != nil else {
+            report.foreign.append(blob)
+            // No writer of theirs reserves anything: age is all that there is to go by.
+            if report.areForeignDeleted, !report.isDryRun {
+                _ = try await retrying { () async throws(MongoError) in try await gridFS.delete(file.id) }
+            }
+            return
+        }
+        let pending = file.metadata?["pending"]?.arrayValue ?? []
+        if report.isDryRun {
+            if pending.allSatisfy({ Self.isStale($0, limit) }) { report.unreferenced.append(blob) }
+        } else if try await !release([blob.id]).blobs.isEmpty {
+            report.unreferenced.append(blob)
+        }
+    }
+
+    /// Looks for chunks whose file has no document, in the index alone: one entry for each file is visited.
+    private func collectOrphans(before limit: BSONDateTime, into report: inout GarbageReport) async throws(HubError) {
+        // What a server makes of it: a walk from file to file in the index (DISTINCT_SCAN).
+        let cursor = gridFS.chunks.aggregate(
+            [["$group": ["_id": "$files_id"]]],
+            AggregateOptions(hint: .keys(["files_id": 1, "n": 1]), allowDiskUse: true)
+        )
+        var page: [BSONValue] = []
+        do {
+            for try await group in cursor {
+                page.append(group["_id"] ?? .null)
+                if page.count == 1000 {
+                    try await collectOrphans(among: page, before: limit, into: &report)
+                    page = []
+                }
+            }
+        } catch {
+            throw HubError(transfer: error)
+        }
+        try await collectOrphans(among: page, before: limit, into: &report)
+    }
+
+    private func collectOrphans(
+        among ids: [BSONValue],
+        before limit: BSONDateTime,
+        into report: inout GarbageReport
+    ) async throws(HubError) {
+        let list: BSONDocument = ["_id": ["$in": .array(ids)]]
+        let known = try await retrying { () async throws(MongoError) in
+            let options = FindOptions(projection: ["_id": 1])
+            // In this order: an upload that ends meanwhile is in the second or has been in the first.
+            return try await uploads.findAll(list, options) + files.findAll(list, options)
+        }
+        let found = Set(known.compactMap { $0["_id"] })
+        for id in ids where !found.contains(id) { try await collect(id, before: limit, into: &report) }
+    }
+
+    private func collect(
+        _ id: BSONValue,
+        before limit: BSONDateTime,
+        into report: inout GarbageReport
+    ) async throws(HubError) {
+        // Another program uploads without telling: how old its newest chunk is, tells whether it still does.
+        let newest = try await retrying { () async throws(MongoError) in
+            try await gridFS.chunks.findOne(
+                ["files_id": id],
+                FindOptions(sort: ["n": -1], projection: ["_id": 1])
+            )
+        }
+        guard let chunk = newest?["_id"]?.objectIDValue,
+            Int64(chunk.secondsSince1970) * 1000 < limit.millisecondsSince1970
+        else { return }
+        let isDryRun = report.isDryRun
+        let count = try await retrying { () async throws(MongoError) in
+            isDryRun ? try await gridFS.countChunks(of: id) : try await gridFS.deleteChunks(of: id)
+        }
+        report.orphans.append(GarbageReport.Orphan(file: id, chunks: count))
+    }
+}

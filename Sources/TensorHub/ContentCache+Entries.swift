@@ -1,0 +1,108 @@
+import Glibc
+import MongoDriver
+
+extension ContentCache {
+    /// Puts one file where it is wanted, from the cache, which is given it first where it lacks it.
+    func provide(_ entry: Entry, _ wanted: [Entry], of hub: Hub, at target: String) async throws {
+        let source = "\(folder)/blobs/\(entry.name)"
+        let place = "\(target)/\(entry.file.path)"
+        try await hub.client.work {
+            if let slash = entry.file.path.lastIndex(of: "/") {
+                try ContentFolder.make("\(target)/\(entry.file.path[..<slash])")
+            }
+        }
+        if try await hub.client.work({
+            try isVerified(entry) && ContentFolder.link(source, place, mode: entry.file.mode)
+        }) {
+            return
+        }
+        try await ContentLock.with("\(folder)/locks/\(entry.name)") {
+            let isThere = try await hub.client.work { try isVerified(entry) || verify(entry) }
+            if !isThere { try await download(entry, wanted, of: hub) }
+            // Nobody evicts what is locked.
+            let isLinked = try await hub.client.work { try ContentFolder.link(source, place, mode: entry.file.mode) }
+            guard isLinked else {
+                throw HubError(
+                    .invalidInput,
+                    field: "path",
+                    "\(source) was deleted while it was in use; leave the cache to its runners"
+                )
+            }
+        }
+        try await hub.client.work { evict(room: 0, sparing: Set(wanted.map(\.name))) }
+    }
+
+    /// Whether the content is there and untouched since it was verified; that it is used is noted.
+    private func isVerified(_ entry: Entry) throws -> Bool {
+        let path = "\(folder)/blobs/\(entry.name)"
+        guard let status = ContentFolder.status(path), ContentFolder.isMarked(status), hasLength(entry, status) else {
+            return false
+        }
+        ContentFolder.use(path)
+        return true
+    }
+
+    /// The length of one of TensorLayer's is not in its document.
+    private func hasLength(_ entry: Entry, _ status: stat) -> Bool {
+        entry.file.blob.sha256 == nil || Int64(status.st_size) == entry.file.blob.length
+    }
+
+    /// Looks at content that somebody has touched: it is marked again, or removed.
+    private func verify(_ entry: Entry) throws -> Bool {
+        let path = "\(folder)/blobs/\(entry.name)"
+        guard let status = ContentFolder.status(path) else { return false }
+        if let hash = entry.file.blob.sha256, hasLength(entry, status), try BlobFile.open(path).hash() == hash {
+            try ContentFolder.mark(path)
+            return true
+        }
+        unlink(path)
+        return false
+    }
+
+    /// Downloads content under another name, and names it when it is verified and on disk.
+    private func download(_ entry: Entry, _ wanted: [Entry], of hub: Hub) async throws {
+        let path = "\(folder)/blobs/\(entry.name)"
+        let partial = path + ".partial"
+        let length = try await hub.client.work {
+            // What a process has left that was killed.
+            unlink(partial)
+            return entry.file.blob.length
+        }
+        try await hub.client.work { evict(room: length, sparing: Set(wanted.map(\.name))) }
+        try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial)
+        try await hub.client.work {
+            do {
+                try BlobFile.open(partial).synchronize()
+                try ContentFolder.mark(partial)
+                guard rename(partial, path) == 0 else { throw BlobFile.failure("rename", partial) }
+            } catch {
+                unlink(partial)
+                throw error
+            }
+        }
+    }
+
+    /// Deletes the least recently used until there is room, but nothing that is wanted here, and nothing that somebody has
+    /// locked.
+    private func evict(room: Int64, sparing wanted: Set<String>) {
+        let blobs = folder + "/blobs"
+        var total = room
+        var candidates: [(name: String, size: Int64, used: timespec)] = []
+        for name in ContentFolder.names(blobs) {
+            guard let status = ContentFolder.status("\(blobs)/\(name)") else { continue }
+            if name.hasSuffix(".partial") {
+                let lock = "\(folder)/locks/\(name.dropLast(".partial".count))"
+                if ContentLock.tryWith(lock, { unlink("\(blobs)/\(name)") }) { continue }
+            } else if !wanted.contains(name) {
+                candidates.append((name, Int64(status.st_size), status.st_atim))
+            }
+            total += Int64(status.st_size)
+        }
+        candidates.sort { ($0.used.tv_sec, $0.used.tv_nsec) < ($1.used.tv_sec, $1.used.tv_nsec) }
+        for candidate in candidates where total > limit {
+            if ContentLock.tryWith("\(folder)/locks/\(candidate.name)", { unlink("\(blobs)/\(candidate.name)") }) {
+                total -= candidate.size
+            }
+        }
+    }
+}

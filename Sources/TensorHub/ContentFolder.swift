@@ -1,0 +1,115 @@
+import Glibc
+
+/// The folders of the cache, and what is made from it. All calls block.
+enum ContentFolder {
+    /// The modification time of verified content.
+    private static let mark = timespec(tv_sec: 1, tv_nsec: 0)
+
+    /// Makes a folder, and those above it, where they are missing.
+    static func make(_ path: String) throws(HubError) {
+        if mkdir(path, 0o755) == 0 { return }
+        switch errno {
+        case EEXIST: return
+        case ENOENT:
+            guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
+                throw BlobFile.failure("make", path)
+            }
+            try make(String(path[..<slash]))
+            if mkdir(path, 0o755) != 0, errno != EEXIST { throw BlobFile.failure("make", path) }
+        default: throw BlobFile.failure("make", path)
+        }
+    }
+
+    /// Makes a folder that must not be there.
+    static func makeNew(_ path: String) throws(HubError) {
+        if let slash = path.lastIndex(of: "/"), slash > path.startIndex { try make(String(path[..<slash])) }
+        guard mkdir(path, 0o755) == 0 else { throw BlobFile.failure("make", path) }
+    }
+
+    static func status(_ path: String) -> stat? {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? status : nil
+    }
+
+    static func isMarked(_ status: stat) -> Bool {
+        status.st_mtim.tv_sec == mark.tv_sec && status.st_mtim.tv_nsec == mark.tv_nsec
+    }
+
+    /// Makes a file read-only and says that it is verified.
+    static func mark(_ path: String) throws(HubError) {
+        guard chmod(path, 0o444) == 0, setTimes(path, now(), mark) else {
+            throw BlobFile.failure("change", path)
+        }
+    }
+
+    /// Notes that a file is used. One that belongs to another user keeps its place in the order.
+    static func use(_ path: String) {
+        _ = setTimes(path, now(), timespec(tv_sec: 0, tv_nsec: leave))
+    }
+
+    /// Finer than UTIME_NOW, which counts ticks: the order of uses matters.
+    private static func now() -> timespec {
+        var time = timespec()
+        clock_gettime(CLOCK_REALTIME, &time)
+        return time
+    }
+
+    /// UTIME_OMIT, which is too complicated a macro for Swift.
+    private static let leave = (1 << 30) - 2
+
+    private static func setTimes(_ path: String, _ access: timespec, _ modification: timespec) -> Bool {
+        withUnsafePointer(to: (access, modification)) {
+            $0.withMemoryRebound(to: timespec.self, capacity: 2) { utimensat(AT_FDCWD, path, $0, 0) == 0 }
+        }
+    }
+
+    /// Links a file to another name, or copies it where a link cannot be or would have the wrong mode.
+    ///
+    /// - Returns: `false` where the source is not there.
+    static func link(_ source: String, _ target: String, mode: Int32) throws(HubError) -> Bool {
+        if mode & 0o111 == 0 {
+            if Glibc.link(source, target) == 0 { return true }
+            switch errno {
+            case ENOENT where status(source) == nil: return false
+            // Another file system, too many links, or a kernel that links only what one owns.
+            case EXDEV, EMLINK, EPERM, EACCES, EOPNOTSUPP: break
+            default: throw BlobFile.failure("link", target)
+            }
+        }
+        guard let status = status(source) else { return false }
+        let original = try BlobFile.open(source)
+        let copy = try BlobFile.create(target, size: Int64(status.st_size))
+        do throws(HubError) {
+            try copy.copy(from: original)
+            try copy.setMode(mode & 0o111 == 0 ? 0o444 : 0o555)
+        } catch {
+            unlink(target)
+            throw error
+        }
+        return true
+    }
+
+    static func names(_ path: String) -> [String] {
+        guard let directory = opendir(path) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
+    /// Removes a folder with everything in it; links are removed, not followed.
+    static func remove(_ path: String) {
+        var status = stat()
+        if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
+            for name in names(path) { remove("\(path)/\(name)") }
+            rmdir(path)
+        } else {
+            unlink(path)
+        }
+    }
+}
