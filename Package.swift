@@ -194,8 +194,8 @@ let package = Package(
         .testTarget(
             name: "HubAPITests",
             dependencies: [
-                "HubAPI", "TensorHub", "MongoDriver", "BSON", "TestSupport",
-                .product(name: "NIOCore", package: "swift-nio"),
+                "HubAPI", "Chaos", "TensorHub", "MongoDriver", "BSON", "TestSupport",
+                .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: settings
         ),

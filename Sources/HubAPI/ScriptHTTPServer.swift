@@ -23,6 +23,9 @@ public final class ScriptHTTPServer: ScriptServer {
         self.logger = logger
     }
 
+    /// Whether any service runs.
+    var hasThreads: Bool { threads.areThere }
+
     public func serve(
         _ backend: any ScriptBackend,
         socketPath: String,

@@ -27,15 +27,20 @@ struct ServeSession: Sendable {
 
     /// - Parameter connect: Opens the hub.
     func run(_ connect: @escaping @Sendable () async throws -> Hub) async throws {
-        if endsWithStandardInput {
-            // The parent may be killed while a child that it has forked still holds the pipe open.
-            tensorhub_end_with_parent(SIGTERM)
-        }
-        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
+        let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup, .sigusr1)
+        let parent = getppid()
+        // The pipe may be held open by a child that a killed parent has forked.
+        if endsWithStandardInput { tensorhub_signal_parents_end(SIGUSR1) }
         let input = endsWithStandardInput ? EndOfInput.watch() : nil
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { try await serve(connect) }
-            group.addTask { for await _ in signals { return } }
+            group.addTask {
+                for await signal in signals {
+                    // It also comes when but the thread of the parent's ends that has started this process.
+                    if signal == .sigusr1, getppid() == parent { continue }
+                    return
+                }
+            }
             if let input { group.addTask { for await _ in input {} } }
             defer { group.cancelAll() }
             try await group.next()

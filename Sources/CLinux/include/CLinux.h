@@ -23,7 +23,7 @@ static inline int tensorhub_pidfd_send_signal(int pidfd, int signal) {
 }
 
 /// Has the system send the signal when the thread that has started this process ends (PR_SET_PDEATHSIG).
-static inline int tensorhub_end_with_parent(int signal) {
+static inline int tensorhub_signal_parents_end(int signal) {
     return prctl(PR_SET_PDEATHSIG, signal, 0, 0, 0);
 }
 

@@ -118,6 +118,9 @@ package final class HTTPService: ScriptService {
         )
     }
 
+    /// Connections on which a request is being answered.
+    var requestsUnderWay: Int { connections.count }
+
     /// Removes that file at the end.
     func adopt(_ socket: PublishedSocket) { self.socket.withLock { $0 = socket } }
 
@@ -156,6 +159,8 @@ private final class OpenConnections: Sendable {
     func begin(_ channel: any Channel) { channels.withLock { $0[ObjectIdentifier(channel)] = channel } }
 
     func end(_ channel: any Channel) { channels.withLock { _ = $0.removeValue(forKey: ObjectIdentifier(channel)) } }
+
+    var count: Int { channels.withLock { $0.count } }
 
     func closeAll() { for channel in channels.withLock({ Array($0.values) }) { channel.close(promise: nil) } }
 }

@@ -20,6 +20,8 @@ final class ServerThreads: Sendable {
         self.count = count
     }
 
+    var areThere: Bool { state.withLock { $0.lease != nil } }
+
     func acquire() -> Lease {
         state.withLock { state in
             state.users += 1

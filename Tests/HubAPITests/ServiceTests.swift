@@ -1,0 +1,126 @@
+import BSON
+import Glibc
+import TensorHub
+import TestSupport
+import Testing
+
+@testable import HubAPI
+
+@Suite
+struct ServiceTests {
+    @Test("The socket is its user's alone, takes the place of an old file, and goes with the server")
+    func socketFile() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                try writeFile("\(folder)/s", "left over")
+                let backend = NotebookBackend(hub, spoolFolder: folder)
+                let service = try await ScriptHTTPServer().serve(backend, socketPath: "\(folder)/s", token: nil)
+                var status = stat()
+                #expect(stat("\(folder)/s", &status) == 0)
+                #expect(status.st_mode & S_IFMT == S_IFSOCK)
+                #expect(status.st_mode & 0o777 == 0o600)
+                #expect(entries(folder) == ["s"])
+                await service.stop()
+                #expect(entries(folder) == [])
+            }
+        }
+    }
+
+    @Test("A socket's path that the system does not take is refused")
+    func longPath() async throws {
+        try await withAttemptServer { fixture, backend in
+            let path = fixture.folder + "/" + String(repeating: "x", count: 108)
+            let error = await #expect(throws: HubError.self) {
+                try await ScriptHTTPServer().serve(backend, socketPath: path, token: nil)
+            }
+            #expect(error?.code == .invalidInput)
+            #expect(error?.field == "socket")
+        }
+    }
+
+    @Test("Threads come with the first service and go with the last")
+    func threads() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let server = ScriptHTTPServer()
+                let backend = NotebookBackend(hub, spoolFolder: folder)
+                #expect(server.hasThreads == false)
+                let first = try await server.serve(backend, socketPath: "\(folder)/1", token: nil)
+                let second = try await server.serve(backend, socketPath: "\(folder)/2", token: nil)
+                await first.stop()
+                #expect(server.hasThreads)
+                #expect(try await RawClient(socketPath: "\(folder)/2").send("GET", "/v1/health").status == 200)
+                await second.stop()
+                #expect(server.hasThreads == false)
+                let third = try await server.serve(backend, socketPath: "\(folder)/3", token: nil)
+                #expect(try await RawClient(socketPath: "\(folder)/3").send("GET", "/v1/health").status == 200)
+                await third.stop()
+            }
+        }
+    }
+
+    @Test("The end answers a long poll at once, and what was asked before")
+    func stopWhileWaiting() async throws {
+        try await withAttemptServer { fixture, backend in
+            async let reply = fixture.client.send("GET", "/v1/control?wait=60")
+            #expect(await eventually { backend.state.withLock { $0.waiting } == 1 })
+            await fixture.service.stop()
+            let answer = try await reply
+            #expect(answer.status == 200)
+            #expect(answer.json["stop"] == false)
+        }
+    }
+
+    @Test("Requests of one connection are answered in order, also when all are sent at once")
+    func pipelining() async throws {
+        try await withAttemptServer { fixture, backend in
+            let client = fixture.client
+            let statuses = try await onThread {
+                let connection = try RawConnection(client.socketPath)
+                for index in 0..<20 {
+                    let body = "{\"step\": \(index)}"
+                    let head = client.head("POST", "/v1/logs/training", ["Content-Length": "\(body.utf8.count)"])
+                    connection.write(Array((head + body).utf8))
+                }
+                return try (0..<20).map { _ in try connection.read().status }
+            }
+            #expect(statuses == Array(repeating: 202, count: 20))
+            let steps = backend.state.withLock { $0.logs[.training]?.map { $0["step"]?.intValue } }
+            #expect(steps == (0..<20).map { $0 })
+        }
+    }
+
+    @Test("A client that says Expect: 100-continue is told to go on")
+    func expectContinue() async throws {
+        try await withAttemptServer { fixture, backend in
+            let reply = try await fixture.client.send(
+                "POST",
+                "/v1/logs/training",
+                "{\"a\": 1}",
+                ["Expect": "100-continue"]
+            )
+            #expect(reply.status == 202)
+        }
+    }
+
+    @Test("What is no HTTP is answered with 400 and the end of the connection")
+    func noHTTP() async throws {
+        try await withAttemptServer { fixture, _ in
+            let path = fixture.client.socketPath
+            let (status, isAtEnd) = try await onThread {
+                let connection = try RawConnection(path)
+                connection.write(Array("what is this\r\n\r\n".utf8))
+                return (try connection.read().status, connection.isAtEnd())
+            }
+            #expect(status == 400)
+            #expect(isAtEnd)
+            let long = try await onThread {
+                let connection = try RawConnection(path)
+                connection.write(Array("GET / HTTP/1.1\r\nX: \(String(repeating: "x", count: 1 << 20))".utf8))
+                return try connection.read().status
+            }
+            #expect(long == 400)
+            #expect(try await fixture.client.send("GET", "/v1/health").status == 200)
+        }
+    }
+}
