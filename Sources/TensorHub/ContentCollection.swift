@@ -43,12 +43,13 @@ struct ContentCollection: Sendable {
     }
 }
 
-/// The indexes that keep a look-up at a handful of keys, whatever the number of data sets, models and versions.
+/// The indexes that keep a look-up at a handful of keys, whatever the number of data sets, models and versions. Those that
+/// tell whether a blob is referred to are `BlobStore`'s.
 enum ContentIndexes {
-    static let dataSets = common(nameField: "dataset_name", blobField: "dataset_id")
+    static let dataSets = common(nameField: "dataset_name")
 
     static let models =
-        common(nameField: "model_name", blobField: "params_id") + [
+        common(nameField: "model_name") + [
             IndexModel(name: "lineage_id", keys: ["hub.data_sets.id": 1], sparse: true),
             IndexModel(name: "lineage_sha256", keys: ["hub.data_sets.sha256": 1], sparse: true),
         ]
@@ -58,7 +59,7 @@ enum ContentIndexes {
         IndexModel(name: "by_name", keys: ["_id.project": 1, "_id.name": 1]),
     ]
 
-    private static func common(nameField: String, blobField: String) -> [IndexModel] {
+    private static func common(nameField: String) -> [IndexModel] {
         [
             // Documents of TensorLayer's have no version and stay out of it.
             IndexModel(
@@ -72,8 +73,6 @@ enum ContentIndexes {
                 keys: ["project_name": 1, nameField: 1, "hub.version": -1, "time": -1, "_id": -1]
             ),
             IndexModel(name: "time", keys: ["project_name": 1, "time": -1, "_id": -1]),
-            IndexModel(name: "first_blob", keys: [blobField: 1]),
-            IndexModel(name: "blobs", keys: ["hub.files.blob": 1], sparse: true),
             IndexModel(name: "task", keys: ["hub.task": 1], sparse: true),
             IndexModel(name: "content", keys: ["hub.sha256": 1], sparse: true),
         ]
