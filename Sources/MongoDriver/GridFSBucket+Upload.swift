@@ -84,6 +84,8 @@ extension GridFSBucket {
                     )
                 batch.reset()
                 try await fill(batch)
+                // A stream whose reader is cancelled just ends: that is not the end of its content.
+                try Task.checkCancellation()
                 if batch.length == 0 { break }
                 let isLast = !batch.isFull
                 batch.seal(file: id, firstNumber: uploaded.chunks)

@@ -47,7 +47,7 @@ extension Hub {
     }
 
     /// The bytes, or a part of them, in order and in constant memory. A blob that is read whole is verified: where its hash
-    /// is wrong, the end is `HubError.hashMismatch`.
+    /// is wrong, the end is `HubError.hashMismatch`. In a task that is cancelled it ends early, as every such stream does.
     public func readBlob(
         _ id: ObjectID,
         in bucket: BlobBucket,

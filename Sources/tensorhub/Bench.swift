@@ -36,6 +36,12 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
     @Option(help: "How many tasks a round of throughput, output and crowd has.")
     var tasks = 2000
 
+    @Option(
+        help:
+            "How many GiB pass through for a measurement of memory with blobs: some minutes and as much disk; 10, say."
+    )
+    var blobMemory = 0
+
     @Flag(help: "Measure everything a second time among 600,000 other tasks: finished, waiting, and of another name.")
     var preload = false
 
@@ -44,6 +50,7 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
 
     func validate() throws {
         if rounds < 1 { throw ValidationError("--rounds is \(rounds); it must be at least 1") }
+        if blobMemory < 0 { throw ValidationError("--blob-memory is \(blobMemory); it must be at least 0") }
         if tasks < 1 { throw ValidationError("--tasks is \(tasks); it must be at least 1") }
     }
 
@@ -85,7 +92,7 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
     private func measure(uri: String, _ folder: BenchFolder) async throws {
         let site = try await BenchSite.open(uri: uri, folder: folder, floor: floor)
         let result = await Result { () async throws -> [BenchMeasurement] in
-            let bench = BenchRounds(site: site, rounds: rounds, tasks: tasks)
+            let bench = BenchRounds(site: site, rounds: rounds, tasks: tasks, blobMemory: blobMemory)
             let chosen = BenchScenario.allCases.filter { scenarios.isEmpty || scenarios.contains($0) }
             var measurements = try await bench.measure(chosen, otherTasks: 0)
             if preload {

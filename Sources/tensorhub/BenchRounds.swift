@@ -8,6 +8,8 @@ struct BenchRounds {
     let site: BenchSite
     let rounds: Int
     let tasks: Int
+    /// GiB that pass through for the measurement of memory; 0 for none.
+    var blobMemory = 0
 
     static let slots = 4
     static let createdTasks = 10_000
@@ -30,6 +32,7 @@ struct BenchRounds {
                 case .create: [try await create()]
                 case .idle: try await BenchIdle(site: site).measure()
                 case .crowd: try await crowd()
+                case .blobs: try await blobs()
                 }
             measurements += new
         }
@@ -143,6 +146,14 @@ struct BenchRounds {
             _ = try await site.hub.deleteTasks(.named(name))
         }
         return result
+    }
+
+    // MARK: Contents
+
+    private func blobs() async throws -> [BenchMeasurement] {
+        let speed = try await BenchBlobs(site: site).measure(rounds: rounds)
+        if blobMemory == 0 { return speed }
+        return try await speed + BenchBlobMemory(site: site, gibibytes: blobMemory).measure()
     }
 
     // MARK: Latency

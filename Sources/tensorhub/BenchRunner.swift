@@ -61,7 +61,26 @@ final class BenchRunner: Sendable {
     ) async throws -> BSONDocument {
         let output = "\(site.folder.path)/\(verb)-\(name).out"
         let arguments = try floorArguments(verb, at: site, name: name, count: count) + further
-        let runner = BenchRunner(try start(arguments, output: output))
+        return try await run(arguments, output: output, verb)
+    }
+
+    /// Runs a Python program and reads the document that it prints.
+    static func python(_ program: String, _ arguments: [String], at site: BenchSite) async throws -> BSONDocument {
+        try await run(
+            ["python3", "-c", program] + arguments,
+            output: "\(site.folder.path)/python-\(ObjectID()).out",
+            "of the program",
+            path: getenv("PATH").map { String(cString: $0) }
+        )
+    }
+
+    private static func run(
+        _ arguments: [String],
+        output: String,
+        _ verb: String,
+        path: String? = nil
+    ) async throws -> BSONDocument {
+        let runner = BenchRunner(try start(arguments, output: output, path: path))
         let status = try await withTaskCancellationHandler {
             let status = await runner.process.wait()
             try Task.checkCancellation()
@@ -88,10 +107,10 @@ final class BenchRunner: Sendable {
         ]
     }
 
-    private static func start(_ command: [String], output: String) throws -> ChildProcess {
+    private static func start(_ command: [String], output: String, path: String? = nil) throws -> ChildProcess {
         try ChildProcess.start(
             ["/bin/sh", "-c", "exec \"$@\" >\"$0\" 2>&1 </dev/null", output] + command,
-            environment: ["PATH": "/usr/local/bin:/usr/bin:/bin"]
+            environment: ["PATH": path ?? "/usr/local/bin:/usr/bin:/bin"]
         )
     }
 

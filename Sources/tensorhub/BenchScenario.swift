@@ -10,6 +10,7 @@ enum BenchScenario: String, CaseIterable, ExpressibleByArgument {
     case create
     case idle
     case crowd
+    case blobs
 
     var summary: String {
         switch self {
@@ -19,6 +20,7 @@ enum BenchScenario: String, CaseIterable, ExpressibleByArgument {
         case .create: "tasks per second of one call that creates 10,000"
         case .idle: "memory, share of a core and statements per second of a runner that has nothing to do"
         case .crowd: "64 slots, and 16 runners, against one runner with 4 slots; no task lost or run twice"
+        case .blobs: "MiB per second of 256 MiB to GridFS and back, against the C program and pymongo"
         }
     }
 }
