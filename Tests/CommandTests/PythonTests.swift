@@ -6,7 +6,7 @@ import Testing
 /// Python that has NumPy, once with the system's own.
 @Suite struct PythonTests {
     static let needNoServer = ["test_package", "test_values", "test_arrays"]
-    static let needServer = ["test_reporter", "test_hub", "test_attempt", "test_remote"]
+    static let needServer = ["test_reporter", "test_hub", "test_attempt", "test_remote", "test_tensorlayer"]
 
     @Test(arguments: needNoServer)
     func theSystemsPythonPasses(file: String) async throws {
