@@ -51,7 +51,7 @@ package struct Plot: Sendable {
     package var isDrawable: Bool { series.contains { $0.points.contains(where: isDrawable) } }
 
     func isDrawable(_ point: Point) -> Bool {
-        point.x.isFinite && point.y.isFinite && (!isLogarithmic || point.y > 0)
+        point.x.isFinite && point.y.isFinite && (!isLogarithmic || point.y > PlotAxis.least)
     }
 
     /// The axes, with about so many ticks.

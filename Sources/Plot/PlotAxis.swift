@@ -17,7 +17,7 @@ struct PlotAxis: Sendable {
         let place =
             isLogarithmic
             ? (log10(value) - log10(low)) / (log10(high) - log10(low)) : (value - low) / (high - low)
-        return min(max(place, 0), 1)
+        return place.isNaN ? 0 : min(max(place, 0), 1)
     }
 
     /// Begins and ends at ticks.
@@ -67,9 +67,10 @@ struct PlotAxis: Sendable {
         let least = Int(log10(range.lowerBound).rounded(.down))
         let most = Int(log10(range.upperBound).rounded(.up))
         var candidates: [Tick] = []
-        let isFine = most - least <= 2
-        let every = max(1, (most - least) / max(1, count))
-        for exponent in stride(from: least, through: max(most, least + 1), by: isFine ? 1 : every) {
+        let isFine = 3 * (most - least) <= 2 * count
+        let every = isFine ? 1 : max(1, (most - least + count - 1) / max(1, count))
+        let first = Int((Double(least) / Double(every)).rounded(.down)) * every
+        for exponent in stride(from: first, through: max(most, least + 1), by: every) {
             for factor in isFine ? [1, 2, 5] : [1] {
                 let value = Double(factor) * pow(10, Double(exponent))
                 let label =
@@ -78,13 +79,16 @@ struct PlotAxis: Sendable {
                 candidates.append(Tick(value: value, label: label))
             }
         }
-        let first = candidates.lastIndex { $0.value <= range.lowerBound * (1 + 1e-9) } ?? 0
-        let last = candidates.firstIndex { $0.value >= range.upperBound * (1 - 1e-9) } ?? candidates.count - 1
-        ticks = Array(candidates[min(first, last)...max(first, last)])
+        let bottom = candidates.lastIndex { $0.value <= range.lowerBound * (1 + 1e-9) } ?? 0
+        let top = candidates.firstIndex { $0.value >= range.upperBound * (1 - 1e-9) } ?? candidates.count - 1
+        ticks = Array(candidates[min(bottom, top)...max(bottom, top)])
         if ticks.count < 2 { ticks = Array(candidates.prefix(2)) }
         low = min(ticks[0].value, range.lowerBound)
         high = max(ticks[ticks.count - 1].value, range.upperBound)
     }
+
+    /// What is smaller counts as zero: the steps of such an axis would be no numbers any more.
+    static let least = 1e-290
 
     // MARK: Steps and labels
 
@@ -93,8 +97,8 @@ struct PlotAxis: Sendable {
         let low = max(range.lowerBound, -8e307)
         let high = min(range.upperBound, 8e307)
         let size = max(abs(low), abs(high))
-        if high - low > size * 1e-12 { return low...high }
-        let half = size == 0 ? 1 : size * 0.1
+        if high - low > size * 1e-12, size > least { return low...high }
+        let half = size > least ? size * 0.1 : 1
         return low - half...high + half
     }
 

@@ -126,7 +126,22 @@ import Testing
             }
             let plot = try await fixture.run("log", "plot", "loss", "--name", "m", "--width", "40", "--height", "6")
             #expect(plot.status == 0, "\(plot.errors)")
-            #expect(plot.output == "")
+            #expect(
+                plot.output
+                    == """
+                    oo lr=0.1  xx lr=0.2
+                    10 ┤
+                       │xxxxx
+                       │     xxxxxxxxx
+                     5 ┤ooooo         xxxxxxxx
+                       │     oooooooooooooooooxxxxxxxxx
+                     0 ┤                      oooooooooxxxxx
+                       └┬─────────────────┬────────────────┬
+                        0                 2                4
+                                    loss by step
+
+                    """
+            )
         }
     }
 

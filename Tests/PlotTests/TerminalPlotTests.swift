@@ -18,29 +18,85 @@ import Testing
     }
 
     @Test func `One line is drawn in dots between labelled axes`() {
-        print(draw([Self.line("loss", [0, 1, 2, 3, 4])]))
-        #expect(draw([Self.line("loss", [0, 1, 2, 3, 4])]) == "")
+        #expect(
+            draw([Self.line("loss", [0, 1, 2, 3, 4])]) == """
+                ── loss
+                4 ┤                     ⣀⡠⠤⠔⠒⠉
+                  │              ⢀⣀⠤⠤⠒⠊⠉
+                2 ┤      ⣀⣀⠤⠤⠒⠒⠊⠉⠁
+                0 ┤⣀⠤⠔⠒⠊⠉
+                  └┬────────────┬────────────┬
+                   0            2            4
+                              step
+
+                """
+        )
     }
 
     @Test func `Several lines without colours have a sign each`() {
-        print(draw([Self.line("a", [0, 1]), Self.line("b", [1, 0])]))
-        #expect(draw([Self.line("a", [0, 1]), Self.line("b", [1, 0])]) == "")
+        #expect(
+            draw([Self.line("a", [0, 1]), Self.line("b", [1, 0])]) == """
+                oo a  xx b
+                1.0 ┤xxxx                ooooo
+                    │    xxxxxxxxoooooooo
+                0.5 ┤    ooooooooxxxxxxxx
+                0.0 ┤oooo                xxxxx
+                    └┬───────────┬───────────┬
+                    0.0         0.5        1.0
+                               step
+
+                """
+        )
     }
 
     @Test func `NaN leaves a gap`() {
-        print(draw([Self.line("loss", [1, 1, .nan, 0, 0])]))
-        #expect(draw([Self.line("loss", [1, 1, .nan, 0, 0])]) == "")
+        #expect(
+            draw([Self.line("loss", [1, 1, .nan, 0, 0])]) == """
+                ── loss
+                1.0 ┤⠉⠉⠉⠉⠉⠉⠁
+                    │
+                0.5 ┤
+                0.0 ┤                  ⢀⣀⣀⣀⣀⣀⣀
+                    └┬───────────┬───────────┬
+                     0           2           4
+                               step
+
+                """
+        )
     }
 
     @Test func `A logarithmic scale leaves out what is not positive`() {
-        print(draw([Self.line("loss", [100, 10, 1, 0])], isLogarithmic: true))
-        #expect(draw([Self.line("loss", [100, 10, 1, 0])], isLogarithmic: true) == "")
+        #expect(
+            draw([Self.line("loss", [100, 10, 1, 0])], isLogarithmic: true)
+                == """
+                ── loss
+                100 ┤⠉⠒⠢⠤⣀⡀
+                    │     ⠈⠉⠑⠒⠤⢄⣀
+                 10 ┤            ⠉⠑⠒⠢⠤⣀⡀
+                  1 ┤                  ⠈⠉⠑⠒⠤⠤⣀
+                    └┬───────────┬───────────┬
+                     0           1           2
+                               step
+
+                """
+        )
     }
 
     @Test func `Time is labelled in its units`() {
         let series = Plot.Series(name: "loss", points: [.init(x: 0, y: 0), .init(x: 5400, y: 1)])
-        print(draw([series], scale: .time))
-        #expect(draw([series], scale: .time) == "")
+        #expect(
+            draw([series], scale: .time) == """
+                ── loss
+                1.0 ┤                   ⣀⡠⠤⠔⠒⠉
+                    │            ⢀⣀⠤⠤⠒⠊⠉
+                0.5 ┤      ⣀⡠⠤⠒⠒⠉⠁
+                0.0 ┤⣀⠤⠔⠒⠊⠉
+                    └┬───────────────┬────────
+                    0s              1h
+                               step
+
+                """
+        )
     }
 
     @Test func `Colours tell lines apart and end with each row`() {
