@@ -70,12 +70,8 @@ struct LogList: AsyncParsableCommand {
     }
 
     private func follow(_ hub: Hub, _ filter: Filter) async throws {
-        try await hub.followLogs(
-            kind,
-            filter,
-            newest: limit == 0 ? nil : limit,
-            onInterruption: { StandardError.line("MongoDB is away (\($0)); trying again") }
-        ) { entry in
+        func tell(_ error: HubError) { StandardError.line("MongoDB is away (\(error)); trying again") }
+        try await hub.followLogs(kind, filter, newest: limit == 0 ? nil : limit, onInterruption: tell) { entry in
             if output.json {
                 StandardOutput.line(entry.document.extendedJSON())
             } else {
