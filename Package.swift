@@ -112,6 +112,8 @@ let package = Package(
             dependencies: ["BSON", "CLibYAML"],
             swiftSettings: settings
         ),
+        // Curves in a terminal, as SVG and as PNG: for `tensorhub log plot`, and nothing that a daemon should carry.
+        .target(name: "Plot", swiftSettings: settings),
         // What both executables have in common on a terminal: exit statuses, output, tables, the log on standard error.
         .target(
             name: "Console",
@@ -132,7 +134,7 @@ let package = Package(
             name: "tensorhub",
             dependencies: [
                 "TensorHub", "TaskRunner", "HubAPI", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console",
-                "CLinux",
+                "CLinux", "Plot",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -199,6 +201,7 @@ let package = Package(
             ],
             swiftSettings: settings
         ),
+        .testTarget(name: "PlotTests", dependencies: ["Plot", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "CommandTests",

@@ -8,13 +8,14 @@
 #include <unistd.h>
 
 static const char usage[] =
-    "usage: floor run|dispatch|insert|blobs --uri URI [options]\n"
+    "usage: floor run|dispatch|insert|blobs|logs --uri URI [options]\n"
     "\n"
     "  run       runs COUNT tasks that are in the queue or come; prints tasks per second from the first claim to the\n"
     "            last acknowledged report\n"
     "  dispatch  inserts COUNT tasks, one after another, into an idle runner; prints the time to the script's start\n"
     "  insert    inserts COUNT tasks at once; prints tasks per second\n"
     "  blobs     stores a file in GridFS and fetches it; prints MiB per second\n"
+    "  logs      inserts COUNT log entries in batches; prints entries per second\n"
     "\n"
     "  --db NAME           database (default: floor)\n"
     "  --project NAME      project of the tasks (default: default)\n"
@@ -26,6 +27,7 @@ static const char usage[] =
     "  --stamp PATH        the stamp program (dispatch)\n"
     "  --file PATH         what is stored; PATH.floor is made and removed (blobs)\n"
     "  --script TEXT       the tasks' script (insert; default: \"#!/bin/true\")\n"
+    "  --batch N           log entries to a message (logs; default: 100)\n"
     "  --launchers N       threads that start attempts (default: 2)\n"
     "  --no-watch          hold no change stream open (run)\n";
 
@@ -57,11 +59,12 @@ static struct options parse(int argc, char **argv) {
     static const struct option names[] = {
         {"uri", 1, 0, 'u'},   {"db", 1, 0, 'd'},     {"project", 1, 0, 'p'},   {"count", 1, 0, 'n'},
         {"slots", 1, 0, 's'}, {"state", 1, 0, 'D'},  {"supervisor", 1, 0, 'S'}, {"stamp", 1, 0, 't'},
-        {"script", 1, 0, 'x'}, {"file", 1, 0, 'f'}, {"name", 1, 0, 'N'}, {"launchers", 1, 0, 'l'}, {"no-watch", 0, 0, 'W'}, {0, 0, 0, 0},
+        {"script", 1, 0, 'x'}, {"file", 1, 0, 'f'}, {"name", 1, 0, 'N'}, {"launchers", 1, 0, 'l'}, {"no-watch", 0, 0, 'W'},
+        {"batch", 1, 0, 'b'}, {0, 0, 0, 0},
     };
     struct options options = {
         .database = "floor", .project = "default", .script = "#!/bin/true\n", .slots = 4, .count = 2000,
-        .launchers = 2, .watch = true,
+        .launchers = 2, .watch = true, .batch = 100,
     };
     for (int option; (option = getopt_long(argc, argv, "", names, NULL)) != -1;) {
         switch (option) {
@@ -77,6 +80,7 @@ static struct options parse(int argc, char **argv) {
             case 'f': options.file = optarg; break;
             case 'x': options.script = optarg; break;
             case 'l': options.launchers = number("--launchers", optarg, 1, 64); break;
+            case 'b': options.batch = number("--batch", optarg, 1, 100000); break;
             case 'W': options.watch = false; break;
             default: exit(2);
         }
@@ -106,6 +110,10 @@ int main(int argc, char **argv) {
     }
     if (strcmp(verb, "blobs") == 0) {
         measure_blobs(&options, pool);
+        return 0;
+    }
+    if (strcmp(verb, "logs") == 0) {
+        measure_logs(&options, pool);
         return 0;
     }
     if (options.supervisor == NULL || options.state == NULL) fail(verb, "--supervisor and --state are needed");

@@ -2,7 +2,7 @@
 //
 // It is the yardstick of `tensorhub bench`: the same documents, statements, files, processes and promises (everything
 // majority and journaled, never more claimed than free slots), written to be fast. statements.c has what MongoDB is
-// asked, attempt.c what happens on disk, runner.c the threads, dispatch.c, insert.c and blobs.c the other measurements.
+// asked, attempt.c what happens on disk, runner.c the threads, dispatch.c, insert.c, blobs.c and logs.c the others.
 #ifndef FLOOR_H
 #define FLOOR_H
 
@@ -15,6 +15,7 @@
 
 #define TASKS "Task"
 #define OUTPUT "TaskOutput"
+#define LOGS "TrainLog"
 
 enum { MAX_SLOTS = 256 };
 
@@ -27,6 +28,7 @@ struct options {
     const char *stamp;       // path of the stamp program
     const char *file;        // what is sent up; beside it what comes down
     int slots, count, launchers;
+    int batch;   // log entries to a message
     bool watch;  // hold a change stream open, as a runner that may become idle must
 };
 
@@ -104,10 +106,11 @@ void runner_wait(struct runner *runner, int count);
 // From the first claim that got a task to the last acknowledged report.
 double runner_seconds(struct runner *runner);
 
-// --- dispatch.c, insert.c, blobs.c ---
+// --- dispatch.c, insert.c, blobs.c, logs.c ---
 
 void measure_dispatch(const struct options *options, mongoc_client_pool_t *pool);
 void measure_insert(const struct options *options, mongoc_client_pool_t *pool);
 void measure_blobs(const struct options *options, mongoc_client_pool_t *pool);
+void measure_logs(const struct options *options, mongoc_client_pool_t *pool);
 
 #endif

@@ -62,7 +62,7 @@ extension BSONDateTime {
     }
 }
 
-/// `1 task`, `3 tasks`.
-package func counted(_ count: Int, _ word: String) -> String {
-    "\(count) \(word)\(count == 1 ? "" : "s")"
+/// `1 task`, `3 tasks`, `2 entries`.
+package func counted(_ count: Int, _ word: String, _ several: String? = nil) -> String {
+    "\(count) \(count == 1 ? word : several ?? word + "s")"
 }

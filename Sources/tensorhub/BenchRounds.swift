@@ -33,6 +33,7 @@ struct BenchRounds {
                 case .idle: try await BenchIdle(site: site).measure()
                 case .crowd: try await crowd()
                 case .blobs: try await blobs()
+                case .logs: try await BenchLogs(site: site, rounds: rounds).measure()
                 }
             measurements += new
         }

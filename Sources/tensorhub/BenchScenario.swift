@@ -11,6 +11,7 @@ enum BenchScenario: String, CaseIterable, ExpressibleByArgument {
     case idle
     case crowd
     case blobs
+    case logs
 
     var summary: String {
         switch self {
@@ -21,6 +22,7 @@ enum BenchScenario: String, CaseIterable, ExpressibleByArgument {
         case .idle: "memory, share of a core and statements per second of a runner that has nothing to do"
         case .crowd: "64 slots, and 16 runners, against one runner with 4 slots; no task lost or run twice"
         case .blobs: "MiB per second of 256 MiB to GridFS and back, against the C program and pymongo"
+        case .logs: "log entries: saved in batches, the newest of a million read, and what `report()` costs a script"
         }
     }
 }

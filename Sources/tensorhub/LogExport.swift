@@ -1,0 +1,83 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct LogExport: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Write entries of a log as CSV or JSON, oldest first, whatever their number.",
+        discussion: """
+            The columns of CSV: id, time, task, attempt, then every value by name. They are
+            looked for in all entries first, unless --field names them. JSON is an object a
+            line (JSON Lines), relaxed Extended JSON.
+
+            Examples:
+              tensorhub log export training --format csv > training.csv
+              tensorhub log export training --name mnist --field step --field loss
+            """
+    )
+
+    enum Format: String, CaseIterable, ExpressibleByArgument {
+        case csv
+        case json
+    }
+
+    @Argument(help: LogKindName.help, completion: LogKindName.completion, transform: LogKindName.parse)
+    var kind: LogKind
+
+    @OptionGroup var selection: LogSelectionOptions
+
+    @Option(help: "The order, such as 'loss:1,step:1'.")
+    var sort: String?
+
+    @Option(help: "csv or json.")
+    var format: Format = .csv
+
+    @Option(name: .customLong("field"), help: "This value alone; may be repeated. Dots lead into documents.")
+    var fields: [String] = []
+
+    @OptionGroup var connection: ConnectionOptions
+
+    /// Bytes that are written at once.
+    private static let piece = 256 * 1024
+
+    func run() async throws {
+        let order = try sort.map { try Sort($0) }
+        if fields.contains("") { throw CommandFailure.badInput("--field is empty; name a value") }
+        _ = try selection.conditions()
+        let hub = try await connection.hub()
+        let filter = try await selection.filter(hub)
+        var columns = fields
+        if format == .csv && fields.isEmpty {
+            var seen: Set<String> = []
+            try await hub.forEachLog(kind, filter) { entry in
+                for (key, _) in entry.values.flattened where seen.insert(key).inserted { columns.append(key) }
+            }
+        }
+        var text: [UInt8] = []
+        var count = 0
+        try await hub.forEachLog(kind, filter, sort: order, fields: fields) { entry in
+            if count == 0 && format == .csv { text += CSV.text([LogColumns.fixed + columns]).utf8 }
+            count += 1
+            switch format {
+            case .json: text += (entry.document.extendedJSON() + "\n").utf8
+            case .csv:
+                let values = Dictionary(
+                    entry.values.flattened.map { ($0.key, $0.value) },
+                    uniquingKeysWith: { first, _ in first }
+                )
+                text += CSV.text([LogColumns.cells(entry, values, columns)]).utf8
+            }
+            if text.count >= Self.piece {
+                StandardOutput.write(text)
+                text.removeAll(keepingCapacity: true)
+            }
+        }
+        StandardOutput.write(text)
+        if count == 0 {
+            throw CommandFailure(ExitStatus.nothingMatched, "no entry of the \(kind.rawValue) log matches")
+        }
+        StandardError.line("\(counted(count, "entry", "entries")) written")
+    }
+}

@@ -1,0 +1,85 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct LogList: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ls",
+        abstract: "List entries of a log, the newest last; -f goes on with what comes.",
+        discussion: """
+            Examples:
+              tensorhub log ls training --name mnist -f
+              tensorhub log ls validation --sort accuracy:-1 --limit 1 --json
+              tensorhub log ls testing --task 65f0c0ffee0123456789abcd --csv
+            """
+    )
+
+    @Argument(help: LogKindName.help, completion: LogKindName.completion, transform: LogKindName.parse)
+    var kind: LogKind
+
+    @OptionGroup var selection: LogSelectionOptions
+
+    @Option(help: "The order, such as 'loss:1,step:1'; the limit then keeps the first.")
+    var sort: String?
+
+    @Option(name: .shortAndLong, help: "At most so many, the newest; 0 lists all.")
+    var limit = 50
+
+    @Flag(name: .shortAndLong, help: "Go on with new entries, a line each, until interrupted.")
+    var follow = false
+
+    @Flag(help: "Write comma-separated values.")
+    var csv = false
+
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let order = try sort.map { try Sort($0) }
+        if limit < 0 { throw CommandFailure.badInput("--limit is \(limit); it must be 0 or more") }
+        if csv && output.json { throw CommandFailure.badInput("--csv and --json exclude each other; give one") }
+        if follow && order != nil {
+            throw CommandFailure.badInput("-f shows entries as they come; leave --sort out")
+        }
+        if follow && csv {
+            throw CommandFailure.badInput("-f and --csv exclude each other: new columns could come; use --json")
+        }
+        _ = try selection.conditions()
+        let hub = try await connection.hub()
+        let filter = try await selection.filter(hub)
+        if follow { return try await follow(hub, filter) }
+
+        var entries = try await hub.logs(kind, filter, sort: order ?? .newest, limit: limit == 0 ? nil : limit + 1)
+        let isCut = limit > 0 && entries.count > limit
+        if isCut { entries.removeLast() }
+        if order == nil { entries.reverse() }
+        if output.json {
+            StandardOutput.write(entries.map(\.document).jsonLines)
+        } else if !entries.isEmpty {
+            let table = LogTable(entries)
+            StandardOutput.write(csv ? table.csv : table.text(width: StandardOutput.width))
+        }
+        if entries.isEmpty {
+            throw CommandFailure(ExitStatus.nothingMatched, "no entry of the \(kind.rawValue) log matches")
+        }
+        if isCut {
+            let which = order == nil ? "newest" : "first"
+            StandardError.line("only the \(which) \(limit) are listed; --limit 0 lists all")
+        }
+    }
+
+    private func follow(_ hub: Hub, _ filter: Filter) async throws {
+        func tell(_ error: HubError) { StandardError.line("MongoDB is away (\(error)); trying again") }
+        try await hub.followLogs(kind, filter, newest: limit == 0 ? nil : limit, onInterruption: tell) { entry in
+            if output.json {
+                StandardOutput.line(entry.document.extendedJSON())
+            } else {
+                let task = entry.origin.map { "\($0.taskID)  " } ?? ""
+                StandardOutput.line(
+                    TerminalText.oneLine("\(entry.time?.description ?? "")  \(task)\(entry.values.tableText)")
+                )
+            }
+        }
+    }
+}
