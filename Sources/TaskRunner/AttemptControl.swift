@@ -24,6 +24,7 @@ final class AttemptControl: Sendable {
         var reason: StopReason?
         var mustDie = false
         var isEnded = false
+        var isLeaseLost = false
         /// When it was first asked to stop.
         var stopped: ContinuousClock.Instant?
         var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
@@ -47,6 +48,9 @@ final class AttemptControl: Sendable {
     /// Whether it has a process, or has had one.
     var isStarted: Bool { state.withLock { $0.target != nil || $0.isEnded } }
 
+    /// Whether the attempt is no longer this runner's, as far as it has heard.
+    var isLeaseLost: Bool { state.withLock { $0.isLeaseLost } }
+
     /// Whether its script has ended.
     var isOver: Bool { state.withLock { $0.isEnded } }
 
@@ -62,6 +66,8 @@ final class AttemptControl: Sendable {
     /// SIGTERM, the grace period, SIGKILL. Does nothing once the attempt has ended.
     func stop(_ reason: StopReason) {
         let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+            // Also once the script has ended: what it wrote is not to be sent then.
+            if reason == .leaseLost { state.isLeaseLost = true }
             guard state.reason == nil, !state.isEnded else { return [] }
             state.reason = reason
             state.stopped = .now

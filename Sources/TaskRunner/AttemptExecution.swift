@@ -383,7 +383,7 @@ struct AttemptExecution: Sendable {
         // All before the report: the next attempt may begin right after it.
         if end.status == .pending { await storeCheckpoint(ended, link) }
         guard await link.delivery.finish() else {
-            if control.reason == .leaseLost {
+            if control.isLeaseLost {
                 await keep(ended.directory)
             } else {
                 logger.warning("Not reported: what the script wrote is not in MongoDB; the attempt directory stays")

@@ -133,7 +133,7 @@ import Testing
     }
 
     @Test func `A wait for control ends at once when the script is to stop, and says how long it has`() async throws {
-        try await withScript("trap '' TERM") { hub, run in
+        try await withScript("trap 'sleep 0.1; exit 3' TERM") { hub, run in
             let before = await run.backend.control(waiting: .zero)
             #expect(before == ScriptControl())
             async let waited = run.backend.control(waiting: .seconds(60))
@@ -141,7 +141,6 @@ import Testing
             let control = await waited
             #expect(control.stop && control.reason == "cancelled")
             #expect(control.remaining.map { $0 > .seconds(1) && $0 <= .seconds(5) } == true)
-            try run.open()
             try await hub.waitForTasks(.ids([run.id]))
             #expect(try await hub.task(run.id).status == .cancelled)
         }
@@ -281,6 +280,55 @@ extension ScriptBackendTests {
             #expect(try await hub.logs(.training).compactMap { $0.document["step"]?.intValue } == [1, 2])
             #expect(try await hub.logs(.testing).count == 1)
             #expect(task.history.first?.refused == 1, "the line that is no request; the last one has no end")
+        }
+    }
+}
+
+/// While MongoDB is away.
+extension ScriptBackendTests {
+    @Test func `A script that logs through an outage waits for nothing and loses nothing`() async throws {
+        try await withTestDatabase { client, name in
+            let application = "outage-\(UInt32.random(in: 0...UInt32.max))"
+            var options = MongoClient.Options()
+            options.applicationName = application
+            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            try await withTemporaryDirectory { folder in
+                let server = DirectServer()
+                let id = try await hub.createTask(
+                    TaskSpec(script: "#!/bin/sh\nuntil test -e \(folder)/go; do sleep 0.01; done\n")
+                )
+                try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { runner in
+                    let backend = try #require(await server.backend())
+                    func write(_ steps: Range<Int>) async throws {
+                        for step in steps {
+                            try await backend.saveLogs(.training, [["step": .init(smallest: step)]])
+                        }
+                    }
+                    try await write(0..<100)
+                    await backend.settle()
+                    let log = client.database(name).collection("TrainLog")
+                    // Nothing in the body can wait for the end of the outage: that comes after the body.
+                    try await withFailCommand(
+                        ["failCommands": ["insert", "update", "findAndModify", "find"], "closeConnection": true],
+                        applicationName: application,
+                        times: nil,
+                        client: client
+                    ) {
+                        try await write(100..<600)
+                        #expect(await eventually { runner.contact.awayFor != nil })
+                        try await write(600..<1000)
+                        try await backend.mergeResults(["accuracy": 1])
+                        await backend.settle()
+                        #expect(try await log.findAll([:]).count == 100)
+                    }
+                    try writeFile("\(folder)/go", "")
+                    try await hub.waitForTasks(.ids([id]))
+                    let steps = try await hub.logs(.training).compactMap { $0.document["step"]?.intValue }
+                    #expect(steps == Array(0..<1000))
+                    #expect(try await hub.task(id).result == ["accuracy": 1])
+                }
+            }
+            await hub.close()
         }
     }
 }

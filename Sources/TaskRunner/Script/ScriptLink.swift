@@ -38,7 +38,7 @@ final class ScriptLink: Sendable {
             pool: runner.pool,
             contact: runner.contact,
             logger: logger,
-            isLost: { control.reason == .leaseLost },
+            isLost: { control.isLeaseLost },
             mustGiveUp: runner.mustGiveUp
         )
         backend = AttemptBackend(

@@ -1,0 +1,90 @@
+import BSON
+import Glibc
+import MongoDriver
+import TensorHub
+import TestSupport
+import Testing
+
+@testable import TaskRunner
+
+/// Checkpoints that move between machines; each runner has a state directory of its own.
+@Suite(.timeLimit(.minutes(5))) struct CheckpointTests {
+    private func spec(_ script: String) throws -> TaskSpec {
+        var spec = TaskSpec(script: "#!/bin/sh\n\(script)\n")
+        spec.maxFailures = 2
+        spec.backoff = .zero
+        spec.rules = [try FailureRule(parsing: "exit=1:elsewhere")]
+        return spec
+    }
+
+    private func blobs(_ hub: Hub) async throws -> Int {
+        try await hub.database.collection("checkpointfs.files").findAll([:]).count
+    }
+
+    @Test func `The next attempt finds the checkpoint on another machine, and it goes when the task is finished`()
+        async throws
+    {
+        try await withTestHub { hub in
+            let script =
+                "if [ -e $TENSORHUB_CHECKPOINT_DIR/a/epoch ]; then cat $TENSORHUB_CHECKPOINT_DIR/a/epoch; exit 0; fi; "
+                + "mkdir $TENSORHUB_CHECKPOINT_DIR/a; echo 7 > $TENSORHUB_CHECKPOINT_DIR/a/epoch; exit 1"
+            let id = try await hub.createTask(try spec(script))
+            try await withRunner(hub) { (_) async throws in
+                #expect(try await eventually { try await hub.task(id).failures == 1 })
+            }
+            let checkpoint = try #require(try await hub.task(id).checkpoint)
+            #expect(checkpoint.attempt == 1 && checkpoint.files.map(\.path) == ["a/epoch"])
+            #expect(try await blobs(hub) == 1)
+            try await withRunner(hub, { $0.name = "other-host" }) { _ in
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .finished && task.checkpoint == nil, "\(task.document)")
+                let output = try await hub.readOutput(of: id).flatMap(\.data)
+                #expect(String(decoding: output, as: UTF8.self) == "7\n")
+                #expect(try await eventually { try await blobs(hub) == 0 })
+            }
+        }
+    }
+
+    @Test func `A checkpoint that was called complete is stored at once, and a later one takes its place`() async throws
+    {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let server = DirectServer()
+                let wait = "until test -e \(folder)/$1; do sleep 0.01; done"
+                let id = try await hub.createTask(
+                    try spec(
+                        """
+                        wait_for() { \(wait); }
+                        echo one > $TENSORHUB_CHECKPOINT_DIR/state; touch \(folder)/first; wait_for second
+                        echo two > $TENSORHUB_CHECKPOINT_DIR/state; touch \(folder)/changed; wait_for third
+                        echo half > $TENSORHUB_CHECKPOINT_DIR/state; exit 1
+                        """
+                    )
+                )
+                try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { runner in
+                    let backend = try #require(await server.backend())
+                    func text() async throws -> String? {
+                        guard let file = try await hub.task(id).checkpoint?.files.first else { return nil }
+                        var bytes: [UInt8] = []
+                        for try await piece in hub.readBlob(file.blob.id, in: .checkpoints) { bytes += piece }
+                        return String(decoding: bytes, as: UTF8.self)
+                    }
+                    #expect(await eventually { access("\(folder)/first", F_OK) == 0 })
+                    try await backend.storeCheckpoint()
+                    #expect(try await eventually { try await text() == "one\n" })
+                    try writeFile("\(folder)/second", "")
+                    #expect(await eventually { access("\(folder)/changed", F_OK) == 0 })
+                    try await backend.storeCheckpoint()
+                    #expect(try await eventually { try await text() == "two\n" })
+                    #expect(try await eventually { try await blobs(hub) == 1 })
+                    try writeFile("\(folder)/third", "")
+                    #expect(try await eventually { try await hub.task(id).failures == 1 })
+                    #expect(try await text() == "two\n", "what it was writing when it failed does not count")
+                }
+                #expect(try await hub.deleteTasks(.ids([id])) == 1)
+                #expect(try await blobs(hub) == 0)
+            }
+        }
+    }
+}
