@@ -6,7 +6,7 @@ import TensorHub
 /// Which one of the data sets or models a verb is about.
 struct ContentOptions: ParsableArguments {
     @Option(name: .customLong("version"), help: "That version; the newest unless given.")
-    var number: Int?
+    var number: String?
 
     @Option(help: "A MongoDB filter as Extended JSON, such as '{\"test_accuracy\": {\"$gt\": 0.9}}'.")
     var filter: String?
@@ -18,10 +18,19 @@ struct ContentOptions: ParsableArguments {
     func query(_ name: String) throws -> ContentQuery {
         ContentQuery(
             name: name == "-" ? nil : name,
-            version: number,
+            version: try VersionNumber.parse(number),
             filter: try filter.map { try Filter(extendedJSON: $0) } ?? .all,
             sort: try sort.map { try Sort($0) }
         )
+    }
+}
+
+/// A version as somebody typed it. Not left to ArgumentParser: to it a wrong value of `--version` asks for the program's.
+enum VersionNumber {
+    static func parse(_ text: String?) throws(CommandFailure) -> Int? {
+        guard let text else { return nil }
+        if let number = Int(text) { return number }
+        throw .badInput("--version '\(text)' is no number; versions count from 1, and left out it means the newest")
     }
 }
 
@@ -84,7 +93,7 @@ struct ContentRemoveOptions: ParsableArguments {
     var name: String?
 
     @Option(name: .customLong("version"), help: "That version alone.")
-    var number: Int?
+    var number: String?
 
     @Option(help: "Those that match this MongoDB filter alone, as Extended JSON.")
     var filter: String?
@@ -103,7 +112,7 @@ struct ContentRemoveOptions: ParsableArguments {
     ) async throws {
         let query = ContentQuery(
             name: name,
-            version: number,
+            version: try VersionNumber.parse(number),
             filter: try filter.map { try Filter(extendedJSON: $0) } ?? .all
         )
         if number != nil && name == nil { throw CommandFailure.badInput("--version needs the name of the \(noun)") }

@@ -23,7 +23,7 @@ struct ModelStaging: AsyncParsableCommand {
     var stage: String
 
     @Option(name: .customLong("version"), help: "That version; the newest unless given.")
-    var number: Int?
+    var number: String?
 
     @Flag(help: "Take the stage away, so that no version holds it.")
     var unset = false
@@ -35,6 +35,7 @@ struct ModelStaging: AsyncParsableCommand {
         if unset && number != nil {
             throw CommandFailure.badInput("--unset and --version exclude each other; give one")
         }
+        let version = try VersionNumber.parse(number)
         let hub = try await connection.hub()
         if unset {
             guard try await hub.unsetStage(stage, name: name) else {
@@ -44,7 +45,7 @@ struct ModelStaging: AsyncParsableCommand {
             StandardError.line("no version of model '\(name)' is '\(stage)' any more")
             return
         }
-        let model = try await hub.setStage(stage, of: ContentQuery(name: name, version: number), by: Cancel.user)
+        let model = try await hub.setStage(stage, of: ContentQuery(name: name, version: version), by: Cancel.user)
         if output.json {
             StandardOutput.line(model.document.extendedJSON(pretty: true))
         } else {

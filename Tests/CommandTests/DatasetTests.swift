@@ -30,6 +30,8 @@ import Testing
             let out = try await fixture.run("dataset", "get", "mnist", "-o", "-")
             #expect(out.output == "second" && out.errors == "data set 'mnist' version 2\n")
             #expect(try await fixture.run("dataset", "get", "mnist", "--version", "9", "-o", "-").status == 3)
+            let word = try await fixture.run("dataset", "get", "mnist", "--version", "x", "-o", "-")
+            #expect(word.status == 2 && word.output.isEmpty && word.errors.contains("'x'"))
         }
     }
 
@@ -39,7 +41,13 @@ import Testing
             for index in 0..<3 { _ = try fixture.file("images/\(index).txt", "image \(index)") }
             #expect(try await fixture.run("dataset", "put", "\(fixture.folder)/images/").status == 0)
             let shard = try await fixture.run(
-                "dataset", "get", "images", "--shard", "0/2", "-o", "\(fixture.folder)/part"
+                "dataset",
+                "get",
+                "images",
+                "--shard",
+                "0/2",
+                "-o",
+                "\(fixture.folder)/part"
             )
             #expect(shard.output == "\(fixture.folder)/part\n", "\(shard.errors)")
             #expect(entries("\(fixture.folder)/part").sorted() == ["0.txt", "2.txt"])
@@ -62,7 +70,9 @@ import Testing
 
             let header = Array("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 2), }\n".utf8)
             let magic: [UInt8] = [0x93] + Array("NUMPY".utf8) + [1, 0, UInt8(header.count), 0]
-            let arrays = ["x", "y"].map { try? fixture.file("\($0).npy", magic + header + [UInt8](repeating: 0, count: 24)) }
+            let arrays = ["x", "y"].map {
+                try? fixture.file("\($0).npy", magic + header + [UInt8](repeating: 0, count: 24))
+            }
             let words = ["dataset", "put"] + arrays.compactMap { $0 } + ["--name", "pair", "--json"]
             let put = try await fixture.run("tensorhub", words)
             #expect(try BSONDocument(extendedJSON: put.output).value(atPath: "hub.kind") == "arrays")
@@ -78,7 +88,8 @@ import Testing
             let path = try fixture.file("a.txt", "a")
             for arguments in [
                 [path, "--name", "a/b"], [path, "--tag", "hub=1"], ["/absent"], ["-"], [path, path],
-                [path, "--piece-size", "1"], [path, "--piece-size", "x"], ["-", "--name", "a", "--piece-size", "1MiB"], [],
+                [path, "--piece-size", "1"], [path, "--piece-size", "x"], ["-", "--name", "a", "--piece-size", "1MiB"],
+                [],
             ] {
                 let result = try await fixture.run("tensorhub", ["dataset", "put"] + arguments)
                 #expect(result.status == 2 && result.output.isEmpty, "\(arguments): \(result.errors)")

@@ -16,14 +16,27 @@ import Testing
             for (index, accuracy) in ["0.9", "0.97", "0.5"].enumerated() {
                 let path = try fixture.file("mlp.safetensors", safetensors(100 + index))
                 let put = try await fixture.run(
-                    "model", "put", path, "--architecture", architecture, "--metric", "test_accuracy=\(accuracy)",
-                    "--tag", "by=ann"
+                    "model",
+                    "put",
+                    path,
+                    "--architecture",
+                    architecture,
+                    "--metric",
+                    "test_accuracy=\(accuracy)",
+                    "--tag",
+                    "by=ann"
                 )
                 #expect(put.status == 0 && ObjectID(put.output.trimmingLineEnd) != nil, "\(put.errors)")
                 #expect(put.errors.hasPrefix("model 'mlp' version \(index + 1): 1 file"))
             }
             let best = try await fixture.run(
-                "model", "get", "-", "--sort", "test_accuracy:-1", "-o", "\(fixture.folder)/best"
+                "model",
+                "get",
+                "-",
+                "--sort",
+                "test_accuracy:-1",
+                "-o",
+                "\(fixture.folder)/best"
             )
             #expect(best.status == 0 && best.errors.hasPrefix("model 'mlp' version 2"), "\(best.errors)")
             #expect(try readFile("\(fixture.folder)/best") == safetensors(101))
@@ -56,7 +69,10 @@ import Testing
         try await withCommands { fixture in
             for size in 1...3 { try await fixture.hub.saveModel(.bytes(safetensors(size), as: "w"), name: "mlp") }
             let set = try await fixture.run("model", "stage", "mlp", "production", "--version", "1")
-            #expect(ObjectID(set.output.trimmingLineEnd) != nil && set.errors == "model 'mlp' version 1 is 'production' now\n")
+            #expect(
+                ObjectID(set.output.trimmingLineEnd) != nil
+                    && set.errors == "model 'mlp' version 1 is 'production' now\n"
+            )
             #expect(try await fixture.run("model", "stage", "mlp", "production", "--version", "2").status == 0)
             let list = try await fixture.run("model", "ls")
             #expect(list.lines.map { $0.contains("production") } == [false, false, true, false])
@@ -86,7 +102,11 @@ import Testing
             try await fixture.hub.setStage("production", of: ContentQuery(name: "mlp", version: 1))
             let diff = try await fixture.run("model", "diff", "mlp@production", "mlp")
             #expect(diff.status == 0, "\(diff.errors)")
-            #expect(diff.lines.prefix(4) == ["architecture", "  ~ units  10 -> 20", "tensors", "  ~ w  uint8 10 -> uint8 20"])
+            #expect(
+                diff.lines.prefix(4) == [
+                    "architecture", "  ~ units  10 -> 20", "tensors", "  ~ w  uint8 10 -> uint8 20",
+                ]
+            )
             #expect(diff.errors.contains("differ"))
             let json = try await fixture.run("model", "diff", "mlp@1", "mlp@2", "--json")
             #expect(try BSONDocument(extendedJSON: json.output).value(atPath: "tensors.0.after.shape.0") == 20)

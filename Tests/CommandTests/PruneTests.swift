@@ -18,7 +18,10 @@ import Testing
 
             let keep = try await fixture.run("prune", "--keep", "1", "--kind", "models")
             #expect(keep.lines.count == 2 && keep.lines[1].hasSuffix("mlp         2"), "\(keep.output)")
-            #expect(keep.errors == "kept of the models: 'mlp' version 1, which holds stage 'production'\ndeleted: 1 of the models\n")
+            #expect(
+                keep.errors
+                    == "kept of the models: 'mlp' version 1, which holds stage 'production'\ndeleted: 1 of the models\n"
+            )
             #expect(try await fixture.run("prune", "--older-than", "30d").errors == "deleted: 1 of the tasks\n")
             #expect(try await fixture.run("prune", "--older-than", "30d").status == 3)
             #expect(try await fixture.hub.findTasks().map(\.status) == [.pending])
@@ -29,7 +32,8 @@ import Testing
         try await withCommands { fixture in
             try await fixture.store(["status": "failed"])
             for arguments in [
-                [], ["--kind", "tasks"], ["--status", "running"], ["--older-than", "x"], ["--kind", "all", "--keep", "1"],
+                [], ["--kind", "tasks"], ["--status", "running"], ["--older-than", "x"],
+                ["--kind", "all", "--keep", "1"],
                 ["--kind", "logs", "--keep", "1"],
             ] {
                 let result = try await fixture.run("tensorhub", ["prune"] + arguments)
