@@ -1,4 +1,5 @@
 import BSON
+import Synchronization
 import TensorHub
 import TestSupport
 import Testing
@@ -18,7 +19,10 @@ struct AttemptRouteTests {
             let task = try await client.send("GET", "/v1/task")
             #expect(task.json.value(atPath: "hyper_parameters.lr") == 0.1)
             #expect(try await client.send("PUT", "/v1/results", "{\"accuracy\": NaN}").status == 200)
-            #expect(try await client.send("POST", "/v1/progress", "{\"fraction\": 0.5, \"message\": \"half\"}").status == 202)
+            #expect(
+                try await client.send("POST", "/v1/progress", "{\"fraction\": 0.5, \"message\": \"half\"}").status
+                    == 202
+            )
             #expect(try await client.send("POST", "/v1/checkpoint", "{}").status == 202)
             #expect(try await client.send("POST", "/v1/checkpoint").status == 202)
             backend.state.withLock { state in
@@ -48,7 +52,11 @@ struct AttemptRouteTests {
     func logs() async throws {
         try await withAttemptServer { fixture, backend in
             let id = ObjectID()
-            let one = try await fixture.client.send("POST", "/v1/logs/training", "{\"loss\": NaN, \"_id\": {\"$oid\": \"\(id)\"}}")
+            let one = try await fixture.client.send(
+                "POST",
+                "/v1/logs/training",
+                "{\"loss\": NaN, \"_id\": {\"$oid\": \"\(id)\"}}"
+            )
             #expect(one.status == 202)
             #expect(one.json == ["saved": 1])
             let many = try await fixture.client.send(
@@ -85,7 +93,8 @@ struct AttemptRouteTests {
             let reply = try await fixture.client.send("PUT", "/v1/datasets/mnist", body)
             #expect(reply.status == 202)
             #expect(reply.json.value(atPath: "document._id") == .objectID(id))
-            let saved = try #require(backend.state.withLock { $0.saved.first })
+            let first = backend.state.withLock { $0.saved.first }
+            let saved = try #require(first)
             #expect(saved.paths == ["x.npy", "y/z.npy"])
             #expect(saved.bytes == [Array("first".utf8), Array("second".utf8)])
             #expect(saved.tags == ["digits": true])
@@ -118,7 +127,8 @@ struct AttemptRouteTests {
     @Test("An upload that a PUT could not use can be used again")
     func uploadAfterRefusal() async throws {
         try await withAttemptServer { fixture, backend in
-            let upload = try await fixture.client.send("POST", "/v1/uploads", bytes: [1, 2, 3]).json["upload"]?.stringValue
+            let upload = try await fixture.client.send("POST", "/v1/uploads", bytes: [1, 2, 3]).json["upload"]?
+                .stringValue
             let body = "{\"files\": [{\"path\": \"a\", \"upload\": \"\(upload ?? "")\"}]}"
             backend.state.withLock { $0.refusal = HubError(.unreachable, "MongoDB is away") }
             let refused = try await fixture.client.send("PUT", "/v1/datasets/a", body)

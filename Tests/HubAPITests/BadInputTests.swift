@@ -1,6 +1,7 @@
 import BSON
 import Chaos
 import Glibc
+import Synchronization
 import TensorHub
 import TestSupport
 import Testing
@@ -17,8 +18,14 @@ struct BadInputTests {
         var code: String
         var field: String?
 
-        init(_ method: String, _ path: String, _ body: String? = nil, _ status: Int, _ code: String, _ field: String? = nil)
-        {
+        init(
+            _ method: String,
+            _ path: String,
+            _ body: String? = nil,
+            _ status: Int,
+            _ code: String,
+            _ field: String? = nil
+        ) {
             self.method = method
             self.path = path
             self.body = body
@@ -38,7 +45,14 @@ struct BadInputTests {
         Case("POST", "/v1/logs/training", "{\"a\": {\"$oid\": \"xyz\"}}", 400, "bad-json"),
         Case("POST", "/v1/logs/daily", "{}", 404, "not-found"),
         Case("GET", "/v1/logs/training?filter=%7B", nil, 400, "invalid-input", "filter"),
-        Case("GET", "/v1/logs/training?filter=%7B%22a%22%3A%7B%22%24nosuch%22%3A1%7D%7D", nil, 400, "invalid-input", "filter"),
+        Case(
+            "GET",
+            "/v1/logs/training?filter=%7B%22a%22%3A%7B%22%24nosuch%22%3A1%7D%7D",
+            nil,
+            400,
+            "invalid-input",
+            "filter"
+        ),
         Case("GET", "/v1/logs/training?sort=", nil, 400, "invalid-input", "sort"),
         Case("GET", "/v1/logs/training?sort=%7B%7D", nil, 400, "invalid-input", "sort"),
         Case("GET", "/v1/logs/training?limit=0", nil, 400, "invalid-input", "limit"),
@@ -61,8 +75,22 @@ struct BadInputTests {
         Case("GET", "/v1/datasets/nothing?shard=4/4", nil, 400, "bad-shard", "shard"),
         Case("GET", "/v1/datasets/nothing?shard=a", nil, 400, "bad-shard", "shard"),
         Case("GET", "/v1/models/nothing?stage=production", nil, 404, "not-found"),
-        Case("PUT", "/v1/datasets/a", "{\"files\": [{\"path\": \"a\", \"upload\": \"nothing\"}]}", 400, "invalid-input", "files"),
-        Case("PUT", "/v1/datasets/a", "{\"files\": [{\"path\": \"../a\", \"upload\": \"x\"}]}", 400, "invalid-input", "files"),
+        Case(
+            "PUT",
+            "/v1/datasets/a",
+            "{\"files\": [{\"path\": \"a\", \"upload\": \"nothing\"}]}",
+            400,
+            "invalid-input",
+            "files"
+        ),
+        Case(
+            "PUT",
+            "/v1/datasets/a",
+            "{\"files\": [{\"path\": \"../a\", \"upload\": \"x\"}]}",
+            400,
+            "invalid-input",
+            "files"
+        ),
         Case("PUT", "/v1/datasets/a", "{\"files\": []}", 400, "invalid-input", "files"),
         Case("PUT", "/v1/datasets/a", "{\"fils\": []}", 400, "invalid-input", "fils"),
         Case("PUT", "/v1/datasets/a", "[]", 400, "bad-json"),
@@ -104,7 +132,14 @@ struct BadInputTests {
         Case("POST", "/v1/tasks", "{}", 400, "invalid-input", "script"),
         Case("POST", "/v1/tasks", "{\"script\": 3}", 400, "invalid-input", "script"),
         Case("POST", "/v1/tasks", "{\"script\": \"x\", \"lr\": 3}", 400, "invalid-input", "lr"),
-        Case("POST", "/v1/tasks", "[{\"script\": \"x\"}, {\"script\": \"x\", \"hold\": 1}]", 400, "invalid-input", "1.hold"),
+        Case(
+            "POST",
+            "/v1/tasks",
+            "[{\"script\": \"x\"}, {\"script\": \"x\", \"hold\": 1}]",
+            400,
+            "invalid-input",
+            "1.hold"
+        ),
         Case("POST", "/v1/tasks", "{\"script\": \"x\", \"tags\": {\"status\": 1}}", 400, "invalid-input"),
         Case("POST", "/v1/tasks", "{\"script\": \"x\", \"rules\": [\"exit\"]}", 400, "invalid-input", "rules"),
         Case("PUT", "/v1/models/a/stages/production", nil, 404, "not-found"),
@@ -161,7 +196,9 @@ struct BadInputTests {
         }
     }
 
-    @Test("A body of JSON over 16 MiB is refused, whether or not it says its length, and the connection is of use still")
+    @Test(
+        "A body of JSON over 16 MiB is refused, whether or not it says its length, and the connection is of use still"
+    )
     func tooLong() async throws {
         try await withAttemptServer { fixture, backend in
             let client = fixture.client
@@ -198,7 +235,12 @@ struct BadInputTests {
             #expect(fixture.spooled == [])
             #expect(backend.state.withLock { $0.saved.isEmpty })
             let right = SHA256.hex(of: [1, 2, 3])
-            let reply = try await fixture.client.send("POST", "/v1/uploads", bytes: [1, 2, 3], ["Content-SHA256": right])
+            let reply = try await fixture.client.send(
+                "POST",
+                "/v1/uploads",
+                bytes: [1, 2, 3],
+                ["Content-SHA256": right]
+            )
             #expect(reply.status == 201)
             #expect(reply.json["sha256"] == .string(right))
         }
@@ -232,7 +274,11 @@ struct BadInputTests {
             defer { disk.remove() }
             try await withAttemptServer(spool: disk.path) { fixture, _ in
                 let client = fixture.client
-                let announced = try await client.send("POST", "/v1/uploads", bytes: [UInt8](repeating: 1, count: 9 << 20))
+                let announced = try await client.send(
+                    "POST",
+                    "/v1/uploads",
+                    bytes: [UInt8](repeating: 1, count: 9 << 20)
+                )
                 #expect(announced.status == 507)
                 #expect(announced.code == "no-space")
                 let chunked = try await onThread {

@@ -16,7 +16,9 @@ struct DirectRouteTests {
                 let body = "[{\"_id\": {\"$oid\": \"\(id)\"}, \"loss\": 0.5}]"
                 #expect(try await client.send("POST", "/v1/logs/training", body).status == 202)
             }
-            #expect(try await client.send("POST", "/v1/logs/training", "[{\"loss\": 0.4}, {\"loss\": 0.3}]").status == 202)
+            #expect(
+                try await client.send("POST", "/v1/logs/training", "[{\"loss\": 0.4}, {\"loss\": 0.3}]").status == 202
+            )
             let all = try await client.send("GET", "/v1/logs/training")
             #expect(all.status == 200)
             #expect(all.array.map { $0["loss"]?.doubleValue } == [0.5, 0.4, 0.3])
@@ -35,7 +37,11 @@ struct DirectRouteTests {
         try await withDirectServer { fixture in
             let client = fixture.client
             let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 13 >> 2) }
-            let put = try await client.send("PUT", "/v1/datasets/mnist?tags=%7B%22part%22%3A%22train%22%7D", bytes: bytes)
+            let put = try await client.send(
+                "PUT",
+                "/v1/datasets/mnist?tags=%7B%22part%22%3A%22train%22%7D",
+                bytes: bytes
+            )
             #expect(put.status == 201)
             #expect(put.json.value(atPath: "document.hub.version") == 1)
             #expect(fixture.spooled == [])
@@ -60,7 +66,12 @@ struct DirectRouteTests {
             let local = try #require(described.value(atPath: "files.0.local")?.stringValue)
             #expect(try readFile(local) == bytes)
             #expect(described.value(atPath: "files.0.size")?.intValue == bytes.count)
-            let unfetched = try await client.send("GET", "/v1/datasets/mnist?fetch=false", nil, ["Accept": "application/json"])
+            let unfetched = try await client.send(
+                "GET",
+                "/v1/datasets/mnist?fetch=false",
+                nil,
+                ["Accept": "application/json"]
+            )
             #expect(unfetched.json.value(atPath: "files.0.local") == .null)
             let near = try await client.send("GET", "/v1/datasets/mnits")
             #expect(near.status == 404)
@@ -81,7 +92,11 @@ struct DirectRouteTests {
                 let upload = try await client.send("POST", "/v1/uploads", bytes: [UInt8(index)]).json["upload"]
                 files.append("{\"path\": \"part/\(index)\", \"upload\": \(upload ?? .null)}")
             }
-            let put = try await client.send("PUT", "/v1/datasets/parts", "{\"files\": [\(files.joined(separator: ", "))]}")
+            let put = try await client.send(
+                "PUT",
+                "/v1/datasets/parts",
+                "{\"files\": [\(files.joined(separator: ", "))]}"
+            )
             #expect(put.status == 201)
             #expect(put.json.value(atPath: "document.hub.kind") == "folder")
             let several = try await client.send("GET", "/v1/datasets/parts")
@@ -108,7 +123,11 @@ struct DirectRouteTests {
         try await withDirectServer { fixture in
             let client = fixture.client
             for value in 1...2 {
-                let put = try await client.send("PUT", "/v1/models/mlp?tags=%7B%22acc%22:\(value)%7D", bytes: [UInt8(value)])
+                let put = try await client.send(
+                    "PUT",
+                    "/v1/models/mlp?tags=%7B%22acc%22:\(value)%7D",
+                    bytes: [UInt8(value)]
+                )
                 #expect(put.status == 201)
             }
             #expect(try await client.send("PUT", "/v1/models/mlp/stages/production?version=1").status == 200)

@@ -1,4 +1,5 @@
 import BSON
+import HTTPTypes
 import TestSupport
 import Testing
 
@@ -16,7 +17,8 @@ struct OpenAPITests {
     private func resolve(_ value: BSONValue) -> BSONDocument {
         let object = value.documentValue ?? [:]
         guard let path = object["$ref"]?.stringValue else { return object }
-        return document.value(atPath: path.dropFirst(2).split(separator: "/").joined(separator: "."))?.documentValue ?? [:]
+        return document.value(atPath: path.dropFirst(2).split(separator: "/").joined(separator: "."))?.documentValue
+            ?? [:]
     }
 
     private func operation(_ route: Route) -> BSONDocument? {
@@ -37,14 +39,14 @@ struct OpenAPITests {
     @Test("The document has every query parameter and says where a route may be called")
     func parameters() throws {
         for route in ScriptAPI.table.routes {
-            let operation = try #require(operation(route))
-            let parameters = (operation["parameters"]?.arrayValue ?? []).map(resolve)
+            let described = try #require(operation(route))
+            let parameters = (described["parameters"]?.arrayValue ?? []).map(resolve)
             let query = parameters.filter { $0["in"] == "query" }.compactMap { $0["name"]?.stringValue }
             #expect(Set(query) == route.query, "\(route.method) \(route.path)")
             let path = parameters.filter { $0["in"] == "path" }.compactMap { $0["name"]?.stringValue }
             let segments = route.path.split(separator: "/").filter { $0.hasPrefix("{") }
             #expect(segments.map { String($0.dropFirst().dropLast()) } == path, "\(route.method) \(route.path)")
-            #expect(operation["x-tensorhub-scope"] == .string("\(route.scope)"), "\(route.method) \(route.path)")
+            #expect(described["x-tensorhub-scope"] == .string("\(route.scope)"), "\(route.method) \(route.path)")
         }
     }
 

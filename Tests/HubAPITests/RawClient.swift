@@ -96,7 +96,7 @@ final class RawConnection {
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL.rawValue))
+                Glibc.send(descriptor, $0.baseAddress, $0.count, CInt(MSG_NOSIGNAL))
             }
             if count <= 0 { return false }
             rest = rest.dropFirst(count)
@@ -151,7 +151,9 @@ final class RawConnection {
 
     private func bytes(_ count: Int) throws -> [UInt8] {
         while input.count < count {
-            guard fill() else { throw RawClient.Failure(message: "the answer is cut off at \(input.count) of \(count)") }
+            guard fill() else {
+                throw RawClient.Failure(message: "the answer is cut off at \(input.count) of \(count)")
+            }
         }
         defer { input.removeFirst(count) }
         return Array(input[..<count])

@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import Synchronization
 import TensorHub
 import TestSupport
 import Testing
