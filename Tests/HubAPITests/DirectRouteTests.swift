@@ -154,7 +154,7 @@ struct DirectRouteTests {
                 """
             let created = try await client.send("POST", "/v1/tasks", body)
             #expect(created.status == 201)
-            let ids = try #require(created.json["ids"]?.arrayValue?.compactMap(\.objectIDValue))
+            let ids = (created.json["ids"]?.arrayValue ?? []).compactMap(\.objectIDValue)
             #expect(ids.count == 2)
             let task = try await client.send("GET", "/v1/tasks/\(ids[0])").json
             #expect(task.value(atPath: "hub.interpreter") == "python3")
