@@ -88,15 +88,20 @@ extension BlobStore {
 
     /// Which of the files any document of any project refers to, by the newest state.
     func referred(_ ids: [ObjectID]) async throws(HubError) -> Set<ObjectID> {
-        let wanted = Set(ids)
+        let wanted = ids.map(BSONValue.objectID)
         var found: Set<ObjectID> = []
         for (name, fields) in references {
             let collection = hub.durable(name)
             for field in fields {
+                let value = BSONValue.string("$" + field)
+                // Of a folder of many files only what is asked for travels.
+                let part: BSONValue = [
+                    "$cond": [["$isArray": [value]], ["$setIntersection": [value, .array(wanted)]], value]
+                ]
                 let documents = try await retrying { () async throws(MongoError) in
                     try await collection.aggregateAll([
-                        ["$match": .document([field: ["$in": .array(ids.map(BSONValue.objectID))]])],
-                        ["$project": ["_id": 0, "ids": .string("$" + field)]],
+                        ["$match": .document([field: ["$in": .array(wanted)]])],
+                        ["$project": ["_id": 0, "ids": part]],
                     ])
                 }
                 for document in documents {
@@ -108,7 +113,7 @@ extension BlobStore {
                 }
             }
         }
-        return found.intersection(wanted)
+        return found.intersection(ids)
     }
 }
 

@@ -81,40 +81,52 @@ extension BlobStore {
     ) async throws(HubError) -> Blob {
         let id = ObjectID()
         try await begin(id, uploader)
+        let (hash, uploaded): (String, GridFSBucket.Uploaded)
         do throws(HubError) {
-            let hash = ContentHash()
-            let uploaded = try await transferring {
-                try await beating(id) {
-                    try await gridFS.uploadChunks(of: id) { batch in
-                        try await fill(batch)
-                        try await hub.client.work { batch.forEachContent { hash.update($0) } }
-                    }
-                }
-            }
-            let found = hash.finish()
-            if let expected, expected != found {
+            (hash, uploaded) = try await uploadChunks(of: id, fill)
+            if let expected, expected != hash {
                 throw HubError(
                     .hashMismatch,
                     field: "sha256",
-                    "the content has SHA-256 \(found), not \(expected); nothing was stored"
+                    "the content has SHA-256 \(hash), not \(expected); nothing was stored"
                 )
             }
             try await confirm(id, chunks: uploaded.chunks)
-            let blob = try await insert(
-                Blob(id: id, length: uploaded.length, sha256: found),
-                found,
-                for: owner
-            )
-            if blob.id == id {
-                try await end(id)
-            } else {
-                await discard(id)
-            }
-            return blob
         } catch {
             await discard(id)
             throw error
         }
+        let blob: Blob
+        do throws(HubError) {
+            blob = try await insert(Blob(id: id, length: uploaded.length, sha256: hash), hash, for: owner)
+        } catch {
+            // Where nobody knows whether the file's document is there, its chunks must stay; the collection of garbage finds
+            // out.
+            if !error.isTransient { await discard(id) }
+            throw error
+        }
+        if blob.id == id {
+            try await end(id, chunks: uploaded.chunks)
+        } else {
+            await discard(id)
+        }
+        return blob
+    }
+
+    private func uploadChunks(
+        of id: ObjectID,
+        _ fill: (ChunkBatch) async throws -> Void
+    ) async throws(HubError) -> (hash: String, uploaded: GridFSBucket.Uploaded) {
+        let hash = ContentHash()
+        let uploaded = try await transferring {
+            try await beating(id) {
+                try await gridFS.uploadChunks(of: id) { batch in
+                    try await fill(batch)
+                    try await hub.client.work { batch.forEachContent { hash.update($0) } }
+                }
+            }
+        }
+        return (hash.finish(), uploaded)
     }
 
     /// Inserts the file's document. Where another program has stored the same content meanwhile, that one is reserved.

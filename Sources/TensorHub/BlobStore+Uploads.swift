@@ -65,11 +65,29 @@ extension BlobStore {
         }
     }
 
-    /// The file is there.
-    func end(_ id: ObjectID) async throws(HubError) {
+    /// The file's document is there. An upload that cannot be taken from the list now is taken from it by the collection of
+    /// garbage, which finds the document.
+    ///
+    /// - Throws: Where somebody has dropped the upload just before the document came: then that is taken back.
+    func end(_ id: ObjectID, chunks: Int) async throws(HubError) {
+        let mine: BSONDocument = ["_id": .objectID(id), "dropped": ["$exists": false]]
+        guard let ended = try? await uploads.with(WriteConcern(.members(1))).deleteOne(mine), ended == 0 else { return }
+        // Whoever drops it may be at work just now: the list tells when that is done.
         _ = try await retrying { () async throws(MongoError) in
-            try await uploads.with(WriteConcern(.members(1))).deleteOne(["_id": .objectID(id)])
+            while try await uploads.findOne(["_id": .objectID(id)]) != nil {
+                do { try await Task.sleep(for: .milliseconds(100)) } catch { return }
+            }
         }
+        let left = try await retrying { () async throws(MongoError) in
+            try await gridFS.chunks.countDocuments(["files_id": .objectID(id)])
+        }
+        if left == chunks { return }
+        _ = try await retrying { () async throws(MongoError) in try await files.deleteOne(["_id": .objectID(id)]) }
+        await discard(id)
+        throw HubError(
+            .database,
+            "somebody has dropped an upload to \(bucket.rawValue) that took too long; upload it again"
+        )
     }
 
     /// Takes back what an upload has written; what MongoDB does not hear of is left to the collection of garbage.
