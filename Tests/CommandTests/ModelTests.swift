@@ -46,8 +46,8 @@ import Testing
             }
             #expect(order == [2, 1, 3])
             let show = try await fixture.run("model", "show", "mlp")
-            #expect(show.output.contains("layers  [{\"units\": 800}]"), "\(show.output)")
-            #expect(show.output.contains("w       102    uint8        102"), "\(show.output)")
+            #expect(show.output.contains("layers   [{\"units\": 800}]"), "\(show.output)")
+            #expect(show.output.contains("w       102    uint8       102"), "\(show.output)")
             let bad = try await fixture.run("model", "put", architecture, "--metric", "a=b")
             #expect(bad.status == 2)
         }
