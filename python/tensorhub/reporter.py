@@ -135,10 +135,14 @@ class Reporter:
             _say("%d reports were rejected in all" % self._rejected)
 
     def _drain_or_spool(self) -> None:
-        # Who has not answered for that long is not waited for again.
-        if not self.flush(0 if self._has_spooled else PATIENCE):
-            self._has_spooled = True
-            self._spool()
+        # Who answers is waited for however much there is; who has not answered for that long, never again.
+        finished = self._finished
+        while not self.flush(0 if self._has_spooled else PATIENCE):
+            if self._finished == finished or self._has_spooled:
+                self._has_spooled = True
+                self._spool()
+                return
+            finished = self._finished
 
     # MARK: Delivery
 
@@ -211,6 +215,8 @@ class Reporter:
                     _say("reports wait: %s" % refusal)
                 raise errors.make(errors.Unreachable, str(refusal), refusal.code) from refusal
             error = refusal
+        except Exception as failure:  # whatever it is, nothing is dropped for it and this thread goes on
+            raise errors.make(errors.Unreachable, repr(failure), "unreachable") from failure
         if error is not None and path in PATHS.values() and len(batch) > 1 and error.status in (400, 413, 422):
             # Something in there is at fault: the others are not to suffer from it.
             half = len(batch) // 2
