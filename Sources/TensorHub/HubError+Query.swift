@@ -12,8 +12,10 @@ extension HubError {
     package var isQueryFault: Bool {
         guard code == .database, !isTransient, let error = underlying as? MongoError else { return false }
         if error.code == .invalidInput { return true }
-        guard error.code == .server, let serverCode = error.serverCode else { return false }
-        return !Self.faultsOfTheServer.contains(serverCode)
+        // Deletes and updates are refused statement by statement.
+        guard error.code == .server || error.code == .write else { return false }
+        let codes = [error.serverCode].compactMap(\.self) + error.writeErrors.map(\.code)
+        return !codes.isEmpty && !codes.contains(where: Self.faultsOfTheServer.contains)
     }
 
     /// InternalError, Unauthorized, AuthenticationFailed, CursorNotFound, MaxTimeMSExpired, ExceededMemoryLimit of a sort,

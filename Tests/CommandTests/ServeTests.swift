@@ -46,14 +46,14 @@ struct ServeTests {
                         def connect(self):
                             self.sock = socket.socket(socket.AF_UNIX); self.sock.connect(sys.argv[1])
                     c = Unix("hub")
-                    def call(method, path, body=None, headers={}):
-                        c.request(method, path, body, headers); r = c.getresponse(); return r.status, r.read()
+                    def call(method, path, body=None, headers={}, **more):
+                        c.request(method, path, body, headers, **more); r = c.getresponse(); return r.status, r.read()
                     data = bytes(range(256)) * 5000
                     print(call("POST", "/v1/logs/training", json.dumps({"loss": float("nan")}))[0])
                     print(call("PUT", "/v1/datasets/x", data)[0])
                     def pieces():
                         for start in range(0, len(data), 100000): yield data[start:start + 100000]
-                    print(call("POST", "/v1/uploads", pieces(), {"Transfer-Encoding": "chunked"})[0])
+                    print(call("POST", "/v1/uploads", pieces(), {"Transfer-Encoding": "chunked"}, encode_chunked=True)[0])
                     print(json.loads(call("GET", "/v1/datasets/x?fetch=false", None, {"Accept": "application/json"})[1])["files"][0]["size"])
                     print(len(json.loads(call("GET", "/v1/logs/training")[1])))
                     """,

@@ -155,7 +155,7 @@ struct DirectRouteTests {
             let created = try await client.send("POST", "/v1/tasks", body)
             #expect(created.status == 201)
             let ids = (created.json["ids"]?.arrayValue ?? []).compactMap(\.objectIDValue)
-            #expect(ids.count == 2)
+            try #require(ids.count == 2)
             let task = try await client.send("GET", "/v1/tasks/\(ids[0])").json
             #expect(task.value(atPath: "hub.interpreter") == "python3")
             #expect(task.value(atPath: "hub.priority") == 3)

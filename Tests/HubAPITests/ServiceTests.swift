@@ -121,7 +121,16 @@ struct ServiceTests {
                 return try connection.read().status
             }
             #expect(long == 400)
-            #expect(try await fixture.client.send("GET", "/v1/health").status == 200)
+            let client = fixture.client
+            let body = try await onThread {
+                let connection = try RawConnection(path)
+                let head = client.head("POST", "/v1/uploads", ["Transfer-Encoding": "chunked"])
+                connection.write(Array((head + "5\r\nhello\r\nno size\r\n").utf8))
+                return try connection.read().status
+            }
+            #expect(body == 400)
+            #expect(fixture.spooled == [])
+            #expect(try await client.send("GET", "/v1/health").status == 200)
         }
     }
 }

@@ -28,7 +28,8 @@ final class RequestStream: Sendable {
         var length: Int64 = 0
         var failure: (any Error)?
         var unwanted = 0
-        for try await piece in body {
+        var iterator = body.makeAsyncIterator()
+        while let piece = try await Self.next(&iterator) {
             length += Int64(piece.readableBytes)
             if let failure {
                 unwanted += piece.readableBytes
@@ -83,6 +84,11 @@ final class RequestStream: Sendable {
         }
     }
 
+    @concurrent
+    private static func next(_ iterator: inout RequestBody.AsyncIterator) async throws -> ByteBuffer? {
+        do { return try await iterator.next() } catch { throw BrokenBody(underlying: error) }
+    }
+
     private static func closing(_ error: any Error) -> APIError {
         var error = APIError(error)
         error.closesConnection = true
@@ -90,5 +96,8 @@ final class RequestStream: Sendable {
     }
 }
 
-/// The connection ended in the middle of a request; nobody is there to be told.
-struct BrokenBody: Error {}
+/// The connection ended in the middle of a request, or what came was no HTTP any more.
+struct BrokenBody: Error {
+    /// What the connection or the parser says.
+    var underlying: (any Error)?
+}

@@ -37,8 +37,9 @@ struct ScriptAPI: Sendable {
         let answer: Answer
         do {
             answer = try await self.answer(request, body)
-        } catch is BrokenBody {
-            throw BrokenBody()
+        } catch let broken as BrokenBody {
+            // The server answers what is no HTTP with 400, and closes.
+            throw broken.underlying ?? broken
         } catch {
             let error = APIError(error)
             if error.status.code == 500 {
