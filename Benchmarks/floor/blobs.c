@@ -8,7 +8,8 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { CHUNK = 261120, PER_MESSAGE = 32, CONNECTIONS = 2 };
+// Chunks of a message up and down: what is fastest here.
+enum { CHUNK = 261120, UP = 32, DOWN = 8, CONNECTIONS = 2 };
 
 #define CHUNKS "floor.chunks"
 #define FILES "floor.files"
@@ -37,9 +38,9 @@ static void *upload(void *context) {
     bson_t *quick = BCON_NEW("ordered", BCON_BOOL(false), "writeConcern", "{", "w", BCON_INT32(1), "}");
     bson_t *unchecked = BCON_NEW("validate", BCON_BOOL(false));
     uint8_t *content = malloc(CHUNK);
-    for (int first; (first = atomic_fetch_add(&transfer->next, PER_MESSAGE)) < transfer->chunks;) {
+    for (int first; (first = atomic_fetch_add(&transfer->next, UP)) < transfer->chunks;) {
         mongoc_bulk_operation_t *bulk = mongoc_collection_create_bulk_operation_with_opts(collection, quick);
-        for (int number = first; number < transfer->chunks && number < first + PER_MESSAGE; number++) {
+        for (int number = first; number < transfer->chunks && number < first + UP; number++) {
             int size = size_of(transfer, number);
             if (pread(transfer->file, content, (size_t)size, (off_t)number * CHUNK) != size) fail("read", "too short");
             bson_oid_t id;
@@ -68,11 +69,11 @@ static void *download(void *context) {
     struct transfer *transfer = context;
     bson_error_t error;
     mongoc_client_t *client = mongoc_client_pool_pop(transfer->pool);
-    for (int first; (first = atomic_fetch_add(&transfer->next, PER_MESSAGE)) < transfer->chunks;) {
+    for (int first; (first = atomic_fetch_add(&transfer->next, DOWN)) < transfer->chunks;) {
         bson_t *command = BCON_NEW(
             "find", BCON_UTF8(CHUNKS), "filter", "{", "files_id", BCON_OID(&transfer->id), "n", "{", "$gte",
-            BCON_INT32(first), "$lt", BCON_INT32(first + PER_MESSAGE), "}", "}", "sort", "{", "n", BCON_INT32(1), "}",
-            "batchSize", BCON_INT32(PER_MESSAGE), "limit", BCON_INT32(PER_MESSAGE), "singleBatch", BCON_BOOL(true)
+            BCON_INT32(first), "$lt", BCON_INT32(first + DOWN), "}", "}", "sort", "{", "n", BCON_INT32(1), "}",
+            "batchSize", BCON_INT32(DOWN), "limit", BCON_INT32(DOWN), "singleBatch", BCON_BOOL(true)
         );
         bson_t reply;
         bson_iter_t iterator, batch, chunk, field;
@@ -89,7 +90,7 @@ static void *download(void *context) {
             bson_iter_binary(&field, NULL, &size, &content);
             if (pwrite(transfer->file, content, size, (off_t)number * CHUNK) != size) fail("write", "too short");
         }
-        int last = first + PER_MESSAGE < transfer->chunks ? first + PER_MESSAGE : transfer->chunks;
+        int last = first + DOWN < transfer->chunks ? first + DOWN : transfer->chunks;
         if (number != last) fail("find", "a chunk is missing");
         bson_destroy(&reply);
         bson_destroy(command);

@@ -12,7 +12,7 @@ extension GridFSBucket {
         digest: (@Sendable (UnsafeRawBufferPointer) -> Void)? = nil
     ) async throws {
         let count = file.chunkCount
-        let step = file.chunksPerMessage()
+        let step = file.chunksPerReply
         let messages = (count + step - 1) / step
         try await withThrowingTaskGroup(of: (Int, ChunkReply?).self) { group in
             var started = 0

@@ -4,7 +4,7 @@ import CLibMongoC
 /// A GridFS bucket: files cut into chunks, as every driver reads and writes them
 /// (<https://github.com/mongodb/specifications/blob/master/source/gridfs/gridfs-spec.md>).
 ///
-/// Contents move in messages of about 8 MiB over two connections at once, and pass through memory that does not grow with
+/// Contents move in messages of some MiB over two connections at once, and pass through memory that does not grow with
 /// them. A connection that breaks is gone on from where it broke for as long as `patience` says.
 public struct GridFSBucket: Sendable {
     public let name: String
@@ -18,8 +18,10 @@ public struct GridFSBucket: Sendable {
     /// Bytes, 255 KiB: a chunk and what belongs to it fit into a power of two.
     public static let defaultChunkSize = 261_120
 
-    /// Bytes of content in one message.
+    /// Bytes of content in one message up.
     static let messageSize = 32 * defaultChunkSize
+    /// Bytes of content in one message down: smaller, so that what is written and hashed is still in the processor's cache.
+    static let replySize = 8 * defaultChunkSize
     /// Messages under way at once.
     static let lanes = 2
 

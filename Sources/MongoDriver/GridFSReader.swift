@@ -10,14 +10,11 @@ package actor GridFSReader {
     private var underWay: [Task<[[UInt8]], any Error>] = []
     private var pieces: ArraySlice<[UInt8]> = []
 
-    /// Bytes of one message: less than in a download, since the caller holds copies.
-    private static let messageSize = 16 * GridFSBucket.defaultChunkSize
-
     package init(_ bucket: GridFSBucket, _ file: GridFSFile, range: Range<Int64>) {
         self.bucket = bucket
         self.file = file
         self.range = range.clamped(to: 0..<max(0, file.length))
-        step = file.chunksPerMessage(Self.messageSize)
+        step = file.chunksPerReply
         let size = Int64(file.chunkSize)
         nextChunk = Int(self.range.lowerBound / size)
         endChunk = self.range.isEmpty ? nextChunk : Int((self.range.upperBound + size - 1) / size)

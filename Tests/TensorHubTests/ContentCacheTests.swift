@@ -104,8 +104,8 @@ struct ContentCacheTests {
                         try await group.waitForAll()
                     }
                 }
-                // 77 chunks, 32 a message.
-                #expect(queries == 3)
+                // 77 chunks, 8 a message.
+                #expect(queries == 10)
                 for index in 0..<8 { #expect(try readFile("\(folder)/\(index)/data") == bytes) }
                 #expect(entries("\(folder)/cache/blobs") == [file.blob.sha256])
             }
