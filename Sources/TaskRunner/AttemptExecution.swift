@@ -366,7 +366,7 @@ struct AttemptExecution: Sendable {
         )
     }
 
-    private func failed(_ failure: TaskFailure, _ report: ExitReport?) -> AttemptEnd.Transition {
+    func failed(_ failure: TaskFailure, _ report: ExitReport?) -> AttemptEnd.Transition {
         let rule = task.rules.first { $0.matches(failure, exit: report?.exit, signal: report?.signal) }
         let isHopeless = failure.kind == Self.cannotRun || rule?.action == .fail
         if isHopeless || task.failures >= task.maxFailures - 1 { return .fail(failure) }
@@ -375,132 +375,6 @@ struct AttemptExecution: Sendable {
             failure,
             delay: isElsewhere ? .zero : backoff(task.backoff, afterFailures: task.failures),
             avoiding: isElsewhere ? runner.options.name : nil
-        )
-    }
-
-    /// Output first, so that whoever sees the end sees all of it; then the end; then the directory can go.
-    private func report(_ end: AttemptEnd, _ ended: Ended, _ link: ScriptLink) async -> AttemptEnd? {
-        // All before the report: the next attempt may begin right after it.
-        if end.status == .pending { await storeCheckpoint(ended, link) }
-        guard await link.delivery.finish() else {
-            if control.isLeaseLost {
-                await keep(ended.directory)
-            } else {
-                logger.warning("Not reported: what the script wrote is not in MongoDB; the attempt directory stays")
-            }
-            return nil
-        }
-        if end.status == .pending, let directory = ended.directory {
-            do {
-                try await runner.pool.runIfActive { try directory.keepCheckpoint() }
-            } catch {
-                logger.error("The checkpoint is lost to this machine", metadata: ["error": "\(error)"])
-            }
-        }
-        if ended.report?.outputBytes != 0 {
-            do {
-                try await ended.pump?.finish()
-            } catch {
-                logger.error("Some of the output is lost", metadata: ["error": "\(error)"])
-            }
-        }
-        var end = end
-        end.refused = link.delivery.refused
-        while true {
-            switch await runner.reporter.report(end) {
-            case .accepted:
-                logger.info("Attempt ended", metadata: ["cause": "\(end.cause)", "status": "\(end.status)"])
-                if case .finish = end.transition { await releaseCheckpoint(link) }
-                await discard(ended.directory)
-                return end
-            case .leaseLost:
-                await keep(ended.directory)
-                return nil
-            case .refused(let message):
-                logger.error("MongoDB refuses the report", metadata: ["error": "\(message)"])
-                switch end.transition {
-                case .finish:
-                    let failure = TaskFailure(
-                        kind: AttemptOutcome.Kind.badResult.rawValue,
-                        message: "MongoDB does not take the result: \(message)"
-                    )
-                    end.transition = failed(failure, ended.report)
-                    end.cause = failure.kind
-                case .minimalFailure:
-                    return nil
-                default:
-                    end.transition = .minimalFailure
-                }
-            case nil:
-                logger.warning("Not reported; the attempt directory stays")
-                return nil
-            }
-        }
-    }
-
-    /// The result does not count any more, but somebody may want to look at it.
-    private func keep(_ directory: AttemptDirectory?) async {
-        var metadata: Logger.Metadata = [:]
-        if let directory, let path = try? await runner.pool.runIfActive({ try directory.keepForInspection() }) {
-            metadata["directory"] = "\(path)"
-        }
-        logger.notice(
-            "The attempt is no longer ours: another one exists or the task was ended. Its result does not count",
-            metadata: metadata
-        )
-    }
-
-    private func discard(_ directory: AttemptDirectory?) async {
-        guard let directory else { return }
-        do {
-            try await runner.pool.runIfActive { try directory.remove() }
-        } catch {
-            logger.warning("Cannot remove the attempt directory", metadata: ["error": "\(error)"])
-        }
-    }
-}
-
-extension AttemptPlan {
-    /// Reads a claimed task.
-    ///
-    /// - Throws: `HubError.invalidInput` naming the field that makes it impossible to run.
-    init(
-        _ task: TaskRecord,
-        attempt: Int,
-        token: ObjectID,
-        runner: ObjectID,
-        hub: Hub,
-        database: String,
-        options: RunnerOptions
-    ) throws(HubError) {
-        guard let id = task.id, let number = Int32(exactly: attempt) else {
-            throw HubError(.invalidInput, field: "_id", "the task cannot be run: _id must be an ObjectId")
-        }
-        guard let script = task.script, !script.isEmpty else {
-            throw HubError(
-                .invalidInput,
-                field: "script",
-                "the task cannot be run: script must be binary and not empty"
-            )
-        }
-        self.init(
-            taskID: id,
-            attempt: number,
-            token: token,
-            runner: runner,
-            task: task.withoutBlobs,
-            taskName: task.name,
-            project: hub.project,
-            database: database,
-            script: script,
-            interpreter: task.interpreter,
-            hyperParameters: task.hyperParameters ?? [:],
-            savedResultKeys: task.savedResultKeys ?? [],
-            files: try task.files().map { AttemptFile(path: $0.path, mode: $0.mode, data: $0.data) },
-            timeout: task.timeout,
-            stall: task.stall,
-            grace: task.grace ?? options.grace,
-            outputLimit: Int64(options.outputLimit)
         )
     }
 }

@@ -91,7 +91,10 @@ extension Runner {
             attempt.flatMap { state.attempts[AttemptKey(taskID: id, attempt: $0)] }
         }
         guard let control, control.reason == nil else { return }
-        logger.notice("Stopping an attempt", metadata: ["task.id": "\(id)", "reason": "\(reason.rawValue)"])
+        // One whose script has ended may just have been reported, and the renewal found that.
+        if !control.isOver {
+            logger.notice("Stopping an attempt", metadata: ["task.id": "\(id)", "reason": "\(reason.rawValue)"])
+        }
         control.stop(reason)
     }
 }

@@ -255,7 +255,9 @@ public final class Runner: Service {
             services.addTask { await self.keepLeases() }
             services.addTask { await self.watchQueue() }
             defer { services.cancelAll() }
-            guard let end = await execution.run() else { return .unreported }
+            let end = await execution.run()
+            self.state.withLock { $0.remove(key) }
+            guard let end else { return .unreported }
             return .ended(end.status, exit: end.exit, signal: end.signal)
         }
     }
