@@ -106,7 +106,8 @@ import Testing
     }
 
     @Test(arguments: [
-        [5.0], [0, 0], [1e300, -1e300], [.leastNonzeroMagnitude, .leastNormalMagnitude], [1e16, 1e16 + 2], [.infinity, 1], [-3e6, 7e6],
+        [5.0], [0, 0], [1e300, -1e300], [.leastNonzeroMagnitude, .leastNormalMagnitude], [1e16, 1e16 + 2],
+        [.infinity, 1], [-3e6, 7e6],
     ])
     func `Odd values are drawn too`(_ values: [Double]) {
         for isLogarithmic in [false, true] {
