@@ -1,6 +1,6 @@
 import TensorHub
 
-/// MongoDB goes away in mid-training and comes back: no script notices, nothing is missing afterwards.
+/// MongoDB goes away in mid-training and comes back: no script notices, also none that logs, and nothing is missing afterwards.
 package enum OutageTrial {
     /// - Returns: What was wrong; empty when every task ended as the attempt that it began as.
     package static func run(
@@ -10,7 +10,8 @@ package enum OutageTrial {
         say: @escaping @Sendable (String) -> Void
     ) async throws -> [HistoryChecker.Violation] {
         var options = ChaosTrial.Options()
-        options.slots = 4
+        // For eight that work and one that reports, on two runners.
+        options.slots = 5
         options.lease = lease
         options.logs = logs
         return try await ChaosTrial.with(options) { trial in
@@ -21,6 +22,8 @@ package enum OutageTrial {
                 return RecordingScript(seconds: seconds.rounded(), steps: Int(seconds))
             }
             let expectations = try await trial.submit(scripts)
+            let reporting = ReportingScript(outage: outage)
+            let reporter = try await trial.hub.createTask(reporting.spec)
             try await trial.startRunners()
             guard await trial.waitForStarts(scripts.count, within: .seconds(60)) else {
                 throw ChaosError("the scripts did not start")
@@ -30,11 +33,13 @@ package enum OutageTrial {
             say("MongoDB is gone")
             try await Task.sleep(for: outage)
             let running = trial.runners.flatMap(\.attempts).count { $0.role == .script }
-            let mustRun = scripts.count { $0.seconds >= whole.rounded() }
+            // And the one that reports.
+            let mustRun = scripts.count { $0.seconds >= whole.rounded() } + 1
             try await trial.deployment.restart()
             say("MongoDB is back after \(outage); \(running) scripts ran on, the others have ended meanwhile")
             _ = await trial.waitForEnds(within: .seconds(120))
-            var violations = try await trial.check(expectations)
+            var violations = try await reporting.check(reporter, trial.hub, say: say)
+            violations += try await trial.check(expectations)
             if running != mustRun {
                 let sentence = "\(running) scripts ran when MongoDB came back, instead of \(mustRun)"
                 violations.append(.init(sentence: sentence))
