@@ -150,7 +150,9 @@ struct ContentTarget: ParsableArguments {
     /// A name that comes from the database must not lead out of the current folder.
     private static func checkName(_ name: String, given: Bool) throws {
         if given || (StoredFile.isRelative(name) && !name.contains("/")) { return }
-        throw CommandFailure.badInput("the stored name \(name.debugDescription) cannot be a file here; give one with -o")
+        throw CommandFailure.badInput(
+            "the stored name \(name.debugDescription) cannot be a file here; give one with -o"
+        )
     }
 
     private static func failure(_ path: String) -> CommandFailure {
