@@ -6,7 +6,7 @@ public import TensorHub
 
 /// The script API: HTTP/1.1 and JSON, on a Unix socket or over TCP, over a `ScriptBackend`.
 ///
-/// All services of a server share its threads, which are there as long as one of them is.
+/// All services of a server share its threads, which are there as long as one of them is, and a little longer.
 public final class ScriptHTTPServer: ScriptServer {
     /// How long bytes that were uploaded wait to be used, under `tensorhub serve`.
     static let uploadLimit: Duration = .seconds(3600)
@@ -101,10 +101,10 @@ public final class ScriptHTTPServer: ScriptServer {
                 lease.disk.submit { _ in uploads.removeUnused(for: Self.uploadLimit) }
             }
         }
-        let cleanUp = { @Sendable [threads, expiry] in
+        let cleanUp: @Sendable () async -> Void = { [threads, expiry] in
             expiry?.cancel()
             uploads.removeAll()
-            await threads.release()
+            threads.release()
         }
         do {
             return try await HTTPService.start(api, at: address, on: lease, transport: transport, cleanUp: cleanUp)
