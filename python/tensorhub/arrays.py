@@ -66,7 +66,11 @@ def _pickled(value: Any) -> BinaryIO:
     import pickle
 
     file = tempfile.TemporaryFile()
-    pickle.dump(value, file, protocol=4)
+    try:
+        pickle.dump(value, file, protocol=4)
+    except BaseException:
+        file.close()
+        raise
     return file
 
 

@@ -39,7 +39,7 @@ def attempt_client(patient: bool = True) -> Client:
     if not path:
         raise errors.make(errors.HubError, "there is no TENSORHUB_SOCKET: this is no task that runs", "not-in-attempt")
     token = os.environ.get("TENSORHUB_ATTEMPT_TOKEN")
-    return Client(unix_connector(path), token, patient=patient, address="the runner's socket " + path)
+    return Client(unix_connector(path), token, patient=patient, name="the runner at its socket " + path)
 
 
 def report(entry: Optional[Dict[str, Any]] = None, /, *, kind: str = "training", **more: Any) -> None:

@@ -101,20 +101,20 @@ class Client:
         prefix: str = "",
         patient: bool = False,
         excuse: Optional[Callable[[], str]] = None,
-        address: str = "",
+        name: str = "the hub",
     ) -> None:
         """
         :param patient: Whether a hub that does not answer is waited for: a script is not to fail because its runner
             is being restarted, or MongoDB is away.
         :param excuse: Says why the hub does not answer, where that is known.
-        :param address: What does not answer, for errors to name.
+        :param name: What it is and its address, for errors to name.
         """
         self._connector = connector
         self._token = token
         self._prefix = prefix
         self._patient = patient
         self._excuse = excuse
-        self._address = address
+        self._name = name
         self._idle: List[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -284,13 +284,15 @@ class Client:
     def error_of(self, status: int, answer: Any) -> errors.HubError:
         """The exception for an answer from 400 up; what is away is named."""
         error = errors.error_of(status, answer)
-        if isinstance(error, errors.Unreachable) and self._address and self._address not in str(error):
-            error.args = ("%s (through %s)" % (error, self._address),)
+        if isinstance(error, errors.Unreachable):
+            error.args = (self._named(str(error)),)
         return error
+
+    def _named(self, words: str) -> str:
+        return words if self._name in words else "%s (from %s)" % (words, self._name)
 
     def _unreachable(self, error: Exception) -> errors.HubError:
         words = self._excuse() if self._excuse else ""
-        where = " at %s" % self._address if self._address else ""
-        words = words or "the hub%s does not answer (%s)" % (where, str(error) or type(error).__name__)
-        result: errors.HubError = errors.make(errors.Unreachable, words, "unreachable")
+        words = words or "%s does not answer (%s)" % (self._name, str(error) or type(error).__name__)
+        result: errors.HubError = errors.make(errors.Unreachable, self._named(words), "unreachable")
         return result

@@ -69,7 +69,7 @@ class TensorHub(Tasks):
         url = url or (environment.get("TENSORHUB_URL") if uri is None else None)
         if url:
             connector, prefix = url_connector(url, cafile or environment.get("TENSORHUB_CA_FILE"))
-            self._client = Client(connector, token or _token(token_file), prefix, address=url)
+            self._client = Client(connector, token or _token(token_file), prefix, name="the hub at " + url)
             self._address = url
             health = self._client.call("GET", "/v1/health")
             self.project_name = health.get("project") or self.project_name
@@ -80,8 +80,8 @@ class TensorHub(Tasks):
         if not self._uri:
             self._uri, origin = server.uri_of(ip, port, dbname, username, password), "ip and port"
         private = server.serve(self._uri, self.project_name, origin)
-        address = "MongoDB at %s (%s)" % (server.address_of(self._uri), origin)
-        self._client = Client(unix_connector(private.socket), excuse=private.complaint, address=address)
+        name = "the private `tensorhub serve` for MongoDB at %s, given by %s" % (server.address_of(self._uri), origin)
+        self._client = Client(unix_connector(private.socket), excuse=private.complaint, name=name)
         self._address = "a private `tensorhub serve`"
 
     @staticmethod

@@ -60,8 +60,11 @@ def serve(uri: str, project: str, origin: str = "uri=") -> "PrivateServer":
     """
     if not isinstance(uri, str) or not uri.startswith(("mongodb://", "mongodb+srv://")):
         # Not what it is instead: that may be a password.
-        words = "uri: %s is no connection string; one begins with mongodb:// or mongodb+srv://, as in mongodb://127.0.0.1:27017"
+        words = "uri: %s holds no connection string; one begins with mongodb:// or mongodb+srv://, as in mongodb://127.0.0.1:27017"
         raise errors.invalid("uri", words % origin)
+    for field, text in (("uri", uri), ("project_name", project)):
+        if "\0" in text:
+            raise errors.invalid(field, "%s: it holds a NUL character" % field)
     with _lock:
         server = _servers.get((uri, project))
         if server is None or not server.is_running:
@@ -137,7 +140,8 @@ class PrivateServer:
         """What it said last, if it has ended."""
         if os.getpid() != self._pid or self._process.poll() is None:
             return ""
-        return "`tensorhub serve` has ended with status %s: %s" % (self._process.returncode, self._last_words())
+        words = self._last_words() or "it has said nothing"
+        return "`tensorhub serve` has ended with status %s: %s" % (self._process.returncode, words)
 
     def close(self) -> None:
         """Ends it."""

@@ -19,6 +19,9 @@ class FileTestCase(unittest.TestCase):
 
     def found(self, saved, shard=None):
         """What a hub would give back."""
+        for part in saved.parts:
+            if hasattr(part.source, "close"):
+                self.addCleanup(part.source.close)
         folder = tempfile.mkdtemp(dir=self.folder)
         files = []
         for part in saved.parts if shard is None else saved.parts[shard[0] :: shard[1]]:

@@ -81,6 +81,8 @@ class PackageTests(unittest.TestCase):
                 server.uri_of("localhost", port, "temp", None, None)
         with self.assertRaisesRegex(InvalidInput, "ip: 'a/b' is no host"):
             server.uri_of("a/b", 27017, "temp", None, None)
+        with self.assertRaisesRegex(InvalidInput, "project_name: it holds a NUL"):
+            server.serve("mongodb://localhost", "a\0b")
         self.assertEqual(server.address_of("mongodb://u:p%40@a:1,b:2/x?appName=c"), "a:1,b:2")
         self.assertEqual(server.uri_of("::1", 27017, "temp", "u", "p@"), "mongodb://u:p%40@[::1]:27017/temp")
 

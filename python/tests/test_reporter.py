@@ -49,6 +49,18 @@ class ReporterTests(ServerTestCase):
         self.assertEqual([entry["loss"] for entry in self.entries("validation")], [2])
         self.assertEqual([entry["the loss"] for entry in self.entries("testing")], [3])
 
+    def test_what_a_log_is_saved_by_says_true(self):
+        self.serve()
+        output, _ = self.run_script(
+            """
+            import tensorhub
+            db = tensorhub.TensorHub()
+            print(db.save_training_log(loss=1), db.save_validation_log(loss=2), db.save_testing_log(loss=3))
+            """
+        )
+        self.assertEqual(output, "True True True\n")
+        self.assertEqual([entry["loss"] for entry in self.entries("testing")], [3])
+
     def test_mistakes_are_errors_of_the_call(self):
         self.serve()
         output, _ = self.run_script(
