@@ -93,8 +93,30 @@ struct ContentTarget: ParsableArguments {
 
     /// One file, or one that is joined of its pieces, at once or not at all.
     private func fetchFile(_ found: Found, isJoined: Bool, _ hub: Hub) async throws -> String {
-        let first = found.files[0]
-        var own = first.path.split(separator: "/").last.map(String.init) ?? found.name
+        let path = try place(found, isJoined: isJoined)
+        let partial = "\(path).partial-\(ObjectID())"
+        do {
+            if isJoined {
+                try await join(found, to: partial, hub)
+            } else {
+                try await hub.downloadBlob(found.files[0].blob, in: found.bucket, to: partial)
+            }
+        } catch {
+            unlink(partial)
+            throw error
+        }
+        chmod(partial, mode_t(found.files[0].mode & 0o777))
+        guard rename(partial, path) == 0 else {
+            let failure = Self.failure(path)
+            unlink(partial)
+            throw failure
+        }
+        return path
+    }
+
+    /// Where a file goes that was asked for as `output`.
+    private func place(_ found: Found, isJoined: Bool) throws -> String {
+        var own = found.files[0].path.split(separator: "/").last.map(String.init) ?? found.name
         if isJoined, let dot = own.lastIndex(of: ".") { own = String(own[..<dot]) }
         var path = output ?? own
         if output == nil { try Self.checkName(own, given: false) }
@@ -105,35 +127,30 @@ struct ContentTarget: ParsableArguments {
         if InputFile.isFolder(path) {
             throw CommandFailure.badInput("\(path) is a folder; name a file with -o")
         }
-        let partial = "\(path).partial-\(ObjectID())"
-        do {
-            if isJoined {
-                guard let target = fopen(partial, "wxe") else { throw Self.failure(partial) }
-                var isOpen = true
-                defer { if isOpen { fclose(target) } }
-                for file in found.files {
-                    try await ContentStream.write(file, found, hub) { bytes in
-                        if fwrite(bytes, 1, bytes.count, target) != bytes.count { throw Self.failure(path) }
-                    }
-                }
-                isOpen = false
-                if fclose(target) != 0 { throw Self.failure(path) }
-            } else {
-                try await hub.downloadBlob(first.blob, in: found.bucket, to: partial)
-            }
-            chmod(partial, mode_t(first.mode & 0o777))
-            guard rename(partial, path) == 0 else { throw Self.failure(path) }
-        } catch {
-            unlink(partial)
-            throw error
-        }
         return path
     }
 
+    /// All pieces, one after the other, in a new file.
+    private func join(_ found: Found, to path: String, _ hub: Hub) async throws {
+        guard let target = fopen(path, "wxe") else { throw Self.failure(path) }
+        var failure: (any Error)?
+        do {
+            for file in found.files {
+                try await ContentStream.write(file, found, hub) { bytes in
+                    if fwrite(bytes, 1, bytes.count, target) != bytes.count { throw Self.failure(path) }
+                }
+            }
+        } catch {
+            failure = error
+        }
+        if fclose(target) != 0, failure == nil { failure = Self.failure(path) }
+        if let failure { throw failure }
+    }
+
     /// A name that comes from the database must not lead out of the current folder.
-    private static func checkName(_ name: String, given: Bool) throws(CommandFailure) {
+    private static func checkName(_ name: String, given: Bool) throws {
         if given || (StoredFile.isRelative(name) && !name.contains("/")) { return }
-        throw .badInput("the stored name \(name.debugDescription) cannot be a file here; give one with -o")
+        throw CommandFailure.badInput("the stored name \(name.debugDescription) cannot be a file here; give one with -o")
     }
 
     private static func failure(_ path: String) -> CommandFailure {
