@@ -9,12 +9,16 @@ import tempfile
 import zipfile
 from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple
 
+from . import errors
 from .content import Content, Found, Part, files_of
 
 #: Bytes of a description of nested values at most.
 LONGEST_FORM = 64 << 10
 #: Bytes from which on an array is mapped instead of read.
 MAPPED_FROM = 1 << 20
+
+#: What the files of `shards=` are called, and only they are put together again.
+PIECE_NAME = "%05d-of-%05d"
 
 _SIMPLE: Dict[type, str] = {tuple: "tuple", list: "list", dict: "dict"}
 
@@ -32,7 +36,7 @@ def content_of(value: Any, shards: Optional[int] = None, allow_pickle: bool = Fa
     else:
         return _arrays(value, shards, allow_pickle)
     if shards is not None:
-        raise ValueError("shards: only arrays are cut; give a folder with one file for each piece")
+        raise errors.invalid("shards", "shards: only arrays are cut; give a folder with one file for each piece")
     return content
 
 
@@ -49,12 +53,12 @@ def _arrays(value: Any, shards: Optional[int], allow_pickle: bool) -> Content:
                 "a pickle, which only those can load who allow the same" % error
             ) from None
         if shards is not None:
-            raise ValueError("shards: a pickle is not cut; give arrays") from None
+            raise errors.invalid("shards", "shards: a pickle is not cut; give arrays") from None
         return Content("file", [Part("data.pickle", _pickled(value))], "pickle")
     if shards is None:
         return Content("arrays", [_part("data", form, arrays)], form)
     pieces = _cut(arrays, shards)
-    names = ["%05d-of-%05d" % (index, shards) for index in range(shards)]
+    names = [PIECE_NAME % (index, shards) for index in range(shards)]
     return Content("arrays", [_part(name, form, piece) for name, piece in zip(names, pieces)], form)
 
 
@@ -62,7 +66,11 @@ def _pickled(value: Any) -> BinaryIO:
     import pickle
 
     file = tempfile.TemporaryFile()
-    pickle.dump(value, file, protocol=4)
+    try:
+        pickle.dump(value, file, protocol=4)
+    except BaseException:
+        file.close()
+        raise
     return file
 
 
@@ -124,7 +132,10 @@ def _tree(value: Any, where: str, arrays: List[Tuple[str, Any]]) -> Any:
         return len(arrays) - 1
     if value is None or type(value) in (bool, int, float, str):
         return {"value": value}
-    if type(value) is dict and all(type(key) is str for key in value):
+    for key in value if type(value) is dict else ():
+        if type(key) is not str:
+            raise TypeError("%s has the key %r of type %s; keys are texts" % (where, key, type(key).__name__))
+    if type(value) is dict:
         return {"dict": {key: _tree(item, "%s[%r]" % (where, key), arrays) for key, item in value.items()}}
     if type(value) in (tuple, list):
         return {_SIMPLE[type(value)]: [_tree(item, "%s[%d]" % (where, i), arrays) for i, item in enumerate(value)]}
@@ -192,13 +203,15 @@ def _cut(arrays: List[Tuple[str, Any]], shards: int) -> List[List[Tuple[str, Any
     import numpy as np
 
     if isinstance(shards, bool) or not isinstance(shards, int) or shards < 1:
-        raise ValueError("shards: %r is no number of pieces" % (shards,))
+        raise errors.invalid("shards", "shards: %r is no number of pieces" % (shards,))
     lengths = {array.shape[0] if array.ndim else None for _, array in arrays}
     if len(lengths) != 1 or None in lengths:
-        raise ValueError("shards: the arrays have different lengths along their first axis, so they are not cut together")
+        raise errors.invalid(
+            "shards", "shards: the arrays have different lengths along their first axis, so they are not cut together"
+        )
     length = arrays[0][1].shape[0]
     if shards > length:
-        raise ValueError("shards: %d pieces of %d rows would leave some empty" % (shards, length))
+        raise errors.invalid("shards", "shards: %d pieces of %d rows would leave some empty" % (shards, length))
     cut = [(name, np.array_split(array, shards)) for name, array in arrays]
     return [[(name, pieces[index]) for name, pieces in cut] for index in range(shards)]
 
@@ -209,7 +222,7 @@ def _cut(arrays: List[Tuple[str, Any]], shards: int) -> List[List[Tuple[str, Any
 def value_of(found: Found, allow_pickle: bool = False, role: str = "dataset") -> Any:
     """What was saved: arrays in the form they had, bytes, or the path of the file or folder on this machine."""
     if not found.files:
-        raise ValueError("%s: this piece has no files" % role)
+        raise errors.invalid("shard", "%s: this piece has no files" % role)
     form, kind = found.form, found.kind
     if kind is None or form == "pickle":
         return _unpickled(found, allow_pickle, role)
@@ -220,7 +233,12 @@ def value_of(found: Found, allow_pickle: bool = False, role: str = "dataset") ->
         with open(path, "rb") as file:
             return file.read()
     if kind == "arrays":
-        return _joined([_read(path, local) for path, local in found.files], form)
+        if form is not None and all(_is_piece(path) for path, _ in found.files):
+            return _joined([_read(path, local) for path, local in found.files], form)
+        if found.count > 1:
+            return _named(found.files)
+        ((path, local),) = found.files
+        return _joined([_read(path, local)], form) if form is not None else _alone(path, local)
     return found.folder
 
 
@@ -239,19 +257,38 @@ def _read(path: str, local: str) -> Dict[str, Any]:
         return {"data": np.load(local, allow_pickle=False)}
 
 
-def _joined(pieces: List[Dict[str, Any]], form: Optional[str]) -> Any:
+def _is_piece(path: str) -> bool:
+    stem = os.path.splitext(path)[0]
+    index, _, count = stem.partition("-of-")
+    return index.isdecimal() and count.isdecimal() and stem == PIECE_NAME % (int(index), int(count))
+
+
+def _alone(path: str, local: str) -> Any:
+    """A file by what it is: the array of an ``.npy``, the dictionary of an ``.npz``."""
+    pieces = _read(path, local)
+    return pieces["data"] if path.endswith(".npy") else pieces
+
+
+def _named(files: Sequence[Tuple[str, str]]) -> Dict[str, Any]:
+    """Files that nothing says how to put together, under their paths without extension where that tells them apart."""
+    stems = [os.path.splitext(path)[0] for path, _ in files]
+    names = [stem if stems.count(stem) == 1 else path for stem, (path, _) in zip(stems, files)]
+    return {name: _alone(path, local) for name, (path, local) in zip(names, files)}
+
+
+def _joined(pieces: List[Dict[str, Any]], form: str) -> Any:
     arrays = pieces[0]
     if len(pieces) > 1:
         import numpy as np
 
         arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in arrays}
-    if form == "array" or form is None and list(arrays) == ["data"]:
+    if form == "array":
         return arrays["data"]
     if form == "tuple":
         return tuple(arrays.values())
     if form == "list":
         return list(arrays.values())
-    if form is not None and form.startswith("tree "):
+    if form.startswith("tree "):
         return _grown(json.loads(form[5:]), list(arrays.values()))
     return arrays
 
@@ -259,9 +296,10 @@ def _joined(pieces: List[Dict[str, Any]], form: Optional[str]) -> Any:
 def _unpickled(found: Found, allow_pickle: bool, role: str) -> Any:
     if not allow_pickle:
         who = "TensorLayer" if found.kind is None else "somebody with allow_pickle=True"
-        raise ValueError(
+        raise errors.invalid(
+            "allow_pickle",
             "%s: this was saved as a Python pickle by %s. Loading a pickle can run any code of whoever could write to the "
-            "database; if you trust them all, pass allow_pickle=True" % (role, who)
+            "database; if you trust them all, pass allow_pickle=True" % (role, who),
         )
     import pickle
 

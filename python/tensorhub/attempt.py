@@ -38,7 +38,8 @@ def attempt_client(patient: bool = True) -> Client:
     path = os.environ.get("TENSORHUB_SOCKET")
     if not path:
         raise errors.make(errors.HubError, "there is no TENSORHUB_SOCKET: this is no task that runs", "not-in-attempt")
-    return Client(unix_connector(path), token=os.environ.get("TENSORHUB_ATTEMPT_TOKEN"), patient=patient)
+    token = os.environ.get("TENSORHUB_ATTEMPT_TOKEN")
+    return Client(unix_connector(path), token, patient=patient, name="the runner at its socket " + path)
 
 
 def report(entry: Optional[Dict[str, Any]] = None, /, *, kind: str = "training", **more: Any) -> None:
@@ -50,7 +51,7 @@ def report(entry: Optional[Dict[str, Any]] = None, /, *, kind: str = "training",
     :param entry: A dictionary of values; for names that are no words of Python.
     :param kind: ``training``, ``validation`` or ``testing``.
     :raises TypeError: names a value that is no number, text, list or dictionary. NumPy's numbers and arrays are.
-    :raises ValueError: names a field that the hub sets itself (``_id``, ``project_name``, ``time``, ``hub``).
+    :raises errors.InvalidInput: names a field that the hub sets itself (``_id``, ``project_name``, ``time``, ``hub``).
     """
     reporter = _reporter or _start()
     if reporter is None:
@@ -65,11 +66,11 @@ def progress(fraction: Optional[float] = None, message: Optional[str] = None) ->
     if fraction is not None:
         body["fraction"] = float(fraction)
         if not 0 <= body["fraction"] <= 1:
-            raise ValueError("fraction: %r is not from 0 to 1" % (fraction,))
+            raise errors.invalid("fraction", "fraction: %r is not from 0 to 1" % (fraction,))
     if message is not None:
         body["message"] = str(message)
     if not body:
-        raise ValueError("progress needs a fraction, a message, or both")
+        raise errors.invalid(None, "progress needs a fraction, a message, or both")
     reporter = _reporter or _start()
     if reporter is not None:
         reporter.put(Item(PROGRESS, values.document_text(body)))
@@ -129,7 +130,7 @@ class Stop:
         self._stop = stop
         #: ``cancelled``, ``drain``, ``timeout``, ``stall``, ``lease-lost``, ``outage``; ``None`` while it may run on.
         self.reason = reason
-        #: ``time.monotonic()`` at which it will be killed, where that is known.
+        #: Seconds on the clock of ``time.monotonic()`` at which it will be killed, where that is known.
         self.deadline = deadline
 
     def __bool__(self) -> bool:
@@ -204,7 +205,7 @@ def _start() -> Optional[Reporter]:
 def _check_only(kind: str, entry: Dict[str, Any]) -> None:
     """Finds the mistakes that a task would find."""
     if kind not in ("training", "validation", "testing"):
-        raise ValueError("kind: %r is none of training, validation, testing" % (kind,))
+        raise errors.invalid("kind", "kind: %r is none of training, validation, testing" % (kind,))
     for name, value in entry.items():
         values.encode(value, name)
     _tell()

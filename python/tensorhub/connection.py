@@ -62,19 +62,28 @@ def url_connector(
 
     :returns: With them the path that stands before all routes.
     """
-    parts = urllib.parse.urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("url: %r is no address; it looks like http://127.0.0.1:8321 or https://hub.example" % url)
-    host, port, prefix = parts.hostname, parts.port, parts.path.rstrip("/")
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port, prefix = parts.hostname, parts.port, parts.path.rstrip("/")
+    except (ValueError, TypeError, AttributeError):
+        parts = None
+    if parts is None or parts.scheme not in ("http", "https") or not host or port == 0:
+        looks = "it looks like http://127.0.0.1:8321 or https://hub.example, the port from 1 to 65535"
+        raise errors.invalid("url", "url: %r is no address; %s" % (url, looks))
     if parts.scheme == "http":
         if cafile:
-            raise ValueError("cafile: a certificate is for https:// addresses; %r is none" % url)
+            raise errors.invalid("cafile", "cafile: a certificate is for https:// addresses; %r is none" % url)
         return (
             lambda timeout: http.client.HTTPConnection(host, port, timeout=timeout or SILENCE, blocksize=PIECE)
         ), prefix
     import ssl
 
-    context = ssl.create_default_context(cafile=cafile)
+    if cafile and not os.path.exists(cafile):
+        raise FileNotFoundError(2, "cafile: there is no such file", cafile)
+    try:
+        context = ssl.create_default_context(cafile=cafile)
+    except ssl.SSLError as error:
+        raise errors.invalid("cafile", "cafile: %s holds no certificate in PEM (%s)" % (cafile, error)) from None
     return (
         lambda timeout: http.client.HTTPSConnection(
             host, port, timeout=timeout or SILENCE, blocksize=PIECE, context=context
@@ -92,17 +101,20 @@ class Client:
         prefix: str = "",
         patient: bool = False,
         excuse: Optional[Callable[[], str]] = None,
+        name: str = "the hub",
     ) -> None:
         """
         :param patient: Whether a hub that does not answer is waited for: a script is not to fail because its runner
             is being restarted, or MongoDB is away.
         :param excuse: Says why the hub does not answer, where that is known.
+        :param name: What it is and its address, for errors to name.
         """
         self._connector = connector
         self._token = token
         self._prefix = prefix
         self._patient = patient
         self._excuse = excuse
+        self._name = name
         self._idle: List[http.client.HTTPConnection] = []
         self._lock = threading.Lock()
         self._pid = os.getpid()
@@ -182,7 +194,7 @@ class Client:
         self._give_back(connection, response)
         answer = self._json(data)
         if response.status >= 400:
-            raise errors.error_of(response.status, answer)
+            raise self.error_of(response.status, answer)
         return response.status, answer
 
     def open(
@@ -269,8 +281,18 @@ class Client:
         except ValueError:
             return {"error": {"message": "the hub answered: " + data[:200].decode("utf-8", "replace").strip()}}
 
+    def error_of(self, status: int, answer: Any) -> errors.HubError:
+        """The exception for an answer from 400 up; what is away is named."""
+        error = errors.error_of(status, answer)
+        if isinstance(error, errors.Unreachable):
+            error.args = (self._named(str(error)),)
+        return error
+
+    def _named(self, words: str) -> str:
+        return words if self._name in words else "%s (from %s)" % (words, self._name)
+
     def _unreachable(self, error: Exception) -> errors.HubError:
         words = self._excuse() if self._excuse else ""
-        words = words or "the hub does not answer (%s)" % (str(error) or type(error).__name__)
-        result: errors.HubError = errors.make(errors.Unreachable, words, "unreachable")
+        words = words or "%s does not answer (%s)" % (self._name, str(error) or type(error).__name__)
+        result: errors.HubError = errors.make(errors.Unreachable, self._named(words), "unreachable")
         return result

@@ -48,6 +48,13 @@ class Found(NamedTuple):
         return hub.get("kind") if isinstance(hub, dict) else None
 
     @property
+    def count(self) -> int:
+        """How many files the whole has, also where only a piece of it was asked for."""
+        hub = self.document.get("hub")
+        files = hub.get("files") if isinstance(hub, dict) else None
+        return max(len(self.files), len(files) if isinstance(files, list) else 0)
+
+    @property
     def form(self) -> Optional[str]:
         """How the files are put together again."""
         hub = self.document.get("hub")
@@ -60,12 +67,12 @@ def files_of(path: Union[str, "os.PathLike[str]"], role: str) -> Content:
     if os.path.isdir(path):
         parts = sorted(_walk(path, "", role))
         if not parts:
-            raise ValueError("%s: the folder %s has no files" % (role, path))
+            raise errors.invalid(role, "%s: the folder %s has no files" % (role, path))
         return Content("folder", parts)
     if not os.path.exists(path):
         raise FileNotFoundError(2, "%s: there is no file or folder of that name" % role, path)
     if not os.path.isfile(path):
-        raise ValueError("%s: %s is neither a file nor a folder" % (role, path))
+        raise errors.invalid(role, "%s: %s is neither a file nor a folder" % (role, path))
     return Content("file", [Part(os.path.basename(os.path.abspath(path)), path, os.stat(path).st_mode & 0o777)])
 
 
@@ -79,7 +86,9 @@ def _walk(folder: str, prefix: str, role: str) -> List[Part]:
             elif entry.is_file():
                 result.append(Part(name, entry.path, entry.stat().st_mode & 0o777))
             else:
-                raise ValueError("%s: %s is neither a file nor a folder, or a link to a folder" % (role, entry.path))
+                raise errors.invalid(
+                    role, "%s: %s is neither a file nor a folder, or a link to a folder" % (role, entry.path)
+                )
     return result
 
 
@@ -164,7 +173,7 @@ def find(
 ) -> Optional[Found]:
     """The first that matches, its files on this machine; ``None`` where nothing does.
 
-    :param name: ``None`` for any; of models only.
+    :param name: ``None`` for any.
     """
     if name is not None:
         _check_name(name, collection)
@@ -242,7 +251,7 @@ def _download(client: Client, route: str, query: Dict[str, Any], path: str) -> N
             client.give_back(connection, response)
             if status == 416:
                 return  # there was nothing left
-            raise errors.error_of(status, client._json(data))
+            raise client.error_of(status, client._json(data))
         try:
             with open(path, "ab" if response.status == 206 else "wb") as file:
                 while True:
@@ -277,7 +286,9 @@ def _quoted(name: str) -> str:
 
 def _check_name(name: Any, collection: str) -> None:
     role = "dataset_name" if collection == "datasets" else "model_name"
-    if not isinstance(name, str) or not name:
+    if not isinstance(name, str):
         raise TypeError("%s: %r is no name; give a text" % (role, name))
+    if not name:
+        raise errors.invalid(role, "%s: '' is no name; give a text that is not empty" % role)
     if "/" in name or "\0" in name:
-        raise ValueError("%s: %r holds a character that no name may have: '/' or NUL" % (role, name))
+        raise errors.invalid(role, "%s: %r holds a character that no name may have: '/' or NUL" % (role, name))

@@ -69,3 +69,10 @@ def make(kind: Any, message: str, code: str) -> Any:
     error.code = code
     error.suggestions = []
     return error
+
+
+def invalid(field: Optional[str], message: str) -> InvalidInput:
+    """The exception for an argument that cannot be, found before anything is sent."""
+    error: InvalidInput = make(InvalidInput, message, "invalid-input")
+    error.field = field
+    return error

@@ -51,7 +51,8 @@ class TensorHub(Tasks):
         :param url: A shared ``tensorhub serve``: ``http://127.0.0.1:8321`` or ``https://...``.
         :param token: Its token; else read from ``token_file`` or the file that ``TENSORHUB_TOKEN_FILE`` names.
         :param cafile: The certificate, in PEM, that an ``https://`` address is trusted by; else the machine's.
-        :raises errors.Unreachable: when nobody answers.
+        :raises errors.InvalidInput: names an argument that cannot be.
+        :raises errors.Unreachable: when nobody answers; names the address.
         """
         self.ip, self.port, self.dbname, self.username = ip, port, dbname, username
         self.is_attempt = attempt.is_attempt()
@@ -68,14 +69,19 @@ class TensorHub(Tasks):
         url = url or (environment.get("TENSORHUB_URL") if uri is None else None)
         if url:
             connector, prefix = url_connector(url, cafile or environment.get("TENSORHUB_CA_FILE"))
-            self._client = Client(connector, token or _token(token_file), prefix)
+            self._client = Client(connector, token or _token(token_file), prefix, name="the hub at " + url)
             self._address = url
             health = self._client.call("GET", "/v1/health")
             self.project_name = health.get("project") or self.project_name
             return
-        self._uri = uri or _environment_uri() or server.uri_of(ip, port, dbname, username, password)
-        private = server.serve(self._uri, self.project_name)
-        self._client = Client(unix_connector(private.socket), excuse=private.complaint)
+        self._uri, origin = uri, "uri="
+        if not self._uri:
+            self._uri, origin = _environment_uri()
+        if not self._uri:
+            self._uri, origin = server.uri_of(ip, port, dbname, username, password), "ip and port"
+        private = server.serve(self._uri, self.project_name, origin)
+        name = "the private `tensorhub serve` for MongoDB at %s, given by %s" % (server.address_of(self._uri), origin)
+        self._client = Client(unix_connector(private.socket), excuse=private.complaint, name=name)
         self._address = "a private `tensorhub serve`"
 
     @staticmethod
@@ -126,7 +132,7 @@ class TensorHub(Tasks):
         :param shards: Cuts the arrays along their first axis into that many pieces, to be read one by one.
         :param allow_pickle: Whether anything else is stored as a pickle.
         :param tags: What it is found by, and a description.
-        :returns: The document.
+        :returns: The document. In a task what it will be: its version, files and ``dataset_id`` are set on delivery.
         :raises TypeError: for what is none of these.
         """
         self._need_name("dataset_name", dataset_name)
@@ -149,13 +155,16 @@ class TensorHub(Tasks):
         Files and folders are given as the path of a read-only copy on this machine. An array of 1 MiB and more is mapped
         from such a copy; changes to it stay in memory.
 
-        :param sort: ``[("time", -1)]``; unless given, the newest version comes first.
+        Several files that no client has described, as `tensorhub dataset put a.npy b.npz` stores them, are a dictionary
+        of the array or the dictionary of each, under its name without extension.
+
+        :param dataset_name: ``None`` for any; TensorLayer raised.
+        :param sort: ``[("time", -1)]``; unless given, the newest version comes first, of any name the newest data set.
         :param shard: ``(i, n)``: only the pieces i, i + n, ... from 0.
         :param allow_pickle: Whether a pickle may be loaded, as TensorLayer saved everything. It can run any code.
         :returns: ``False`` if nothing matches, as with TensorLayer; the names near it are told on standard error.
         :raises errors.HubError: for everything else that goes wrong.
         """
-        self._need_name("dataset_name", dataset_name)
         found = self._find("datasets", dataset_name, sort, version, filter, shard=shard)
         return False if found is None else arrays.value_of(found, allow_pickle)
 
@@ -169,11 +178,13 @@ class TensorHub(Tasks):
         allow_pickle: bool = False,
         **filter: Any,
     ) -> List[Any]:
-        """Finds all data sets that match and loads them; see :meth:`list_datasets` for what there is."""
-        self._need_name("dataset_name", dataset_name)
+        """Finds all data sets that match, of any name unless one is given, and loads them.
+
+        :meth:`list_datasets` tells what there is without loading it.
+        """
         result = []
         for document in self.list_datasets(dataset_name, sort, version, **filter):
-            found = self._find("datasets", str(dataset_name), None, None, {"_id": document["_id"]})
+            found = self._find("datasets", None, None, None, {"_id": document["_id"]})
             if found is not None:
                 result.append(arrays.value_of(found, allow_pickle))
         return result
@@ -191,9 +202,18 @@ class TensorHub(Tasks):
         """The documents of all data sets that match, without what is in them."""
         return self._list("datasets", dataset_name, sort, version, limit, filter)
 
-    def delete_datasets(self, dataset_name: Optional[str] = None, version: Optional[int] = None, **filter: Any) -> int:
-        """Deletes all data sets of the project that match, with their content; returns how many."""
-        return self._delete("/v1/datasets", {"name": dataset_name, "version": version}, filter)
+    def delete_datasets(
+        self, dataset_name: Optional[str] = None, version: Optional[int] = None, *, force: bool = False, **filter: Any
+    ) -> int:
+        """Deletes all data sets that match, with their content; returns how many.
+
+        Without any argument all data sets of the project, as with TensorLayer.
+
+        :param force: Whether also those in the lineage of a model.
+        :raises errors.HubError: with code ``wrong-state`` where one is in the lineage of a model; then none is deleted.
+        """
+        query = {"name": dataset_name, "version": version, "force": "true" if force else None}
+        return self._delete("/v1/datasets", query, filter)
 
     delete_dataset = delete_datasets
 
@@ -215,7 +235,7 @@ class TensorHub(Tasks):
         :param architecture: Any document; unless given, what the network says of itself.
         :param format: ``npz``, or ``safetensors`` where that package is there.
         :param metrics: What it is found and sorted by: ``test_accuracy=0.97``.
-        :returns: The document.
+        :returns: The document. In a task what it will be: its version, files and ``params_id`` are set on delivery.
         """
         if network is None and architecture is None:
             raise TypeError("network: there is none, and no architecture")
@@ -232,7 +252,7 @@ class TensorHub(Tasks):
         self,
         sess: Any = None,
         sort: Sort = None,
-        model_name: Optional[str] = "model",
+        model_name: Optional[str] = None,
         version: Optional[int] = None,
         stage: Optional[str] = None,
         allow_pickle: bool = False,
@@ -241,8 +261,8 @@ class TensorHub(Tasks):
         """Finds the newest, oldest or best model: ``find_top_model(sort=[("test_accuracy", -1)])``.
 
         :param sess: TensorLayer 1's session; not used. The order may stand in its place, as in TensorLayer 2.
-        :param sort: Unless given, the newest version comes first.
-        :param model_name: ``None`` for any.
+        :param sort: Unless given, the newest version comes first, of any name the newest model.
+        :param model_name: ``None`` for any; TensorLayer took that for ``'model'``.
         :param stage: Only the version that holds it, such as ``production``.
         :returns: A :class:`~tensorhub.model.Model`; the network itself where TensorLayer 2 saved it and is installed.
             ``False`` if nothing matches, as with TensorLayer.
@@ -273,9 +293,12 @@ class TensorHub(Tasks):
     def delete_model(
         self, model_name: Optional[str] = None, version: Optional[int] = None, *, force: bool = False, **filter: Any
     ) -> int:
-        """Deletes all models of the project that match, with their parameters; returns how many.
+        """Deletes all models that match, with their parameters; returns how many.
+
+        Without any argument all models of the project, as with TensorLayer.
 
         :param force: Whether also those that hold a stage.
+        :raises errors.HubError: with code ``wrong-state`` where one holds a stage; then none is deleted.
         """
         query = {"name": model_name, "version": version, "force": "true" if force else None}
         return self._delete("/v1/models", query, filter)
@@ -291,17 +314,17 @@ class TensorHub(Tasks):
 
     # MARK: Logs
 
-    def save_training_log(self, **entry: Any) -> None:
-        """Adds an entry to the log of the training; the time is added."""
-        self._save_log("training", entry)
+    def save_training_log(self, **entry: Any) -> bool:
+        """Adds an entry to the log of the training; the time is added. Returns ``True``: in a task once it is queued."""
+        return self._save_log("training", entry)
 
-    def save_validation_log(self, **entry: Any) -> None:
-        """Adds an entry to the log of the validation; the time is added."""
-        self._save_log("validation", entry)
+    def save_validation_log(self, **entry: Any) -> bool:
+        """Adds an entry to the log of the validation; the time is added. Returns ``True``: in a task once it is queued."""
+        return self._save_log("validation", entry)
 
-    def save_testing_log(self, **entry: Any) -> None:
-        """Adds an entry to the log of the testing; the time is added."""
-        self._save_log("testing", entry)
+    def save_testing_log(self, **entry: Any) -> bool:
+        """Adds an entry to the log of the testing; the time is added. Returns ``True``: in a task once it is queued."""
+        return self._save_log("testing", entry)
 
     def find_training_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
         """The entries of the log of the training that match, oldest first unless sorted otherwise."""
@@ -320,26 +343,27 @@ class TensorHub(Tasks):
     find_testing_logs = find_testing_log
 
     def delete_training_log(self, **filter: Any) -> int:
-        """Deletes the entries of the log of the training that match, all without a filter; returns how many."""
+        """Deletes the entries of the log of the training that match, all of the project without a filter; returns how many."""
         return self._delete("/v1/logs/training", {}, filter)
 
     def delete_validation_log(self, **filter: Any) -> int:
-        """Deletes the entries of the log of the validation that match, all without a filter; returns how many."""
+        """Deletes the entries of the log of the validation that match, all of the project without a filter; returns how many."""
         return self._delete("/v1/logs/validation", {}, filter)
 
     def delete_testing_log(self, **filter: Any) -> int:
-        """Deletes the entries of the log of the testing that match, all without a filter; returns how many."""
+        """Deletes the entries of the log of the testing that match, all of the project without a filter; returns how many."""
         return self._delete("/v1/logs/testing", {}, filter)
 
-    def _save_log(self, kind: str, entry: Dict[str, Any]) -> None:
+    def _save_log(self, kind: str, entry: Dict[str, Any]) -> bool:
         if self.is_attempt:
             attempt.report(entry, kind=kind)
-            return
+            return True
         document = {"_id": {"$oid": values.new_id()}}
         document.update({name: values.encode(value, name) for name, value in entry.items()})
         if "_id" in entry:
-            raise ValueError("_id is set by the hub; give the value another name")
+            raise errors.invalid("_id", "_id is set by the hub; give the value another name")
         self._client.call("POST", "/v1/logs/" + kind, None, values.dumps(document))
+        return True
 
     def _find_log(self, kind: str, sort: Sort, limit: Optional[int], filter: Dict[str, Any]) -> List[Dict[str, Any]]:
         if self.is_attempt:
@@ -352,7 +376,7 @@ class TensorHub(Tasks):
     @staticmethod
     def _need_name(role: str, name: Optional[str]) -> None:
         if name is None:
-            raise ValueError("%s is None; give a name" % role)
+            raise errors.invalid(role, "%s is None; give a name" % role)
 
     def _find(
         self,
@@ -366,7 +390,7 @@ class TensorHub(Tasks):
     ) -> Optional[content.Found]:
         query = self._query(filter, sort, version=version, stage=stage)
         if shard is not None:
-            query["shard"] = shard if isinstance(shard, str) else "%d/%d" % tuple(shard)
+            query["shard"] = _shard(shard)
         found = content.find(self._client, collection, name, query, self._downloads)
         if found is None:
             print("tensorhub: %s" % (self._downloads.last_miss or "nothing was found"), file=sys.stderr, flush=True)
@@ -391,6 +415,16 @@ class TensorHub(Tasks):
         return int(self._client.call("DELETE", path, parameters).get("deleted", 0))
 
 
+def _shard(shard: Any) -> str:
+    if isinstance(shard, str):
+        return shard
+    try:
+        index, count = shard
+        return "%d/%d" % (index, count)
+    except (TypeError, ValueError):
+        raise errors.invalid("shard", "shard: %r is no (i, n), piece i of n from 0" % (shard,)) from None
+
+
 def _token(path: Optional[str]) -> Optional[str]:
     path = path or os.environ.get("TENSORHUB_TOKEN_FILE")
     if not path:
@@ -399,10 +433,11 @@ def _token(path: Optional[str]) -> Optional[str]:
         return file.read().strip()
 
 
-def _environment_uri() -> Optional[str]:
-    uri = os.environ.get("TENSORHUB_URI")
+def _environment_uri() -> Tuple[Optional[str], str]:
+    """The connection string and the variable that it is from."""
+    uri, origin = os.environ.get("TENSORHUB_URI"), "TENSORHUB_URI"
     path = os.environ.get("TENSORHUB_URI_FILE")
     if not uri and path:
         with open(path, encoding="utf-8") as file:
-            uri = file.read().strip()
-    return uri or None
+            uri, origin = file.read().strip(), "TENSORHUB_URI_FILE"
+    return uri or None, origin

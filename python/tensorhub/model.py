@@ -7,7 +7,7 @@ import sys
 import tempfile
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
-from . import values
+from . import errors, values
 from .arrays import as_array, read_npz, value_of, write_npz
 from .content import Content, Found, Part, files_of
 
@@ -46,7 +46,7 @@ class Model:
     def params(self) -> Any:
         """The parameters in the form they had: a dictionary or a list of arrays; the path of a file or folder.
 
-        :raises ValueError: for a pickle, unless the model was looked for with ``allow_pickle=True``.
+        :raises errors.InvalidInput: for a pickle, unless the model was looked for with ``allow_pickle=True``.
         """
         if self._params is None and self._found.files:
             self._params = _parameters(self._found, self._allow_pickle)
@@ -86,7 +86,8 @@ class Model:
 def _parameters(found: Found, allow_pickle: bool) -> Any:
     if len(found.files) == 1 and found.files[0][0].endswith(".safetensors"):
         return _read_safetensors(found.files[0][1])
-    if found.form == "npz" or found.form is None and found.kind is not None and found.files[0][0].endswith(".npz"):
+    path = found.files[0][0]
+    if found.form == "npz" or found.form is None and found.kind is not None and found.count == 1 and path.endswith(".npz"):
         return read_npz(found.files[0][1])
     return value_of(found, allow_pickle, "model")
 
@@ -144,7 +145,7 @@ def content_of(parameters: Any, file_format: str = "npz") -> Content:
     :param file_format: ``npz``, or ``safetensors`` where that package is there.
     """
     if file_format not in ("npz", "safetensors"):
-        raise ValueError("format: %r is neither npz nor safetensors" % (file_format,))
+        raise errors.invalid("format", "format: %r is neither npz nor safetensors" % (file_format,))
     if isinstance(parameters, (str, os.PathLike)):
         return files_of(parameters, "network")
     if as_array(parameters) is not None:
@@ -154,7 +155,7 @@ def content_of(parameters: Any, file_format: str = "npz") -> Content:
     else:
         form, named = type(parameters).__name__, [("arr_%d" % i, value) for i, value in enumerate(parameters)]
     if not named:
-        raise ValueError("network: there are no parameters")
+        raise errors.invalid("network", "network: there are no parameters")
     if file_format == "safetensors":
         return _safetensors(named)
     arrays: List[Tuple[str, Any]] = []
@@ -191,7 +192,7 @@ def _safetensors(named: List[Tuple[str, Any]]) -> Content:
 def _plain(value: Any, depth: int = 0) -> Any:
     """A configuration as a document: what no document holds, such as a function, is there by its name."""
     if depth > 100:
-        raise ValueError("architecture: it nests deeper than 100 levels, or contains itself")
+        raise errors.invalid("architecture", "architecture: it nests deeper than 100 levels, or contains itself")
     if isinstance(value, dict):
         return {str(key): _plain(item, depth + 1) for key, item in value.items()}
     if isinstance(value, (list, tuple, set, frozenset)):

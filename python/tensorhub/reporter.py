@@ -67,6 +67,7 @@ class Reporter:
         self._is_ending = not threading.main_thread().is_alive()
         self._has_spooled = False
         self._rejected = 0
+        self._rejected_told = 1
         self._is_full_told = False
         self._is_trouble_told = False
         self._pid = os.getpid()
@@ -79,17 +80,17 @@ class Reporter:
         """Takes a log entry.
 
         :raises TypeError: names a value that is no number, text, list or dictionary.
-        :raises ValueError: names a field that is not the script's to set, or an unknown kind of log.
+        :raises errors.InvalidInput: names a field that is not the script's to set, or an unknown kind of log.
         """
         path = PATHS.get(kind)
         if path is None:
-            raise ValueError("kind: %r is none of training, validation, testing" % (kind,))
+            raise errors.invalid("kind", "kind: %r is none of training, validation, testing" % (kind,))
         if not entry:
-            raise ValueError("an entry of a log needs at least one value, such as loss=0.3")
+            raise errors.invalid(None, "an entry of a log needs at least one value, such as loss=0.3")
         for name, value in entry.items():
             kind_of_value = type(value)
             if name in RESERVED:
-                raise ValueError("%s is set by the hub; give the value another name" % name)
+                raise errors.invalid(name, "%s is set by the hub; give the value another name" % name)
             if kind_of_value in _ATOMS or (kind_of_value is int and -values.LONGEST <= value < values.LONGEST):
                 continue
             if kind_of_value is str and value.isascii():
@@ -131,7 +132,9 @@ class Reporter:
             return
         self._is_ending = True
         self._drain_or_spool()
-        if self._rejected > 1:
+        # Called again for what later exit handlers report.
+        if self._rejected > self._rejected_told:
+            self._rejected_told = self._rejected
             _say("%d reports were rejected in all" % self._rejected)
 
     def _drain_or_spool(self) -> None:

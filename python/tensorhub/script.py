@@ -195,5 +195,5 @@ def _key(key):
     if isinstance(key, str):
         return _plain(key)
     if isinstance(key, bool) or not hasattr(key, "__index__"):
-        raise TypeError("a key of type %s is no JSON" % type(key).__name__)
+        raise TypeError("the key %r of type %s is no JSON" % (key, type(key).__name__))
     return str(int(key))

@@ -23,6 +23,10 @@ from . import errors
 START_LIMIT = 60.0
 #: Seconds that it may take to end.
 END_LIMIT = 10.0
+#: Its exit status where what it was given is at fault.
+BAD_SETTINGS = 2
+
+_SPEAKER = "tensorhub: "
 
 _lock = threading.Lock()
 _servers: Dict[Tuple[str, str], "PrivateServer"] = {}
@@ -48,20 +52,32 @@ def executable(name: str) -> str:
     return found
 
 
-def serve(uri: str, project: str) -> "PrivateServer":
-    """The server of this process for a database and a project, started if there is none."""
+def serve(uri: str, project: str, origin: str = "uri=") -> "PrivateServer":
+    """The server of this process for a database and a project, started if there is none.
+
+    :param origin: Where the connection string is from, for errors to name.
+    :raises errors.InvalidInput: where it is none.
+    """
+    if not isinstance(uri, str) or not uri.startswith(("mongodb://", "mongodb+srv://")):
+        # Not what it is instead: that may be a password.
+        words = "uri: %s holds no connection string; one begins with mongodb:// or mongodb+srv://, as in mongodb://127.0.0.1:27017"
+        raise errors.invalid("uri", words % origin)
+    for field, text in (("uri", uri), ("project_name", project)):
+        if "\0" in text:
+            raise errors.invalid(field, "%s: it holds a NUL character" % field)
     with _lock:
         server = _servers.get((uri, project))
         if server is None or not server.is_running:
-            server = _servers[(uri, project)] = PrivateServer(uri, project)
+            server = _servers[(uri, project)] = PrivateServer(uri, project, origin)
         return server
 
 
 class PrivateServer:
     """A running `tensorhub serve`."""
 
-    def __init__(self, uri: str, project: str) -> None:
+    def __init__(self, uri: str, project: str, origin: str = "uri=") -> None:
         self._pid = os.getpid()
+        self._origin = origin
         self.folder = _private_folder()
         #: The Unix socket, which nobody else on this machine may use.
         self.socket = os.path.join(self.folder, "s")
@@ -124,7 +140,8 @@ class PrivateServer:
         """What it said last, if it has ended."""
         if os.getpid() != self._pid or self._process.poll() is None:
             return ""
-        return "`tensorhub serve` has ended with status %s: %s" % (self._process.returncode, self._last_words())
+        words = self._last_words() or "it has said nothing"
+        return "`tensorhub serve` has ended with status %s: %s" % (self._process.returncode, words)
 
     def close(self) -> None:
         """Ends it."""
@@ -163,6 +180,8 @@ class PrivateServer:
         except subprocess.TimeoutExpired:
             pass
         words = self._last_words() or "it said nothing within %d s" % START_LIMIT
+        if self._process.poll() == BAD_SETTINGS:
+            raise errors.invalid("uri" if words.startswith("uri: ") else None, "%s (%s)" % (words, self._origin))
         error: errors.HubError = errors.make(errors.Unreachable, "`tensorhub serve` does not start: " + words, "unreachable")
         raise error
 
@@ -172,7 +191,11 @@ class PrivateServer:
                 lines: List[str] = log.read()[-4096:].decode("utf-8", "replace").strip().splitlines()
         except OSError:
             return ""
-        return "; ".join(lines[-3:])
+        words = "; ".join(lines[-3:])
+        # The address goes to the server by its environment, wherever this process has it from.
+        words = words.replace("environment variable TENSORHUB_URI", self._origin)
+        words = words.replace(" with --uri or TENSORHUB_URI", " with uri=")
+        return words[len(_SPEAKER) :] if words.startswith(_SPEAKER) else words
 
     def _after_fork(self) -> None:
         # Else the server would live as long as the longest of all forks.
@@ -199,10 +222,24 @@ def uri_of(ip: str, port: int, dbname: str, username: Optional[str], password: O
     """MongoDB's connection string for TensorLayer's arguments."""
     from urllib.parse import quote
 
+    try:
+        number = int(port)
+    except (TypeError, ValueError):
+        number = 0
+    if not 0 < number < 65536:
+        raise errors.invalid("port", "port: %r is no number from 1 to 65535" % (port,))
+    if not isinstance(ip, str) or not ip or any(character in ip for character in "/?#@, "):
+        raise errors.invalid("ip", "ip: %r is no host; give a name or an address, or all of it as uri=" % (ip,))
     host = "[%s]" % ip if ":" in ip and not ip.startswith("[") else ip
     login = ""
     # TensorLayer's default is the text 'None'.
     if username not in (None, "None"):
         login = "%s:%s@" % (quote(str(username), safe=""), quote(str(password or ""), safe=""))
     # Without authSource the user is one of this database, as TensorLayer has it; others use uri=.
-    return "mongodb://%s%s:%d/%s" % (login, host, int(port), quote(dbname, safe=""))
+    return "mongodb://%s%s:%d/%s" % (login, host, number, quote(dbname, safe=""))
+
+
+def address_of(uri: str) -> str:
+    """The hosts of a connection string, without the login."""
+    authority = uri.partition("://")[2].partition("/")[0].partition("?")[0]
+    return authority.rpartition("@")[2]

@@ -56,8 +56,10 @@ class Tasks:
         :returns: The identifier of the task.
         :raises errors.Refused: inside of a task: only a distributor creates tasks.
         """
-        if not isinstance(task_name, str) or not task_name:
+        if not isinstance(task_name, str):
             raise TypeError("task_name: %r is no name; give a text" % (task_name,))
+        if not task_name:
+            raise errors.invalid("task_name", "task_name: '' is no name; give a text that is not empty")
         if not isinstance(script, (str, os.PathLike)):
             raise TypeError("script: %r is no file name" % (script,))
         with open(script, "rb") as file:

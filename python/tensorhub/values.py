@@ -8,6 +8,8 @@ import os
 import time
 from typing import Any, Callable, Dict, List
 
+from . import errors
+
 LONGEST = 1 << 63
 
 
@@ -20,7 +22,7 @@ class ObjectId(str):
         """A new identifier, or the one that the text spells."""
         text = str(text) if text else new_id()
         if len(text) != 24 or not set(text) <= set("0123456789abcdefABCDEF"):
-            raise ValueError("%r is no ObjectId; one has 24 hexadecimal digits" % text)
+            raise errors.invalid("_id", "%r is no ObjectId; one has 24 hexadecimal digits" % text)
         return super().__new__(cls, text.lower())
 
     def __repr__(self) -> str:
@@ -65,7 +67,7 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
     if kind is str:
         return value if value.isascii() else _characters(value)
     if depth > 150:
-        raise ValueError("%s nests deeper than 150 levels, or contains itself" % where)
+        raise errors.invalid(where, "%s nests deeper than 150 levels, or contains itself" % where)
     if isinstance(value, ObjectId) or kind.__name__ == "ObjectId":
         return {"$oid": str(value)}
     if isinstance(value, dict):
@@ -120,7 +122,7 @@ def _key(key: Any, where: str) -> str:
     if isinstance(key, str):
         return key if key.isascii() else _characters(key)
     if isinstance(key, bool) or not hasattr(key, "__index__"):
-        raise TypeError("%s has a key of type %s; field names are texts" % (where, type(key).__name__))
+        raise TypeError("%s has the key %r of type %s; field names are texts" % (where, key, type(key).__name__))
     return str(int(key))
 
 
@@ -137,7 +139,7 @@ def document_text(value: Any, where: str = "value") -> str:
     try:
         return dumps(encode(value, where))
     except RecursionError:
-        raise ValueError("%s nests too deep, or contains itself" % where) from None
+        raise errors.invalid(where, "%s nests too deep, or contains itself" % where) from None
 
 
 def sort_document(sort: Any) -> Dict[str, int]:
@@ -150,7 +152,7 @@ def sort_document(sort: Any) -> Dict[str, int]:
         if isinstance(pair, str):
             pair = (pair, 1)
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str) and pair[1] in (1, -1)):
-            raise ValueError("sort: %r is no (field, 1) or (field, -1)" % (pair,))
+            raise errors.invalid("sort", "sort: %r is no (field, 1) or (field, -1)" % (pair,))
         result[pair[0]] = int(pair[1])
     return result
 

@@ -1,5 +1,6 @@
 """Data sets and parameters as files and back, without a hub in between."""
 
+import io
 import os
 import pathlib
 import pickle
@@ -8,7 +9,7 @@ import tempfile
 import unittest
 
 from support import needs_numpy, numpy
-from tensorhub import arrays, content, model
+from tensorhub import arrays, content, errors, model
 
 
 class FileTestCase(unittest.TestCase):
@@ -18,6 +19,9 @@ class FileTestCase(unittest.TestCase):
 
     def found(self, saved, shard=None):
         """What a hub would give back."""
+        for part in saved.parts:
+            if hasattr(part.source, "close"):
+                self.addCleanup(part.source.close)
         folder = tempfile.mkdtemp(dir=self.folder)
         files = []
         for part in saved.parts if shard is None else saved.parts[shard[0] :: shard[1]]:
@@ -125,14 +129,52 @@ class ArrayTests(FileTestCase):
         self.assertEqual(part[1].tolist(), [4, 6, 12, 14])
 
     def test_what_cannot_be_cut_is_an_error(self):
-        with self.assertRaisesRegex(ValueError, "different lengths"):
+        with self.assertRaisesRegex(errors.InvalidInput, "different lengths"):
             arrays.content_of((numpy.zeros(3), numpy.zeros(4)), shards=2)
-        with self.assertRaisesRegex(ValueError, "some empty"):
+        with self.assertRaisesRegex(errors.InvalidInput, "some empty"):
             arrays.content_of(numpy.zeros(3), shards=4)
-        with self.assertRaisesRegex(ValueError, "shards: 0"):
+        with self.assertRaisesRegex(errors.InvalidInput, "shards: 0"):
             arrays.content_of(numpy.zeros(3), shards=0)
-        with self.assertRaisesRegex(ValueError, "only arrays are cut"):
+        with self.assertRaisesRegex(errors.InvalidInput, "only arrays are cut"):
             arrays.content_of(b"abc", shards=2)
+
+    def undescribed(self, **files):
+        """Files of arrays with nothing said about how they make up a value, as the command stores them."""
+        parts = []
+        for name, value in files.items():
+            buffer = io.BytesIO()
+            (numpy.savez(buffer, **value) if isinstance(value, dict) else numpy.save(buffer, value))
+            parts.append(content.Part(name.replace("__", "."), buffer.getvalue()))
+        return self.found(content.Content("arrays", parts))
+
+    def test_files_that_nothing_describes_are_never_joined(self):
+        found = self.undescribed(tr__npy=numpy.zeros(3), te__npz={"x": numpy.ones(2), "y": numpy.ones(1)})
+        value = arrays.value_of(found)
+        self.assertEqual(list(value), ["tr", "te"])
+        self.assertEqual(value["tr"].tolist(), [0, 0, 0])
+        self.assertEqual({name: array.tolist() for name, array in value["te"].items()}, {"x": [1, 1], "y": [1]})
+        pieces = {"00000-of-00002__npy": numpy.zeros(1), "00001-of-00002__npy": numpy.ones(1)}
+        self.assertEqual(list(arrays.value_of(self.undescribed(**pieces))), ["00000-of-00002", "00001-of-00002"])
+        same = self.undescribed(a__npy=numpy.zeros(1), a__npz={"x": numpy.ones(1)})
+        self.assertEqual(list(arrays.value_of(same)), ["a.npy", "a.npz"])
+
+    def test_a_file_that_nothing_describes_is_what_it_is(self):
+        self.assertEqual(arrays.value_of(self.undescribed(tr__npy=numpy.arange(2))).tolist(), [0, 1])
+        value = arrays.value_of(self.undescribed(tr__npz={"data": numpy.arange(2)}))
+        self.assertEqual(value["data"].tolist(), [0, 1])
+        found = self.undescribed(tr__npy=numpy.arange(2))
+        found.document["hub"]["files"] = [{"path": "te.npy"}, {"path": "tr.npy"}]
+        self.assertEqual(list(arrays.value_of(found)), ["tr"])
+
+    def test_parameters_in_several_files_are_all_there(self):
+        found = self.undescribed(a__npz={"w": numpy.ones(1)}, b__npz={"v": numpy.zeros(1)})
+        self.assertEqual(list(model.Model(found).params), ["a", "b"])
+
+    def test_a_key_that_is_no_text_is_named(self):
+        with self.assertRaisesRegex(TypeError, "dataset has the key 5 of type int; keys are texts"):
+            arrays.content_of({5: numpy.zeros(1)})
+        with self.assertRaisesRegex(TypeError, r"dataset\['a'\] has the key None of type NoneType"):
+            arrays.content_of({"a": {None: numpy.zeros(1)}})
 
     def test_arrays_of_objects_are_refused(self):
         with self.assertRaisesRegex(TypeError, "array of Python objects"):
@@ -234,6 +276,8 @@ class ModelTests(FileTestCase):
             model.content_of({"w": "x"})
         with self.assertRaisesRegex(ValueError, "no parameters"):
             model.content_of({})
+        with self.assertRaisesRegex(errors.InvalidInput, "format: 'h5'"):
+            model.content_of({"w": [1]}, "h5")
 
     def test_safetensors_where_they_are_there(self):
         try:

@@ -11,6 +11,7 @@ import unittest
 from support import PACKAGE, ServerTestCase, eventually, needs_numpy, needs_server, numpy
 
 import tensorhub
+from tensorhub import server
 
 
 @needs_server
@@ -79,14 +80,44 @@ class DataSetTests(ServerTestCase):
 
     def test_names_and_tags_that_cannot_be_are_errors(self):
         for name in ("a/b", "a\0b"):
-            with self.assertRaisesRegex(ValueError, "dataset_name: .* holds a character"):
+            with self.assertRaisesRegex(tensorhub.InvalidInput, "dataset_name: .* holds a character") as raised:
                 self.db.save_dataset(b"", name)
-        with self.assertRaisesRegex(ValueError, "dataset_name is None"):
-            self.db.find_top_dataset()
+            self.assertEqual(raised.exception.field, "dataset_name")
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "dataset_name is None"):
+            self.db.save_dataset(b"")
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "dataset_name: '' is no name"):
+            self.db.save_dataset(b"", "")
+        for shard in (5, (1, 2, 3), ("a", "b")):
+            with self.assertRaisesRegex(tensorhub.InvalidInput, "shard: .* is no"):
+                self.db.find_top_dataset("d", shard=shard)
         with self.assertRaises(tensorhub.InvalidInput) as raised:
             self.db.save_dataset(b"", "d", hub=1)
         self.assertIn("hub", str(raised.exception))
         self.assertEqual(self.db.list_datasets(), [])
+
+    def test_without_a_name_any_is_found(self):
+        self.db.save_dataset(b"1", "a", split="train")
+        self.db.save_dataset(b"2", "b", split="test")
+        self.assertEqual(self.db.find_top_dataset(), b"2")
+        self.assertEqual(self.db.find_top_dataset(split="train"), b"1")
+        self.assertEqual(sorted(self.db.find_datasets()), [b"1", b"2"])
+        self.assertEqual(self.db.find_datasets(sort=[("time", 1)], split="test"), [b"2"])
+
+    @needs_numpy
+    def test_files_that_the_command_stored_are_each_by_its_name(self):
+        paths = [os.path.join(self.folder, name) for name in ("tr.npy", "te.npz")]
+        numpy.save(paths[0], numpy.arange(3))
+        numpy.savez(paths[1], x=numpy.arange(2))
+        subprocess.run(
+            [server.executable("tensorhub"), "dataset", "put", *paths, "--name", "d"],
+            env=dict(os.environ, TENSORHUB_PROJECT=self.project),
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            check=True,
+        )
+        value = self.db.find_top_dataset("d")
+        self.assertEqual((value["tr"].tolist(), value["te"]["x"].tolist()), ([0, 1, 2], [0, 1]))
+        self.assertEqual(list(self.db.find_top_dataset("d", shard=(1, 2))), ["te"])
 
     def test_projects_do_not_see_each_other(self):
         self.db.save_dataset(b"", "d")
@@ -116,10 +147,20 @@ class ModelTests(ServerTestCase):
         self.assertEqual(self.db.find_top_model(model_name=None).test_accuracy, 0.7)
         self.assertIs(self.db.find_top_model(model_name="other"), False)
 
+    def test_without_a_name_any_is_found(self):
+        self.db.save_model({"w": numpy.zeros(1)}, "cnn", test_accuracy=0.95)
+        self.assertEqual(self.db.find_top_model(sort=[("test_accuracy", -1)]).test_accuracy, 0.95)
+        self.assertEqual(self.db.find_model([("test_accuracy", 1)]).test_accuracy, 0.7)
+        self.assertEqual(self.db.find_top_model().document["model_name"], "cnn")
+
     def test_a_stage_is_held_by_one_version(self):
         self.db.set_stage("mlp", "production", version=1)
         self.db.set_stage("mlp", "production", version=2)
         self.assertEqual(self.db.find_top_model(model_name="mlp", stage="production").version, 2)
+        with self.assertRaisesRegex(tensorhub.HubError, "production") as raised:
+            self.db.delete_model()
+        self.assertEqual((raised.exception.code, raised.exception.status), ("wrong-state", 409))
+        self.assertEqual(self.db.delete_model(force=True), 3)
 
     def test_models_are_listed_and_deleted(self):
         listed = self.db.list_models("mlp", sort=[("test_accuracy", -1)])
@@ -136,13 +177,42 @@ class ModelTests(ServerTestCase):
 
 
 @needs_server
+class GuardTests(ServerTestCase):
+    def test_a_data_set_in_the_lineage_of_a_model_is_deleted_by_force(self):
+        db = self.hub()
+        routes = db._client.call("GET", "/v1/openapi.json")["paths"]
+        if "force" not in [parameter.get("name") for parameter in routes["/v1/datasets"]["delete"]["parameters"]]:
+            self.skipTest("this server deletes data sets without looking at models")
+        data = db.save_dataset(b"1", "d")
+        model = db.save_model(None, "m", architecture={"n": 1})
+        self.read_by(model, data)
+        with self.assertRaisesRegex(tensorhub.HubError, "in the lineage of model 'm'") as raised:
+            db.delete_datasets()
+        self.assertEqual((raised.exception.code, raised.exception.status), ("wrong-state", 409))
+        self.assertEqual(db.find_top_dataset("d"), b"1")
+        self.assertEqual(db.delete_datasets(force=True), 1)
+
+    def read_by(self, model, data):
+        try:
+            import bson
+            import pymongo
+        except ImportError:
+            self.skipTest("this Python has no pymongo")
+        with pymongo.MongoClient(os.environ["TENSORHUB_URI"]) as client:
+            source = {"id": bson.ObjectId(data["_id"]), "name": "d", "version": 1, "sha256": data["hub"]["sha256"]}
+            client.get_default_database("tensorhub").Model.update_one(
+                {"_id": bson.ObjectId(model["_id"])}, {"$set": {"hub.data_sets": [source]}}
+            )
+
+
+@needs_server
 class LogTests(ServerTestCase):
     def test_entries_are_saved_found_sorted_and_deleted(self):
         db = self.hub()
         for kind in ("training", "validation", "testing"):
             save, find, delete = (getattr(db, "%s_%s_log" % (verb, kind)) for verb in ("save", "find", "delete"))
             for step in range(3):
-                save(step=step, loss=1 / (step + 1))
+                self.assertIs(save(step=step, loss=1 / (step + 1)), True)
             self.assertEqual([entry["step"] for entry in find()], [0, 1, 2])
             self.assertEqual([entry["step"] for entry in find(sort=[("step", -1)], limit=2)], [2, 1])
             self.assertEqual([entry["step"] for entry in find(loss={"$lt": 0.6})], [1, 2])
@@ -150,9 +220,9 @@ class LogTests(ServerTestCase):
             self.assertEqual(delete(step=1), 1)
             self.assertEqual(delete(), 2)
             self.assertEqual(find(), [])
-        with self.assertRaises(ValueError):
+        with self.assertRaises(tensorhub.InvalidInput):
             db.save_training_log(_id=1)
-        with self.assertRaises(ValueError):
+        with self.assertRaises(tensorhub.InvalidInput):
             db.save_training_log(time=1)
 
 
@@ -270,6 +340,19 @@ class ServerTests(ServerTestCase):
         with self.assertRaises(ConnectionError):
             hub = tensorhub.TensorHub(uri="mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=200", project_name="x")
             hub.find_tasks()
+
+    def test_a_database_that_is_not_there_is_named_and_only_what_was_given_is_blamed(self):
+        uri = "mongodb://127.0.0.1:1/x?serverSelectionTimeoutMS=200"
+        with self.assertRaisesRegex(tensorhub.Unreachable, r"127\.0\.0\.1:1\b.*uri=") as raised:
+            tensorhub.TensorHub(uri=uri, project_name="x").find_tasks()
+        self.assertNotIn("TENSORHUB_URI", str(raised.exception))
+
+    def test_a_connection_string_that_is_none_is_invalid(self):
+        for uri in ("localhost:27017", "http://localhost", "mongodb://127.0.0.1:99999/x"):
+            with self.assertRaisesRegex(tensorhub.InvalidInput, r"^uri: .*uri=") as raised:
+                tensorhub.TensorHub(uri=uri, project_name="x")
+            self.assertEqual(raised.exception.field, "uri")
+            self.assertNotIn("TENSORHUB_URI", str(raised.exception))
 
     def test_the_environment_knows_better_than_the_arguments(self):
         db = tensorhub.TensorHub(ip="no.such.host", port=1, dbname="x", project_name=self.project)

@@ -73,6 +73,24 @@ class PackageTests(unittest.TestCase):
                     self.assertIn("return", function.__annotations__, "%s.%s" % (name, member))
         self.assertTrue((PACKAGE / "py.typed").exists())
 
+    def test_a_port_or_host_that_cannot_be_is_named(self):
+        from tensorhub import InvalidInput, server
+
+        for port in ("x", 0, 65536, None):
+            with self.assertRaisesRegex(InvalidInput, "port: .* is no number"):
+                server.uri_of("localhost", port, "temp", None, None)
+        with self.assertRaisesRegex(InvalidInput, "ip: 'a/b' is no host"):
+            server.uri_of("a/b", 27017, "temp", None, None)
+        with self.assertRaisesRegex(InvalidInput, "project_name: it holds a NUL"):
+            server.serve("mongodb://localhost", "a\0b")
+        self.assertEqual(server.address_of("mongodb://u:p%40@a:1,b:2/x?appName=c"), "a:1,b:2")
+        self.assertEqual(server.uri_of("::1", 27017, "temp", "u", "p@"), "mongodb://u:p%40@[::1]:27017/temp")
+
+    def test_its_modules_import_without_a_warning(self):
+        names = ["tensorhub." + path.stem for path in PACKAGE.glob("*.py") if path.stem not in ("__init__", "run")]
+        code = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
+        subprocess.run([sys.executable, "-W", "error", "-c", code, *names], cwd=str(PACKAGE.parent), check=True)
+
     def test_a_name_that_it_lacks_is_an_attribute_error(self):
         import tensorhub
 

@@ -49,9 +49,19 @@ class RemoteTests(ServerTestCase):
                 tensorhub.TensorHub(url=self.url, token=token).find_tasks()
 
     def test_an_address_that_is_none_is_told(self):
-        for url in ("localhost:80", "ftp://x", "http://"):
-            with self.assertRaisesRegex(ValueError, "url: .* is no address"):
+        for url in ("localhost:80", "ftp://x", "http://", "http://x:99999", "http://x:port", "http://["):
+            with self.assertRaisesRegex(tensorhub.InvalidInput, "url: .* is no address"):
                 tensorhub.TensorHub(url=url)
+
+    def test_a_hub_that_does_not_answer_is_named(self):
+        with self.assertRaisesRegex(tensorhub.Unreachable, "http://127.0.0.1:1 does not answer"):
+            tensorhub.TensorHub(url="http://127.0.0.1:1")
+
+    def test_a_certificate_that_is_none_is_named(self):
+        with self.assertRaisesRegex(FileNotFoundError, "cafile: .*/nowhere.pem"):
+            tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=self.folder + "/nowhere.pem")
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "cafile: .* holds no certificate"):
+            tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=__file__)
 
 
 if __name__ == "__main__":

@@ -49,6 +49,18 @@ class ReporterTests(ServerTestCase):
         self.assertEqual([entry["loss"] for entry in self.entries("validation")], [2])
         self.assertEqual([entry["the loss"] for entry in self.entries("testing")], [3])
 
+    def test_what_a_log_is_saved_by_says_true(self):
+        self.serve()
+        output, _ = self.run_script(
+            """
+            import tensorhub
+            db = tensorhub.TensorHub()
+            print(db.save_training_log(loss=1), db.save_validation_log(loss=2), db.save_testing_log(loss=3))
+            """
+        )
+        self.assertEqual(output, "True True True\n")
+        self.assertEqual([entry["loss"] for entry in self.entries("testing")], [3])
+
     def test_mistakes_are_errors_of_the_call(self):
         self.serve()
         output, _ = self.run_script(
@@ -63,9 +75,9 @@ class ReporterTests(ServerTestCase):
         )
         lines = output.splitlines()
         self.assertTrue(lines[0].startswith("TypeError x is of type object"), lines)
-        self.assertTrue(lines[1].startswith("ValueError time is set by the hub"), lines)
-        self.assertTrue(lines[2].startswith("ValueError kind: 'train' is none of"), lines)
-        self.assertTrue(lines[3].startswith("ValueError an entry of a log needs"), lines)
+        self.assertTrue(lines[1].startswith("InvalidInput time is set by the hub"), lines)
+        self.assertTrue(lines[2].startswith("InvalidInput kind: 'train' is none of"), lines)
+        self.assertTrue(lines[3].startswith("InvalidInput an entry of a log needs"), lines)
 
     @needs_numpy
     def test_numbers_of_numpy_and_nan_are_values(self):
@@ -182,11 +194,12 @@ class ReporterTests(ServerTestCase):
             import tensorhub
             for step in range(100):
                 tensorhub.report({"step": step, ("a\\0b" if step in (30, 31, 70) else "x"): 1})
+            tensorhub.attempt.end()  # as who runs the script does; the exit handler does so too
             """
         )
         self.assertEqual(sorted(entry["step"] for entry in self.entries()), sorted(set(range(100)) - {30, 31, 70}))
         self.assertIn("a report was rejected", errors)
-        self.assertIn("3 reports were rejected in all", errors)
+        self.assertEqual(errors.count("3 reports were rejected in all"), 1)
 
     def test_outside_of_a_task_a_script_runs_as_well(self):
         output, errors = self.run_script(

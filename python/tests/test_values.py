@@ -41,13 +41,13 @@ class ValueTests(unittest.TestCase):
     def test_a_value_that_no_document_holds_is_named(self):
         with self.assertRaisesRegex(TypeError, r"filter\.a\.b\[1\] is of type object"):
             values.encode({"a": {"b": [0, object()]}}, "filter")
-        with self.assertRaisesRegex(TypeError, "has a key of type float"):
+        with self.assertRaisesRegex(TypeError, "value has the key 1.5 of type float"):
             values.encode({1.5: 0})
 
     def test_a_value_that_contains_itself_is_an_error(self):
         endless = []
         endless.append(endless)
-        with self.assertRaises(ValueError):
+        with self.assertRaises(errors.InvalidInput):
             values.encode(endless)
 
     def test_half_a_surrogate_pair_is_replaced(self):
@@ -63,8 +63,9 @@ class ValueTests(unittest.TestCase):
             self.assertEqual(list(values.sort_document(sort).items()), [("a", -1), ("b", 1)])
         self.assertEqual(values.sort_document("time"), {"time": 1})
         for sort in ([("a", 2)], [(1, 1)], ["a", 3]):
-            with self.assertRaisesRegex(ValueError, "sort: "):
+            with self.assertRaisesRegex(errors.InvalidInput, "sort: ") as raised:
                 values.sort_document(sort)
+            self.assertEqual((raised.exception.field, raised.exception.code), ("sort", "invalid-input"))
 
     def test_filters(self):
         text = "0123456789abcdef01234567"
