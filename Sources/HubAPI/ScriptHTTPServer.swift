@@ -12,14 +12,19 @@ public final class ScriptHTTPServer: ScriptServer {
     static let uploadLimit: Duration = .seconds(3600)
 
     private let threads: ServerThreads
+    private let endLimit: Duration
     private let logger: Logger
 
-    /// - Parameter eventLoops: Threads for connections; one is enough for the scripts of a machine.
+    /// - Parameters:
+    ///   - eventLoops: Threads for connections; one is enough for the scripts of a machine.
+    ///   - endLimit: How long an answer may take once its service is to stop; then it is broken off.
     public init(
         eventLoops: Int = 1,
+        endLimit: Duration = .seconds(10),
         logger: Logger = Logger(label: "tensorhub", factory: { _ in SwiftLogNoOpLogHandler() })
     ) {
         threads = ServerThreads(count: eventLoops)
+        self.endLimit = endLimit
         self.logger = logger
     }
 
@@ -107,7 +112,14 @@ public final class ScriptHTTPServer: ScriptServer {
             threads.release()
         }
         do {
-            return try await HTTPService.start(api, at: address, on: lease, transport: transport, cleanUp: cleanUp)
+            return try await HTTPService.start(
+                api,
+                at: address,
+                on: lease,
+                endLimit: endLimit,
+                transport: transport,
+                cleanUp: cleanUp
+            )
         } catch {
             await cleanUp()
             throw error

@@ -26,6 +26,8 @@ final class ClientCore: @unchecked Sendable {
     /// Messages of file contents that are under way at once: more than two make neither direction faster, and some threads
     /// are left for calls that must not wait behind megabytes.
     let transferSlots: Slots
+    /// For whole files: no call waits behind one.
+    let bulk = BulkThreads()
 
     private let pool: OpaquePointer
     private let threadPool: NIOThreadPool

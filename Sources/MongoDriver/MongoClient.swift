@@ -57,4 +57,9 @@ public final class MongoClient: Sendable {
     package func work<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
         try await core.work { Result(catching: body) }.get()
     }
+
+    /// Runs what takes long, as syncing a large file, beside the client's threads. See ``BulkThreads``.
+    package func bulk<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
+        try await core.bulk.run(body)
+    }
 }

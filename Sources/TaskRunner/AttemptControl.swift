@@ -139,11 +139,34 @@ final class AttemptControl: Sendable {
         }
     }
 
+    /// How long the script's stop waits for its reason to be written.
+    private static let reasonLimit: Duration = .milliseconds(250)
+
     private func stop(_ target: (directory: AttemptDirectory, process: SupervisorProcess), _ reason: StopReason) {
+        let stop = SingleStop(process: target.process)
         pool.submit { _ in
             // For the script's and a later reader's information: failing to write it must not keep the script running.
             try? target.directory.writeStopReason(reason.rawValue)
-            target.process.requestStop()
+            stop.request()
         }
+        // Nor must a disk that hangs, or threads that are busy with something else.
+        Task {
+            try? await Task.sleep(for: Self.reasonLimit)
+            stop.request()
+        }
+    }
+}
+
+/// Stops a process once, whoever comes first.
+private final class SingleStop: Sendable {
+    private let process: SupervisorProcess
+    private let isRequested = Atomic(false)
+
+    init(process: SupervisorProcess) {
+        self.process = process
+    }
+
+    func request() {
+        if !isRequested.exchange(true, ordering: .relaxed) { process.requestStop() }
     }
 }

@@ -22,6 +22,8 @@ public final class Runner: Service {
     let runnerID = ObjectID()
     let logger: Logger
     let pool: NIOThreadPool
+    /// For copying, syncing and moving what scripts store.
+    let bulk = BulkThreads()
     let contact: Contact
     let reporter: Reporter
     let presence: RunnerPresence

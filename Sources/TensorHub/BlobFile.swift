@@ -1,4 +1,5 @@
 import Glibc
+import MongoDriver
 
 /// An open file of this machine, closed when nobody holds it any more. Its calls block.
 final class BlobFile: Sendable {
@@ -12,8 +13,12 @@ final class BlobFile: Sendable {
 
     deinit { close(descriptor) }
 
-    static func open(_ path: String) throws(HubError) -> BlobFile {
-        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+    /// Whatever is there, a named pipe too, this does not wait for anybody.
+    ///
+    /// - Parameter followingLinks: Whether the path may be a symbolic link; not where somebody else may have put one there.
+    static func open(_ path: String, followingLinks: Bool = true) throws(HubError) -> BlobFile {
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (followingLinks ? 0 : O_NOFOLLOW)
+        let descriptor = Glibc.open(path, flags)
         guard descriptor >= 0 else { throw failure("read", path) }
         let file = BlobFile(path: path, descriptor: descriptor)
         guard try file.status().st_mode & S_IFMT == S_IFREG else {
@@ -76,32 +81,50 @@ final class BlobFile: Sendable {
         guard fchmod(descriptor, mode) == 0 else { throw Self.failure("change", path) }
     }
 
-    /// Takes the content of another file over.
-    func copy(from other: BlobFile) throws(HubError) {
-        let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
-        defer { buffer.deallocate() }
+    /// Bytes of a file that is copied or hashed that one job has; between two others have their turn.
+    private static let pieceSize: Int64 = 16 << 20
+
+    /// Takes the content of another file over, beside the client's threads.
+    func copy(from other: BlobFile, by client: MongoClient) async throws {
+        try await other.visit(by: client) { bytes, offset in try self.write(bytes, at: offset) }
+    }
+
+    /// The hash of the whole file, made beside the client's threads.
+    func hash(by client: MongoClient) async throws -> String {
+        let hash = ContentHash()
+        try await visit(by: client) { bytes, _ in hash.update(bytes) }
+        return hash.finish()
+    }
+
+    private func visit(
+        by client: MongoClient,
+        _ body: @escaping @Sendable (UnsafeRawBufferPointer, _ offset: Int64) throws -> Void
+    ) async throws {
         var offset: Int64 = 0
         while true {
-            let count = try other.read(buffer, at: offset)
-            if count == 0 { return }
-            try write(UnsafeRawBufferPointer(rebasing: buffer[..<count]), at: offset)
-            offset += Int64(count)
+            let start = offset
+            offset = try await client.bulk { try self.visit(from: start, to: start + Self.pieceSize, body) }
+            if offset < start + Self.pieceSize { return }
         }
     }
 
-    /// The hash of the whole file.
-    func hash() throws(HubError) -> String {
-        let hash = SHA256()
+    /// - Returns: How far it came: less than `end` at the end of the file alone.
+    private func visit(
+        from start: Int64,
+        to end: Int64,
+        _ body: (UnsafeRawBufferPointer, _ offset: Int64) throws -> Void
+    ) throws -> Int64 {
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 16)
         defer { buffer.deallocate() }
-        var offset: Int64 = 0
-        while true {
-            let count = try read(buffer, at: offset)
+        var offset = start
+        while offset < end {
+            let wanted = Int(min(Int64(buffer.count), end - offset))
+            let count = try read(UnsafeMutableRawBufferPointer(rebasing: buffer[..<wanted]), at: offset)
             if count == 0 { break }
-            hash.update(UnsafeRawBufferPointer(rebasing: buffer[..<count]))
+            try body(UnsafeRawBufferPointer(rebasing: buffer[..<count]), offset)
             offset += Int64(count)
         }
-        return hash.finish()
+        return offset
     }
 
     /// What the system has just said, as an error of ours.

@@ -24,12 +24,15 @@ extension BlobStore {
                 position += bytes.withUnsafeBytes { batch.append(UnsafeRawBufferPointer(rebasing: $0[position...])) }
             }
         case .file(let path):
-            let file = try await transferring { try await hub.client.work { try BlobFile.open(path) } }
+            // What an attempt stores, its script may have put a link in the place of.
+            let file = try await transferring {
+                try await hub.client.work { try BlobFile.open(path, followingLinks: uploader == nil) }
+            }
             let size = Int64(try file.status().st_size)
             var hash = known
             // Only what has the length of something stored can be stored already: all else is read just once.
             if hash == nil, try await isStored(length: size) {
-                hash = try await transferring { try await hub.client.work { try file.hash() } }
+                hash = try await transferring { try await file.hash(by: hub.client) }
             }
             if let hash, let blob = try await reserve(hash, for: owner) { return blob }
             let position = Mutex(Int64(0))

@@ -11,17 +11,13 @@ extension ContentCache {
                 try ContentFolder.make("\(target)/\(entry.file.path[..<slash])")
             }
         }
-        if try await hub.client.work({
-            try isVerified(entry) && ContentFolder.link(source, place, mode: entry.file.mode)
-        }) {
-            return
-        }
+        if try await hub.client.work({ try isVerified(entry) }), try await link(source, place, entry, hub) { return }
         try await ContentLock.with("\(folder)/locks/\(entry.name)") {
-            let isThere = try await hub.client.work { try isVerified(entry) || verify(entry) }
+            var isThere = try await hub.client.work { try isVerified(entry) }
+            if !isThere { isThere = try await verify(entry, hub) }
             if !isThere { try await download(entry, wanted, of: hub) }
             // Nobody evicts what is locked.
-            let isLinked = try await hub.client.work { try ContentFolder.link(source, place, mode: entry.file.mode) }
-            guard isLinked else {
+            guard try await link(source, place, entry, hub) else {
                 throw HubError(
                     .invalidInput,
                     field: "path",
@@ -30,6 +26,17 @@ extension ContentCache {
             }
         }
         try await hub.client.work { evict(room: 0, sparing: Set(wanted.map(\.name))) }
+    }
+
+    /// Links content to where it is wanted, or copies it.
+    ///
+    /// - Returns: `false` where it is not there.
+    private func link(_ source: String, _ place: String, _ entry: Entry, _ hub: Hub) async throws -> Bool {
+        switch try await hub.client.work({ try ContentFolder.link(source, place, mode: entry.file.mode) }) {
+        case .linked: true
+        case .missing: false
+        case .needsCopy: try await ContentFolder.copy(source, place, mode: entry.file.mode, by: hub.client)
+        }
     }
 
     /// Whether the content is there and untouched since it was verified; that it is used is noted.
@@ -48,14 +55,17 @@ extension ContentCache {
     }
 
     /// Looks at content that somebody has touched: it is marked again, or removed.
-    private func verify(_ entry: Entry) throws -> Bool {
+    private func verify(_ entry: Entry, _ hub: Hub) async throws -> Bool {
         let path = "\(folder)/blobs/\(entry.name)"
-        guard let status = ContentFolder.status(path) else { return false }
-        if let hash = entry.file.blob.sha256, hasLength(entry, status), try BlobFile.open(path).hash() == hash {
-            try ContentFolder.mark(path)
+        let file = try await hub.client.work { () throws -> BlobFile? in
+            guard let status = ContentFolder.status(path), hasLength(entry, status) else { return nil }
+            return try BlobFile.open(path, followingLinks: false)
+        }
+        if let file, let hash = entry.file.blob.sha256, try await file.hash(by: hub.client) == hash {
+            try await hub.client.work { try ContentFolder.mark(path) }
             return true
         }
-        unlink(path)
+        _ = try await hub.client.work { unlink(path) }
         return false
     }
 
@@ -70,9 +80,10 @@ extension ContentCache {
         }
         try await hub.client.work { evict(room: length, sparing: Set(wanted.map(\.name))) }
         try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial)
-        try await hub.client.work {
+        // Syncing what is larger than memory takes minutes.
+        try await hub.client.bulk {
             do {
-                try BlobFile.open(partial).synchronize()
+                try BlobFile.open(partial, followingLinks: false).synchronize()
                 try ContentFolder.mark(partial)
                 guard rename(partial, path) == 0 else { throw BlobFile.failure("rename", partial) }
             } catch {

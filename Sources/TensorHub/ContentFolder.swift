@@ -1,4 +1,5 @@
 import Glibc
+import MongoDriver
 
 /// The folders of the cache, and what is made from it. All calls block.
 enum ContentFolder {
@@ -63,25 +64,40 @@ enum ContentFolder {
         }
     }
 
-    /// Links a file to another name, or copies it where a link cannot be or would have the wrong mode.
+    /// What became of a link.
+    enum Linking: Sendable {
+        case linked
+        /// The source is not there.
+        case missing
+        /// A link cannot be, or would have the wrong mode.
+        case needsCopy
+    }
+
+    /// Links a file to another name.
+    static func link(_ source: String, _ target: String, mode: Int32) throws(HubError) -> Linking {
+        if mode & 0o111 != 0 { return .needsCopy }
+        if Glibc.link(source, target) == 0 { return .linked }
+        switch errno {
+        case ENOENT where status(source) == nil: return .missing
+        // Another file system, too many links, or a kernel that links only what one owns.
+        case EXDEV, EMLINK, EPERM, EACCES, EOPNOTSUPP: return .needsCopy
+        default: throw BlobFile.failure("link", target)
+        }
+    }
+
+    /// Copies a file of the cache, beside the client's threads.
     ///
     /// - Returns: `false` where the source is not there.
-    static func link(_ source: String, _ target: String, mode: Int32) throws(HubError) -> Bool {
-        if mode & 0o111 == 0 {
-            if Glibc.link(source, target) == 0 { return true }
-            switch errno {
-            case ENOENT where status(source) == nil: return false
-            // Another file system, too many links, or a kernel that links only what one owns.
-            case EXDEV, EMLINK, EPERM, EACCES, EOPNOTSUPP: break
-            default: throw BlobFile.failure("link", target)
-            }
+    static func copy(_ source: String, _ target: String, mode: Int32, by client: MongoClient) async throws -> Bool {
+        let opened = try await client.bulk { () throws -> (original: BlobFile, copy: BlobFile)? in
+            guard let status = status(source) else { return nil }
+            let original = try BlobFile.open(source, followingLinks: false)
+            return (original, try BlobFile.create(target, size: Int64(status.st_size)))
         }
-        guard let status = status(source) else { return false }
-        let original = try BlobFile.open(source)
-        let copy = try BlobFile.create(target, size: Int64(status.st_size))
-        do throws(HubError) {
-            try copy.copy(from: original)
-            try copy.setMode(mode & 0o111 == 0 ? 0o444 : 0o555)
+        guard let (original, copy) = opened else { return false }
+        do {
+            try await copy.copy(from: original, by: client)
+            try await client.bulk { try copy.setMode(mode & 0o111 == 0 ? 0o444 : 0o555) }
         } catch {
             unlink(target)
             throw error

@@ -51,6 +51,21 @@ extension Hub {
         }
     }
 
+    /// The entries that match, to be read one by one while they are passed on. Sent when the first is asked for.
+    ///
+    /// - Throws: As `logs`.
+    package func logReader(
+        _ kind: LogKind,
+        _ filter: Filter = .all,
+        sort: Sort? = nil,
+        limit: Int? = nil,
+        skip: Int? = nil
+    ) async throws(HubError) -> LogReader {
+        let options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
+        try await ensureLogIndexes(kind)
+        return LogReader(logCollection(kind).find(logFilter(filter), options))
+    }
+
     /// How many entries match.
     public func countLogs(_ kind: LogKind, _ filter: Filter = .all) async throws(HubError) -> Int {
         try await ensureLogIndexes(kind)

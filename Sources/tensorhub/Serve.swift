@@ -84,6 +84,7 @@ struct Serve: AsyncParsableCommand, HandlesSignals {
             place: place,
             tls: try tlsCertificate.map { try ServeTLS(certificate: $0, key: tlsKey ?? "") },
             stateDirectory: settings.stateDirectory,
+            cacheLimit: Int64(settings.cacheLimit),
             endsWithStandardInput: untilStdinCloses,
             logger: StandardErrorLog.logger(
                 label: "tensorhub",

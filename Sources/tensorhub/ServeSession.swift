@@ -22,6 +22,8 @@ struct ServeSession: Sendable {
     let place: Place
     let tls: ServeTLS?
     let stateDirectory: String
+    /// Bytes.
+    let cacheLimit: Int64
     let endsWithStandardInput: Bool
     let logger: Logger
 
@@ -57,7 +59,7 @@ struct ServeSession: Sendable {
         let backend = DirectBackend(
             hub: hub,
             folder: folder,
-            cache: ContentCache(folder: stateDirectory + "/cache", limit: Self.cacheLimit)
+            cache: ContentCache(folder: stateDirectory + "/cache", limit: cacheLimit)
         )
         let server = ScriptHTTPServer(eventLoops: Self.eventLoops, logger: logger)
         let service: HTTPService
@@ -75,8 +77,6 @@ struct ServeSession: Sendable {
         await service.stop()
         if !Task.isCancelled { throw CommandFailure(ExitStatus.failure, "the server's socket was closed") }
     }
-
-    static let cacheLimit: Int64 = 50 << 30
 
     private func start(_ server: ScriptHTTPServer, _ backend: DirectBackend) async throws -> HTTPService {
         switch place {

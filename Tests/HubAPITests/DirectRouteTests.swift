@@ -1,4 +1,5 @@
 import BSON
+import MongoDriver
 import TensorHub
 import TestSupport
 import Testing
@@ -29,6 +30,12 @@ struct DirectRouteTests {
             #expect(try await client.send("DELETE", "/v1/logs/training?\(below)").json == ["deleted": 2])
             #expect(try await client.send("GET", "/v1/logs/training").array.count == 1)
             #expect(try await client.send("GET", "/v1/logs/testing").text == "[]")
+            let many = (0..<5000).map { "{\"step\": \($0)}" }.joined(separator: ", ")
+            #expect(try await client.send("POST", "/v1/logs/testing", "[\(many)]").status == 202)
+            let steps = try await client.send("GET", "/v1/logs/testing").array.map { $0["step"]?.intValue }
+            #expect(steps == (0..<5000).map { $0 })
+            let rest = try await client.send("GET", "/v1/logs/testing?skip=4990&limit=20").array.count
+            #expect(rest == 10)
         }
     }
 
@@ -115,6 +122,34 @@ struct DirectRouteTests {
             #expect(shard.json.value(atPath: "files.0.path") == "part/1")
             #expect(shard.json.value(atPath: "files.1") == nil)
             #expect(try await client.send("GET", "/v1/datasets/parts?shard=3/9").code == "bad-shard")
+        }
+    }
+
+    @Test("A file whose bytes are wrong in MongoDB is never sent whole")
+    func damagedFile() async throws {
+        try await withDirectServer { fixture in
+            let client = fixture.client
+            var files: [String] = []
+            for index in 0..<2 {
+                let bytes = [UInt8](repeating: UInt8(index), count: 700_000)
+                let upload = try await client.send("POST", "/v1/uploads", bytes: bytes).json["upload"]
+                files.append("{\"path\": \"\(index)\", \"upload\": \(upload ?? .null)}")
+            }
+            let body = "{\"files\": [\(files.joined(separator: ", "))]}"
+            let document = try await client.send("PUT", "/v1/datasets/d", body).json
+            #expect(try await client.send("GET", "/v1/datasets/d?file=1").body.count == 700_000)
+            let blob = try #require(document.value(atPath: "document.hub.files.1.blob"))
+            let changed = BSONBinary(bytes: [UInt8](repeating: 9, count: 255 * 1024))
+            let count = try await fixture.hub.database.collection("datasetFilesystem.chunks").updateOne(
+                ["files_id": blob, "n": 1],
+                .document(["$set": ["data": .binary(changed)]])
+            )
+            #expect(count.modified == 1)
+            let error = await #expect(throws: RawClient.Failure.self) {
+                try await client.send("GET", "/v1/datasets/d?file=1")
+            }
+            #expect(error?.message.contains("cut off") == true)
+            #expect(try await client.send("GET", "/v1/datasets/d?file=0").body.count == 700_000)
         }
     }
 

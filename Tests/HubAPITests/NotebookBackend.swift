@@ -25,7 +25,9 @@ final class NotebookBackend: ScriptBackend {
         var saved: [Saved] = []
         var control = ScriptControl()
         var refusal: HubError?
-        /// How many requests wait in `control`.
+        /// Whether a checkpoint takes until its request is cancelled.
+        var isSlow = false
+        /// How many requests wait in `control` or `storeCheckpoint`.
         var waiting = 0
     }
 
@@ -63,7 +65,14 @@ final class NotebookBackend: ScriptBackend {
         return state.withLock { $0.control }
     }
 
-    func storeCheckpoint() async throws(HubError) { state.withLock { $0.checkpoints += 1 } }
+    func storeCheckpoint() async throws(HubError) {
+        if state.withLock({ $0.isSlow }) {
+            state.withLock { $0.waiting += 1 }
+            try? await Task.sleep(for: .seconds(3600))
+            state.withLock { $0.waiting -= 1 }
+        }
+        state.withLock { $0.checkpoints += 1 }
+    }
 
     func saveDataSet(
         _ content: Content,

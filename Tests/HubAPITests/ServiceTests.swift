@@ -72,6 +72,56 @@ struct ServiceTests {
         }
     }
 
+    @Test("The end cancels what takes too long, and closes its connection", .timeLimit(.minutes(1)))
+    func stopWhileWorking() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let backend = NotebookBackend(hub, spoolFolder: folder)
+                backend.state.withLock { $0.isSlow = true }
+                let server = ScriptHTTPServer(endLimit: .milliseconds(20))
+                let service = try await server.serveLocally(backend, socketPath: "\(folder)/s")
+                let client = RawClient(socketPath: "\(folder)/s")
+                let reply = Task { try await client.send("POST", "/v1/checkpoint") }
+                #expect(await eventually { backend.state.withLock { $0.waiting } == 1 })
+                async let again: Void = service.stop()
+                await service.stop()
+                await again
+                #expect(backend.state.withLock { $0.waiting } == 0)
+                #expect(server.hasThreads == false)
+                #expect(entries(folder) == [])
+                _ = try? await reply.value
+            }
+        }
+    }
+
+    @Test("A service holds so many bytes of JSON and no more; who comes then is told to come again")
+    func bodyBudget() async throws {
+        try await withAttemptServer { fixture, backend in
+            let client = fixture.client
+            let half = client.head("POST", "/v1/logs/training", ["Content-Length": "\(BodyBudget.limit / 2)"])
+            let holders = try await onThread {
+                let holders = try (0..<2).map { _ in try RawConnection(client.socketPath) }
+                for holder in holders { holder.write(Array(half.utf8)) }
+                return HeldConnections(connections: holders)
+            }
+            var refused = RawClient.Reply()
+            let isRefused = try await eventually {
+                refused = try await client.send("POST", "/v1/logs/training", "{\"loss\": 1}")
+                return refused.status == 503
+            }
+            #expect(isRefused)
+            #expect(refused.code == "busy")
+            #expect(refused.headers["retry-after"] == "1")
+            #expect(try await client.send("GET", "/v1/task").status == 200)
+            holders.close()
+            #expect(
+                try await eventually {
+                    try await client.send("POST", "/v1/logs/training", "{\"loss\": 2}").status == 202
+                }
+            )
+        }
+    }
+
     @Test("Requests of one connection are answered in order, also when all are sent at once")
     func pipelining() async throws {
         try await withAttemptServer { fixture, backend in
@@ -133,4 +183,15 @@ struct ServiceTests {
             #expect(try await client.send("GET", "/v1/health").status == 200)
         }
     }
+}
+
+/// Connections that stay open for a while.
+private final class HeldConnections: @unchecked Sendable {
+    private var connections: [RawConnection]
+
+    init(connections: [RawConnection]) {
+        self.connections = connections
+    }
+
+    func close() { connections = [] }
 }

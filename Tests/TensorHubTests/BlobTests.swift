@@ -1,4 +1,5 @@
 import BSON
+import Glibc
 import MongoDriver
 import TensorHub
 import TestSupport
@@ -141,6 +142,32 @@ struct BlobTests {
                 try await hub.storeBlob(.bytes([]), in: .dataSets, for: ObjectID(), sha256: "ABC")
             }
             #expect(malformed?.field == "sha256")
+        }
+    }
+
+    @Test("A named pipe is no source, and a link only where no script can have put it", .timeLimit(.minutes(1)))
+    func sourceIsNoFile() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                try #require(mkfifo("\(folder)/pipe", 0o600) == 0)
+                let pipe = await #expect(throws: HubError.self) {
+                    try await hub.storeBlob(.file("\(folder)/pipe"), in: .dataSets, for: ObjectID())
+                }
+                #expect(pipe?.code == .invalidInput)
+                try writeFile("\(folder)/file", "content")
+                try #require(symlink("file", "\(folder)/link") == 0)
+                await #expect(throws: HubError.self) {
+                    try await hub.storeBlob(
+                        .file("\(folder)/link"),
+                        in: .dataSets,
+                        for: ObjectID(),
+                        uploader: ObjectID()
+                    )
+                }
+                try await hub.expectNoBlobs()
+                let blob = try await hub.storeBlob(.file("\(folder)/link"), in: .dataSets, for: ObjectID())
+                #expect(blob.length == 7)
+            }
         }
     }
 

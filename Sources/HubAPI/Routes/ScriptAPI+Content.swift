@@ -106,9 +106,17 @@ extension ScriptAPI {
         return try ranged(request, tag, length: total, headers) { range in
             ByteSource(length: range.upperBound - range.lowerBound) { send in
                 let isAll = range == 0..<total
+                var left = range.upperBound - range.lowerBound
+                // Sent once the next one is there, or the end: the whole file has its right hash then.
+                var last: [UInt8]?
                 for try await piece in hub.readBlob(file.blob.id, in: content.bucket, range: isAll ? nil : range) {
-                    try await send(ByteBuffer(bytes: piece))
+                    if let last { try await send(ByteBuffer(bytes: last)) }
+                    last = piece
+                    left -= Int64(piece.count)
                 }
+                // A stream ends early where its task was cancelled.
+                if left != 0 { throw BrokenBody() }
+                if let last { try await send(ByteBuffer(bytes: last)) }
             }
         }
     }

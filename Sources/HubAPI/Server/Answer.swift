@@ -1,6 +1,7 @@
 import BSON
 import HTTPTypes
 import NIOCore
+import TensorHub
 
 /// What a route has to say.
 struct Answer: Sendable {
@@ -9,6 +10,8 @@ struct Answer: Sendable {
         case text(String)
         /// A JSON array, written element by element.
         case documents([BSONDocument])
+        /// The same of a log, each entry read when it is its turn.
+        case entries(LogEntry, LogReader)
         /// Bytes that come piece by piece.
         case bytes(ByteSource)
     }

@@ -7,8 +7,8 @@ import TensorHub
 
 /// A server that runs, on a socket of either kind.
 package final class HTTPService: ScriptService {
-    /// How long an answer may take once the server is to end; then its connection is closed.
-    static let endLimit: Duration = .seconds(10)
+    /// How long what an answer waits for may take to end once it was cancelled: a call to MongoDB that is under way.
+    static let cancelLimit: Duration = .seconds(5)
     /// How long a connection may be silent between requests, or in the middle of one.
     static let idleLimit: TimeAmount = .minutes(10)
     /// How long a client may take nothing of what it has asked for.
@@ -19,37 +19,43 @@ package final class HTTPService: ScriptService {
     /// Where it listens: a port of TCP; `nil` for a Unix socket.
     package let port: Int?
     private let stopSignal: StopSignal
+    private let endLimit: Duration
     private let connections: OpenConnections
     private let run: Task<Void, Never>
-    private let end: @Sendable () async throws -> Void
+    private let shutDown: @Sendable () async throws -> Void
     private let cleanUp: @Sendable () async -> Void
-    private let isStopped = Mutex(false)
+    private let stopping = Mutex<Task<Void, Never>?>(nil)
     private let socket = Mutex<PublishedSocket?>(nil)
 
     private init(
         port: Int?,
         stopSignal: StopSignal,
+        endLimit: Duration,
         connections: OpenConnections,
         run: Task<Void, Never>,
-        end: @escaping @Sendable () async throws -> Void,
+        shutDown: @escaping @Sendable () async throws -> Void,
         cleanUp: @escaping @Sendable () async -> Void
     ) {
         self.port = port
         self.stopSignal = stopSignal
+        self.endLimit = endLimit
         self.connections = connections
         self.run = run
-        self.end = end
+        self.shutDown = shutDown
         self.cleanUp = cleanUp
     }
 
     /// Returns when it listens.
     ///
-    /// - Parameter transport: Puts TLS around the connections.
+    /// - Parameters:
+    ///   - endLimit: How long an answer may take once the server is to end.
+    ///   - transport: Puts TLS around the connections.
     @concurrent
     static func start(
         _ api: ScriptAPI,
         at address: BindAddress,
         on threads: ServerThreads.Lease,
+        endLimit: Duration,
         transport: @Sendable (HTTP1Channel) throws -> any ServerChildChannel,
         cleanUp: @escaping @Sendable () async -> Void
     ) async throws -> HTTPService {
@@ -73,6 +79,7 @@ package final class HTTPService: ScriptService {
                 availableConnectionsDelegate: MaximumAvailableConnections(connectionLimit, logger: api.logger)
             ),
             on: threads,
+            endLimit: endLimit,
             connections: connections,
             cleanUp: cleanUp
         )
@@ -84,6 +91,7 @@ package final class HTTPService: ScriptService {
         _ api: ScriptAPI,
         _ configuration: ServerConfiguration,
         on threads: ServerThreads.Lease,
+        endLimit: Duration,
         connections: OpenConnections,
         cleanUp: @escaping @Sendable () async -> Void
     ) async throws -> HTTPService {
@@ -111,9 +119,10 @@ package final class HTTPService: ScriptService {
         return HTTPService(
             port: port,
             stopSignal: api.stop,
+            endLimit: endLimit,
             connections: connections,
             run: run,
-            end: { try await server.shutdownGracefully() },
+            shutDown: { try await server.shutdownGracefully() },
             cleanUp: cleanUp
         )
     }
@@ -124,28 +133,55 @@ package final class HTTPService: ScriptService {
     /// Removes that file at the end.
     func adopt(_ socket: PublishedSocket) { self.socket.withLock { $0 = socket } }
 
+    /// Answers what is under way, for a while; then cancels it and closes its connections. Returns within bounded time,
+    /// whatever a request waits for. Every call waits for the same end.
     package func stop() async {
-        let isFirst = isStopped.withLock { isStopped in
-            defer { isStopped = true }
-            return !isStopped
+        let stopping = stopping.withLock { stopping in
+            // Not the caller's task: that may be cancelled, and its patience is ours.
+            let task = stopping ?? Task { await self.end() }
+            stopping = task
+            return task
         }
-        guard isFirst else { return await run.value }
+        await stopping.value
+    }
+
+    private func end() async {
         stopSignal.stop()
-        await withTaskGroup(of: Void.self) { group in
-            group.addTask {
-                // It fails only where the listening socket was closed already.
-                try? await self.end()
-                await self.run.value
+        let ending = Task {
+            // It fails only where the listening socket was closed already.
+            try? await shutDown()
+            await run.value
+        }
+        if await !Self.ends(ending, within: endLimit) {
+            connections.closeAll()
+            // Downloads, locks and what waits for MongoDB end by it.
+            run.cancel()
+            if await !Self.ends(ending, within: Self.cancelLimit) {
+                socket.withLock { $0 }?.remove()
+                // The threads stay for as long as somebody is on them.
+                Task {
+                    await ending.value
+                    await cleanUp()
+                }
+                return
             }
-            group.addTask {
-                guard (try? await Task.sleep(for: Self.endLimit)) != nil else { return }
-                self.connections.closeAll()
-            }
-            await group.next()
-            group.cancelAll()
         }
         socket.withLock { $0 }?.remove()
         await cleanUp()
+    }
+
+    private static func ends(_ task: Task<Void, Never>, within limit: Duration) async -> Bool {
+        let (results, result) = AsyncStream.makeStream(of: Bool.self)
+        Task {
+            await task.value
+            result.yield(true)
+        }
+        let timer = Task {
+            if (try? await Task.sleep(for: limit)) != nil { result.yield(false) }
+        }
+        defer { timer.cancel() }
+        for await hasEnded in results { return hasEnded }
+        return false
     }
 
     /// Returns when it ends by `stop`, or because its socket failed.

@@ -13,10 +13,21 @@ final class RequestStream: Sendable {
     /// What the client says that comes.
     let announcedLength: Int64?
     private let isTaken = Atomic(false)
+    private let budget: BodyBudget
+    /// Bytes of the budget that are given back with the request.
+    private let held = Atomic(0)
 
-    init(_ body: RequestBody, headers: HTTPFields) {
+    init(_ body: RequestBody, headers: HTTPFields, _ budget: BodyBudget) {
         self.body = body
+        self.budget = budget
         announcedLength = headers[.contentLength].flatMap { Int64($0) }
+    }
+
+    deinit { budget.giveBack(held.load(ordering: .relaxed)) }
+
+    private func hold(_ count: Int) throws(APIError) {
+        try budget.take(count)
+        held.add(count, ordering: .relaxed)
     }
 
     /// Hands the pieces on as they come.
@@ -42,9 +53,9 @@ final class RequestStream: Sendable {
         if let announcedLength, length != announcedLength { throw BrokenBody() }
     }
 
-    /// All of it.
+    /// All of it, in memory.
     ///
-    /// - Throws: `too-large` beyond the limit.
+    /// - Throws: `too-large` beyond the limit; `busy` where the service's budget for bodies is taken.
     @concurrent
     func collect(limit: Int) async throws -> [UInt8] {
         func fault() -> APIError {
@@ -57,8 +68,10 @@ final class RequestStream: Sendable {
             throw fault
         }
         var bytes: [UInt8] = []
+        if let announcedLength { try hold(Int(announcedLength)) }
         bytes.reserveCapacity(Int(announcedLength ?? 0))
         try await read { piece in
+            if announcedLength == nil { try hold(piece.readableBytes) }
             if bytes.count + piece.readableBytes > limit { throw fault() }
             bytes.append(contentsOf: piece.readableBytesView)
         }

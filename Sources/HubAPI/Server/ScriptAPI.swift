@@ -16,6 +16,7 @@ struct ScriptAPI: Sendable {
     let isLocal: Bool
     let uploads: Uploads
     let stop: StopSignal
+    let bodies = BodyBudget()
     let disk: NIOThreadPool
     let logger: Logger
 
@@ -30,7 +31,7 @@ struct ScriptAPI: Sendable {
     /// The whole of a request: reads, acts, writes.
     @concurrent
     func respond(to request: Request, _ writer: consuming ResponseWriter) async throws {
-        let body = RequestStream(request.body, headers: request.headers)
+        let body = RequestStream(request.body, headers: request.headers, bodies)
         if request.headers[.expect]?.lowercased() == "100-continue" {
             try await writer.writeInformationalHead(HTTPResponse(status: .continue))
         }
@@ -148,18 +149,22 @@ struct ScriptAPI: Sendable {
         case .documents(let documents):
             head.headerFields[.contentType] = "application/json"
             var out = try await writer.writeHead(head)
-            var buffer = ByteBuffer()
-            buffer.writeStaticString("[")
-            for (index, document) in documents.enumerated() {
-                if index > 0 { buffer.writeStaticString(", ") }
-                buffer.writeString(document.extendedJSON())
-                if buffer.readableBytes >= Self.piece {
-                    try await out.write(buffer)
-                    buffer = ByteBuffer()
-                }
+            var array = JSONArray()
+            for document in documents {
+                if let piece = array.add(document) { try await out.write(piece) }
             }
-            buffer.writeStaticString("]")
-            try await out.write(buffer)
+            try await out.write(array.end())
+            try await out.finish(nil)
+        case .entries(let first, let rest):
+            head.headerFields[.contentType] = "application/json"
+            var out = try await writer.writeHead(head)
+            var array = JSONArray()
+            var next: LogEntry? = first
+            while let entry = next {
+                if let piece = array.add(entry.document) { try await out.write(piece) }
+                next = try await rest.next()
+            }
+            try await out.write(array.end())
             try await out.finish(nil)
         case .bytes(let source):
             head.headerFields[.contentLength] = "\(source.length)"
@@ -169,5 +174,27 @@ struct ScriptAPI: Sendable {
         }
     }
 
+}
+
+/// A JSON array that is written piece by piece.
+private struct JSONArray {
     private static let piece = 128 << 10
+
+    private var buffer = ByteBuffer(string: "[")
+    private var isEmpty = true
+
+    /// - Returns: What is to be sent now.
+    mutating func add(_ document: BSONDocument) -> ByteBuffer? {
+        if !isEmpty { buffer.writeStaticString(", ") }
+        isEmpty = false
+        buffer.writeString(document.extendedJSON())
+        guard buffer.readableBytes >= Self.piece else { return nil }
+        defer { buffer = ByteBuffer() }
+        return buffer
+    }
+
+    consuming func end() -> ByteBuffer {
+        buffer.writeStaticString("]")
+        return buffer
+    }
 }

@@ -39,9 +39,10 @@ struct LocalFolder: ~Copyable {
     }
 
     private func write(_ name: String, _ bytes: [UInt8], flags: Int32, mode: mode_t) throws(AttemptError) {
-        let file = openat(descriptor, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | flags, mode)
+        let file = openat(descriptor, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, mode)
         guard file >= 0 else { throw .call("create", name) }
         defer { close(file) }
+        try LocalFile.checkRegular(file, name)
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }

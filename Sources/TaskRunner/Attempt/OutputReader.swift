@@ -112,7 +112,7 @@ package final class OutputReader: Sendable {
 
     private func open(_ state: inout State) throws(AttemptError) -> Bool {
         if state.file >= 0 { return true }
-        state.file = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
+        state.file = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard state.file < 0 else { return true }
         guard errno == ENOENT else { throw .call("open", path) }
         return false

@@ -91,8 +91,7 @@ final class Outbox: Sendable {
     /// Removes what is no whole record at the end of a segment. Returns its length then.
     private func cut(_ segment: UInt64) throws(AttemptError) -> Int64 {
         let path = path(of: segment)
-        let file = Glibc.open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW)
-        guard file >= 0 else { throw .call("open", path) }
+        let file = try LocalFile.openRegular(path, O_RDWR)
         defer { close(file) }
         var offset: Int64 = 0
         var isWhole = false
@@ -160,8 +159,7 @@ final class Outbox: Sendable {
             if writer.end == Position(segment: 1, offset: 0) {
                 guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw .call("make folder", folder) }
             }
-            writer.file = Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-            guard writer.file >= 0 else { throw .call("create", path) }
+            writer.file = try LocalFile.openRegular(path, O_WRONLY | O_CREAT, toDo: "create")
         }
         var done = 0
         while done < bytes.count {
@@ -242,9 +240,9 @@ final class Outbox: Sendable {
     private func openSegment(_ segment: UInt64, _ reader: inout Reader) throws(AttemptError) {
         if reader.file >= 0, reader.segment == segment { return }
         if reader.file >= 0 { close(reader.file) }
+        reader.file = -1
         reader.segment = segment
-        reader.file = Glibc.open(path(of: segment), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard reader.file >= 0 else { throw .call("open", path(of: segment)) }
+        reader.file = try LocalFile.openRegular(path(of: segment), O_RDONLY)
     }
 
     /// Remembers that all before that place is delivered, and removes the segments that are.
@@ -260,8 +258,7 @@ final class Outbox: Sendable {
     private func setDelivered(_ position: Position, _ reader: inout Reader) throws(AttemptError) {
         let path = "\(folder)/position"
         if reader.positionFile < 0 {
-            reader.positionFile = Glibc.open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
-            guard reader.positionFile >= 0 else { throw .call("create", path) }
+            reader.positionFile = try LocalFile.openRegular(path, O_WRONLY | O_CREAT, toDo: "create")
         }
         let bytes = Self.bytes(position)
         guard pwrite(reader.positionFile, bytes, bytes.count, 0) == bytes.count else { throw .call("write", path) }

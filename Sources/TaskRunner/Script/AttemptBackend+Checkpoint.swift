@@ -16,18 +16,17 @@ extension AttemptBackend {
             while try !directory.makeKeptFolder(AttemptDirectory.keptCheckpointName(number)) { number += 1 }
             let folder = AttemptDirectory.keptCheckpointName(number)
             do {
-                let files = try directory.checkpointFiles()
-                for (index, file) in files.enumerated() {
-                    try LocalFile.copy(
-                        "\(directory.checkpointPath)/\(file.path)",
-                        to: "\(directory.keptPath)/\(folder)/\(index)"
-                    )
-                }
-                return (number, files)
+                return (number, try directory.checkpointFiles())
             } catch {
                 directory.removeKeptFolder(folder)
                 throw error
             }
+        }
+        do throws(HubError) {
+            try await copy(files, to: AttemptDirectory.keptCheckpointName(number))
+        } catch {
+            try? await onDisk { $0.removeKeptFolder(AttemptDirectory.keptCheckpointName(number)) }
+            throw error
         }
         checkpoints.withLock { $0 = max($0, number) }
         let record = OutboxSink.checkpoint(files, folder: AttemptDirectory.keptCheckpointName(number), number: number)
@@ -44,6 +43,15 @@ extension AttemptBackend {
                 if access("\(directory.keptPath)/\(name)", F_OK) == 0 { directory.removeKeptFolder(name) }
             }
         }
+    }
+
+    private func copy(_ files: [SourceFile], to folder: String) async throws(HubError) {
+        let copies = FileCopies(
+            files.enumerated().map { index, file in
+                ("\(directory.checkpointPath)/\(file.path)", "\(directory.keptPath)/\(folder)/\(index)")
+            }
+        )
+        while try await inBulk({ _ in try copies.copyPiece() }) {}
     }
 }
 

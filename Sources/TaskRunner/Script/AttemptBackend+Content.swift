@@ -98,9 +98,9 @@ extension AttemptBackend {
                 let path = "\(target)/\(index)"
                 switch file.source {
                 case .file(let source):
-                    try await onDisk { _ in try LocalFile.move(source, to: path) }
+                    try await inBulk { _ in try LocalFile.move(source, to: path) }
                 case .bytes(let bytes):
-                    try await onDisk { _ in try LocalFile.write(bytes, to: path, isSynced: true) }
+                    try await inBulk { _ in try LocalFile.write(bytes, to: path, isSynced: true) }
                 case .stream(let stream):
                     try await write(stream, to: path)
                 }
@@ -121,7 +121,7 @@ extension AttemptBackend {
         } catch {
             throw HubError(.invalidInput, "the bytes broke off: \(error)", underlying: error)
         }
-        try await onDisk { _ in try LocalFile.sync(path) }
+        try await inBulk { _ in try LocalFile.sync(path) }
     }
 
     // MARK: Reading

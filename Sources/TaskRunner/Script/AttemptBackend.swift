@@ -1,6 +1,7 @@
 import BSON
 import Glibc
 import Logging
+import MongoDriver
 import NIOPosix
 import Synchronization
 import TensorHub
@@ -13,6 +14,7 @@ final class AttemptBackend: ScriptBackend {
     let directory: AttemptDirectory
     let delivery: OutboxDelivery
     let pool: NIOThreadPool
+    private let bulk: BulkThreads
     let cache: ContentCache
     private let control: AttemptControl
     private let board: ProgressBoard
@@ -36,6 +38,7 @@ final class AttemptBackend: ScriptBackend {
         control: AttemptControl,
         board: ProgressBoard,
         pool: NIOThreadPool,
+        bulk: BulkThreads,
         cache: ContentCache,
         grace: Duration
     ) {
@@ -46,6 +49,7 @@ final class AttemptBackend: ScriptBackend {
         self.control = control
         self.board = board
         self.pool = pool
+        self.bulk = bulk
         self.cache = cache
         self.grace = grace
     }
@@ -146,6 +150,19 @@ final class AttemptBackend: ScriptBackend {
     ) async throws(HubError) -> Value {
         do {
             return try await pool.runIfActive { [directory] in try body(directory) }
+        } catch let error as HubError {
+            throw error
+        } catch {
+            throw HubError(writing: error)
+        }
+    }
+
+    /// The same for what may take minutes, as syncing a large file: nothing prompt waits behind it.
+    func inBulk<Value: Sendable>(
+        _ body: @escaping @Sendable (AttemptDirectory) throws -> Value
+    ) async throws(HubError) -> Value {
+        do {
+            return try await bulk.run { [directory] in try body(directory) }
         } catch let error as HubError {
             throw error
         } catch {

@@ -17,8 +17,7 @@ enum LocalFile {
     static func append(_ bytes: [UInt8], to path: String) throws(AttemptError) { try put(bytes, path, O_APPEND) }
 
     private static func put(_ bytes: [UInt8], _ path: String, _ flags: Int32) throws(AttemptError) {
-        let file = open(path, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | flags, 0o600)
-        guard file >= 0 else { throw .call("create", path) }
+        let file = try openRegular(path, O_WRONLY | flags, toDo: "create")
         defer { close(file) }
         var done = 0
         while done < bytes.count {
@@ -30,39 +29,82 @@ enum LocalFile {
     }
 
     static func sync(_ path: String) throws(AttemptError) {
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard file >= 0 else { throw .call("open", path) }
+        let file = try openRegular(path, O_RDONLY)
         defer { close(file) }
         guard fdatasync(file) == 0 else { throw .call("sync", path) }
     }
 
-    /// Copies a file; where the file system can, the copy shares the blocks.
-    static func copy(_ source: String, to target: String) throws(AttemptError) {
-        let from = open(source, O_RDONLY | O_CLOEXEC | O_NOFOLLOW)
-        guard from >= 0 else { throw .call("open", source) }
-        defer { close(from) }
-        let to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard to >= 0 else { throw .call("create", target) }
-        defer { close(to) }
-        while true {
-            let count = tensorhub_copy_file_range(from, to, 1 << 30)
-            if count < 0, errno == EINTR { continue }
-            if count < 0, [EXDEV, EINVAL, EOPNOTSUPP, ENOSYS].contains(errno) {
-                return try copyBytes(from, to, target)
-            }
-            guard count >= 0 else { throw .call("copy", source) }
-            if count == 0 { return }
+    /// Opens a file that a script may have replaced: never through a link, never waiting on a named pipe.
+    ///
+    /// - Throws: Where it is no regular file.
+    static func openRegular(
+        _ path: String,
+        _ flags: Int32,
+        toDo verb: String = "open"
+    ) throws(AttemptError) -> Int32 {
+        let file = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
+        guard file >= 0 else { throw .call(verb, path) }
+        do throws(AttemptError) {
+            try checkRegular(file, path)
+        } catch {
+            close(file)
+            throw error
+        }
+        return file
+    }
+
+    static func checkRegular(_ file: Int32, _ path: String) throws(AttemptError) {
+        var status = stat()
+        guard fstat(file, &status) == 0 else { throw .call("examine", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            throw AttemptError(.machine, "'\(path)' is no regular file; a script must leave the journal alone")
         }
     }
 
-    /// Goes on from where both files stand.
-    private static func copyBytes(_ from: Int32, _ to: Int32, _ target: String) throws(AttemptError) {
-        var buffer = [UInt8](repeating: 0, count: 1 << 16)
-        while true {
-            let got = read(from, &buffer, buffer.count)
-            if got < 0, errno == EINTR { continue }
-            guard got >= 0 else { throw .call("read", target) }
-            if got == 0 { return }
+    /// The copy of a file while it is made; where the file system can, it shares the blocks.
+    final class Copy: Sendable {
+        private let source: String
+        private let target: String
+        private let from: Int32
+        private let to: Int32
+
+        init(_ source: String, to target: String) throws(AttemptError) {
+            let from = try LocalFile.openRegular(source, O_RDONLY)
+            let to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            guard to >= 0 else {
+                let error = AttemptError.call("create", target)
+                close(from)
+                throw error
+            }
+            self.source = source
+            self.target = target
+            self.from = from
+            self.to = to
+        }
+
+        deinit {
+            close(from)
+            close(to)
+        }
+
+        /// Goes on from where both files stand.
+        ///
+        /// - Returns: How many bytes it has copied, at most `limit`; 0 at the end.
+        func go(on limit: Int) throws(AttemptError) -> Int {
+            while true {
+                let count = tensorhub_copy_file_range(from, to, limit)
+                if count >= 0 { return count }
+                if errno == EINTR { continue }
+                guard [EXDEV, EINVAL, EOPNOTSUPP, ENOSYS].contains(errno) else { throw .call("copy", source) }
+                return try copyBytes(min(limit, 1 << 20))
+            }
+        }
+
+        private func copyBytes(_ limit: Int) throws(AttemptError) -> Int {
+            var buffer = [UInt8](repeating: 0, count: limit)
+            var got = read(from, &buffer, limit)
+            while got < 0, errno == EINTR { got = read(from, &buffer, limit) }
+            guard got >= 0 else { throw .call("read", source) }
             var done = 0
             while done < got {
                 let count = buffer.withUnsafeBytes { Glibc.write(to, $0.baseAddress! + done, got - done) }
@@ -70,6 +112,7 @@ enum LocalFile {
                 guard count > 0 else { throw .call("write", target) }
                 done += count
             }
+            return got
         }
     }
 }

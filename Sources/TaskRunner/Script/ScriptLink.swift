@@ -49,6 +49,7 @@ final class ScriptLink: Sendable {
             control: control,
             board: runner.progressBoard,
             pool: runner.pool,
+            bulk: runner.bulk,
             cache: runner.cache,
             grace: task.grace ?? runner.options.grace
         )

@@ -1,0 +1,81 @@
+import BSON
+import Glibc
+import NIOPosix
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import TaskRunner
+
+/// Files where a script may have put something else, and work that takes long.
+@Suite(.timeLimit(.minutes(1))) struct LocalFileTests {
+    @Test func `A named pipe in the place of a file is refused, and nobody waits for its other end`() async throws {
+        try await withTemporaryDirectory { folder in
+            let pipe = "\(folder)/pipe"
+            try #require(mkfifo(pipe, 0o600) == 0)
+            #expect(throws: AttemptError.self) { try LocalFile.sync(pipe) }
+            #expect(throws: AttemptError.self) { try LocalFile.append([1], to: pipe) }
+            #expect(throws: AttemptError.self) { try LocalFile.move(pipe, to: "\(folder)/moved") }
+            #expect(throws: AttemptError.self) { try LocalFile.Copy(pipe, to: "\(folder)/copy") }
+            let journal = try LocalFolder(folder)
+            try #require(mkfifo("\(folder)/.claim.new", 0o600) == 0)
+            #expect(throws: AttemptError.self) { try journal.replace("claim", [1]) }
+            #expect(entries(folder).sorted() == [".claim.new", "pipe"])
+        }
+    }
+
+    @Test func `An outbox refuses named pipes where its files should be`() async throws {
+        let record = OutboxRecord(kind: .trainingLog, payload: ["loss": 0.5])
+        try await withTemporaryDirectory { folder in
+            try #require(mkfifo("\(folder)/1", 0o600) == 0)
+            #expect(throws: AttemptError.self) { try Outbox(folder).recover() }
+            #expect(throws: AttemptError.self) { try Outbox(folder).append([record]) }
+        }
+        try await withTemporaryDirectory { folder in
+            let outbox = Outbox(folder)
+            let end = try outbox.append([record])
+            try #require(mkfifo("\(folder)/position", 0o600) == 0)
+            #expect(throws: AttemptError.self) { try outbox.setDelivered(end) }
+            unlink("\(folder)/1")
+            try #require(mkfifo("\(folder)/1", 0o600) == 0)
+            #expect(throws: AttemptError.self) { try outbox.next(after: outbox.delivered, limit: 1) }
+        }
+    }
+
+    @Test func `Files are copied a piece at a time, many small ones too`() async throws {
+        try await withTemporaryDirectory { folder in
+            var files: [(source: String, target: String)] = []
+            for index in 0..<300 {
+                try writeFile("\(folder)/\(index)", "\(index)")
+                files.append(("\(folder)/\(index)", "\(folder)/copy-\(index)"))
+            }
+            try writeFile("\(folder)/300", String(repeating: "large ", count: 1 << 20))
+            files.append(("\(folder)/300", "\(folder)/copy-300"))
+            let copies = FileCopies(files)
+            #expect(try copies.copyPiece(), "there is more than one piece")
+            while try copies.copyPiece() {}
+            for file in files { #expect(try readFile(file.target) == readFile(file.source)) }
+        }
+    }
+
+    @Test func `A script is told to stop while every thread is busy, and the reason is written once one is free`()
+        async throws
+    {
+        try await withAttempts { attempts in
+            let pool = NIOThreadPool(numberOfThreads: 1)
+            pool.start()
+            let isFree = Mutex(false)
+            pool.submit { _ in while !isFree.withLock({ $0 }) { usleep(1000) } }
+            let launched = try attempts.launcher.launch(attempts.plan("#!/bin/sh\nexec sleep 1000"))
+            _ = try await eventually { try launched.directory.processes() != nil }
+            let control = AttemptControl(pool)
+            control.attach(launched.directory, launched.process)
+            control.stop(.cancelled)
+            #expect(await launched.process.wait() == .exited(0))
+            #expect(try launched.directory.stopReason() == nil)
+            isFree.withLock { $0 = true }
+            #expect(try await eventually { try launched.directory.stopReason() == "cancelled" })
+            try await pool.shutdownGracefully()
+        }
+    }
+}
