@@ -42,6 +42,12 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
         public var index: Int
         public var code: Int
         public var message: String
+
+        public init(index: Int, code: Int, message: String) {
+            self.index = index
+            self.code = code
+            self.message = message
+        }
     }
 
     public var code: Code

@@ -31,7 +31,9 @@ extension AttemptExecution {
     }
 
     /// Brings the task's checkpoint to this machine, unless what waits here is as new. Waits for MongoDB while nobody wants
-    /// the attempt to stop; a checkpoint that cannot be had any more is told, and the script begins without it.
+    /// the attempt to stop; where the bytes of the checkpoint are lost or wrong, that is told, and the script begins without.
+    ///
+    /// - Throws: `AttemptError.machine` for everything else.
     func fetchCheckpoint(_ directory: AttemptDirectory) async throws {
         guard let checkpoint = task.checkpoint, let attempt = Int32(exactly: checkpoint.attempt) else { return }
         let kept = try await runner.pool.runIfActive { try directory.newestCheckpoint() }
@@ -42,7 +44,13 @@ extension AttemptExecution {
             try await runner.pool.runIfActive { try directory.keepArrived(arrival, of: attempt) }
         } catch {
             try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
-            if control.reason != nil || !(error is HubError) { throw error }
+            // A full disk, a lack of rights or of descriptors is this machine's: the checkpoint is there for another one.
+            guard let error = error as? HubError, error.code == .blobLost || error.code == .hashMismatch,
+                control.reason == nil
+            else {
+                if error is AttemptError { throw error }
+                throw AttemptError(.machine, "the task's checkpoint cannot be brought to this machine: \(error)")
+            }
             logger.error(
                 "The checkpoint cannot be brought to this machine; the script begins without it",
                 metadata: ["error": "\(error)"]

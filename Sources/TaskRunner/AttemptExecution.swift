@@ -172,7 +172,7 @@ struct AttemptExecution: Sendable {
             do {
                 try await link.open()
             } catch {
-                try? await runner.pool.runIfActive { try prepared.directory.remove() }
+                try? await runner.pool.runIfActive { try prepared.directory.takeBack() }
                 throw AttemptError(.machine, "the script API cannot listen: \(error)")
             }
             launched = try await runner.pool.runIfActive { try runner.launcher.start(prepared) }
@@ -225,6 +225,11 @@ struct AttemptExecution: Sendable {
     private func reopen(_ link: ScriptLink, isRunning: Bool) async {
         do {
             try await link.delivery.recover()
+        } catch {
+            // The delivery tries again. Until then the API refuses to write, and the client keeps what it has.
+            logger.error("What the script wrote cannot be read yet", metadata: ["error": "\(error)"])
+        }
+        do {
             guard isRunning, link.offeredPath != nil else { return }
             try await runner.pool.runIfActive { try link.backend.directory.emptySpool() }
             try await link.open()
@@ -265,7 +270,10 @@ struct AttemptExecution: Sendable {
                 do {
                     try link.delivery.take(UnsentRequests(backend: link.backend))
                 } catch {
-                    logger.error("What the script could not send is lost", metadata: ["error": "\(error)"])
+                    logger.error(
+                        "What the script could not send stays on this machine",
+                        metadata: ["error": "\(error)"]
+                    )
                 }
                 let (report, outcome) = try directory.conclude(
                     supervisor: ending,

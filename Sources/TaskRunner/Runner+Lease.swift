@@ -90,9 +90,10 @@ extension Runner {
         let control = state.withLock { state in
             attempt.flatMap { state.attempts[AttemptKey(taskID: id, attempt: $0)] }
         }
-        guard let control, control.reason == nil else { return }
+        // That the attempt is not ours any more counts also for one that is being stopped: nothing more is to be sent then.
+        guard let control, control.reason == nil || reason == .leaseLost else { return }
         // One whose script has ended may just have been reported, and the renewal found that.
-        if !control.isOver {
+        if control.reason == nil, !control.isOver {
             logger.notice("Stopping an attempt", metadata: ["task.id": "\(id)", "reason": "\(reason.rawValue)"])
         }
         control.stop(reason)

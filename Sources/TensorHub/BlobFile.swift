@@ -137,8 +137,13 @@ final class BlobFile: Sendable {
                 field: "path",
                 "cannot \(verb) \(path): \(reason); make room there or choose another disk"
             )
-        default:
+        case ENOENT, EISDIR, ENOTDIR, EACCES, EPERM, EEXIST, ENOTEMPTY, ENAMETOOLONG, ELOOP, EROFS, EXDEV, EMLINK,
+            ENXIO,
+            ENODEV, EINVAL:
             return HubError(.invalidInput, field: "path", "cannot \(verb) \(path): \(reason)")
+        default:
+            // The path is good: too many open files, no memory, a disk that fails.
+            return HubError(.database, field: "path", "cannot \(verb) \(path): \(reason); try again later")
         }
     }
 }

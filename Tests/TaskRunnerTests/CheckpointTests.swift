@@ -87,4 +87,49 @@ import Testing
             }
         }
     }
+
+    @Test func `A task whose checkpoint cannot be brought here goes back instead of beginning without it`() async throws
+    {
+        try await withTestDatabase { client, name in
+            var options = MongoClient.Options()
+            options.applicationName = "checkpoint-\(UInt32.random(in: 0...UInt32.max))"
+            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            let script =
+                "if [ -e $TENSORHUB_CHECKPOINT_DIR/epoch ]; then exit 0; fi; "
+                + "echo 7 > $TENSORHUB_CHECKPOINT_DIR/epoch; exit 1"
+            let id = try await hub.createTask(try spec(script))
+            try await withRunner(hub) { (_) async throws in
+                #expect(try await eventually { try await hub.task(id).failures == 1 })
+            }
+            try await withFailCommand(
+                ["failCommands": ["find"], "errorCode": 13, "namespace": "\(name).checkpointfs.files"],
+                applicationName: options.applicationName,
+                times: nil,
+                client: client
+            ) {
+                try await withRunner(hub, { $0.name = "other-host" }) { (_) async throws in
+                    #expect(try await eventually { try await hub.task(id).history.count == 2 })
+                    let task = try await hub.task(id)
+                    #expect(task.status == .pending && task.checkpoint?.attempt == 1, "\(task.document)")
+                    #expect(task.failures == 1 && task.history.last?.cause == "machine")
+                }
+            }
+            await hub.close()
+        }
+    }
+
+    @Test func `A checkpoint outlives an attempt that this machine cannot start`() async throws {
+        try await withAttempts(supervisor: "/nonexistent/supervisor") { fixture in
+            var plan = fixture.plan("#!/bin/sh\n")
+            plan.attempt = 2
+            let keepers = "\(fixture.folder)/checkpoints"
+            for path in [keepers, "\(keepers)/\(plan.taskID).1"] { mkdir(path, 0o755) }
+            try writeFile("\(keepers)/\(plan.taskID).1/epoch", "7")
+            let error = #expect(throws: AttemptError.self) { try fixture.launcher.launch(plan) }
+            #expect(error?.code == .machine)
+            let kept = entries(keepers)
+            #expect(kept.count == 1 && kept.allSatisfy { entries("\(keepers)/\($0)") == ["epoch"] })
+            #expect(entries("\(fixture.folder)/attempts").isEmpty)
+        }
+    }
 }

@@ -115,4 +115,21 @@ import Testing
             #expect(try drain(outbox) == [record(1)])
         }
     }
+
+    @Test func `A segment that somebody has removed takes no other with it`() async throws {
+        try await withTemporaryDirectory { folder in
+            let path = "\(folder)/outbox"
+            let outbox = Outbox(path, segmentSize: 100)
+            for number in 0..<4 { _ = try outbox.append([record(number, filling: 200)]) }
+            unlink("\(path)/2")
+            var found: [OutboxRecord] = []
+            var damaged: Int64 = 0
+            while let batch = try outbox.next(after: outbox.delivered, limit: 10) {
+                found += batch.records
+                damaged += batch.damaged
+                try outbox.setDelivered(batch.end)
+            }
+            #expect(found == [0, 2, 3].map { record($0, filling: 200) } && damaged > 0)
+        }
+    }
 }

@@ -49,6 +49,26 @@ private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
         return spec
     }
 
+    @Test func `An attempt that is being stopped still learns that it is somebody else's`() async throws {
+        try await withTestHub { hub in
+            let id = try await hub.createTask(shell("trap '' TERM; sleep 1; exec tail -f /dev/null"))
+            try await withRunner(hub, { $0.grace = .seconds(30) }) { runner in
+                let key = AttemptKey(taskID: id, attempt: 1)
+                var found: AttemptControl?
+                _ = await eventually {
+                    found = runner.state.withLock { $0.attempts[key] }
+                    return found?.isStarted == true
+                }
+                let control = try #require(found)
+                runner.stop(id, attempt: 1, .drain)
+                #expect(control.reason == .drain && !control.isLeaseLost)
+                runner.stop(id, attempt: 1, .leaseLost)
+                #expect(control.reason == .drain && control.isLeaseLost)
+                control.kill(.leaseLost)
+            }
+        }
+    }
+
     @Test func `A task goes from the distributor to a script and its result comes back`() async throws {
         try await withTestHub { hub in
             try await withRunner(hub) { _ in

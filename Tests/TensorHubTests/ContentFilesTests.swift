@@ -8,6 +8,16 @@ import Testing
 
 /// Content from the disk and back to it.
 @Suite struct ContentFilesTests {
+    @Test func `That the machine has no more descriptors or memory is not said of the path`() {
+        for number in [EMFILE, ENFILE, EIO, ENOMEM] {
+            #expect(BlobFile.failure("read", "/x", number).code == .database)
+        }
+        for number in [ENOENT, EISDIR, ENOTDIR, EACCES] {
+            #expect(BlobFile.failure("read", "/x", number).code == .invalidInput)
+        }
+        #expect(BlobFile.failure("write", "/x", ENOSPC).code == .noSpace)
+    }
+
     @Test func `A folder comes back as it was, with its modes, and nothing else beside it`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in

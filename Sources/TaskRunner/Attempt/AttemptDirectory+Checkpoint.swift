@@ -9,7 +9,9 @@ extension AttemptDirectory {
     /// Puts away what the script left in its checkpoint folder, in place of an older one.
     package func keepCheckpoint() throws(AttemptError) {
         // An empty one is nothing to keep.
-        guard rmdir(checkpointPath) != 0, errno == ENOTEMPTY || errno == EEXIST else { return }
+        guard rmdir(checkpointPath) != 0 else { return }
+        if errno == ENOENT { return }
+        guard errno == ENOTEMPTY || errno == EEXIST else { throw .call("examine", checkpointPath) }
         try keepCheckpoint(at: checkpointPath, of: attempt)
     }
 
@@ -29,6 +31,13 @@ extension AttemptDirectory {
         }
         let keepers = try LocalFolder(keepersPath)
         for older in kept.dropLast() { try keepers.removeTree(older.name) }
+    }
+
+    /// Removes a directory whose script was never started, and puts the checkpoint back for the next attempt; where that
+    /// fails, the directory stays.
+    func takeBack() throws(AttemptError) {
+        try keepCheckpoint()
+        try remove()
     }
 
     /// Which attempt left what waits here; `nil` where nothing does.

@@ -50,15 +50,33 @@ extension AttemptDirectory {
         try? LocalFolder(keptPath).removeTree(name)
     }
 
+    /// Makes an empty folder to be filled, and to be put in place by ``putKeptFolder(_:as:)``. What an earlier runner has left
+    /// under that name is removed.
+    func makePartialFolder(_ name: String) throws(AttemptError) {
+        if try makeKeptFolder(name) { return }
+        try LocalFolder(keptPath).removeTree(name)
+        guard try makeKeptFolder(name) else { throw .call("make folder", "\(keptPath)/\(name)") }
+    }
+
+    /// Gives a folder that is complete its name. Returns whether nobody was faster.
+    func putKeptFolder(_ partial: String, as name: String) throws(AttemptError) -> Bool {
+        if rename("\(keptPath)/\(partial)", "\(keptPath)/\(name)") == 0 { return true }
+        guard errno == EEXIST || errno == ENOTEMPTY else { throw .call("rename", "\(keptPath)/\(partial)") }
+        return false
+    }
+
     private static let keptCheckpoint = "checkpoint."
 
     static func keptCheckpointName(_ number: Int) -> String { "\(keptCheckpoint)\(number)" }
 
-    /// The number of the latest copy of the checkpoint folder that is on its way; 0 where there is none.
-    func newestKeptCheckpoint() throws(AttemptError) -> Int {
-        guard access(keptPath, F_OK) == 0 else { return 0 }
-        return try LocalFolder(keptPath).names().compactMap { name in
-            name.hasPrefix(Self.keptCheckpoint) ? Int(name.dropFirst(Self.keptCheckpoint.count)) : nil
-        }.max() ?? 0
+    /// The numbers of the copies of the checkpoint folder that are here.
+    func keptCheckpointNumbers() throws(AttemptError) -> [Int] {
+        try LocalFolder(keptPath).names().compactMap { name in
+            guard name.hasPrefix(Self.keptCheckpoint), let number = Int(name.dropFirst(Self.keptCheckpoint.count))
+            else {
+                return nil
+            }
+            return OutboxRecord.checkpointNumbers.contains(number) ? number : nil
+        }
     }
 }

@@ -54,7 +54,7 @@ package struct AttemptLauncher: Sendable {
         do throws(AttemptError) {
             if plan.attempt > 1 { try directory.restoreCheckpoint() }
         } catch {
-            try? directory.remove()
+            try? directory.takeBack()
             throw error
         }
         return Prepared(plan: plan, directory: directory, command: command)
@@ -77,7 +77,7 @@ package struct AttemptLauncher: Sendable {
                 output: OutputReader(directory, limit: plan.outputLimit)
             )
         } catch {
-            try? directory.remove()
+            try? directory.takeBack()
             throw error
         }
     }

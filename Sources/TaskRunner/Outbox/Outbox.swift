@@ -26,7 +26,7 @@ final class Outbox: Sendable {
     /// Records that follow each other, and where the next one begins.
     struct Batch: Sendable {
         var records: [OutboxRecord]
-        /// Bytes that were no records: the disk has damaged them.
+        /// Bytes that were no records: the disk has damaged them, or the script has removed them.
         var damaged: Int64 = 0
         var start: Position
         var end: Position
@@ -194,6 +194,9 @@ final class Outbox: Sendable {
         return try result.get()
     }
 
+    /// What says that a segment is not there any more, or something else is in its place: only the script can have done it.
+    private static let gone: Set<Int32> = [ENOENT, ENOTDIR, ELOOP, EISDIR, ESPIPE]
+
     private func next(
         _ reader: inout Reader,
         _ start: Position,
@@ -201,6 +204,24 @@ final class Outbox: Sendable {
         _ limit: Int
     ) throws(AttemptError) -> Batch? {
         var place = start
+        do throws(AttemptError) { return try next(&reader, &place, end, limit) } catch {
+            guard let number = error.systemError, Self.gone.contains(number) else { throw error }
+            let isLast = place.segment >= end.segment
+            return Batch(
+                records: [],
+                damaged: max(1, (isLast ? end.offset : segmentSize) - place.offset),
+                start: place,
+                end: isLast ? end : Position(segment: place.segment + 1, offset: 0)
+            )
+        }
+    }
+
+    private func next(
+        _ reader: inout Reader,
+        _ place: inout Position,
+        _ end: Position,
+        _ limit: Int
+    ) throws(AttemptError) -> Batch? {
         while place < end {
             try openSegment(place.segment, &reader)
             let path = path(of: place.segment)

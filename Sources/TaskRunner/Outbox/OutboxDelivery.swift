@@ -11,7 +11,7 @@ import TensorHub
 /// One statement is under way at a time; what comes meanwhile goes together in the next. What MongoDB refuses for good is
 /// told in the log, counted and left out; it never holds up the rest.
 final class OutboxDelivery: Sendable {
-    private struct State {
+    struct State {
         var appended = Outbox.Position(segment: 1, offset: 0)
         var delivered = Outbox.Position(segment: 1, offset: 0)
         /// The last try has failed: MongoDB is away.
@@ -27,6 +27,12 @@ final class OutboxDelivery: Sendable {
         var hasUploaded = false
         /// The number of the checkpoint that is being stored.
         var underWay: Int?
+        /// An earlier runner has left something that could not be read so far.
+        var mustRecover = false
+        /// What the script could not send is still in its file.
+        var hasUntaken = false
+        /// Delivered, and their files still there.
+        var discards: [OutboxRecord] = []
         var storedCheckpoint: TaskCheckpoint?
         /// Whether an earlier runner may have died in the middle of an upload of this attempt's.
         var mustDropUploads = false
@@ -42,23 +48,26 @@ final class OutboxDelivery: Sendable {
 
     let outbox: Outbox
     private let sink: OutboxSink
-    private let pool: NIOThreadPool
+    let pool: NIOThreadPool
     private let contact: Contact
-    private let logger: Logger
+    let logger: Logger
     /// Asked before each statement: whether the attempt is no longer ours, so that nothing more is to be sent.
-    private let isLost: @Sendable () -> Bool
+    let isLost: @Sendable () -> Bool
     /// Asked after each failure: whether not to wait for MongoDB any longer.
-    private let mustGiveUp: @Sendable () -> Bool
-    private let state = Mutex(State())
+    let mustGiveUp: @Sendable () -> Bool
+    let state = Mutex(State())
+    /// Held while what an earlier runner has left is read.
+    let recovery = Mutex(())
+    let retryPause: Duration
     private let wakes: AsyncStream<Void>
-    private let wake: AsyncStream<Void>.Continuation
+    let wake: AsyncStream<Void>.Continuation
 
     /// The most records that go in one statement.
     static let batchLimit = 1000
     /// Lets lines that are written one by one gather.
     static let gathering: Duration = .milliseconds(20)
-    /// An error that is no outage and no plain refusal may pass: it is tried so often.
-    static let triesLimit = 5
+    /// The longest between two tries while something else than an outage is in the way.
+    static let longestPause: Duration = .seconds(10)
 
     init(
         _ outbox: Outbox,
@@ -66,6 +75,7 @@ final class OutboxDelivery: Sendable {
         pool: NIOThreadPool,
         contact: Contact,
         logger: Logger,
+        retryPause: Duration = Reporter.retryPause,
         isLost: @escaping @Sendable () -> Bool,
         mustGiveUp: @escaping @Sendable () -> Bool
     ) {
@@ -74,6 +84,7 @@ final class OutboxDelivery: Sendable {
         self.pool = pool
         self.contact = contact
         self.logger = logger
+        self.retryPause = retryPause
         self.isLost = isLost
         self.mustGiveUp = mustGiveUp
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -89,22 +100,6 @@ final class OutboxDelivery: Sendable {
 
     func isDelivering(checkpoint: Int) -> Bool { state.withLock { $0.underWay == checkpoint } }
 
-    /// Goes on with what an earlier runner has left.
-    func recover() async throws {
-        let newest = try await pool.runIfActive {
-            try self.outbox.recover()
-            return try self.sink.directory.newestKeptCheckpoint()
-        }
-        let (delivered, end) = (outbox.delivered, outbox.end)
-        state.withLock {
-            $0.delivered = delivered
-            $0.appended = end
-            $0.newestCheckpoint = newest
-            $0.mustDropUploads = delivered < end
-        }
-        if delivered < end { wake.yield() }
-    }
-
     /// Writes records down: they will be delivered whatever happens to this process.
     ///
     /// - Parameters:
@@ -112,6 +107,9 @@ final class OutboxDelivery: Sendable {
     ///   - checkpoint: The number of the checkpoint that one of them names.
     /// - Throws: `HubError.noSpace`, with the other errors of a disk; nothing was written.
     func append(_ records: [OutboxRecord], isSynced: Bool = false, checkpoint: Int? = nil) async throws(HubError) {
+        if state.withLock({ $0.mustRecover }) {
+            throw HubError(.database, "the journal of the attempt cannot be read; nothing was written, try again later")
+        }
         do {
             let end = try await pool.runIfActive { try self.outbox.append(records, isSynced: isSynced) }
             state.withLock { state in
@@ -122,16 +120,6 @@ final class OutboxDelivery: Sendable {
         } catch {
             throw HubError(writing: error)
         }
-    }
-
-    /// Writes down what the Python client could not send. Blocks: for pool threads only. The script has ended.
-    func take(_ requests: UnsentRequests) throws {
-        let faults = try requests.take { records in
-            let end = try outbox.append(records)
-            state.withLock { $0.appended = max($0.appended, end) }
-        }
-        unlink(requests.backend.directory.unsentPath)
-        for fault in faults { lost("What the script could not send cannot be used", ["error": "\(fault)"]) }
     }
 
     /// Returns when all that was appended before is in MongoDB, or MongoDB is away.
@@ -148,7 +136,8 @@ final class OutboxDelivery: Sendable {
 
     /// Nothing more comes. Waits until everything is delivered, as long as that takes.
     ///
-    /// - Returns: Whether it is; not where the runner gave up, or the attempt is no longer ours.
+    /// - Returns: Whether it is; not where the runner gave up, the attempt is no longer ours, or the disk has not let us
+    ///   read all of it.
     func finish() async -> Bool {
         await withCheckedContinuation { done in
             let isEnded = state.withLock { state in
@@ -158,7 +147,7 @@ final class OutboxDelivery: Sendable {
             }
             if isEnded { done.resume() } else { wake.yield() }
         }
-        return state.withLock { $0.delivered >= $0.appended }
+        return state.withLock { $0.delivered >= $0.appended && !$0.mustRecover && !$0.hasUntaken }
     }
 
     // MARK: Delivering
@@ -166,6 +155,7 @@ final class OutboxDelivery: Sendable {
     /// Delivers until `finish()` has seen to the last, or nothing more is to be sent.
     func run() async {
         rounds: for await _ in wakes {
+            if await !recoverAgain() { break }
             while state.withLock({ $0.delivered < $0.appended }) {
                 if isLost() { break rounds }
                 let isUrgent = state.withLock { $0.isClosed || !$0.settlers.isEmpty }
@@ -187,22 +177,15 @@ final class OutboxDelivery: Sendable {
 
     /// Returns whether to go on.
     private func deliverBatch() async -> Bool {
-        let (start, appended) = state.withLock { ($0.delivered, $0.appended) }
-        var end = appended
-        do {
-            if let batch = try await pool.runIfActive({ try self.outbox.next(after: start, limit: Self.batchLimit) }) {
-                guard let delivered = await deliver(batch) else { return false }
-                end = delivered
-            }
-        } catch let error as AttemptError {
-            // Nothing to wait for: the script has removed its own journal, or the disk is broken.
-            lost("What the script wrote cannot be read and is lost", ["error": "\(error)"])
-        } catch {
-            return false
-        }
-        let reached = end
+        guard let batch = await nextBatch(), let reached = await deliver(batch) else { return false }
         do {
             try await pool.runIfActive { try self.outbox.setDelivered(reached) }
+            // Not before: delivered once more after a restart, a record needs its files.
+            let discards = state.withLock { state in
+                defer { state.discards = [] }
+                return state.discards
+            }
+            for record in discards { await sink.discardFiles(of: record) }
         } catch {
             // It would be delivered once more after a restart, which changes nothing.
             logger.debug("Cannot write down what is delivered", metadata: ["error": "\(error)"])
@@ -217,9 +200,35 @@ final class OutboxDelivery: Sendable {
         return true
     }
 
+    /// Waits while it cannot be read, as for want of file descriptors; `nil` where nothing more is to be sent.
+    private func nextBatch() async -> Outbox.Batch? {
+        let (start, appended) = state.withLock { ($0.delivered, $0.appended) }
+        var pause = retryPause
+        var hasWarned = false
+        while true {
+            do {
+                let batch = try await pool.runIfActive { try self.outbox.next(after: start, limit: Self.batchLimit) }
+                return batch ?? Outbox.Batch(records: [], start: start, end: appended)
+            } catch let error as AttemptError {
+                if !hasWarned {
+                    hasWarned = true
+                    logger.error(
+                        "What the script wrote cannot be read; it is tried again",
+                        metadata: ["error": "\(error)"]
+                    )
+                }
+            } catch {
+                return nil
+            }
+            if isLost() || mustGiveUp() || Task.isCancelled { return nil }
+            endSettling()
+            await wait(&pause)
+        }
+    }
+
     /// Returns how far it came; `nil` where nothing more is to be sent.
     private func deliver(_ batch: Outbox.Batch) async -> Outbox.Position? {
-        if batch.damaged > 0 { lost("The disk has damaged what a script wrote", ["bytes": "\(batch.damaged)"]) }
+        if batch.damaged > 0 { lost("What a script wrote is damaged or gone, and lost", ["bytes": "\(batch.damaged)"]) }
         // All logs up to the next record of another kind, or that one.
         let logs = batch.records.prefix { $0.kind.log != nil }
         if logs.isEmpty {
@@ -244,11 +253,10 @@ final class OutboxDelivery: Sendable {
         case .delivered: return true
         case .over: return false
         case .refused(let error):
-            if documents.count == 1 || !error.isOfOneDocument {
+            if documents.count == 1 {
                 lost(
-                    "MongoDB does not take entries of a log; they are left out",
-                    ["error": "\(error)", "log": "\(kind.rawValue)", "entries": "\(documents.count)"],
-                    documents.count
+                    "MongoDB does not take an entry of a log; it is left out",
+                    ["error": "\(error)", "log": "\(kind.rawValue)"]
                 )
                 return true
             }
@@ -259,7 +267,7 @@ final class OutboxDelivery: Sendable {
     }
 
     private func deliver(_ record: OutboxRecord) async -> Bool {
-        let number = record.kind == .checkpoint ? record.payload["number"]?.intValue ?? 0 : nil
+        let number = record.checkpointNumber
         let isSuperseded = state.withLock { state in
             if let number, number < state.newestCheckpoint { return true }
             state.underWay = number
@@ -289,12 +297,14 @@ final class OutboxDelivery: Sendable {
                 )
             }
         }
-        await sink.discardFiles(of: record)
+        state.withLock { $0.discards.append(record) }
         return true
     }
 
+    /// Tries until MongoDB takes it, or refuses just that.
     private func attempt(_ call: () async throws(HubError) -> Void) async -> Verdict {
-        var tries = 0
+        var pause = retryPause
+        var hasWarned = false
         while true {
             if isLost() { return .over }
             do throws(HubError) {
@@ -304,23 +314,42 @@ final class OutboxDelivery: Sendable {
                 return .delivered
             } catch {
                 if error.isRefusal { return .refused(error) }
-                if contact.failed(error) {
-                    tries += 1
-                    if tries == Self.triesLimit { return .refused(error) }
-                }
+                let isOutage = !contact.failed(error)
                 if mustGiveUp() || Task.isCancelled { return .over }
-                let settlers = state.withLock { state in
-                    state.isFailing = true
-                    defer { state.settlers = [] }
-                    return state.settlers.map(\.done)
+                if !isOutage, !hasWarned {
+                    hasWarned = true
+                    logger.error(
+                        "What the script wrote cannot be stored now; it is kept and sent again",
+                        metadata: ["error": "\(error)"]
+                    )
                 }
-                for done in settlers { done.resume() }
-                try? await Task.sleep(for: Reporter.retryPause)
+                endSettling()
+                if isOutage {
+                    pause = retryPause
+                    try? await Task.sleep(for: pause)
+                } else {
+                    await wait(&pause)
+                }
             }
         }
     }
 
-    private func lost(_ message: Logger.Message, _ metadata: Logger.Metadata, _ count: Int = 1) {
+    /// Nobody waits for what may take long.
+    private func endSettling() {
+        let settlers = state.withLock { state in
+            state.isFailing = true
+            defer { state.settlers = [] }
+            return state.settlers.map(\.done)
+        }
+        for done in settlers { done.resume() }
+    }
+
+    func wait(_ pause: inout Duration) async {
+        try? await Task.sleep(for: pause)
+        pause = min(pause * 2, Self.longestPause)
+    }
+
+    func lost(_ message: Logger.Message, _ metadata: Logger.Metadata, _ count: Int = 1) {
         state.withLock { $0.refused += count }
         logger.error(message, metadata: metadata)
     }
@@ -351,29 +380,5 @@ extension Outbox.Position {
         var copy = self
         for record in records { copy.offset += Int64(OutboxRecord.headerSize + record.payload.bytes.count) }
         return copy
-    }
-}
-
-extension HubError {
-    /// No later try will fare better.
-    var isRefusal: Bool { code == .invalidInput || code == .notFound || code == .wrongState || isOfOneDocument }
-
-    /// The server has refused a document, and not the whole statement.
-    var isOfOneDocument: Bool {
-        guard let error = underlying as? MongoError else { return code == .invalidInput }
-        return !isTransient && (!error.writeErrors.isEmpty || error.code == .invalidInput)
-    }
-
-    /// What a file call on the attempt directory means to a script.
-    init(writing error: any Error) {
-        let number = (error as? AttemptError)?.systemError
-        let isFull = number == 28 || number == 122  // ENOSPC, EDQUOT
-        self.init(
-            isFull ? .noSpace : .database,
-            isFull
-                ? "the disk of this machine is full; nothing was written, free space and try again"
-                : "the journal of the attempt cannot be written: \(error)",
-            underlying: error
-        )
     }
 }

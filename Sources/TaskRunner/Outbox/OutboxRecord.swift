@@ -20,6 +20,14 @@ struct OutboxRecord: Sendable, Hashable {
     var kind: Kind
     var payload: BSONDocument
 
+    /// The number of a checkpoint's record; `nil` for other records, and for a number that is none of ours.
+    var checkpointNumber: Int? {
+        guard kind == .checkpoint, let number = payload["number"]?.intValue else { return nil }
+        return Self.checkpointNumbers.contains(number) ? number : nil
+    }
+
+    static let checkpointNumbers = 1..<Int(Int32.max)
+
     /// Bytes in front of a payload.
     static let headerSize = 9
     /// Bytes: more than MongoDB takes as one document, so whatever says to be longer is no record.

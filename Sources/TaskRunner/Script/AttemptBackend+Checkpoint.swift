@@ -6,41 +6,39 @@ import TensorHub
 extension AttemptBackend {
     /// Copies the checkpoint folder, so that the script may change it at once; the copy goes to MongoDB.
     func storeCheckpoint() async throws(HubError) {
-        let wanted = checkpoints.withLock { state in
-            state += 1
-            return state
-        }
-        let (number, files) = try await onDisk { directory in
-            // An earlier runner may have begun the same number.
-            var number = wanted
-            while try !directory.makeKeptFolder(AttemptDirectory.keptCheckpointName(number)) { number += 1 }
-            let folder = AttemptDirectory.keptCheckpointName(number)
-            do {
-                return (number, try directory.checkpointFiles())
-            } catch {
-                directory.removeKeptFolder(folder)
-                throw error
-            }
-        }
+        let number = nextCheckpoint()
+        let folder = AttemptDirectory.keptCheckpointName(number)
+        let partial = ".\(folder)"
+        let files: [SourceFile]
         do throws(HubError) {
-            try await copy(files, to: AttemptDirectory.keptCheckpointName(number))
+            files = try await onDisk { directory in
+                try directory.makePartialFolder(partial)
+                return try directory.checkpointFiles()
+            }
+            try await copy(files, to: partial)
+            try await onDisk { directory in
+                // No record names what has the number already: an earlier runner did not come to write one.
+                directory.removeKeptFolder(folder)
+                guard try directory.putKeptFolder(partial, as: folder) else {
+                    throw AttemptError.call("rename", partial)
+                }
+            }
         } catch {
-            try? await onDisk { $0.removeKeptFolder(AttemptDirectory.keptCheckpointName(number)) }
+            try? await onDisk { $0.removeKeptFolder(partial) }
             throw error
         }
-        checkpoints.withLock { $0 = max($0, number) }
-        let record = OutboxSink.checkpoint(files, folder: AttemptDirectory.keptCheckpointName(number), number: number)
+        let record = OutboxSink.checkpoint(files, folder: folder, number: number)
         do throws(HubError) {
             try await delivery.append([record], checkpoint: number)
         } catch {
-            try? await onDisk { $0.removeKeptFolder(AttemptDirectory.keptCheckpointName(number)) }
+            try? await onDisk { $0.removeKeptFolder(folder) }
             throw error
         }
         // Those before it are not worth their room any more; one that is just being stored is left to its delivery.
         try? await onDisk { directory in
-            for older in 1..<number where !self.delivery.isDelivering(checkpoint: older) {
-                let name = AttemptDirectory.keptCheckpointName(older)
-                if access("\(directory.keptPath)/\(name)", F_OK) == 0 { directory.removeKeptFolder(name) }
+            for older in try directory.keptCheckpointNumbers()
+            where older < number && !self.delivery.isDelivering(checkpoint: older) {
+                directory.removeKeptFolder(AttemptDirectory.keptCheckpointName(older))
             }
         }
     }
@@ -53,6 +51,15 @@ extension AttemptBackend {
         )
         while try await inBulk({ _ in try copies.copyPiece() }) {}
     }
+
+    /// A number that no record has, nor any other call.
+    private func nextCheckpoint() -> Int {
+        let newest = delivery.newestCheckpoint
+        return checkpoints.withLock { state in
+            state = max(state, newest) + 1
+            return state
+        }
+    }
 }
 
 extension AttemptBackend {
@@ -61,7 +68,7 @@ extension AttemptBackend {
 
     /// The checkpoint folder itself, once the script has ended: no copy is needed.
     func storeLastCheckpoint(_ files: [SourceFile]) async throws(HubError) {
-        let number = max(checkpoints.withLock { $0 }, delivery.newestCheckpoint) + 1
+        let number = nextCheckpoint()
         let record = OutboxSink.checkpoint(files, folder: AttemptDirectory.checkpointName, number: number)
         try await delivery.append([record], checkpoint: number)
     }

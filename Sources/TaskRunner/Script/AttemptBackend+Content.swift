@@ -12,11 +12,11 @@ extension AttemptBackend {
         id: ObjectID
     ) async throws(HubError) -> BSONDocument {
         try Hub.checkDataSet(content, name: name, tags: tags)
-        var payload = try await keep(content, folder: "\(id)")
+        var (payload, isFirst) = try await keep(content, folder: "\(id)")
         payload.append("id", .objectID(id))
         payload.append("name", .string(name))
         payload.append("tags", .document(tags))
-        try await journal(OutboxRecord(kind: .dataSet, payload: payload), folder: "\(id)")
+        try await journal(OutboxRecord(kind: .dataSet, payload: payload), folder: isFirst ? "\(id)" : nil)
         return document(
             id,
             tags,
@@ -34,14 +34,14 @@ extension AttemptBackend {
     ) async throws(HubError) -> BSONDocument {
         try Hub.checkModel(parameters, name: name, architecture: architecture, tags: tags)
         let sources = try await onDisk { try $0.fetchedDataSets() }
-        var payload: BSONDocument = [:]
-        if let parameters { payload = try await keep(parameters, folder: "\(id)") }
+        var (payload, isFirst): (BSONDocument, Bool) = ([:], false)
+        if let parameters { (payload, isFirst) = try await keep(parameters, folder: "\(id)") }
         payload.append("id", .objectID(id))
         payload.append("name", .string(name))
         payload.append("architecture", .document(architecture))
         payload.append("tags", .document(tags))
         payload.append("data_sets", .array(sources.map(BSONValue.document)))
-        try await journal(OutboxRecord(kind: .model, payload: payload), folder: "\(id)")
+        try await journal(OutboxRecord(kind: .model, payload: payload), folder: isFirst ? "\(id)" : nil)
         var hub: BSONDocument = [:]
         if let parameters { hub = description(of: parameters, ["kind": .string(parameters.kind.rawValue)]) }
         hub.append("data_sets", .array(sources.map(BSONValue.document)))
@@ -78,24 +78,32 @@ extension AttemptBackend {
         return document
     }
 
-    private func journal(_ record: OutboxRecord, folder: String) async throws(HubError) {
+    /// - Parameter folder: The folder that this call has put in place.
+    private func journal(_ record: OutboxRecord, folder: String?) async throws(HubError) {
         do throws(HubError) {
             try await delivery.append([record], isSynced: true)
         } catch {
-            try? await onDisk { $0.removeKeptFolder(folder) }
+            if let folder { try? await onDisk { try self.takeBack(folder, $0) } }
             throw error
         }
     }
 
-    /// Moves the files of a content to where they stay until they are delivered. Returns the record's part about them.
-    private func keep(_ content: Content, folder: String) async throws(HubError) -> BSONDocument {
-        let isNew = try await onDisk { try $0.makeKeptFolder(folder) }
-        // The same once more, after an answer that did not arrive: the first one counts, and so do its files.
-        guard isNew else { return OutboxSink.payload(of: content, folder: folder) }
-        let target = "\(directory.keptPath)/\(folder)"
+    /// Moves the files of a content to where they stay until they are delivered. They come under the name of `folder` when all
+    /// are there, so what an earlier runner left half-done is not taken for whole.
+    ///
+    /// - Returns: The record's part about them, and whether this call has put them in place: where the same is saved once more,
+    ///   after an answer that did not arrive, the first one counts, and so do its files.
+    private func keep(
+        _ content: Content,
+        folder: String
+    ) async throws(HubError) -> (payload: BSONDocument, isFirst: Bool) {
+        let payload = OutboxSink.payload(of: content, folder: folder)
+        if try await onDisk({ self.isKept(folder, $0) }) { return (payload, false) }
+        let partial = ".\(folder).\(partials.wrappingAdd(1, ordering: .relaxed).newValue)"
+        try await onDisk { try $0.makePartialFolder(partial) }
         do throws(HubError) {
             for (index, file) in content.files.enumerated() {
-                let path = "\(target)/\(index)"
+                let path = "\(directory.keptPath)/\(partial)/\(index)"
                 switch file.source {
                 case .file(let source):
                     try await inBulk { _ in try LocalFile.move(source, to: path) }
@@ -105,11 +113,39 @@ extension AttemptBackend {
                     try await write(stream, to: path)
                 }
             }
+            let isFirst = try await onDisk { try self.put(partial, as: folder, $0) }
+            if !isFirst { try await onDisk { $0.removeKeptFolder(partial) } }
+            return (payload, isFirst)
         } catch {
-            try? await onDisk { $0.removeKeptFolder(folder) }
+            try? await onDisk { $0.removeKeptFolder(partial) }
             throw error
         }
-        return OutboxSink.payload(of: content, folder: folder)
+    }
+
+    // The three block. The lock is held over the disk, so that no call takes a folder away that another one counts on.
+
+    private func isKept(_ folder: String, _ directory: AttemptDirectory) -> Bool {
+        keptUses.withLock { uses in
+            guard access("\(directory.keptPath)/\(folder)", F_OK) == 0 else { return false }
+            uses[folder, default: 0] += 1
+            return true
+        }
+    }
+
+    private func put(_ partial: String, as folder: String, _ directory: AttemptDirectory) throws -> Bool {
+        try keptUses.withLock { uses in
+            let isFirst = try directory.putKeptFolder(partial, as: folder)
+            uses[folder] = isFirst ? 1 : uses[folder, default: 0] + 1
+            return isFirst
+        }
+    }
+
+    private func takeBack(_ folder: String, _ directory: AttemptDirectory) throws {
+        keptUses.withLock { uses in
+            guard uses[folder] == 1 else { return }
+            uses[folder] = nil
+            directory.removeKeptFolder(folder)
+        }
     }
 
     private func write(_ stream: AsyncThrowingStream<[UInt8], any Error>, to path: String) async throws(HubError) {

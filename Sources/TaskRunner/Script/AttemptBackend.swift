@@ -24,6 +24,10 @@ final class AttemptBackend: ScriptBackend {
     let fetched = Mutex(Fetched())
     /// The number of the latest.
     let checkpoints = Mutex(0)
+    /// How many calls count on a folder of kept files that this process has put in place.
+    let keptUses = Mutex<[String: Int]>([:])
+    /// For names of folders that are being filled.
+    let partials = Atomic(0)
 
     /// Characters of a progress message that are kept.
     static let messageLimit = 1000

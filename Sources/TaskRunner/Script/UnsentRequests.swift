@@ -15,16 +15,27 @@ struct UnsentRequests: Sendable {
     /// What was found and could not be used.
     struct Outcome: Sendable {
         var records: [OutboxRecord] = []
-        var faults: [String] = []
+        var faults: [Fault] = []
+    }
+
+    /// Why something of a line could not be used: a request, or so many entries of a log.
+    struct Fault: Sendable {
+        var message: String
+        var count = 1
     }
 
     /// Merges the results, and lends the logs in portions of about 1 MiB.
     ///
-    /// - Returns: Why some lines could not be used.
-    func take(_ lend: ([OutboxRecord]) throws -> Void) throws -> [String] {
+    /// - Returns: Why some lines, or parts of them, could not be used.
+    /// - Throws: What the disk says; the file is to be kept then.
+    func take(_ lend: ([OutboxRecord]) throws -> Void) throws -> [Fault] {
         let path = backend.directory.unsentPath
         let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        guard file >= 0 else { return [] }
+        guard file >= 0 else {
+            // There is none, or the script has put something else there.
+            if [ENOENT, ELOOP, ENOTDIR, ENXIO].contains(errno) { return [] }
+            throw AttemptError.call("open", path)
+        }
         defer { close(file) }
         var status = stat()
         guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return [] }
@@ -35,20 +46,21 @@ struct UnsentRequests: Sendable {
         while true {
             let count = read(file, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
-            guard count > 0 else { break }
+            guard count >= 0 else { throw AttemptError.call("read", path) }
+            if count == 0 { break }
             for piece in buffer[..<count].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
                 .enumerated()
             {
                 // All but the first piece follow a line end.
                 if piece.offset > 0 {
-                    if !isSkipping { take(rest, &outcome) }
+                    if !isSkipping { try take(rest, &outcome) }
                     rest = []
                     isSkipping = false
                 }
                 if isSkipping { continue }
                 rest += piece.element
                 if rest.count > Self.lineLimit {
-                    outcome.faults.append("a line is longer than \(Self.lineLimit) bytes")
+                    outcome.faults.append(Fault(message: "a line is longer than \(Self.lineLimit) bytes"))
                     rest = []
                     isSkipping = true
                 }
@@ -62,14 +74,14 @@ struct UnsentRequests: Sendable {
         return outcome.faults
     }
 
-    private func take(_ line: [UInt8], _ outcome: inout Outcome) {
+    private func take(_ line: [UInt8], _ outcome: inout Outcome) throws {
         if line.isEmpty { return }
         do {
             let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
             guard case .document(let request) = try BSONValue(extendedJSON: line, options: options),
                 let path = request["path"]?.stringValue
             else {
-                outcome.faults.append("a line is no request")
+                outcome.faults.append(Fault(message: "a line is no request"))
                 return
             }
             let name = path.split(separator: "/").last.map(String.init) ?? ""
@@ -77,13 +89,37 @@ struct UnsentRequests: Sendable {
                 if let results = request["body"]?.documentValue { try backend.merge(results) }
             } else if path == "/v1/logs/\(name)", let kind = LogKind(rawValue: name) {
                 let body = request["body"]
-                let values = body?.arrayValue?.compactMap(\.documentValue) ?? body?.documentValue.map { [$0] } ?? []
-                outcome.records += try backend.records(kind, values)
+                take(body?.arrayValue ?? (body.map { [$0] } ?? []), of: kind, &outcome)
             } else if path != "/v1/progress" {
-                outcome.faults.append("'\(path)' cannot be sent later")
+                outcome.faults.append(Fault(message: "'\(path)' cannot be sent later"))
             }
+        } catch let error as AttemptError {
+            throw error
         } catch {
-            outcome.faults.append("\(error)")
+            outcome.faults.append(Fault(message: "\(error)"))
         }
+    }
+
+    /// One bad entry does not take the good ones beside it with it.
+    private func take(_ entries: [BSONValue], of kind: LogKind, _ outcome: inout Outcome) {
+        let values = entries.compactMap(\.documentValue)
+        if values.count == entries.count, let records = try? backend.records(kind, values) {
+            outcome.records += records
+            return
+        }
+        var fault: Fault?
+        for (index, entry) in entries.enumerated() {
+            do throws(HubError) {
+                guard let value = entry.documentValue else {
+                    throw HubError(.invalidInput, "it is no object")
+                }
+                outcome.records += try backend.records(kind, [value])
+            } catch {
+                let first = Fault(message: "log entry \(index + 1) of \(entries.count): \(error)", count: 0)
+                fault = fault ?? first
+                fault?.count += 1
+            }
+        }
+        if let fault { outcome.faults.append(fault) }
     }
 }
