@@ -87,7 +87,7 @@ struct ServiceTests {
                 await service.stop()
                 await again
                 #expect(backend.state.withLock { $0.waiting } == 0)
-                #expect(server.hasThreads == false)
+                #expect(await eventually { !server.hasThreads })
                 #expect(entries(folder) == [])
                 _ = try? await reply.value
             }

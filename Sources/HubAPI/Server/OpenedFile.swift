@@ -11,14 +11,18 @@ final class OpenedFile: Sendable {
     /// Bytes that are read at once.
     private static let piece = 512 << 10
 
-    /// Blocks.
+    /// Blocks, but on nothing that a script may have put in the file's place.
     init(_ path: String) throws(APIError) {
-        descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         var status = stat()
         guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
             let reason = String(cString: strerror(errno))
             if descriptor >= 0 { close(descriptor) }
             throw APIError(.internalServerError, "database", "\(path) cannot be opened: \(reason)")
+        }
+        guard status.st_mode & S_IFMT == S_IFREG else {
+            close(descriptor)
+            throw APIError(.internalServerError, "database", "\(path) is no file; somebody has replaced what was fetched")
         }
         length = Int64(status.st_size)
     }
