@@ -57,7 +57,11 @@ enum LocalFile {
         var status = stat()
         guard fstat(file, &status) == 0 else { throw .call("examine", path) }
         guard status.st_mode & S_IFMT == S_IFREG else {
-            throw AttemptError(.machine, "'\(path)' is no regular file; a script must leave the journal alone")
+            throw AttemptError(
+                .machine,
+                "'\(path)' is no regular file; a script must leave the journal alone",
+                systemError: ESPIPE
+            )
         }
     }
 
