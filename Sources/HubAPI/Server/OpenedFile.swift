@@ -22,7 +22,11 @@ final class OpenedFile: Sendable {
         }
         guard status.st_mode & S_IFMT == S_IFREG else {
             close(descriptor)
-            throw APIError(.internalServerError, "database", "\(path) is no file; somebody has replaced what was fetched")
+            throw APIError(
+                .internalServerError,
+                "database",
+                "\(path) is no file; somebody has replaced what was fetched"
+            )
         }
         length = Int64(status.st_size)
     }
