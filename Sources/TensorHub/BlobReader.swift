@@ -7,6 +7,7 @@ actor BlobReader {
     private let id: ObjectID
     private let range: Range<Int64>?
     private var source: GridFSReader?
+    private var file: GridFSFile?
     private var expected: String?
     private let hash = ContentHash()
     private var isAtEnd = false
@@ -33,13 +34,16 @@ actor BlobReader {
         } catch is CancellationError {
             throw CancellationError()
         } catch {
-            throw HubError(transfer: error)
+            let failure = HubError(transfer: error)
+            if let file { await store.noteDamage(failure, file) }
+            throw failure
         }
     }
 
     private func open() async throws -> GridFSReader {
         if let source { return source }
         guard let file = try await store.file(id) else { throw store.lost(id) }
+        self.file = file
         let whole = 0..<file.length
         if range ?? whole == whole { expected = file.metadata?["sha256"]?.stringValue }
         let source = GridFSReader(store.gridFS, file, range: range ?? whole)

@@ -1,17 +1,18 @@
 import BSON
 import Glibc
+import Logging
 import MongoDriver
 
 extension BlobStore {
     /// Brings a blob into a new file.
     func download(_ blob: Blob, to path: String) async throws(HubError) {
         guard let file = try await file(blob.id) else { throw lost(blob.id) }
+        let expected = blob.sha256 ?? file.metadata?["sha256"]?.stringValue
         let target = try await transferring {
             // A file system that cannot reserve space is given all of it as zeros.
             try await hub.client.bulk { try BlobFile.create(path, size: file.length) }
         }
         do throws(HubError) {
-            let expected = blob.sha256 ?? file.metadata?["sha256"]?.stringValue
             do throws(HubError) {
                 try await download(file, to: target, expected: expected)
             } catch {
@@ -21,6 +22,7 @@ extension BlobStore {
             }
         } catch {
             unlink(path)
+            await noteDamage(error, file)
             throw error
         }
     }
@@ -33,6 +35,29 @@ extension BlobStore {
             try await gridFS.download(file, write: { try target.write($0, at: $1) }, digest: digest)
         }
         if let expected { try compare(hash.finish(), expected, file.id.objectIDValue) }
+    }
+
+    /// Where the content of a file has turned out to be lost or wrong, the same content saved again is not taken for it, but
+    /// stored anew.
+    func noteDamage(_ error: HubError, _ file: GridFSFile) async {
+        guard error.code == .hashMismatch || error.code == .blobLost, let unique = file.metadata?["unique"] else {
+            return
+        }
+        do throws(HubError) {
+            let time = try await hub.serverTime()
+            _ = try await retrying { () async throws(MongoError) in
+                try await files.updateOne(
+                    ["_id": file.id, "metadata.unique": unique],
+                    .document(["$unset": ["metadata.unique": ""], "$set": ["metadata.damaged": .dateTime(time)]])
+                )
+            }
+        } catch {
+            // The next one who reads it says so again.
+            hub.logger.warning(
+                "Cannot note that a file of GridFS is damaged",
+                metadata: ["bucket": "\(bucket.rawValue)", "file": "\(file.id)", "error": "\(error)"]
+            )
+        }
     }
 
     func compare(_ found: String, _ expected: String, _ id: ObjectID?) throws(HubError) {

@@ -70,19 +70,25 @@ extension BlobStore {
         return try await retrying { () async throws(MongoError) in try await gridFS.deleteChunks(of: .objectID(id)) }
     }
 
-    /// Lets a file live that is referred to. It is unique again, unless the same content was stored once more meanwhile.
+    /// Lets a file live that is referred to. It is unique again, unless it is damaged or the same content was stored once
+    /// more meanwhile.
     func pardon(_ filter: BSONDocument, _ file: GridFSFile) async throws(HubError) {
-        var update: BSONDocument = ["$unset": ["metadata.condemned": ""]]
-        if let hash = file.metadata?["sha256"] { update.append("$set", ["metadata.unique": hash]) }
-        do throws(MongoError) {
-            _ = try await MongoError.retrying(for: gridFS.patience) { [update] () async throws(MongoError) in
-                try await files.updateOne(filter, .document(update))
+        if let hash = file.metadata?["sha256"] {
+            var sound = filter
+            sound.append("metadata.damaged", ["$exists": false])
+            do throws(MongoError) {
+                _ = try await MongoError.retrying(for: gridFS.patience) { [sound] () async throws(MongoError) in
+                    try await files.updateOne(
+                        sound,
+                        .document(["$unset": ["metadata.condemned": ""], "$set": ["metadata.unique": hash]])
+                    )
+                }
+            } catch {
+                guard error.code == .duplicateKey else { throw HubError(error) }
             }
-        } catch {
-            guard error.code == .duplicateKey else { throw HubError(error) }
-            _ = try await retrying { () async throws(MongoError) in
-                try await files.updateOne(filter, .document(["$unset": ["metadata.condemned": ""]]))
-            }
+        }
+        _ = try await retrying { () async throws(MongoError) in
+            try await files.updateOne(filter, .document(["$unset": ["metadata.condemned": ""]]))
         }
     }
 

@@ -3,8 +3,9 @@ import MongoDriver
 
 /// One bucket as a store of contents: each content once, as long as a document refers to it.
 ///
-/// What it adds to a file's document is `metadata {sha256, unique, pending [{id, time}], condemned {by, time}}`:
+/// What it adds to a file's document is `metadata {sha256, unique, damaged, pending [{id, time}], condemned {by, time}}`:
 /// - `unique`: the hash again, under a unique index, in the one file that further documents may refer to;
+/// - `damaged`: since when it is known that the content is not what was stored. It has no `unique` then, ever;
 /// - `pending`: documents that are about to be written. While there are any, nobody may delete the file;
 /// - `condemned`: somebody has seen no reason to keep the file and counts once more. It has no `unique` then, and no
 ///   document takes it up. The last who condemns it, decides.

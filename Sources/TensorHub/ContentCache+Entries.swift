@@ -79,7 +79,11 @@ extension ContentCache {
             return entry.file.blob.length
         }
         try await hub.client.work { evict(room: length, sparing: Set(wanted.map(\.name))) }
-        try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial)
+        do throws(HubError) {
+            try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial)
+        } catch {
+            throw error.naming(entry.file)
+        }
         // Syncing what is larger than memory takes minutes.
         try await hub.client.bulk {
             do {

@@ -15,6 +15,8 @@ public struct DataSetRecord: Sendable {
     /// Counts the data sets of a name from 1; `nil` for one of TensorLayer's.
     public var version: Int? { hub["version"]?.intValue }
     /// `nil` for one of TensorLayer's: a Python pickle.
+    /// For messages: `data set 'digits' version 2`.
+    package var label: String { "data set '\(name ?? "")'" + (version.map { " version \($0)" } ?? "") }
     public var kind: Content.Kind? { hub["kind"]?.stringValue.flatMap(Content.Kind.init) }
     public var form: String? { hub["form"]?.stringValue }
     /// Of the whole content.

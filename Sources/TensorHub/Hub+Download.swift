@@ -16,24 +16,34 @@ extension Hub {
         -> LocalContent
     {
         let files = try await files(of: dataSet)
-        return try await download(try shard?.files(of: files) ?? files, in: .dataSets, to: folder)
+        return try await download(
+            try shard?.files(of: files) ?? files,
+            in: .dataSets,
+            of: dataSet.label,
+            to: folder
+        )
     }
 
     /// The same for the parameters of a model.
     @discardableResult
     public func download(_ model: ModelRecord, to folder: String) async throws(HubError) -> LocalContent {
-        try await download(try await files(of: model), in: .models, to: folder)
+        try await download(
+            try await files(of: model),
+            in: .models,
+            of: model.label,
+            to: folder
+        )
     }
 
     /// The files of a data set with their lengths: one of TensorLayer's does not tell its own.
     ///
     /// - Throws: `HubError.blobLost`.
     public func files(of dataSet: DataSetRecord) async throws(HubError) -> [StoredFile] {
-        try await complete(dataSet.files, in: .dataSets, of: "data set '\(dataSet.name ?? "")'")
+        try await complete(dataSet.files, in: .dataSets, of: dataSet.label)
     }
 
     public func files(of model: ModelRecord) async throws(HubError) -> [StoredFile] {
-        try await complete(model.files, in: .models, of: "model '\(model.name ?? "")'")
+        try await complete(model.files, in: .models, of: model.label)
     }
 
     /// The bytes of one file, or a part of them, as they arrive.
@@ -62,9 +72,12 @@ extension Hub {
         return [StoredFile(path: files[0].path, mode: files[0].mode, blob: blob)]
     }
 
-    private func download(_ files: [StoredFile], in bucket: BlobBucket, to folder: String) async throws(HubError)
-        -> LocalContent
-    {
+    private func download(
+        _ files: [StoredFile],
+        in bucket: BlobBucket,
+        of what: String,
+        to folder: String
+    ) async throws(HubError) -> LocalContent {
         for file in files where !StoredFile.isRelative(file.path) {
             throw .invalid(
                 "files",
@@ -79,7 +92,11 @@ extension Hub {
             for file in files {
                 let path = "\(partial)/\(file.path)"
                 if let slash = path.lastIndex(of: "/") { try Self.makeFolders(String(path[..<slash])) }
-                try await downloadBlob(file.blob, in: bucket, to: path)
+                do throws(HubError) {
+                    try await downloadBlob(file.blob, in: bucket, to: path)
+                } catch {
+                    throw error.naming(file).naming(what)
+                }
                 chmod(path, mode_t(file.mode & 0o777))
             }
             guard rename(partial, target) == 0 else {

@@ -50,6 +50,19 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
 
     public var description: String { message }
 
+    /// The same of lost or wrong content, with the file that it is.
+    package func naming(_ file: StoredFile) -> HubError {
+        naming("file '\(file.path)' is damaged in the database")
+    }
+
+    /// The same of lost or wrong content, with what it is part of: `data set 'digits' version 2`.
+    package func naming(_ what: String) -> HubError {
+        guard code == .hashMismatch || code == .blobLost else { return self }
+        var error = self
+        error.message = "\(what): \(message)"
+        return error
+    }
+
     static func invalid(_ field: String, _ message: String) -> HubError {
         HubError(.invalidInput, field: field, message)
     }

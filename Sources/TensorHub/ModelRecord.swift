@@ -14,6 +14,8 @@ public struct ModelRecord: Sendable {
     public var name: String? { document["model_name"]?.stringValue }
     /// Counts the models of a name from 1; `nil` for one of TensorLayer's.
     public var version: Int? { hub["version"]?.intValue }
+    /// For messages: `model 'digits' version 2`.
+    package var label: String { "model '\(name ?? "")'" + (version.map { " version \($0)" } ?? "") }
     public var kind: Content.Kind? { hub["kind"]?.stringValue.flatMap(Content.Kind.init) }
     public var form: String? { hub["form"]?.stringValue }
     public var sha256: String? { hub["sha256"]?.stringValue }

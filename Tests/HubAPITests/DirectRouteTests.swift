@@ -177,6 +177,23 @@ struct DirectRouteTests {
         }
     }
 
+    @Test("A data set in the lineage of a model is deleted only by force")
+    func lineage() async throws {
+        try await withDirectServer { fixture in
+            let client = fixture.client
+            let saved = try await fixture.hub.saveDataSet(.bytes([1], as: "f"), name: "a")
+            let source = Lineage.DataSet(id: try #require(saved.id), name: "a", version: 1, sha256: saved.sha256)
+            try await fixture.hub.saveModel(
+                nil,
+                name: "mlp",
+                architecture: ["a": 1],
+                lineage: Lineage(origin: AttemptOrigin(taskID: ObjectID(), attempt: 1), dataSets: [source])
+            )
+            #expect(try await client.send("DELETE", "/v1/datasets?name=a").code == "wrong-state")
+            #expect(try await client.send("DELETE", "/v1/datasets?name=a&force=true").json == ["deleted": 1])
+        }
+    }
+
     @Test("Tasks are created, found, waited for, cancelled and deleted")
     func tasks() async throws {
         try await withDirectServer { fixture in

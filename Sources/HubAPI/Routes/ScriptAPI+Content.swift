@@ -6,6 +6,8 @@ import TensorHub
 
 /// A data set or model that was found.
 struct StoredContent: Sendable {
+    /// For messages: `data set 'digits' version 2`.
+    let label: String
     let document: BSONDocument
     /// Those of the shard, where one was asked for.
     let files: [StoredFile]
@@ -14,6 +16,11 @@ struct StoredContent: Sendable {
     let isWhole: Bool
     /// Brings them onto this machine.
     let fetch: @Sendable () async throws(HubError) -> LocalContent
+
+    /// Brings them, and tells of what is damaged where it belongs.
+    func fetched() async throws(HubError) -> LocalContent {
+        do throws(HubError) { return try await fetch() } catch { throw error.naming(label) }
+    }
 }
 
 extension ScriptAPI {
@@ -52,7 +59,7 @@ extension ScriptAPI {
             files = files.filter { $0.path == path }
             if files.isEmpty { throw Self.missing(path, content) }
         }
-        let local = isFetched && isLocal && !files.isEmpty ? try await content.fetch() : nil
+        let local = isFetched && isLocal && !files.isEmpty ? try await content.fetched() : nil
         let places = Dictionary(local?.files.map { ($0.path, $0.localPath) } ?? []) { first, _ in first }
         var described: [BSONValue] = []
         for file in files {
@@ -86,7 +93,7 @@ extension ScriptAPI {
         }
         // Of several files only an attempt, which will want the others too, fetches all for one.
         if isLocal, content.isWhole, content.files.count == 1 || isAttempt {
-            let local = try await content.fetch()
+            let local = try await content.fetched()
             if let place = local.files.first(where: { $0.path == file.path })?.localPath {
                 let opened = try await disk.run { try OpenedFile(place) }
                 return try ranged(request, tag, length: opened.length, headers) { range in
@@ -97,7 +104,9 @@ extension ScriptAPI {
         var length = file.blob.length
         if file.blob.sha256 == nil {
             guard let blob = try await hub.blob(file.blob.id, in: content.bucket) else {
-                throw HubError(.blobLost, "the file '\(file.path)' of it is not in GridFS any more; store it again")
+                throw HubError(.blobLost, "it is not in GridFS any more; store it again").naming(file).naming(
+                    content.label
+                )
             }
             length = blob.length
         }

@@ -24,9 +24,10 @@ extension ScriptAPI {
                 return try await api.backend.saveDataSet(content, name: name, tags: saved.tags, id: saved.id)
             }
         },
-        Route(.delete, "/v1/datasets", .serve, query: ["name", "version", "filter"]) { api, request in
+        Route(.delete, "/v1/datasets", .serve, query: ["name", "version", "filter", "force"]) { api, request in
             let query = try request.deletion()
-            let count = try await api.asQuery { try await api.hub.deleteDataSets(query) }
+            let force = try request.flag("force", default: false)
+            let count = try await api.asQuery { try await api.hub.deleteDataSets(query, sparingLineage: !force) }
             return .json(["deleted": BSONValue(smallest: count)])
         },
     ]
@@ -41,6 +42,7 @@ extension ScriptAPI {
         return try await answer(
             request,
             StoredContent(
+                label: record.label,
                 document: record.document,
                 files: try shard?.files(of: record.files) ?? record.files,
                 bucket: .dataSets,

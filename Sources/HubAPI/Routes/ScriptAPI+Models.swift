@@ -72,6 +72,7 @@ extension ScriptAPI {
         return try await answer(
             request,
             StoredContent(
+                label: record.label,
                 document: record.document,
                 files: record.files,
                 bucket: .models,
