@@ -53,6 +53,8 @@ let package = Package(
         // Compressed members of .npz files, whose headers tell what arrays they hold.
         .systemLibrary(name: "CLibZ", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinux"),
+        // For executables alone: .preinit_array cannot be in a shared library.
+        .target(name: "CMongoStart"),
         .target(name: "BSON", swiftSettings: settings),
         .target(
             name: "MongoDriver",
@@ -134,7 +136,7 @@ let package = Package(
             name: "tensorhub",
             dependencies: [
                 "TensorHub", "TaskRunner", "HubAPI", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console",
-                "CLinux", "Plot",
+                "CLinux", "CMongoStart", "Plot",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -147,6 +149,7 @@ let package = Package(
             name: "tensorhubd",
             dependencies: [
                 "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "BSON", "Settings", "Systemd", "Console",
+                "CMongoStart",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
