@@ -50,7 +50,7 @@ struct Prune: AsyncParsableCommand {
         if olderThan == nil && keep == nil && statuses.isEmpty {
             throw CommandFailure.badInput("nothing says what is old; give --older-than, --keep or --status")
         }
-        var retention = Retention(olderThan: try Submit.duration(olderThan, "--older-than"), name: name)
+        var retention = Retention(olderThan: try age(), name: name)
         retention.keeping = keep ?? 0
         if !statuses.isEmpty {
             retention.statuses = statuses.flatMap { $0.split(separator: ",") }.map { TaskStatus(rawValue: String($0)) }
@@ -60,12 +60,18 @@ struct Prune: AsyncParsableCommand {
             retention.kinds = [.models, .dataSets]
         }
         if !kinds.isEmpty { retention.kinds = Set(try kinds.flatMap { $0.split(separator: ",") }.map(Self.kind)) }
+        if !statuses.isEmpty, !retention.kinds.contains(.tasks) {
+            throw CommandFailure.badInput(
+                "--status is about tasks, and --kind \(kinds.joined(separator: ",")) leaves them out; leave one of the two out"
+            )
+        }
         if olderThan == nil && statuses.isEmpty && !retention.kinds.isDisjoint(with: [.tasks, .logs]) {
             throw CommandFailure.badInput(
                 "--keep counts versions of models and data sets; give --older-than for the rest"
             )
         }
-        let report = try await connection.hub().prune(retention, dryRun: dryRun)
+        let hub = try await connection.hub()
+        let report = try await hub.prune(retention, dryRun: dryRun)
         if output.json {
             StandardOutput.line(Self.document(report).extendedJSON(pretty: true))
         } else {
@@ -76,17 +82,57 @@ struct Prune: AsyncParsableCommand {
             let what = kept.name.isEmpty ? "\(kept.id)" : "'\(kept.name)'\(version)"
             StandardError.line(TerminalText.oneLine("kept of \(kept.kind.words): \(what), which \(kept.reason)"))
         }
-        if report.isEmpty { throw CommandFailure(ExitStatus.nothingMatched, "nothing is old enough") }
+        if report.isEmpty { throw try await nothing(retention, report, hub) }
         let counts = Retention.Kind.allCases.compactMap { kind in
             report.counts[kind].flatMap { $0 > 0 ? "\($0) of \(kind.words)" : nil }
         }
         StandardError.line((dryRun ? "would delete: " : "deleted: ") + counts.joined(separator: ", "))
     }
 
+    /// A number alone would be seconds, and what is meant by it days.
+    private func age() throws(CommandFailure) -> Duration? {
+        guard let text = olderThan else { return nil }
+        guard let last = text.last, !last.isNumber, last != "." else {
+            throw .badInput("--older-than '\(text)' has no unit; write \(text)d for days, \(text)h for hours")
+        }
+        let age = try Submit.duration(text, "--older-than")
+        if let age, age <= .zero {
+            throw .badInput("--older-than '\(text)' would be everything; give an age, such as 30d")
+        }
+        return age
+    }
+
     private static func kind(_ word: Substring) throws(CommandFailure) -> Retention.Kind {
         if let kind = Retention.Kind(rawValue: String(word)) { return kind }
         let words = Retention.Kind.allCases.map(\.rawValue).joined(separator: ", ")
         throw .badInput("--kind '\(word)' is no kind of document; the kinds are \(words)")
+    }
+
+    /// Why nothing went.
+    private func nothing(_ retention: Retention, _ report: PruneReport, _ hub: Hub) async throws -> CommandFailure {
+        var reason = report.kept.isEmpty ? "nothing of that is old enough" : "what is old enough is kept"
+        if report.kept.isEmpty, let name {
+            var isThere = false
+            let query = ContentQuery(name: name)
+            if retention.kinds.contains(.models) {
+                isThere = try await !hub.findModels(query, limit: 1).isEmpty
+            }
+            if !isThere, retention.kinds.contains(.dataSets) {
+                isThere = try await !hub.findDataSets(query, limit: 1).isEmpty
+            }
+            if !isThere, retention.kinds.contains(.tasks) {
+                isThere = try await !hub.findTasks(.named(name), limit: 1).isEmpty
+            }
+            if !isThere {
+                let kinds = Retention.Kind.allCases.filter { $0 != .logs && retention.kinds.contains($0) }
+                let words = kinds.map(\.rawValue).joined(separator: ", ")
+                reason =
+                    kinds.isEmpty
+                    ? "log entries have no name but that of their task; give --kind tasks, logs"
+                    : "there is nothing named '\(name)' among \(words) of project \(hub.project)"
+            }
+        }
+        return CommandFailure(ExitStatus.nothingMatched, TerminalText.oneLine("nothing was deleted: \(reason)"))
     }
 
     /// The ids of models and data sets, for `xargs` and for a look before.

@@ -42,4 +42,18 @@ import Testing
             #expect(try await fixture.hub.findTasks().count == 1)
         }
     }
+
+    @Test(arguments: [
+        (["--older-than", "5"], 2, "write 5d for days"), (["--older-than", "0d"], 2, "would be everything"),
+        (["--older-than", "1d", "--kind", "models", "--status", "failed"], 2, "--status is about tasks"),
+        (["--older-than", "1d", "--name", "nobody"], 3, "nothing named 'nobody'"),
+    ])
+    func whatMayBeAMistakeIsRefused(_ options: [String], _ status: Int32, _ reason: String) async throws {
+        try await withCommands { fixture in
+            try await fixture.hub.saveDataSet(.bytes([1], as: "f"), name: "a")
+            let result = try await fixture.run("tensorhub", ["prune"] + options)
+            #expect(result.status == status && result.errors.contains(reason), "\(result.errors)")
+            #expect(try await fixture.hub.findDataSets().count == 1)
+        }
+    }
 }
