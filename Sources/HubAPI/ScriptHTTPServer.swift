@@ -1,3 +1,4 @@
+import Glibc
 package import HummingbirdCore
 public import Logging
 import NIOCore
@@ -39,13 +40,15 @@ public final class ScriptHTTPServer: ScriptServer {
         try await serveLocally(backend, socketPath: socketPath, token: token)
     }
 
+    /// - Parameter replacesAny: Whether whatever is at the path is replaced; else only a socket that nobody listens on.
     /// - Throws: `HubError.invalidInput` where the socket cannot be made.
     package func serveLocally(
         _ backend: any ScriptBackend,
         socketPath: String,
-        token: String? = nil
+        token: String? = nil,
+        replacesAny: Bool = true
     ) async throws -> HTTPService {
-        let socket = try PrivateSocket(socketPath)
+        let socket = try PrivateSocket(socketPath, replacesAny: replacesAny)
         let service = try await start(
             backend,
             token: token,
@@ -66,6 +69,7 @@ public final class ScriptHTTPServer: ScriptServer {
     /// - Parameters:
     ///   - port: 0 takes a free one; the service says which.
     ///   - transport: Puts TLS around the connections.
+    /// - Throws: `HubError.invalidInput` where the port is taken or cannot be had.
     package func serve(
         _ backend: any ScriptBackend,
         host: String,
@@ -73,13 +77,28 @@ public final class ScriptHTTPServer: ScriptServer {
         token: String,
         transport: @Sendable (HTTP1Channel) throws -> any ServerChildChannel = { $0 }
     ) async throws -> HTTPService {
-        try await start(
-            backend,
-            token: token,
-            isLocal: false,
-            at: .hostname(host, port: port),
-            transport: transport
-        )
+        do {
+            return try await start(
+                backend,
+                token: token,
+                isLocal: false,
+                at: .hostname(host, port: port),
+                transport: transport
+            )
+        } catch let error as IOError where error.errnoCode == EADDRINUSE {
+            throw HubError(
+                .invalidInput,
+                field: "listen",
+                "listen: another program listens on \(host):\(port) already; end it, name another port, or 0 for a free one"
+            )
+        } catch let error as IOError where error.errnoCode == EACCES || error.errnoCode == EADDRNOTAVAIL {
+            let reason = String(cString: strerror(error.errnoCode))
+            throw HubError(
+                .invalidInput,
+                field: "listen",
+                "listen: \(host):\(port) cannot be had: \(reason); name an address of this machine and a port from 1024 on"
+            )
+        }
     }
 
     private func start(

@@ -21,7 +21,10 @@ struct Serve: AsyncParsableCommand, HandlesSignals {
             """
     )
 
-    @Option(help: "The path of a Unix socket to serve on; a file that is there is replaced.", completion: .file())
+    @Option(
+        help: "The path of a Unix socket to serve on; a socket that nobody listens on is replaced.",
+        completion: .file()
+    )
     var socket: String?
 
     @Option(

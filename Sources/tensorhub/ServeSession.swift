@@ -81,7 +81,7 @@ struct ServeSession: Sendable {
     private func start(_ server: ScriptHTTPServer, _ backend: DirectBackend) async throws -> HTTPService {
         switch place {
         case .socket(let path):
-            let service = try await server.serveLocally(backend, socketPath: path)
+            let service = try await server.serveLocally(backend, socketPath: path, replacesAny: false)
             announce(["socket": .string(path)])
             return service
         case .tcp(let address, let tokenFile):
@@ -95,7 +95,7 @@ struct ServeSession: Sendable {
                     token: token,
                     transport: { try tls?.wrap($0) ?? $0 }
                 )
-            } catch {
+            } catch  where !(error is HubError) {
                 throw CommandFailure.badInput("--listen: \(address.host):\(address.port) cannot be had: \(error)")
             }
             let url = address.url(scheme: tls == nil ? "http" : "https", port: service.port ?? address.port)

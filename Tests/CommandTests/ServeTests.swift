@@ -187,4 +187,49 @@ struct ServeTests {
             }
         }
     }
+
+    @Test("Neither a file nor the socket of a living server is replaced; that of a dead one is")
+    func foreignPaths() async throws {
+        try await withTestDatabase { _, database in
+            try await withTemporaryDirectory { folder in
+                let path = "\(folder)/s"
+                guard let file = fopen(path, "w") else { throw ProgramFailure(message: path) }
+                fclose(file)
+                func refusal() async throws -> String {
+                    let second = try await start(folder, database, ["--socket", path])
+                    #expect(await eventually(within: .seconds(30)) { second.status != nil })
+                    #expect(second.status == 2)
+                    return second.errors
+                }
+                #expect(try await refusal().contains("no socket"))
+                unlink(path)
+                let server = try await start(folder, database, ["--socket", path])
+                _ = try await ready(server)
+                #expect(try await refusal().contains("another server listens"))
+                server.signal(SIGKILL)
+                #expect(await eventually { server.status != nil })
+                #expect(access(path, F_OK) == 0)
+                let next = try await start(folder, database, ["--socket", path])
+                _ = try await ready(next)
+                next.signal(SIGTERM)
+                #expect(await eventually { next.status == 0 })
+                #expect(access(path, F_OK) != 0)
+            }
+        }
+    }
+
+    @Test("A port that is taken is told with what to do")
+    func takenPort() async throws {
+        try await withTestDatabase { _, database in
+            try await withTemporaryDirectory { folder in
+                let server = try await start(folder, database, ["--listen", "127.0.0.1:0"])
+                let port = try await ready(server)["url"]?.stringValue?.split(separator: ":").last ?? ""
+                let second = try await start(folder, database, ["--listen", "127.0.0.1:\(port)"])
+                #expect(await eventually { second.status != nil })
+                #expect(second.status == 2 && second.errors.contains("another program listens on"), "\(second.errors)")
+                server.signal(SIGTERM)
+                #expect(await eventually { server.status == 0 })
+            }
+        }
+    }
 }

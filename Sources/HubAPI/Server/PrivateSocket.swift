@@ -13,9 +13,12 @@ struct PrivateSocket: ~Copyable {
     private let folder: String
     private let descriptor: CInt
     private let name: String
+    private let replacesAny: Bool
 
     /// Makes the folder.
-    init(_ path: String) throws(HubError) {
+    ///
+    /// - Parameter replacesAny: Whether whatever is at the path is replaced; else only a socket that nobody listens on.
+    init(_ path: String, replacesAny: Bool = true) throws(HubError) {
         guard path.utf8.count <= Self.longestPath, !path.isEmpty, !path.utf8.contains(0) else {
             throw HubError(
                 .invalidInput,
@@ -23,6 +26,7 @@ struct PrivateSocket: ~Copyable {
                 "socket: the path '\(path)' has \(path.utf8.count) bytes; the system takes 1 to \(Self.longestPath)"
             )
         }
+        if !replacesAny { try Self.check(path) }
         let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
         var template = Array("\(parent)/.s-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Self.failure(path) }
@@ -33,6 +37,7 @@ struct PrivateSocket: ~Copyable {
             rmdir(made)
             throw failure
         }
+        self.replacesAny = replacesAny
         folder = made
         descriptor = opened
         self.path = path
@@ -42,10 +47,12 @@ struct PrivateSocket: ~Copyable {
         bindPath = "/proc/self/fd/\(descriptor)/\(name)"
     }
 
-    /// Puts the bound socket where it belongs, in place of whatever file is there.
+    /// Puts the bound socket where it belongs, in place of what is there.
     ///
     /// - Returns: Its device and inode, to tell it from a later one.
     consuming func publish() throws(HubError) -> PublishedSocket {
+        // Somebody may have come meanwhile.
+        if !replacesAny { try Self.check(path) }
         var status = stat()
         guard fchmodat(descriptor, name, 0o600, 0) == 0, fstatat(descriptor, name, &status, 0) == 0,
             renameat(descriptor, name, AT_FDCWD, path) == 0
@@ -57,6 +64,38 @@ struct PrivateSocket: ~Copyable {
         unlinkat(descriptor, name, 0)
         close(descriptor)
         rmdir(folder)
+    }
+
+    /// - Throws: Where something is at the path that is not the socket of a server that has ended.
+    private static func check(_ path: String) throws(HubError) {
+        var status = stat()
+        guard lstat(path, &status) == 0 else { return }
+        guard status.st_mode & S_IFMT == S_IFSOCK else {
+            throw HubError(
+                .invalidInput,
+                field: "socket",
+                "socket: \(path) is there already and no socket; name another path, or remove it"
+            )
+        }
+        let type = SOCK_STREAM.rawValue | SOCK_NONBLOCK.rawValue | SOCK_CLOEXEC.rawValue
+        let client = socket(AF_UNIX, Int32(type), 0)
+        guard client >= 0 else { throw failure(path) }
+        defer { close(client) }
+        var address = sockaddr_un()
+        address.sun_family = sa_family_t(AF_UNIX)
+        withUnsafeMutableBytes(of: &address.sun_path) { $0.copyBytes(from: path.utf8) }
+        let result = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(client, $0, socklen_t(MemoryLayout<sockaddr_un>.size))
+            }
+        }
+        // Nobody has it open any more, or it has gone meanwhile; all else is somebody's.
+        if result != 0, errno == ECONNREFUSED || errno == ENOENT { return }
+        throw HubError(
+            .invalidInput,
+            field: "socket",
+            "socket: another server listens on \(path); end that one first, or name another path"
+        )
     }
 
     private static func failure(_ path: String) -> HubError {
