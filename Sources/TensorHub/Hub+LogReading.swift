@@ -18,6 +18,7 @@ extension Hub {
     ) async throws(HubError) -> [LogEntry] {
         let options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
         try await ensureLogIndexes(kind)
+        try await checkLogSort(kind, filter, sort)
         return try await translatingErrors { () async throws(MongoError) in
             try await logCollection(kind).findAll(logFilter(filter), options).map(LogEntry.init)
         }
@@ -43,6 +44,7 @@ extension Hub {
             options.projection = BSONDocument(elements: names.sorted().map { ($0, 1) })
         }
         try await ensureLogIndexes(kind)
+        try await checkLogSort(kind, filter, sort)
         var cursor = logCollection(kind).find(logFilter(filter), options).makeAsyncIterator()
         while true {
             let next = try await translatingErrors { () async throws(MongoError) in try await cursor.next() }
@@ -96,6 +98,33 @@ extension Hub {
             try await logCollection(kind).aggregateAll(pipeline)
         }
         return groups.compactMap { $0["_id"]?.stringValue }.filter { !LogEntry.reservedNames.contains($0) }.sorted()
+    }
+
+    /// An order by what no entry has would be no order, and nobody would notice.
+    private func checkLogSort(_ kind: LogKind, _ filter: Filter, _ sort: Sort?) async throws(HubError) {
+        guard let sort, sort != .newest, sort != .oldest else { return }
+        for (field, direction) in sort.document where !LogEntry.reservedNames.contains(field) && field != "_id" {
+            // `$natural` and what is ordered by `$meta` are no fields.
+            if field.hasPrefix("$") || direction.documentValue != nil { continue }
+            if try await hasLog(kind, filter && ContentQuery.ranked(field)) { continue }
+            guard try await hasLog(kind, filter) else { return }
+            let names = try await logFieldNames(kind, filter) + ["time"]
+            let near = NearNames.of(field, among: names)
+            let quoted = (near.isEmpty ? Array(names.prefix(20)) : near).map { "'\($0)'" }.joined(separator: ", ")
+            var error = HubError.invalid(
+                "sort",
+                "sort: no log entry that matches has a value in '\(field)'; "
+                    + (near.isEmpty ? "they have \(quoted)" : "did you mean \(quoted)?")
+            )
+            error.suggestions = near
+            throw error
+        }
+    }
+
+    private func hasLog(_ kind: LogKind, _ filter: Filter) async throws(HubError) -> Bool {
+        try await translatingErrors { () async throws(MongoError) in
+            try await logCollection(kind).findOne(logFilter(filter), FindOptions(projection: ["_id": 1])) != nil
+        }
     }
 
     static func logOptions(sort: Sort?, limit: Int?, skip: Int?) throws(HubError) -> FindOptions {

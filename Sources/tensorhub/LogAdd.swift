@@ -22,7 +22,7 @@ struct LogAdd: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "A value, as JSON if it is JSON, else as text; or - for JSON objects on standard input.",
+            "A value, as JSON if it is JSON, nan, inf and -inf as numbers, else as text; or - for JSON objects on standard input.",
             valueName: "name=value"
         )
     )
@@ -31,7 +31,11 @@ struct LogAdd: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
-    private static let nonFinite = ["NaN": Double.nan, "Infinity": .infinity, "-Infinity": -.infinity]
+    /// As programs print them, in lower case.
+    private static let nonFinite: [String: Double] = [
+        "nan": .nan, "+nan": .nan, "-nan": .nan, "inf": .infinity, "+inf": .infinity, "-inf": -.infinity,
+        "infinity": .infinity, "+infinity": .infinity, "-infinity": -.infinity,
+    ]
 
     /// Entries that are saved at once where they come faster.
     private static let batch = 1000
@@ -41,11 +45,12 @@ struct LogAdd: AsyncParsableCommand {
         if values.contains("-") {
             throw CommandFailure.badInput("- reads whole entries from standard input; give it alone, or only values")
         }
-        var entry = try Assignment.document(values, flag: "value", filesAllowed: false)
+        var entry = try Assignment.document(values, flag: "value", filesAllowed: false, repeatsAllowed: false)
         // A loss that ran away is a number, and JSON has no word for it.
-        for (key, value) in entry {
-            guard case .string(let text) = value, let number = Self.nonFinite[text] else { continue }
-            entry[key] = .double(number)
+        for value in values {
+            let parts = value.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+            guard parts.count == 2, let number = Self.nonFinite[parts[1].lowercased()] else { continue }
+            entry[String(parts[0])] = .double(number)
         }
         _ = try Hub.logDocument(entry, project: "-", time: .now, origin: nil)
         try await save([entry], try await connection.hub())

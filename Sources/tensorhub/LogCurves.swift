@@ -115,15 +115,22 @@ struct LogCurves {
     private func points(_ samples: [Sample], usesSteps: Bool) -> [Plot.Point] {
         switch x {
         case "time":
+            let samples = Self.latestAttempt(samples)
             let first = samples.first?.time ?? 0
             return samples.map { Plot.Point(x: Double($0.time - first) / 1000, y: $0.y) }
         case nil where !usesSteps, "order":
-            return samples.enumerated().map { Plot.Point(x: Double($0.offset), y: $0.element.y) }
+            return Self.latestAttempt(samples).enumerated().map { Plot.Point(x: Double($0.offset), y: $0.element.y) }
         default:
             return Self.laterAttemptsFirst(samples).sorted { ($0.x ?? 0, $0.time) < ($1.x ?? 0, $1.time) }.compactMap {
                 sample in sample.x.map { Plot.Point(x: $0, y: sample.y) }
             }
         }
+    }
+
+    /// Without a step nobody can tell what a later attempt repeated.
+    private static func latestAttempt(_ samples: [Sample]) -> [Sample] {
+        let latest = samples.lazy.map(\.attempt).max()
+        return samples.filter { $0.attempt == latest }
     }
 
     /// What a later attempt repeated is left out of the earlier ones.

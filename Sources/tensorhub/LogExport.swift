@@ -48,6 +48,16 @@ struct LogExport: AsyncParsableCommand {
         _ = try selection.conditions()
         let hub = try await connection.hub()
         let filter = try await selection.filter(hub)
+        for field in fields where try await hub.logs(kind, filter && FieldPath(field).exists(), limit: 1).isEmpty {
+            let names = try await hub.logFieldNames(kind, filter)
+            if names.isEmpty { throw try await selection.nothing(kind, hub) }
+            throw CommandFailure.badInput(
+                TerminalText.oneLine(
+                    "--field: no entry of the \(kind.rawValue) log that matches has '\(field)'; there are "
+                        + names.joined(separator: ", ")
+                )
+            )
+        }
         var columns = fields
         if format == .csv && fields.isEmpty {
             var seen: Set<String> = []
@@ -76,7 +86,7 @@ struct LogExport: AsyncParsableCommand {
         }
         StandardOutput.write(text)
         if count == 0 {
-            throw CommandFailure(ExitStatus.nothingMatched, "no entry of the \(kind.rawValue) log matches")
+            throw try await selection.nothing(kind, hub)
         }
         StandardError.line("\(counted(count, "entry", "entries")) written")
     }

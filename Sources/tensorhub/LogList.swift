@@ -48,7 +48,10 @@ struct LogList: AsyncParsableCommand {
         _ = try selection.conditions()
         let hub = try await connection.hub()
         let filter = try await selection.filter(hub)
-        if follow { return try await follow(hub, filter) }
+        if follow {
+            try await selection.checkTasks(kind, filter, hub)
+            return try await follow(hub, filter)
+        }
 
         var entries = try await hub.logs(kind, filter, sort: order ?? .newest, limit: limit == 0 ? nil : limit + 1)
         let isCut = limit > 0 && entries.count > limit
@@ -61,7 +64,7 @@ struct LogList: AsyncParsableCommand {
             StandardOutput.write(csv ? table.csv : table.text(width: StandardOutput.width))
         }
         if entries.isEmpty {
-            throw CommandFailure(ExitStatus.nothingMatched, "no entry of the \(kind.rawValue) log matches")
+            throw try await selection.nothing(kind, hub)
         }
         if isCut {
             let which = order == nil ? "newest" : "first"

@@ -52,6 +52,27 @@ struct LogSelectionOptions: ParsableArguments {
         }
         return .tasks(ids + named) && filter
     }
+
+    /// That a task is not there; its entries may outlive it, so it matters only where none is found.
+    func unknownTask(_ hub: Hub) async throws -> String? {
+        let ids = try conditions().ids
+        if ids.isEmpty { return nil }
+        let found = try await hub.findTasks(.ids(ids), sort: .oldest, limit: nil, projection: ["_id": 1])
+        let there = Set(found.compactMap(\.id))
+        return ids.first { !there.contains($0) }.map { "there is no task \($0) in project \(hub.project)" }
+    }
+
+    /// Why no entry was found.
+    func nothing(_ kind: LogKind, _ hub: Hub) async throws -> CommandFailure {
+        let reason = try await unknownTask(hub).map { ": \($0)" } ?? ""
+        return CommandFailure(ExitStatus.nothingMatched, "no entry of the \(kind.rawValue) log matches\(reason)")
+    }
+
+    /// A follower would wait for ever for a task that is not there.
+    func checkTasks(_ kind: LogKind, _ filter: Filter, _ hub: Hub) async throws {
+        guard try await unknownTask(hub) != nil, try await hub.logs(kind, filter, limit: 1).isEmpty else { return }
+        throw try await nothing(kind, hub)
+    }
 }
 
 /// The tasks behind the entries of a log.

@@ -12,8 +12,8 @@ struct LogPlot: AsyncParsableCommand {
         discussion: """
             A line for each task and value, over `step` where the entries have it, else in
             their order; with --x time over the time since the task's first entry. Where a
-            task was begun again, its later attempt counts from its first step on. NaN
-            leaves a gap.
+            task was begun again, its later attempt counts from its first step on; along
+            order or time only the latest attempt is drawn. NaN leaves a gap.
 
             Examples:
               tensorhub log plot loss --name mnist
@@ -25,8 +25,14 @@ struct LogPlot: AsyncParsableCommand {
     @Argument(help: "The values to draw; dots lead into documents.")
     var fields: [String]
 
-    @Option(help: LogKindName.help, completion: LogKindName.completion, transform: LogKindName.parse)
-    var kind: LogKind = .training
+    @Option(
+        help: "Which log: training, validation or testing (or train, valid, test); training unless given.",
+        completion: LogKindName.completion,
+        transform: LogKindName.parse
+    )
+    var kind: LogKind?
+
+    private var log: LogKind { kind ?? .training }
 
     @OptionGroup var selection: LogSelectionOptions
 
@@ -74,7 +80,7 @@ struct LogPlot: AsyncParsableCommand {
         let hub = try await connection.hub()
         let filter = try await selection.filter(hub)
         var curves = LogCurves(fields: fields, x: x)
-        try await hub.forEachLog(kind, filter, fields: curves.wanted) { try curves.add($0) }
+        try await hub.forEachLog(log, filter, fields: curves.wanted) { try curves.add($0) }
         if curves.isEmpty { throw try await nothing(hub, filter) }
         let plot = try await curves.plot(hub, isLogarithmic: logScale)
         if !plot.isDrawable {
@@ -107,13 +113,12 @@ struct LogPlot: AsyncParsableCommand {
     }
 
     private func nothing(_ hub: Hub, _ filter: Filter) async throws -> CommandFailure {
-        let names = try await hub.logFieldNames(kind, filter)
+        let names = try await hub.logFieldNames(log, filter)
+        if names.isEmpty { return try await selection.nothing(log, hub) }
         return CommandFailure(
             ExitStatus.nothingMatched,
-            names.isEmpty
-                ? "no entry of the \(kind.rawValue) log matches"
-                : "no entry of the \(kind.rawValue) log has \(fields.joined(separator: " or ")); there are "
-                    + names.joined(separator: ", ")
+            "no entry of the \(log.rawValue) log has \(fields.joined(separator: " or ")); there are "
+                + names.joined(separator: ", ")
         )
     }
 }

@@ -36,6 +36,9 @@ struct LogRemove: AsyncParsableCommand {
         _ = try selection.conditions()
         let hub = try await connection.hub()
         let count = try await hub.deleteLogs(kind, try await selection.filter(hub))
+        if count == 0, let unknown = try await selection.unknownTask(hub) {
+            throw CommandFailure(ExitStatus.nothingMatched, "nothing was deleted: \(unknown)")
+        }
         if output.json {
             StandardOutput.line(BSONDocument(elements: [("deleted", .init(smallest: count))]).extendedJSON())
         }

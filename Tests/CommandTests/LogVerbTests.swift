@@ -213,4 +213,46 @@ import Testing
             #expect(!result.errors.isEmpty)
         }
     }
+
+    @Test(arguments: ["nan", "NaN", "inf", "+INF", "-inf", "Infinity", "-infinity"])
+    func `What is no finite number is a number`(_ text: String) async throws {
+        try await withCommands { fixture in
+            #expect(try await fixture.run("log", "add", "training", "x=\(text)", "word=nano").status == 0)
+            let entry = try await fixture.hub.logs(.training)[0].document
+            #expect(entry["x"]?.doubleValue?.isFinite == false)
+            #expect(entry["word"] == "nano")
+        }
+    }
+
+    @Test func `A field that no entry has is told, and a task that is not there`() async throws {
+        try await withCommands { fixture in
+            try await fixture.hub.saveLog(.training, ["loss": 1])
+            let sorted = try await fixture.run("log", "ls", "training", "--sort", "los:-1")
+            #expect(sorted.status == 2 && sorted.errors.contains("did you mean 'loss'?"), "\(sorted.errors)")
+            #expect(try await fixture.run("log", "ls", "training", "--sort", "loss:-1,time:1").status == 0)
+            let exported = try await fixture.run("log", "export", "training", "--field", "nope")
+            #expect(exported.status == 2 && exported.output.isEmpty, "\(exported.errors)")
+            #expect(exported.errors.contains("there are loss"), "\(exported.errors)")
+            for words in [["ls", "training"], ["ls", "-f", "training"], ["rm", "training"], ["plot", "loss"]] {
+                let id = "65f0c0ffee0123456789abcd"
+                let result = try await fixture.run("tensorhub", ["log"] + words + ["--task", id])
+                #expect(result.status == 3)
+                #expect(result.errors.contains("there is no task \(id)"), "\(result.errors)")
+            }
+        }
+    }
+
+    @Test func `Along order and time only the latest attempt is drawn`() async throws {
+        try await withCommands { fixture in
+            let task = ObjectID()
+            for (attempt, losses) in [(1, [9.0, 9, 9]), (2, [1, 1])] {
+                let origin = AttemptOrigin(taskID: task, attempt: attempt)
+                for loss in losses { try await fixture.hub.saveLog(.training, ["loss": .double(loss)], origin: origin) }
+            }
+            for words in [[], ["--x", "order"], ["--x", "time"]] {
+                let text = try await fixture.run("tensorhub", ["log", "plot", "loss", "--width", "60"] + words)
+                #expect(text.status == 0 && !text.output.contains("9 "), "\(text.output)")
+            }
+        }
+    }
 }
