@@ -9,6 +9,8 @@ extension ContentQuery {
     /// The field that counts most in an order of the caller's, where some documents may lack it or hold NaN there: these
     /// come last, whatever the direction, and are never the best.
     var rankedField: String? {
+        // Everything has a time.
+        if sort == .newest || sort == .oldest { return nil }
         guard let field = sort?.document.first(where: { _ in true })?.key, field != "_id", !field.hasPrefix("$") else {
             return nil
         }

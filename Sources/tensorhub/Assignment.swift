@@ -3,8 +3,15 @@ import Console
 
 /// `name=value` as given to `-p` and `--tag`.
 enum Assignment {
-    /// - Parameter filesAllowed: Whether `@file.json` gives many at once.
-    static func document(_ texts: [String], flag: String, filesAllowed: Bool) throws(CommandFailure) -> BSONDocument {
+    /// - Parameters:
+    ///   - filesAllowed: Whether `@file.json` gives many at once.
+    ///   - repeatsAllowed: Whether the last one of a name counts.
+    static func document(
+        _ texts: [String],
+        flag: String,
+        filesAllowed: Bool,
+        repeatsAllowed: Bool = true
+    ) throws(CommandFailure) -> BSONDocument {
         var document = BSONDocument()
         for text in texts {
             if filesAllowed, text.hasPrefix("@") {
@@ -17,6 +24,9 @@ enum Assignment {
             }
             let name = String(text[..<equals])
             if name.isEmpty { throw .badInput("\(flag) '\(text)' has no name before the '='; name it") }
+            if !repeatsAllowed, document[name] != nil {
+                throw .badInput("\(flag) '\(name)' is given twice; give it once")
+            }
             document[name] = try value(String(text[text.index(after: equals)...]), name: name, flag: flag)
         }
         return document

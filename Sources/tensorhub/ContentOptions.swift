@@ -55,9 +55,12 @@ struct ContentListOptions: ParsableArguments {
     @OptionGroup var connection: ConnectionOptions
 
     /// Finds them and writes them, the newest last.
+    ///
+    /// - Parameter explain: Throws why there is none.
     func list(
         _ noun: String,
         _ find: (Hub, ContentQuery, Int?) async throws -> [BSONDocument],
+        explain: (Hub, ContentQuery) async throws -> Void,
         table: (Hub, [BSONDocument]) async throws -> Table
     ) async throws {
         if limit < 0 { throw CommandFailure.badInput("--limit is \(limit); it must be 0 or more") }
@@ -65,7 +68,7 @@ struct ContentListOptions: ParsableArguments {
         let query = ContentQuery(
             name: name,
             filter: try filter.map { try Filter(extendedJSON: $0) } ?? .all,
-            sort: order ?? .descending("_id")
+            sort: order ?? .newest
         )
         let hub = try await connection.hub()
         var documents = try await find(hub, query, limit == 0 ? nil : limit + 1)
@@ -79,7 +82,10 @@ struct ContentListOptions: ParsableArguments {
         } else if !documents.isEmpty {
             StandardOutput.write(try await table(hub, documents).text(width: StandardOutput.width))
         }
-        if documents.isEmpty { throw CommandFailure(ExitStatus.nothingMatched, "no \(noun) matches") }
+        if documents.isEmpty {
+            if name != nil { try await explain(hub, query) }
+            throw CommandFailure(ExitStatus.nothingMatched, "no \(noun) matches")
+        }
         if isCut {
             let which = order == nil ? "newest" : "first"
             StandardError.line("only the \(which) \(limit) are listed; --limit 0 lists all")
@@ -104,10 +110,13 @@ struct ContentRemoveOptions: ParsableArguments {
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
-    /// - Parameter count: How many there are of a query.
+    /// - Parameters:
+    ///   - count: How many there are of a query.
+    ///   - explain: Throws why there is none.
     func remove(
         _ noun: String,
         count: (Hub, ContentQuery) async throws -> Int,
+        explain: (Hub, ContentQuery) async throws -> Void,
         _ delete: (Hub, ContentQuery) async throws -> Int
     ) async throws {
         let query = ContentQuery(
@@ -136,6 +145,14 @@ struct ContentRemoveOptions: ParsableArguments {
             StandardOutput.line(BSONDocument(elements: [("deleted", .init(smallest: deleted))]).extendedJSON())
         }
         if deleted == 0 {
+            do {
+                if name != nil { try await explain(hub, query) }
+            } catch let error as HubError where error.code == .notFound {
+                throw CommandFailure(
+                    ExitStatus.nothingMatched,
+                    TerminalText.oneLine("nothing was deleted: \(error.message)")
+                )
+            }
             throw CommandFailure(ExitStatus.nothingMatched, "nothing was deleted: no \(noun) matches")
         }
         StandardError.line("\(counted(deleted, noun)) deleted")

@@ -15,13 +15,13 @@ struct ContentSource: ParsableArguments {
     @Option(
         name: .customLong("tag"),
         help: ArgumentHelp(
-            "A field to find it by, the value as JSON if it is JSON, else as text; may be repeated.",
+            "A field to find it by, the value as JSON if it is JSON, else as text (nan too); may be repeated.",
             valueName: "name=value"
         )
     )
     var tags: [String] = []
 
-    @Option(help: "Cut a file into pieces of this size, such as 64MiB, for `get --shard`.")
+    @Option(help: "Cut a file into pieces of this size, such as 64MiB; `get` joins them.")
     var pieceSize: String?
 
     static let standardInputName = "data"
@@ -66,10 +66,20 @@ struct ContentSource: ParsableArguments {
         return stem.isEmpty ? last : String(stem)
     }
 
-    /// - Parameter more: Tags besides, which win.
-    func tags(and more: BSONDocument = [:]) throws -> BSONDocument {
+    /// - Parameter metrics: Tags besides, of other names.
+    func tags(and metrics: BSONDocument = [:]) throws -> BSONDocument {
         var document = BSONDocument()
         if let description { document.append("description", .string(description)) }
-        return document.merging(try Assignment.document(tags, flag: "--tag", filesAllowed: false)).merging(more)
+        let tags = try Assignment.document(tags, flag: "--tag", filesAllowed: false, repeatsAllowed: false)
+        for (flag, fields) in [("--tag", tags), ("--metric", metrics)] {
+            for (name, value) in fields {
+                if document[name] != nil {
+                    let other = name == "description" && description != nil ? "--description" : "--tag"
+                    throw CommandFailure.badInput("'\(name)' is given by \(other) and by \(flag); give it once")
+                }
+                document.append(name, value)
+            }
+        }
+        return document
     }
 }

@@ -19,6 +19,9 @@ struct ContentTarget: ParsableArguments {
     @Option(help: "Of several files, that one alone.")
     var file: String?
 
+    @Flag(help: "Replace a file that is there.")
+    var force = false
+
     @Flag(help: "Write the document and where the files are as relaxed Extended JSON.")
     var json = false
 
@@ -34,6 +37,8 @@ struct ContentTarget: ParsableArguments {
         /// Those that are wanted, and how many there are.
         var files: [StoredFile]
         var total: Int
+        /// Whether they are a shard, which is a folder, however few files it has.
+        var isShard = false
         var bucket: BlobBucket
         /// Puts those that are wanted below a folder.
         var download: (String) async throws -> LocalContent
@@ -69,7 +74,7 @@ struct ContentTarget: ParsableArguments {
             StandardError.line(found.title)
             return
         }
-        if isOne {
+        if isOne && (!found.isShard || file != nil) {
             local = [try await fetchFile(found, isJoined: isWhole && found.files.count > 1, hub)]
         } else {
             let folder = output ?? found.name
@@ -85,7 +90,7 @@ struct ContentTarget: ParsableArguments {
                     pretty: true
                 )
             )
-        } else if isOne {
+        } else if isOne && (!found.isShard || file != nil) {
             StandardOutput.line(local[0])
         }
         StandardError.line("\(found.title): \(ByteText.of(found.files.reduce(0) { $0 + $1.blob.length }))")
@@ -99,7 +104,7 @@ struct ContentTarget: ParsableArguments {
             if isJoined {
                 try await join(found, to: partial, hub)
             } else {
-                try await hub.downloadBlob(found.files[0].blob, in: found.bucket, to: partial)
+                try await Self.download(found.files[0], of: found, to: partial, hub)
             }
         } catch {
             unlink(partial)
@@ -127,7 +132,19 @@ struct ContentTarget: ParsableArguments {
         if InputFile.isFolder(path) {
             throw CommandFailure.badInput("\(path) is a folder; name a file with -o")
         }
+        var status = stat()
+        if !force, lstat(path, &status) == 0 {
+            throw CommandFailure.badInput("\(path) is there already; give --force to replace it, or another path to -o")
+        }
         return path
+    }
+
+    private static func download(_ file: StoredFile, of found: Found, to path: String, _ hub: Hub) async throws {
+        do {
+            try await hub.downloadBlob(file.blob, in: found.bucket, to: path)
+        } catch {
+            throw error.naming(file).naming(found.title)
+        }
     }
 
     /// All pieces, one after the other, in a new file.
@@ -170,10 +187,14 @@ enum ContentStream {
     ) async throws {
         let hash = SHA256()
         var count: Int64 = 0
-        for try await bytes in hub.read(file, in: found.bucket) {
-            hash.update(bytes)
-            count += Int64(bytes.count)
-            try body(bytes)
+        do {
+            for try await bytes in hub.read(file, in: found.bucket) {
+                hash.update(bytes)
+                count += Int64(bytes.count)
+                try body(bytes)
+            }
+        } catch let error as HubError {
+            throw error.naming(file).naming(found.title)
         }
         let sha256 = hash.finish()
         guard count == file.blob.length, file.blob.sha256 == nil || sha256 == file.blob.sha256 else {

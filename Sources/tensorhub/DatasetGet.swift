@@ -7,8 +7,8 @@ struct DatasetGet: AsyncParsableCommand {
         commandName: "get",
         abstract: "Bring a data set here, verified, and print where it is.",
         discussion: """
-            One file goes to the path given, several go below it. Which version it was is
-            said on standard error.
+            One file goes to the path given, several go below it, and so does a shard,
+            however few files it has. Which version it was is said on standard error.
 
             Examples:
               tensorhub dataset get mnist --version 2 -o mnist.npz
@@ -41,6 +41,7 @@ struct DatasetGet: AsyncParsableCommand {
                 kind: dataSet.kind,
                 files: try shard?.files(of: files) ?? files,
                 total: files.count,
+                isShard: shard != nil,
                 bucket: .dataSets,
                 download: { try await hub.download(dataSet, to: $0, shard: shard) }
             ),

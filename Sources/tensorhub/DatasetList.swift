@@ -18,6 +18,8 @@ struct DatasetList: AsyncParsableCommand {
     func run() async throws {
         try await options.list("data set") { hub, query, limit in
             try await hub.findDataSets(query, limit: limit).map(\.document)
+        } explain: { hub, query in
+            _ = try await hub.findDataSet(query)
         } table: { _, documents in
             var table = Table([
                 .init("ID"), .init("NAME", isElastic: true), .init("VERSION", isRightAligned: true), .init("KIND"),

@@ -11,7 +11,7 @@ struct DatasetPut: AsyncParsableCommand {
             Examples:
               tensorhub dataset put train.npy test.npy --name digits --tag classes=10
               tensorhub dataset put imagenet/ --description "ILSVRC 2012"
-              tensorhub dataset put big.tar --piece-size 256MiB
+              tensorhub dataset put big.tar --piece-size 256MiB    # for dataset get --shard
               pg_dump events | tensorhub dataset put - --name events
             """
     )

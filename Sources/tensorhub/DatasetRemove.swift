@@ -23,6 +23,8 @@ struct DatasetRemove: AsyncParsableCommand {
     func run() async throws {
         try await options.remove("data set") { hub, query in
             try await hub.findDataSets(query, limit: 1000).count
+        } explain: { hub, query in
+            _ = try await hub.findDataSet(query)
         } _: { hub, query in
             try await hub.deleteDataSets(query, sparingLineage: !force)
         }

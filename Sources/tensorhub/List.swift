@@ -41,7 +41,7 @@ struct List: AsyncParsableCommand {
         )
         let isCut = limit > 0 && tasks.count > limit
         if isCut { tasks.removeLast() }
-        if order == nil { tasks.reverse() }
+        if order == nil { tasks.sort { Self.place($0) < Self.place($1) } }
 
         if output.json {
             StandardOutput.write(tasks.map(\.document).jsonLines)
@@ -55,6 +55,11 @@ struct List: AsyncParsableCommand {
             let which = order == nil ? "newest" : "first"
             StandardError.line("only the \(which) \(limit) are listed; --limit 0 lists all")
         }
+    }
+
+    /// Identifiers of several programs that come within one second are in no order; times are.
+    private static func place(_ task: TaskRecord) -> (time: Int64, id: String) {
+        (task.time?.millisecondsSince1970 ?? .min, task.id?.description ?? "")
     }
 
     static func table(_ tasks: [TaskRecord], now: BSONDateTime) -> Table {

@@ -28,8 +28,8 @@ struct ModelCompare: AsyncParsableCommand {
 
     func run() async throws {
         let hub = try await connection.hub()
-        let first = try await Self.model(before, hub)
-        let second = try await Self.model(after, hub)
+        let first = try await hub.findModel(named: before)
+        let second = try await hub.findModel(named: after)
         let diff = try await hub.diff(first, second)
         if output.json {
             StandardOutput.line(Self.document(diff).extendedJSON(pretty: true))
@@ -60,16 +60,6 @@ struct ModelCompare: AsyncParsableCommand {
                 + (diff.isEmpty ? "are alike" : "differ")
                 + "; the same in both: \(counted(diff.sameTensors, "tensor")), \(counted(diff.sameFiles, "file"))"
         )
-    }
-
-    private static func model(_ text: String, _ hub: Hub) async throws -> ModelRecord {
-        guard let at = text.lastIndex(of: "@"), at != text.startIndex else {
-            return try await hub.findModel(ContentQuery(name: text))
-        }
-        let name = String(text[..<at])
-        let word = String(text[text.index(after: at)...])
-        if let version = Int(word) { return try await hub.findModel(ContentQuery(name: name, version: version)) }
-        return try await hub.findModel(ContentQuery(name: name), stage: word)
     }
 
     private static func document(_ diff: ModelDiff) -> BSONDocument {

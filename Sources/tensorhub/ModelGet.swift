@@ -16,7 +16,7 @@ struct ModelGet: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Its name; - for any.")
+    @Argument(help: "Its name, or mlp@3, mlp@production; - for any.")
     var name: String
 
     @OptionGroup var options: ContentOptions
@@ -29,7 +29,7 @@ struct ModelGet: AsyncParsableCommand {
     func run() async throws {
         let query = try options.query(name)
         let hub = try await target.connection.hub()
-        let model = try await hub.findModel(query, stage: stage)
+        let model = try await hub.findModel(named: name, query, stage: stage)
         let files = try await hub.files(of: model)
         try await target.fetch(
             ContentTarget.Found(

@@ -21,6 +21,8 @@ struct ModelList: AsyncParsableCommand {
     func run() async throws {
         try await options.list("model") { hub, query, limit in
             try await hub.findModels(query, limit: limit).map(\.document)
+        } explain: { hub, query in
+            _ = try await hub.findModel(query)
         } table: { hub, documents in
             var stages: [ObjectID: [String]] = [:]
             for stage in try await hub.stages(name: options.name) {

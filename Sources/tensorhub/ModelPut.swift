@@ -29,7 +29,7 @@ struct ModelPut: AsyncParsableCommand {
 
     @Option(
         name: .customLong("metric"),
-        help: ArgumentHelp("A number to find the best by; may be repeated.", valueName: "name=number")
+        help: ArgumentHelp("A number to find the best by, nan and inf too; may be repeated.", valueName: "name=number")
     )
     var metrics: [String] = []
 
@@ -63,6 +63,9 @@ struct ModelPut: AsyncParsableCommand {
             // Double reads hexadecimal digits and words too; of these, nan and infinity are what Python prints.
             guard parts.count == 2, !parts[0].isEmpty, let number = Double(String(parts[1])) else {
                 throw CommandFailure.badInput("--metric '\(text)' is no number with a name; write test_accuracy=0.97")
+            }
+            if document[String(parts[0])] != nil {
+                throw CommandFailure.badInput("--metric '\(parts[0])' is given twice; give it once")
             }
             document[String(parts[0])] = Int(parts[1]).map { BSONValue(smallest: $0) } ?? .double(number)
         }

@@ -23,6 +23,8 @@ struct ModelRemove: AsyncParsableCommand {
     func run() async throws {
         try await options.remove("model") { hub, query in
             try await hub.findModels(query, limit: 1000).count
+        } explain: { hub, query in
+            _ = try await hub.findModel(query)
         } _: { hub, query in
             try await hub.deleteModels(query, force: force)
         }

@@ -13,7 +13,7 @@ struct ModelShow: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Its name; - for any.")
+    @Argument(help: "Its name, or mlp@3, mlp@production; - for any.")
     var name: String
 
     @OptionGroup var options: ContentOptions
@@ -27,7 +27,7 @@ struct ModelShow: AsyncParsableCommand {
     func run() async throws {
         let query = try options.query(name)
         let hub = try await connection.hub()
-        let model = try await hub.findModel(query, stage: stage)
+        let model = try await hub.findModel(named: name, query, stage: stage)
         let files = try await hub.files(of: model)
         let index = try await hub.tensors(of: model)
         let stages = try await hub.stages(name: model.name).filter { $0.model == model.id }.map(\.stage)

@@ -64,7 +64,7 @@ struct Submit: AsyncParsableCommand {
     @Option(
         name: .customLong("tag"),
         help: ArgumentHelp(
-            "A field to find the tasks by, the value as in -p; may be repeated.",
+            "A field to find the tasks by, the value as in -p (nan is text); may be repeated.",
             valueName: "name=value"
         )
     )
@@ -166,8 +166,13 @@ struct Submit: AsyncParsableCommand {
         if script.isEmpty {
             throw CommandFailure.badInput("script: \(self.script) is empty; give a file with at least one line")
         }
-        var tags = try Assignment.document(self.tags, flag: "--tag", filesAllowed: false)
-        if let description { tags["description"] = .string(description) }
+        var tags = try Assignment.document(self.tags, flag: "--tag", filesAllowed: false, repeatsAllowed: false)
+        if let description {
+            if tags["description"] != nil {
+                throw CommandFailure.badInput("'description' is given by --description and by --tag; give it once")
+            }
+            tags["description"] = .string(description)
+        }
         var spec = TaskSpec(
             name: name,
             script: script,

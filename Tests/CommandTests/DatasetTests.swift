@@ -167,6 +167,54 @@ import Testing
             #expect(try await fixture.run("dataset", "get", "a", "-o", "-").status == 1)
         }
     }
+
+    @Test func whatWasFoundDamagedIsStoredAnewByTheNextPut() async throws {
+        try await withCommands { fixture in
+            let path = try fixture.file("a.bin", noise(1000))
+            #expect(try await fixture.run("dataset", "put", path).status == 0)
+            try await fixture.hub.database.collection("datasetFilesystem.chunks").updateMany(
+                [:],
+                .document(["$set": ["data": .binary(BSONBinary(bytes: noise(1000, seed: 2)))]])
+            )
+            let target = "\(fixture.folder)/out"
+            let refused = try await fixture.run("dataset", "get", "a", "-o", target)
+            #expect(refused.status == 1)
+            #expect(refused.errors.contains("data set 'a' version 1: file 'a.bin' is damaged"), "\(refused.errors)")
+            #expect(try await fixture.run("dataset", "put", path).status == 0)
+            #expect(try await fixture.run("dataset", "get", "a", "-o", target).status == 0)
+            #expect(try await fixture.run("dataset", "get", "a", "-o", target).status == 2)
+            #expect(try await fixture.run("dataset", "get", "a", "-o", target, "--force").status == 0)
+            #expect(try await fixture.run("dataset", "get", "a", "--version", "1", "-o", "-").status == 1)
+        }
+    }
+
+    @Test func aShardIsAFolderAndWhatIsNotThereHasNearNames() async throws {
+        try await withCommands { fixture in
+            let path = try fixture.file("big", noise(1000))
+            #expect(try await fixture.run("dataset", "put", path, "--piece-size", "400").status == 0)
+            let part = "\(fixture.folder)/part"
+            #expect(try await fixture.run("dataset", "get", "big", "--shard", "0/3", "-o", part).status == 0)
+            #expect(entries(part) == ["big.000000"])
+            for words in [["ls", "bog"], ["rm", "bog"]] {
+                let result = try await fixture.run("tensorhub", ["dataset"] + words)
+                #expect(result.status == 3)
+                #expect(result.errors.contains("did you mean 'big'?"), "\(result.errors)")
+            }
+            let version = try await fixture.run("dataset", "rm", "big", "--version", "7")
+            #expect(version.status == 3 && version.errors.contains("has no version 7"), "\(version.errors)")
+        }
+    }
+
+    @Test(arguments: [
+        ["--tag", "a=1", "--tag", "a=2"], ["--description", "x", "--tag", "description=y"],
+    ])
+    func aTagIsGivenOnce(_ options: [String]) async throws {
+        try await withCommands { fixture in
+            let path = try fixture.file("a", "1")
+            let result = try await fixture.run("tensorhub", ["dataset", "put", path] + options)
+            #expect(result.status == 2 && result.errors.contains("give it once"), "\(result.errors)")
+        }
+    }
 }
 
 /// Bytes that look random and are the same for the same seed.

@@ -114,4 +114,22 @@ import Testing
             #expect(try await fixture.run("model", "diff", "mlp@1", "mlp@7").status == 3)
         }
     }
+
+    @Test func aModelIsNamedWithItsVersionOrStage() async throws {
+        try await withCommands { fixture in
+            try await fixture.hub.saveModel(nil, name: "mlp", architecture: ["a": 1])
+            try await fixture.hub.saveModel(nil, name: "mlp", architecture: ["a": 2])
+            try await fixture.hub.setStage("production", of: ContentQuery(name: "mlp", version: 1))
+            for name in ["mlp@1", "mlp@production"] {
+                let shown = try await fixture.run("model", "show", name)
+                #expect(shown.status == 0, "\(shown.errors)")
+                #expect(shown.output.contains("production"), "\(shown.output)")
+            }
+            let twice = try await fixture.run(
+                "tensorhub",
+                ["model", "put", try fixture.file("m", "1"), "--metric", "x=1", "--tag", "x=2"]
+            )
+            #expect(twice.status == 2 && twice.errors.contains("by --tag and by --metric"), "\(twice.errors)")
+        }
+    }
 }
