@@ -104,7 +104,7 @@ struct ContentTarget: ParsableArguments {
             if isJoined {
                 try await join(found, to: partial, hub)
             } else {
-                try await download(found, to: partial, hub)
+                try await Self.download(found.files[0], of: found, to: partial, hub)
             }
         } catch {
             unlink(partial)
@@ -117,14 +117,6 @@ struct ContentTarget: ParsableArguments {
             throw failure
         }
         return path
-    }
-
-    private func download(_ found: Found, to path: String, _ hub: Hub) async throws(HubError) {
-        do throws(HubError) {
-            try await hub.downloadBlob(found.files[0].blob, in: found.bucket, to: path)
-        } catch {
-            throw error.naming(found.files[0]).naming(found.title)
-        }
     }
 
     /// Where a file goes that was asked for as `output`.
@@ -145,6 +137,14 @@ struct ContentTarget: ParsableArguments {
             throw CommandFailure.badInput("\(path) is there already; give --force to replace it, or another path to -o")
         }
         return path
+    }
+
+    private static func download(_ file: StoredFile, of found: Found, to path: String, _ hub: Hub) async throws {
+        do {
+            try await hub.downloadBlob(file.blob, in: found.bucket, to: path)
+        } catch {
+            throw error.naming(file).naming(found.title)
+        }
     }
 
     /// All pieces, one after the other, in a new file.
