@@ -72,7 +72,7 @@ struct ServiceTests {
         }
     }
 
-    @Test("The end cancels what takes too long, and closes its connection", .timeLimit(.minutes(1)))
+    @Test("The end cancels what takes too long, and closes its connection", .timeLimit(.minutes(10)))
     func stopWhileWorking() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in

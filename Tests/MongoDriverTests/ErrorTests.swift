@@ -239,7 +239,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("With nobody listening a call fails, and says where it looked", .timeLimit(.minutes(2)))
+    @Test("With nobody listening a call fails, and says where it looked", .timeLimit(.minutes(10)))
     func unreachable() async throws {
         let port = try freeLoopbackPort()
         var options = MongoClient.Options()

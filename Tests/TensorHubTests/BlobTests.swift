@@ -145,7 +145,7 @@ struct BlobTests {
         }
     }
 
-    @Test("A named pipe is no source, and a link only where no script can have put it", .timeLimit(.minutes(1)))
+    @Test("A named pipe is no source, and a link only where no script can have put it", .timeLimit(.minutes(10)))
     func sourceIsNoFile() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
