@@ -10,7 +10,7 @@ import Testing
 @testable import TaskRunner
 
 /// The parts between a script and MongoDB without a runner: what stays when the disk, MongoDB or the process fails.
-@Suite(.timeLimit(.minutes(5))) struct OutboxDeliveryTests {
+@Suite(.timeLimit(.minutes(10))) struct OutboxDeliveryTests {
     /// The attempt directory of one attempt; each delivery is that of another process.
     private struct Attempt: Sendable {
         var hub: Hub

@@ -40,7 +40,7 @@ private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
     String(decoding: try await hub.readOutput(of: id).flatMap(\.data), as: UTF8.self)
 }
 
-@Suite(.timeLimit(.minutes(5))) struct RunnerTests {
+@Suite(.timeLimit(.minutes(10))) struct RunnerTests {
     private func shell(_ script: String, _ change: (inout TaskSpec) -> Void = { _ in }) -> TaskSpec {
         var spec = TaskSpec(script: "#!/bin/sh\n\(script)\n")
         spec.maxFailures = 1
