@@ -11,11 +11,16 @@ final class ServerClock: Sendable {
         var taken: ContinuousClock.Instant
     }
 
+    /// Milliseconds by which a new estimate may be behind for want of precision; by more, the server's clock was set.
+    private static let imprecision: Int64 = 10_000
     /// How long an estimate serves.
     static let lifetime: Duration = .seconds(60)
 
     private let database: MongoDatabase
     private let estimate = Mutex<Estimate?>(nil)
+    /// The latest that was told: a new estimate may be some milliseconds behind, and what is written later must not read as
+    /// earlier.
+    private let latest = Mutex(Int64(0))
 
     init(_ database: MongoDatabase) {
         self.database = database
@@ -24,7 +29,7 @@ final class ServerClock: Sendable {
     func now() async throws(MongoError) -> BSONDateTime {
         let clock = ContinuousClock()
         if let known = estimate.withLock({ $0 }), clock.now - known.taken < Self.lifetime {
-            return Self.advance(known, to: clock.now)
+            return advance(known, to: clock.now)
         }
         let sent = clock.now
         let reply = try await database.runCommand(["hello": 1])
@@ -37,19 +42,24 @@ final class ServerClock: Sendable {
         }
         let fresh = Estimate(milliseconds: time.millisecondsSince1970, taken: sent + (received - sent) / 2)
         estimate.withLock { $0 = fresh }
-        return Self.advance(fresh, to: clock.now)
+        return advance(fresh, to: clock.now)
     }
 
     /// The last estimate carried on, however old it is; before the first, the machine's own clock. Never waits for anybody.
     func estimated() -> BSONDateTime {
-        if let known = estimate.withLock({ $0 }) { return Self.advance(known, to: ContinuousClock.now) }
+        if let known = estimate.withLock({ $0 }) { return advance(known, to: ContinuousClock.now) }
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return BSONDateTime(millisecondsSince1970: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
     }
 
-    private static func advance(_ estimate: Estimate, to instant: ContinuousClock.Instant) -> BSONDateTime {
+    private func advance(_ estimate: Estimate, to instant: ContinuousClock.Instant) -> BSONDateTime {
         let elapsed = (instant - estimate.taken) / .milliseconds(1)
-        return BSONDateTime(millisecondsSince1970: estimate.milliseconds + Int64(elapsed))
+        let time = latest.withLock { latest in
+            let time = estimate.milliseconds + Int64(elapsed)
+            if time > latest || time < latest - Self.imprecision { latest = time }
+            return latest
+        }
+        return BSONDateTime(millisecondsSince1970: time)
     }
 }
