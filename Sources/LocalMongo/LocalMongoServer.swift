@@ -35,12 +35,14 @@ public final class LocalMongoServer: Sendable {
     ///   - mongodPath: `nil` for ``findMongod()``.
     ///   - port: `nil` for a free one.
     ///   - isStandalone: Whether it is no replica set, and so has neither change streams nor retryable writes.
+    ///   - cacheSize: GiB of memory for the storage engine.
     ///   - extraArguments: Further arguments of mongod, as `--setParameter enableTestCommands=1`.
     public static func start(
         dataDirectory: String,
         mongodPath: String? = nil,
         port: Int? = nil,
         isStandalone: Bool = false,
+        cacheSize: Double = 0.25,
         extraArguments: [String] = [],
         logger: Logger? = nil
     ) async throws -> LocalMongoServer {
@@ -53,7 +55,7 @@ public final class LocalMongoServer: Sendable {
             attempt += 1
             let chosen = try port ?? freePort()
             let process = try await MongodProcess.start(
-                arguments(path, dataDirectory: dataDirectory, port: chosen)
+                arguments(path, dataDirectory: dataDirectory, port: chosen, cacheSize: cacheSize)
                     + (isStandalone ? [] : ["--replSet", replicaSet]) + extraArguments
             )
             do {
@@ -94,11 +96,11 @@ public final class LocalMongoServer: Sendable {
 
     static let replicaSet = "tensorhub"
 
-    private static func arguments(_ path: String, dataDirectory: String, port: Int) -> [String] {
+    private static func arguments(_ path: String, dataDirectory: String, port: Int, cacheSize: Double) -> [String] {
         [
             path, "--dbpath", dataDirectory, "--port", String(port), "--bind_ip", "127.0.0.1",
             "--logpath", logPath(dataDirectory), "--logappend", "--quiet",
-            "--wiredTigerCacheSizeGB", "0.25", "--oplogSize", "256", "--nounixsocket",
+            "--wiredTigerCacheSizeGB", String(cacheSize), "--oplogSize", "256", "--nounixsocket",
             "--setParameter", "diagnosticDataCollectionEnabled=false",
         ]
     }

@@ -11,37 +11,60 @@ extension GridFSBucket {
         write: @escaping @Sendable (_ content: UnsafeRawBufferPointer, _ offset: Int64) throws -> Void,
         digest: (@Sendable (UnsafeRawBufferPointer) -> Void)? = nil
     ) async throws {
+        try chunks.namespace.check()
         let count = file.chunkCount
         let step = file.chunksPerReply
         let messages = (count + step - 1) / step
-        try await withThrowingTaskGroup(of: (Int, ChunkReply?).self) { group in
-            var started = 0
-            var running = 0
-            var digested = 0
-            var waiting: [Int: ChunkReply?] = [:]
-            while digested < messages {
-                // One more than lanes: what is digested is still held.
-                while running < Self.lanes, started < messages, started - digested <= Self.lanes {
-                    let index = started
-                    let numbers = index * step..<min(count, (index + 1) * step)
-                    group.addTask {
-                        let reply = try await fetch(numbers, of: file, write: write)
-                        return (index, digest == nil ? nil : reply)
+        let order = DownloadOrder(messages: messages, window: Self.window, digest: digest)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<min(Self.lanes, messages) {
+                group.addTask {
+                    do {
+                        while await order.hasMore() { try await run(order, of: file, write: write) }
+                    } catch {
+                        order.end()
+                        throw error
                     }
-                    started += 1
-                    running += 1
-                }
-                if let reply = waiting.removeValue(forKey: digested) {
-                    if let reply, let digest {
-                        _ = await core.work { Result { try reply.visit { content, _ in digest(content) } } }
-                    }
-                    digested += 1
-                } else if let (index, reply) = try await group.next() {
-                    waiting.updateValue(reply, forKey: index)
-                    running -= 1
                 }
             }
+            try await group.waitForAll()
         }
+    }
+
+    /// Brings some messages, one after the other on one connection and one thread.
+    private func run(
+        _ order: DownloadOrder,
+        of file: GridFSFile,
+        write: @escaping @Sendable (_ content: UnsafeRawBufferPointer, _ offset: Int64) throws -> Void
+    ) async throws {
+        let count = file.chunkCount
+        let step = file.chunksPerReply
+        try Task.checkCancellation()
+        let result = try await MongoError.retrying(for: patience) { () throws(MongoError) in
+            try await core.transfer { [namespace = chunks.namespace] (client) throws(MongoError) in
+                for brought in 0..<Self.run {
+                    guard let message = order.take() else { break }
+                    let reply: ChunkReply
+                    do throws(MongoError) {
+                        let numbers = message * step..<min(count, (message + 1) * step)
+                        reply = try ChunkReply(numbers, of: file, in: namespace, by: client)
+                    } catch {
+                        order.giveBack(message)
+                        // After progress, patience begins anew.
+                        if brought > 0, error.isRetryable { break }
+                        throw error
+                    }
+                    do {
+                        try reply.visit(write)
+                        try order.deliver(message, reply)
+                    } catch {
+                        return Result<Void, any Error>.failure(error)
+                    }
+                }
+                return .success(())
+            }
+        }
+        try result.get()
     }
 
     /// Asks for chunks until they are there, and lets `write` see each.

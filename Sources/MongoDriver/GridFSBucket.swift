@@ -21,9 +21,13 @@ public struct GridFSBucket: Sendable {
     /// Bytes of content in one message up.
     static let messageSize = 32 * defaultChunkSize
     /// Bytes of content in one message down: smaller, so that what is written and hashed is still in the processor's cache.
-    static let replySize = 8 * defaultChunkSize
+    static let replySize = 4 * defaultChunkSize
     /// Messages under way at once.
     static let lanes = 2
+    /// Messages of one download that are held at once: two on the way, and what came before its turn to be digested.
+    static let window = 4
+    /// Messages down that go over one connection before others have their turn.
+    static let run = 32
 
     let core: ClientCore
 

@@ -26,6 +26,6 @@ public struct GridFSFile: Sendable, Hashable {
         Int(min(Int64(chunkSize), length - Int64(number) * Int64(chunkSize)))
     }
 
-    /// How many chunks are asked for at once: about 2 MiB.
+    /// How many chunks are asked for at once: about 1 MiB.
     var chunksPerReply: Int { max(1, min(4096, GridFSBucket.replySize / chunkSize)) }
 }

@@ -78,7 +78,8 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
         let result = await Result { () async throws -> Void in
             if let uri { return try await measure(uri: uri, folder) }
             StandardError.line("tensorhub: starting a private MongoDB")
-            let server = try await LocalMongoServer.start(dataDirectory: folder.path + "/mongodb")
+            // What is measured fits into its memory, so that not the disk is measured.
+            let server = try await LocalMongoServer.start(dataDirectory: folder.path + "/mongodb", cacheSize: 4)
             let result = await Result { () async throws -> Void in try await measure(uri: server.uri, folder) }
             await server.stop()
             try result.get()

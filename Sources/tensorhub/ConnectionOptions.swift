@@ -33,8 +33,8 @@ struct ConnectionOptions: ParsableArguments {
 
     /// Opens the hub. It is never closed: the process ends, which takes no time.
     ///
-    /// - Parameter threads: How many calls may be under way at once.
-    func hub(threads: Int = 2) async throws -> Hub {
+    /// - Parameter threads: How many calls may be under way at once; below three, contents move over one connection.
+    func hub(threads: Int = 4) async throws -> Hub {
         let settings = try settings()
         var options = MongoClient.Options()
         options.threads = threads

@@ -45,6 +45,7 @@ struct ContentTarget: ParsableArguments {
     }
 
     func fetch(_ found: Found, _ hub: Hub) async throws {
+        RetainedMemory.begin()
         var found = found
         if let file {
             guard let one = found.files.first(where: { $0.path == file }) else {
