@@ -149,7 +149,7 @@ let package = Package(
             name: "tensorhubd",
             dependencies: [
                 "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "BSON", "Settings", "Systemd", "Console",
-                "CMongoStart",
+                "CLinux", "CMongoStart",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),

@@ -76,12 +76,7 @@ extension GridFSBucket {
             var running = 0
             while true {
                 try Task.checkCancellation()
-                let batch =
-                    idle.popLast()
-                    ?? ChunkBatch(
-                        chunkSize: Self.defaultChunkSize,
-                        capacity: Self.messageSize / Self.defaultChunkSize
-                    )
+                let batch = idle.popLast() ?? Self.makeBatch()
                 batch.reset()
                 try await fill(batch)
                 // A stream whose reader is cancelled just ends: that is not the end of its content.
@@ -107,28 +102,95 @@ extension GridFSBucket {
         }
     }
 
+    /// Inserts the chunks of a file whose content is read on the threads that send it: of all files that are stored at once,
+    /// no more is held than what is under way.
+    ///
+    /// - Parameter fill: Fills the batch, on a thread that may block, one call at a time and in order; one that it leaves not
+    ///   full is the last.
+    package func uploadChunks(
+        of id: ObjectID,
+        reading fill: @escaping @Sendable (ChunkBatch) throws -> Void
+    ) async throws -> Uploaded {
+        try chunks.namespace.check()
+        let source = UploadSource(id, fill)
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            for _ in 0..<Self.lanes { group.addTask { while try await send(from: source) {} } }
+            try await group.waitForAll()
+        }
+        return source.uploaded
+    }
+
+    /// Sends some messages, one after the other over one connection and on one thread.
+    ///
+    /// - Returns: Whether there may be more.
+    private func send(from source: UploadSource) async throws -> Bool {
+        enum End {
+            case more, over
+            case unsent(ChunkBatch, MongoError)
+        }
+        try Task.checkCancellation()
+        let options = chunkOptions
+        let end = try await core.transfer { [namespace = chunks.namespace] (client) throws(MongoError) in
+            Result { () throws -> End in
+                let batch = Self.makeBatch()
+                for _ in 0..<Self.run {
+                    guard try source.next(batch) else { return .over }
+                    do throws(MongoError) {
+                        try batch.send(by: client, to: namespace, options)
+                    } catch {
+                        return .unsent(batch, error)
+                    }
+                }
+                return .more
+            }
+        }
+        switch try end.get() {
+        case .more: return true
+        case .over: return false
+        case .unsent(let batch, let error):
+            guard error.isRetryable else { throw error }
+            try await insert(batch)
+            return true
+        }
+    }
+
+    private static func makeBatch() -> ChunkBatch {
+        ChunkBatch(chunkSize: defaultChunkSize, capacity: messageSize / defaultChunkSize)
+    }
+
+    private var chunkOptions: BSONDocument {
+        var options = chunks.writeOptions
+        options.append("ordered", false)
+        return options
+    }
+
     private func insert(_ batch: ChunkBatch) async throws(MongoError) {
+        let options = chunkOptions
         try await MongoError.retrying(for: patience) { () throws(MongoError) in
             do throws(MongoError) {
-                try await send(batch)
+                try await core.transfer { [namespace = chunks.namespace] (client) throws(MongoError) in
+                    try batch.send(by: client, to: namespace, options)
+                }
             } catch {
                 let isThere = !error.writeErrors.isEmpty && error.writeErrors.allSatisfy { $0.code == 11000 }
                 guard isThere else { throw error }
             }
         }
     }
+}
 
-    private func send(_ batch: ChunkBatch) async throws(MongoError) {
-        var options = chunks.writeOptions
-        options.append("ordered", false)
-        try await core.transfer { [namespace = chunks.namespace, options] (client) throws(MongoError) in
-            try client.withCollection(namespace) { (collection) throws(MongoError) in
-                let bulk = try BulkWrite(client, collection, options: options)
-                try batch.forEachDocument { (document) throws(MongoError) in
-                    try bulk.addInsertion(of: document, options: MongoCollection.unvalidated)
-                }
-                _ = try bulk.execute()
+extension ChunkBatch {
+    fileprivate func send(
+        by client: LentClient,
+        to namespace: Namespace,
+        _ options: BSONDocument
+    ) throws(MongoError) {
+        try client.withCollection(namespace) { (collection) throws(MongoError) in
+            let bulk = try BulkWrite(client, collection, options: options)
+            try forEachDocument { (document) throws(MongoError) in
+                try bulk.addInsertion(of: document, options: MongoCollection.unvalidated)
             }
+            _ = try bulk.execute()
         }
     }
 }

@@ -18,8 +18,8 @@ public struct GridFSBucket: Sendable {
     /// Bytes, 255 KiB: a chunk and what belongs to it fit into a power of two.
     public static let defaultChunkSize = 261_120
 
-    /// Bytes of content in one message up.
-    static let messageSize = 32 * defaultChunkSize
+    /// Bytes of content in one message up: what an upload holds is a few of them.
+    static let messageSize = 8 * defaultChunkSize
     /// Bytes of content in one message down: smaller, so that what is written and hashed is still in the processor's cache.
     static let replySize = 4 * defaultChunkSize
     /// Messages under way at once.

@@ -19,9 +19,16 @@ extension BlobStore {
         case .bytes(let bytes):
             let hash = known ?? SHA256.hex(of: bytes)
             if let blob = try await reserve(hash, for: owner) { return blob }
-            var position = 0
-            return try await upload(for: owner, sha256: known, uploader: uploader) { batch in
-                position += bytes.withUnsafeBytes { batch.append(UnsafeRawBufferPointer(rebasing: $0[position...])) }
+            let position = Mutex(0)
+            return try await upload(for: owner, sha256: known, uploader: uploader) { id, hash in
+                try await gridFS.uploadChunks(of: id) { batch in
+                    position.withLock { position in
+                        position += bytes.withUnsafeBytes {
+                            batch.append(UnsafeRawBufferPointer(rebasing: $0[position...]))
+                        }
+                    }
+                    batch.forEachContent { hash.update($0) }
+                }
             }
         case .file(let path):
             // What an attempt stores, its script may have put a link in the place of.
@@ -36,8 +43,8 @@ extension BlobStore {
             }
             if let hash, let blob = try await reserve(hash, for: owner) { return blob }
             let position = Mutex(Int64(0))
-            return try await upload(for: owner, sha256: known, uploader: uploader) { batch in
-                try await hub.client.work {
+            return try await upload(for: owner, sha256: known, uploader: uploader) { id, hash in
+                try await gridFS.uploadChunks(of: id) { batch in
                     try position.withLock { position in
                         try batch.fill { buffer in
                             let count = try file.read(buffer, at: position)
@@ -45,12 +52,18 @@ extension BlobStore {
                             return count
                         }
                     }
+                    batch.forEachContent { hash.update($0) }
                 }
             }
         case .stream(let stream):
             if let known, let blob = try await reserve(known, for: owner) { return blob }
             var pieces = PieceReader(stream)
-            return try await upload(for: owner, sha256: known, uploader: uploader) { try await pieces.fill($0) }
+            return try await upload(for: owner, sha256: known, uploader: uploader) { id, hash in
+                try await gridFS.uploadChunks(of: id) { batch in
+                    try await pieces.fill(batch)
+                    try await hub.client.work { batch.forEachContent { hash.update($0) } }
+                }
+            }
         }
     }
 
@@ -75,18 +88,22 @@ extension BlobStore {
         }
     }
 
-    /// - Parameter sha256: What the content has to have.
+    /// - Parameters:
+    ///   - sha256: What the content has to have.
+    ///   - send: Inserts the chunks of that file, and has their content hashed.
     private func upload(
         for owner: ObjectID,
         sha256 expected: String?,
         uploader: ObjectID?,
-        fill: (ChunkBatch) async throws -> Void
+        send: (_ id: ObjectID, _ hash: ContentHash) async throws -> GridFSBucket.Uploaded
     ) async throws(HubError) -> Blob {
         let id = ObjectID()
         try await begin(id, uploader)
         let (hash, uploaded): (String, GridFSBucket.Uploaded)
         do throws(HubError) {
-            (hash, uploaded) = try await uploadChunks(of: id, fill)
+            let content = ContentHash()
+            uploaded = try await transferring { try await beating(id) { try await send(id, content) } }
+            hash = content.finish()
             if let expected, expected != hash {
                 throw HubError(
                     .hashMismatch,
@@ -114,22 +131,6 @@ extension BlobStore {
             await discard(id)
         }
         return blob
-    }
-
-    private func uploadChunks(
-        of id: ObjectID,
-        _ fill: (ChunkBatch) async throws -> Void
-    ) async throws(HubError) -> (hash: String, uploaded: GridFSBucket.Uploaded) {
-        let hash = ContentHash()
-        let uploaded = try await transferring {
-            try await beating(id) {
-                try await gridFS.uploadChunks(of: id) { batch in
-                    try await fill(batch)
-                    try await hub.client.work { batch.forEachContent { hash.update($0) } }
-                }
-            }
-        }
-        return (hash.finish(), uploaded)
     }
 
     /// Inserts the file's document. Where another program has stored the same content meanwhile, that one is reserved.

@@ -28,7 +28,10 @@ struct Tensorhubd: AsyncParsableCommand, HandlesSignals {
     @Flag(help: "Run one task and end with its script's status; 3 where there is none.")
     var once = false
 
-    static func main() async { await CommandFrame.run(Self.self) }
+    static func main() async {
+        StartupMemory.limit()
+        await CommandFrame.run(Self.self)
+    }
 
     func run() async throws {
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr2)
