@@ -88,6 +88,59 @@ import Testing
         }
     }
 
+    @Test func `On the same machine too the next attempt begins with what was called complete`() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let server = DirectServer()
+                var spec = try spec(
+                    """
+                    if [ $TENSORHUB_ATTEMPT -gt 1 ]; then cat $TENSORHUB_CHECKPOINT_DIR/*; exit 0; fi
+                    echo whole > $TENSORHUB_CHECKPOINT_DIR/state; touch \(folder)/first
+                    until test -e \(folder)/second; do sleep 0.01; done
+                    echo half > $TENSORHUB_CHECKPOINT_DIR/state; exit 1
+                    """
+                )
+                spec.rules = []
+                let id = try await hub.createTask(spec)
+                try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { _ in
+                    let backend = try #require(await server.backend())
+                    #expect(await eventually { access("\(folder)/first", F_OK) == 0 })
+                    try await backend.storeCheckpoint()
+                    try writeFile("\(folder)/second", "")
+                    try await hub.waitForTasks(.ids([id]))
+                    let output = try await hub.readOutput(of: id).flatMap(\.data)
+                    #expect(String(decoding: output, as: UTF8.self) == "whole\n")
+                }
+            }
+        }
+    }
+
+    @Test func `A checkpoint that could not be copied when it was called complete is stored at the end`() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let server = DirectServer()
+                let id = try await hub.createTask(
+                    try spec(
+                        """
+                        kept=$(dirname $TENSORHUB_TASK_FILE)/kept
+                        echo 7 > $TENSORHUB_CHECKPOINT_DIR/epoch; touch $kept; touch \(folder)/first
+                        until test -e \(folder)/second; do sleep 0.01; done
+                        rm $kept; exit 1
+                        """
+                    )
+                )
+                try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { _ in
+                    let backend = try #require(await server.backend())
+                    #expect(await eventually { access("\(folder)/first", F_OK) == 0 })
+                    await #expect(throws: HubError.self) { try await backend.storeCheckpoint() }
+                    try writeFile("\(folder)/second", "")
+                    #expect(try await eventually { try await hub.task(id).failures == 1 })
+                    #expect(try await hub.task(id).checkpoint?.files.map(\.path) == ["epoch"])
+                }
+            }
+        }
+    }
+
     @Test func `A task whose checkpoint cannot be brought here goes back instead of beginning without it`() async throws
     {
         try await withTestDatabase { client, name in
