@@ -40,12 +40,12 @@ extension AttemptExecution {
     /// - Throws: `AttemptError.machine` for everything else.
     func fetchCheckpoint(_ directory: AttemptDirectory) async throws {
         guard let checkpoint = task.checkpoint, let attempt = Int32(exactly: checkpoint.attempt) else { return }
-        let kept = try await runner.pool.runIfActive { try directory.newestCheckpoint() }
-        if let kept, kept >= attempt { return }
-        let arrival = try await runner.pool.runIfActive { try directory.makeArrivalFolder() }
+        let waiting = try await runner.pool.runIfActive { try directory.newestCheckpoint() }
+        if let waiting, waiting >= attempt { return }
+        let arrival = try await runner.pool.runIfActive { try directory.makeArrivalFolder(runner.runnerID) }
         do {
             for file in checkpoint.files { try await fetch(file, to: arrival, directory) }
-            try await runner.pool.runIfActive { try directory.keepArrived(arrival, of: attempt) }
+            try await runner.pool.runIfActive { try directory.putAwayArrived(arrival, of: attempt) }
         } catch {
             try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
             // A full disk, a lack of rights or of descriptors is this machine's: the checkpoint is there for another one.

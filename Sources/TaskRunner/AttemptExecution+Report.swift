@@ -19,7 +19,7 @@ extension AttemptExecution {
         }
         if keepsCheckpoint, let directory = ended.directory {
             do {
-                try await runner.pool.runIfActive { try directory.keepCheckpoint() }
+                try await runner.pool.runIfActive { try directory.putAwayCheckpoint() }
             } catch {
                 logger.error("The checkpoint is lost to this machine", metadata: ["error": "\(error)"])
             }

@@ -175,14 +175,45 @@ import Testing
         try await withAttempts(supervisor: "/nonexistent/supervisor") { fixture in
             var plan = fixture.plan("#!/bin/sh\n")
             plan.attempt = 2
-            let keepers = "\(fixture.folder)/checkpoints"
-            for path in [keepers, "\(keepers)/\(plan.taskID).1"] { mkdir(path, 0o755) }
-            try writeFile("\(keepers)/\(plan.taskID).1/epoch", "7")
+            let waiting = "\(fixture.folder)/checkpoints"
+            for path in [waiting, "\(waiting)/\(plan.taskID).1"] { mkdir(path, 0o755) }
+            try writeFile("\(waiting)/\(plan.taskID).1/epoch", "7")
             let error = #expect(throws: AttemptError.self) { try fixture.launcher.launch(plan) }
             #expect(error?.code == .machine)
-            let kept = entries(keepers)
-            #expect(kept.count == 1 && kept.allSatisfy { entries("\(keepers)/\($0)") == ["epoch"] })
+            let found = entries(waiting)
+            #expect(found.count == 1 && found.allSatisfy { entries("\(waiting)/\($0)") == ["epoch"] })
             #expect(entries("\(fixture.folder)/attempts").isEmpty)
+        }
+    }
+
+    @Test func `At its start a runner removes the checkpoints that nobody will come for`() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                var held = TaskSpec(script: "#!/bin/sh\n")
+                held.hold = true
+                let (pending, cancelled) = (try await hub.createTask(held), try await hub.createTask(held))
+                #expect(try await hub.cancelTasks(.ids([cancelled])) == 1)
+                let stranger = ObjectID()
+                let neighbour = ObjectID()
+                let presence = try RunnerPresence(stateDirectory: folder, runner: neighbour)
+                let stay = ["\(pending).1", "\(stranger).1", ".\(pending).\(neighbour)", "notes"]
+                let go = ["\(cancelled).1", "\(cancelled)", ".\(pending).\(ObjectID())", ".\(pending).1"]
+                mkdir("\(folder)/checkpoints", 0o755)
+                for name in stay + go {
+                    mkdir("\(folder)/checkpoints/\(name)", 0o755)
+                    try writeFile("\(folder)/checkpoints/\(name)/state", "x")
+                }
+                try await withRunner(hub, { $0.stateDirectory = folder }) { _ in
+                    #expect(await eventually { entries("\(folder)/checkpoints").count <= stay.count })
+                }
+                #expect(entries("\(folder)/checkpoints").sorted() == stay.sorted())
+                withExtendedLifetime(presence) {}
+                let waiting = WaitingCheckpoints(stateDirectory: folder)
+                try waiting.remove([stranger], olderThan: .seconds(3600))
+                #expect(entries("\(folder)/checkpoints").contains("\(stranger).1"))
+                try waiting.remove([stranger], olderThan: .seconds(-2))
+                #expect(!entries("\(folder)/checkpoints").contains("\(stranger).1"))
+            }
         }
     }
 }
