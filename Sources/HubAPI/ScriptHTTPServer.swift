@@ -9,8 +9,8 @@ public import TensorHub
 ///
 /// All services of a server share its threads, which are there as long as one of them is, and a little longer.
 public final class ScriptHTTPServer: ScriptServer {
-    /// How long bytes that were uploaded wait to be used, under `tensorhub serve`.
-    static let uploadLimit: Duration = .seconds(3600)
+    /// How long bytes that were uploaded, and what was fetched, wait to be used, under `tensorhub serve`.
+    static let unusedLimit: Duration = .seconds(3600)
 
     private let threads: ServerThreads
     private let endLimit: Duration
@@ -122,7 +122,10 @@ public final class ScriptHTTPServer: ScriptServer {
         var expiry: RepeatedTask?
         if backend.origin == nil {
             expiry = lease.eventLoops.next().scheduleRepeatedTask(initialDelay: .minutes(5), delay: .minutes(5)) { _ in
-                lease.disk.submit { _ in uploads.removeUnused(for: Self.uploadLimit) }
+                lease.disk.submit { _ in
+                    uploads.removeUnused(for: Self.unusedLimit)
+                    (backend as? DirectBackend)?.removeUnused(for: Self.unusedLimit)
+                }
             }
         }
         let cleanUp: @Sendable () async -> Void = { [threads, expiry] in

@@ -5,12 +5,16 @@ import TensorHub
 
 /// Checkpoints between attempts, wherever they run.
 extension AttemptExecution {
-    /// What is left in the checkpoint folder is the task's checkpoint: the script says that it is one, or it has never
-    /// said what is. A folder that it was writing to when it ended does not take the place of one that it had called complete.
+    /// Whether what is left in the checkpoint folder is the task's checkpoint: the script says that it is one, or it has not
+    /// said what is. A folder that it was writing to when it ended takes the place of one that it had called complete
+    /// neither in MongoDB nor on this machine, where the next attempt would begin with it.
+    func countsFolder(_ ended: Ended, _ link: ScriptLink) -> Bool {
+        let isDeclared = link.backend.hasCheckpoint || task.checkpoint?.attempt == key.attempt
+        return !isDeclared || ended.outcome == .checkpointed
+    }
+
     func storeCheckpoint(_ ended: Ended, _ link: ScriptLink) async {
         guard let directory = ended.directory else { return }
-        let isDeclared = link.backend.hasCheckpoint || task.checkpoint?.attempt == key.attempt
-        if isDeclared, ended.outcome != .checkpointed { return }
         do {
             let files = try await runner.pool.runIfActive { try directory.checkpointFiles() }
             if files.isEmpty { return }
@@ -36,12 +40,12 @@ extension AttemptExecution {
     /// - Throws: `AttemptError.machine` for everything else.
     func fetchCheckpoint(_ directory: AttemptDirectory) async throws {
         guard let checkpoint = task.checkpoint, let attempt = Int32(exactly: checkpoint.attempt) else { return }
-        let kept = try await runner.pool.runIfActive { try directory.newestCheckpoint() }
-        if let kept, kept >= attempt { return }
-        let arrival = try await runner.pool.runIfActive { try directory.makeArrivalFolder() }
+        let waiting = try await runner.pool.runIfActive { try directory.newestCheckpoint() }
+        if let waiting, waiting >= attempt { return }
+        let arrival = try await runner.pool.runIfActive { try directory.makeArrivalFolder(runner.runnerID) }
         do {
             for file in checkpoint.files { try await fetch(file, to: arrival, directory) }
-            try await runner.pool.runIfActive { try directory.keepArrived(arrival, of: attempt) }
+            try await runner.pool.runIfActive { try directory.putAwayArrived(arrival, of: attempt) }
         } catch {
             try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
             // A full disk, a lack of rights or of descriptors is this machine's: the checkpoint is there for another one.

@@ -7,7 +7,8 @@ extension AttemptExecution {
     /// Output first, so that whoever sees the end sees all of it; then the end; then the directory can go.
     func report(_ end: AttemptEnd, _ ended: Ended, _ link: ScriptLink) async -> AttemptEnd? {
         // All before the report: the next attempt may begin right after it.
-        if end.status == .pending { await storeCheckpoint(ended, link) }
+        let keepsCheckpoint = end.status == .pending && countsFolder(ended, link)
+        if keepsCheckpoint { await storeCheckpoint(ended, link) }
         guard await link.delivery.finish() else {
             if control.isLeaseLost {
                 await keep(ended.directory)
@@ -16,9 +17,9 @@ extension AttemptExecution {
             }
             return nil
         }
-        if end.status == .pending, let directory = ended.directory {
+        if keepsCheckpoint, let directory = ended.directory {
             do {
-                try await runner.pool.runIfActive { try directory.keepCheckpoint() }
+                try await runner.pool.runIfActive { try directory.putAwayCheckpoint() }
             } catch {
                 logger.error("The checkpoint is lost to this machine", metadata: ["error": "\(error)"])
             }

@@ -200,6 +200,7 @@ public final class Runner: Service {
             services.addTask { await self.pollQueue() }
             services.addTask { await self.watchQueue() }
             services.addTask { await self.rescueTasks() }
+            services.addTask { await self.sweepCheckpoints() }
             await claimAndRun()
             services.cancelAll()
         }

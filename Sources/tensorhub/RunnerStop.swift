@@ -6,8 +6,9 @@ struct RunnerStop: AsyncParsableCommand {
         commandName: "stop",
         abstract: "Drain runners, then end their processes.",
         discussion: """
-            The processes end with status 0. A service manager that always restarts them,
-            as the systemd unit does, starts new ones: there, drain, or use systemctl.
+            The processes end with status 0, and the systemd unit leaves them ended until
+            systemctl start. A service manager that always restarts them starts new ones:
+            there, drain.
 
             Example:
               tensorhub runner stop gpu1 --deadline 10m --wait

@@ -124,6 +124,32 @@ struct AttemptRouteTests {
         }
     }
 
+    @Test("Whatever part of a data set a script gets, it is fetched for the attempt, whose models name it then")
+    func dataSetParts() async throws {
+        try await withAttemptServer { fixture, backend in
+            let files = (0..<2).map { SourceFile(path: "part/\($0)", source: .bytes([UInt8($0)])) }
+            try await fixture.hub.saveDataSet(Content(kind: .folder, files: files), name: "parts")
+            try await fixture.hub.saveDataSet(.bytes([7], as: "one"), name: "one")
+            func fetched() -> [String] {
+                backend.state.withLock { state in
+                    defer { state.fetched = [] }
+                    return state.fetched
+                }
+            }
+            let client = fixture.client
+            #expect(try await client.send("GET", "/v1/datasets/parts?shard=1/2").body == [1])
+            #expect(fetched() == ["parts"])
+            #expect(try await client.send("GET", "/v1/datasets/parts?shard=0/1&file=part%2F1").body == [1])
+            #expect(fetched() == ["parts"])
+            let one = try await client.send("GET", "/v1/datasets/one")
+            #expect(one.body == [7])
+            #expect(fetched() == ["one"])
+            let tag = try #require(one.headers["etag"])
+            #expect(try await client.send("GET", "/v1/datasets/one", nil, ["If-None-Match": tag]).status == 304)
+            #expect(fetched() == ["one"], "the script has had these bytes from somewhere")
+        }
+    }
+
     @Test("An upload that a PUT could not use can be used again")
     func uploadAfterRefusal() async throws {
         try await withAttemptServer { fixture, backend in

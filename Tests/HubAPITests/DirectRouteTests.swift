@@ -1,4 +1,5 @@
 import BSON
+import Glibc
 import MongoDriver
 import TensorHub
 import TestSupport
@@ -243,6 +244,33 @@ struct DirectRouteTests {
             #expect(isAsked)
             await fixture.service.stop()
             #expect(try await reply.json == ["done": false, "counts": ["pending": 1]])
+        }
+    }
+
+    @Test("Links to what nobody asks for any more go where they hold more than the cache may, the oldest first")
+    func unusedLinks() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                var records: [DataSetRecord] = []
+                for index in 0..<3 {
+                    let bytes = [UInt8](repeating: UInt8(index), count: 10)
+                    records.append(try await hub.saveDataSet(.bytes(bytes, as: "f"), name: "a"))
+                }
+                let own = try ServeFolder(in: "\(folder)/state")
+                let cache = ContentCache(folder: "\(folder)/cache", limit: 20)
+                let backend = DirectBackend(hub: hub, folder: own, cache: cache)
+                var places: [String] = []
+                for record in records { places.append(try await backend.fetch(record, shard: nil).folder) }
+                let again = try await backend.fetch(records[0], shard: nil)
+                #expect(again.folder == places[0])
+                backend.removeUnused(for: .seconds(3600))
+                #expect(entries(own.links).count == 3)
+                backend.removeUnused(for: .zero)
+                #expect(access(places[1], F_OK) != 0 && entries(own.links).count == 2)
+                let back = try await backend.fetch(records[1], shard: nil)
+                #expect(try readFile(back.files[0].localPath) == [UInt8](repeating: 1, count: 10))
+                own.remove()
+            }
         }
     }
 

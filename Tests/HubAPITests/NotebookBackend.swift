@@ -23,6 +23,8 @@ final class NotebookBackend: ScriptBackend {
         var progress: [ScriptProgress] = []
         var checkpoints = 0
         var saved: [Saved] = []
+        /// The data sets that it was asked to bring here.
+        var fetched: [String] = []
         var control = ScriptControl()
         var refusal: HubError?
         /// Whether a checkpoint takes until its request is cancelled.
@@ -122,7 +124,11 @@ final class NotebookBackend: ScriptBackend {
     func settle() async {}
 
     func fetch(_ dataSet: DataSetRecord, shard: Shard?) async throws(HubError) -> LocalContent {
-        throw HubError(.notFound, "a notebook has no files")
+        state.withLock { $0.fetched.append(dataSet.name ?? "-") }
+        let files = try shard.map { (shard) throws(HubError) in try shard.files(of: dataSet.files) } ?? dataSet.files
+        let folder = "\(spoolFolder).fetched"
+        let cache = ContentCache(folder: "\(folder)/cache", limit: 1 << 20)
+        return try await cache.fetch(files, in: .dataSets, of: hub, to: "\(folder)/\(ObjectID())")
     }
 
     func fetch(_ model: ModelRecord) async throws(HubError) -> LocalContent {

@@ -50,6 +50,17 @@ struct OpenAPITests {
         }
     }
 
+    @Test("Every operation with a body of JSON says that it may be told to come again")
+    func busy() throws {
+        for route in ScriptAPI.table.routes {
+            let described = try #require(operation(route))
+            guard described["requestBody"]?.documentValue?["content"]?.documentValue?["application/json"] != nil else {
+                continue
+            }
+            #expect(described["responses"]?.documentValue?["503"] != nil, "\(route.method) \(route.path)")
+        }
+    }
+
     @Test("Every operation has its own name, and every reference leads somewhere")
     func references() throws {
         let ids = ScriptAPI.table.routes.compactMap { operation($0)?["operationId"]?.stringValue }

@@ -113,6 +113,8 @@ struct ServiceTests {
             #expect(refused.code == "busy")
             #expect(refused.headers["retry-after"] == "1")
             #expect(try await client.send("GET", "/v1/task").status == 200)
+            #expect(try await client.send("PUT", "/v1/results", "{\"a\": 1}").status == 503)
+            #expect(try await client.send("POST", "/v1/progress", "{\"fraction\": 1}").status == 503)
             holders.close()
             #expect(
                 try await eventually {

@@ -112,4 +112,41 @@ import Testing
             #expect(try LocalFolder("\(folder)/python").names().count == 1)
         }
     }
+
+    @Test func `A Python client that a power cut has damaged is put in place anew`() async throws {
+        try await withTemporaryDirectory { folder in
+            let installed = try PythonClientFiles.install(in: folder)
+            truncate("\(installed)/tensorhub/run.py", 0)
+            unlink("\(installed)/tensorhub/values.py")
+            #expect(try PythonClientFiles.install(in: folder) == installed)
+            for (name, bytes) in PythonClientFiles.files {
+                #expect(try readFile("\(installed)/tensorhub/\(name)") == bytes)
+            }
+            #expect(entries("\(folder)/python").count == 1)
+        }
+    }
+
+    @Test(arguments: [0, 7]) func `Results of the script API that a power cut has damaged are no success`(length: Int)
+        async throws
+    {
+        try await withAttempts { fixture in
+            let run = try await fixture.runShell("exit 0\n")
+            let directory = run.launched.directory
+            try directory.write(reportedResult: ["accuracy": 0.5])
+            func outcome() throws -> AttemptOutcome {
+                try directory.conclude(
+                    supervisor: run.ending,
+                    savedResultKeys: [],
+                    output: run.launched.output
+                ).outcome
+            }
+            #expect(try outcome() == .finished(result: ["accuracy": 0.5]))
+            truncate("\(directory.journalPath)/api-result.bson", length)
+            guard case .failed(let kind, let message, _) = try outcome() else {
+                Issue.record("\(try outcome())")
+                return
+            }
+            #expect(kind == .badResult && message.contains("damaged"))
+        }
+    }
 }

@@ -88,6 +88,59 @@ import Testing
         }
     }
 
+    @Test func `On the same machine too the next attempt begins with what was called complete`() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let server = DirectServer()
+                var spec = try spec(
+                    """
+                    if [ $TENSORHUB_ATTEMPT -gt 1 ]; then cat $TENSORHUB_CHECKPOINT_DIR/*; exit 0; fi
+                    echo whole > $TENSORHUB_CHECKPOINT_DIR/state; touch \(folder)/first
+                    until test -e \(folder)/second; do sleep 0.01; done
+                    echo half > $TENSORHUB_CHECKPOINT_DIR/state; exit 1
+                    """
+                )
+                spec.rules = []
+                let id = try await hub.createTask(spec)
+                try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { _ in
+                    let backend = try #require(await server.backend())
+                    #expect(await eventually { access("\(folder)/first", F_OK) == 0 })
+                    try await backend.storeCheckpoint()
+                    try writeFile("\(folder)/second", "")
+                    try await hub.waitForTasks(.ids([id]))
+                    let output = try await hub.readOutput(of: id).flatMap(\.data)
+                    #expect(String(decoding: output, as: UTF8.self) == "whole\n")
+                }
+            }
+        }
+    }
+
+    @Test func `A checkpoint that could not be copied when it was called complete is stored at the end`() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let server = DirectServer()
+                let id = try await hub.createTask(
+                    try spec(
+                        """
+                        kept=$(dirname $TENSORHUB_TASK_FILE)/kept
+                        echo 7 > $TENSORHUB_CHECKPOINT_DIR/epoch; touch $kept; touch \(folder)/first
+                        until test -e \(folder)/second; do sleep 0.01; done
+                        rm $kept; exit 1
+                        """
+                    )
+                )
+                try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { _ in
+                    let backend = try #require(await server.backend())
+                    #expect(await eventually { access("\(folder)/first", F_OK) == 0 })
+                    await #expect(throws: HubError.self) { try await backend.storeCheckpoint() }
+                    try writeFile("\(folder)/second", "")
+                    #expect(try await eventually { try await hub.task(id).failures == 1 })
+                    #expect(try await hub.task(id).checkpoint?.files.map(\.path) == ["epoch"])
+                }
+            }
+        }
+    }
+
     @Test func `A task whose checkpoint cannot be brought here goes back instead of beginning without it`() async throws
     {
         try await withTestDatabase { client, name in
@@ -122,14 +175,45 @@ import Testing
         try await withAttempts(supervisor: "/nonexistent/supervisor") { fixture in
             var plan = fixture.plan("#!/bin/sh\n")
             plan.attempt = 2
-            let keepers = "\(fixture.folder)/checkpoints"
-            for path in [keepers, "\(keepers)/\(plan.taskID).1"] { mkdir(path, 0o755) }
-            try writeFile("\(keepers)/\(plan.taskID).1/epoch", "7")
+            let waiting = "\(fixture.folder)/checkpoints"
+            for path in [waiting, "\(waiting)/\(plan.taskID).1"] { mkdir(path, 0o755) }
+            try writeFile("\(waiting)/\(plan.taskID).1/epoch", "7")
             let error = #expect(throws: AttemptError.self) { try fixture.launcher.launch(plan) }
             #expect(error?.code == .machine)
-            let kept = entries(keepers)
-            #expect(kept.count == 1 && kept.allSatisfy { entries("\(keepers)/\($0)") == ["epoch"] })
+            let found = entries(waiting)
+            #expect(found.count == 1 && found.allSatisfy { entries("\(waiting)/\($0)") == ["epoch"] })
             #expect(entries("\(fixture.folder)/attempts").isEmpty)
+        }
+    }
+
+    @Test func `At its start a runner removes the checkpoints that nobody will come for`() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                var held = TaskSpec(script: "#!/bin/sh\n")
+                held.hold = true
+                let (pending, cancelled) = (try await hub.createTask(held), try await hub.createTask(held))
+                #expect(try await hub.cancelTasks(.ids([cancelled])) == 1)
+                let stranger = ObjectID()
+                let neighbour = ObjectID()
+                let presence = try RunnerPresence(stateDirectory: folder, runner: neighbour)
+                let stay = ["\(pending).1", "\(stranger).1", ".\(pending).\(neighbour)", "notes"]
+                let go = ["\(cancelled).1", "\(cancelled)", ".\(pending).\(ObjectID())", ".\(pending).1"]
+                mkdir("\(folder)/checkpoints", 0o755)
+                for name in stay + go {
+                    mkdir("\(folder)/checkpoints/\(name)", 0o755)
+                    try writeFile("\(folder)/checkpoints/\(name)/state", "x")
+                }
+                try await withRunner(hub, { $0.stateDirectory = folder }) { _ in
+                    #expect(await eventually { entries("\(folder)/checkpoints").count <= stay.count })
+                }
+                #expect(entries("\(folder)/checkpoints").sorted() == stay.sorted())
+                withExtendedLifetime(presence) {}
+                let waiting = WaitingCheckpoints(stateDirectory: folder)
+                try waiting.remove([stranger], olderThan: .seconds(3600))
+                #expect(entries("\(folder)/checkpoints").contains("\(stranger).1"))
+                try waiting.remove([stranger], olderThan: .seconds(-2))
+                #expect(!entries("\(folder)/checkpoints").contains("\(stranger).1"))
+            }
         }
     }
 }

@@ -297,6 +297,32 @@ import Testing
         }
     }
 
+    @Test func `What could not be sent is there once, in order, also where it is taken twice`() async throws {
+        try await withAttempt { attempt in
+            let given = ObjectID()
+            let lines = [
+                #"{"path": "/v1/logs/training", "body": [{"step": 1}, {"step": 2}]}"#,
+                #"{"path": "/v1/logs/training", "body": {"step": 3, "_id": {"$oid": "\#(given)"}}}"#,
+                #"{"path": "/v1/logs/training", "body": {"step": 4}}"#,
+            ]
+            let text = lines.map { $0 + "\n" }.joined()
+            let delivery = attempt.delivery()
+            for _ in 0..<2 {
+                // As it is where the disk is full before the end of it, and has room again under the next runner.
+                try writeFile(attempt.directory.unsentPath, text)
+                try delivery.take(UnsentRequests(backend: attempt.backend(delivery)))
+            }
+            #expect(try await attempt.deliver(delivery))
+            #expect(delivery.refused == 0)
+            let entries = try await attempt.hub.logs(.training)
+            #expect(try await steps(attempt.hub) == [1, 2, 3, 4])
+            let own = entries.filter { $0.document["_id"] != .objectID(given) }
+            #expect(own.compactMap { $0.document["step"]?.intValue } == [1, 2, 4])
+            let ids = own.compactMap { $0.document["_id"]?.objectIDValue }
+            #expect(ids.count == 3 && ids == ids.sorted())
+        }
+    }
+
     @Test func `What could not be sent stays where the disk does not let it be taken`() async throws {
         try await withAttempt { attempt in
             try writeFile(attempt.directory.outboxPath, "in the way")

@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import Synchronization
 import TestSupport
 import Testing
 
@@ -52,6 +53,35 @@ import Testing
             #expect(entries(path).count == 2, "the last segment and the position")
             _ = try outbox.append([record(500)])
             #expect(try drain(outbox) == [record(500)])
+        }
+    }
+
+    @Test func `Records that could not be synced were not written, and those before a change of segments are synced`()
+        async throws
+    {
+        try await withTemporaryDirectory { folder in
+            let syncs = Mutex((count: 0, isFailing: false))
+            let outbox = Outbox("\(folder)/outbox", segmentSize: 100) { file in
+                syncs.withLock { state in
+                    state.count += 1
+                    if state.isFailing { errno = EIO }
+                    return state.isFailing ? -1 : fdatasync(file)
+                }
+            }
+            let before = try outbox.append([record(1)])
+            #expect(syncs.withLock { $0.count } == 0)
+            syncs.withLock { $0.isFailing = true }
+            #expect(throws: AttemptError.self) { try outbox.append([record(2, filling: 200)], isSynced: true) }
+            #expect(outbox.end == before)
+            let heir = Outbox("\(folder)/outbox", segmentSize: 100)
+            try heir.recover()
+            #expect(heir.end == before)
+            _ = try outbox.append([record(3, filling: 200)])
+            #expect(throws: AttemptError.self) { try outbox.append([record(4)]) }
+            syncs.withLock { $0 = (0, false) }
+            _ = try outbox.append([record(5)], isSynced: true)
+            #expect(syncs.withLock { $0.count } == 2, "the segment that is left, and the new one")
+            #expect(try drain(outbox) == [record(1), record(3, filling: 200), record(5)])
         }
     }
 

@@ -12,8 +12,8 @@ public final class DirectBackend: ScriptBackend {
 
     private let folder: ServeFolder
     private let cache: ContentCache
-    /// What was fetched already: the same files are under the same paths for as long as the server lasts.
-    private let fetched = Mutex<[String: LocalContent]>([:])
+    /// What was fetched already, and is there under the same paths for whoever asks again.
+    private let fetched = Mutex<[String: Fetched]>([:])
     private let next = Atomic(0)
 
     /// - Parameter cache: On the file system of the folder, so that its files need not be copied.
@@ -86,14 +86,53 @@ public final class DirectBackend: ScriptBackend {
 
     private func fetch(_ files: [StoredFile], in bucket: BlobBucket, key: String) async throws(HubError) -> LocalContent
     {
-        if let content = fetched.withLock({ $0[key] }), content.files.allSatisfy({ access($0.localPath, R_OK) == 0 }) {
-            return content
+        let known = fetched.withLock { fetched in
+            fetched[key]?.used = .now
+            return fetched[key]?.content
+        }
+        if let known {
+            if known.files.allSatisfy({ access($0.localPath, R_OK) == 0 }) { return known }
+            fetched.withLock { if $0[key]?.content.folder == known.folder { $0[key] = nil } }
         }
         // Of two that come at once each gets links of its own; what they lead to is downloaded once.
         let number = next.wrappingAdd(1, ordering: .relaxed).newValue
         let content = try await cache.fetch(files, in: bucket, of: hub, to: "\(folder.links)/\(number)")
-        fetched.withLock { $0[key] = content }
+        let size = content.files.reduce(0) { $0 + (Self.size(of: $1.localPath) ?? 0) }
+        fetched.withLock { fetched in
+            let key = fetched[key] == nil ? key : "\(key).\(number)"
+            fetched[key] = Fetched(content: content, size: size, used: .now)
+        }
         return content
+    }
+
+    private struct Fetched {
+        var content: LocalContent
+        /// Bytes.
+        var size: Int64
+        /// When it was last asked for.
+        var used: ContinuousClock.Instant
+    }
+
+    /// Where all links together hold more bytes than the cache may, removes those that nobody has asked for in a while, the
+    /// oldest first: what the cache gives up would stay on the disk by them. Blocks.
+    func removeUnused(for limit: Duration) {
+        let old = fetched.withLock { fetched in
+            var total = fetched.values.reduce(0) { $0 + $1.size }
+            var folders: [String] = []
+            for (key, link) in fetched.sorted(by: { $0.value.used < $1.value.used }) {
+                guard total > cache.limit, ContinuousClock.now - link.used > limit else { break }
+                total -= link.size
+                fetched[key] = nil
+                folders.append(link.content.folder)
+            }
+            return folders
+        }
+        for folder in old { FolderTree.remove(folder) }
+    }
+
+    private static func size(of path: String) -> Int64? {
+        var status = stat()
+        return stat(path, &status) == 0 ? Int64(status.st_size) : nil
     }
 }
 

@@ -85,15 +85,18 @@ extension ScriptAPI {
     /// From this machine's disk where scripts of this machine ask, else out of MongoDB.
     @concurrent
     private func bytes(_ request: APIRequest, of file: StoredFile, _ content: StoredContent) async throws -> Answer {
+        // Of several files only an attempt, which will want the others too, fetches all for one. For an attempt this also is
+        // what the lineage of its models goes by, so it comes before everything else.
+        let isFetched = isLocal && (isAttempt || content.isWhole && content.files.count == 1)
+        let local = isAttempt && isFetched ? try await content.fetched() : nil
         var headers: HTTPFields = [.contentType: "application/octet-stream", .acceptRanges: "bytes"]
         let tag = file.blob.sha256.map { "\"\($0)\"" }
         if let tag { headers[.eTag] = tag }
         if let tag, let known = request.headers[.ifNoneMatch], known == "*" || known.contains(tag) {
             return Answer(.notModified, headers: headers, body: .none)
         }
-        // Of several files only an attempt, which will want the others too, fetches all for one.
-        if isLocal, content.isWhole, content.files.count == 1 || isAttempt {
-            let local = try await content.fetched()
+        if isFetched {
+            let local = if let local { local } else { try await content.fetched() }
             if let place = local.files.first(where: { $0.path == file.path })?.localPath {
                 let opened = try await disk.run { try OpenedFile(place) }
                 return try ranged(request, tag, length: opened.length, headers) { range in

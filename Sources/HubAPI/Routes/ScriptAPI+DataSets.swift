@@ -72,9 +72,15 @@ extension APIRequest {
         ContentQuery(name: name, version: try version(), filter: try filter(), sort: try sort())
     }
 
-    /// What a deletion is about; at least something has to be said.
+    /// What a deletion is about; at least something has to be said, and a version is one of a name.
     func deletion() throws -> ContentQuery {
-        if query["name"] == nil, query["version"] == nil, query["filter"] == nil { throw ScriptAPI.missingSelection }
+        if query["name"] == nil, query["version"] != nil {
+            throw APIError.invalid(
+                "name",
+                "version=\(query["version"] ?? "") without name= would be that version of every name; name one"
+            )
+        }
+        if query["name"] == nil, query["filter"] == nil { throw ScriptAPI.missingSelection }
         return ContentQuery(name: query["name"], version: try version(), filter: try filter())
     }
 }

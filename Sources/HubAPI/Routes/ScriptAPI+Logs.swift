@@ -57,7 +57,7 @@ extension ScriptAPI {
 extension ScriptAPI {
     static let missingSelection = APIError.invalid(
         "filter",
-        "this would delete everything; say so with filter={}, or say what with a filter"
+        "this would be about everything; say so with the filter {}, or say what with a filter"
     )
 
     /// Runs a call whose filter and sort are the client's: what the server cannot make of them is the client's fault.

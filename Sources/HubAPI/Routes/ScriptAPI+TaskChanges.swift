@@ -20,15 +20,15 @@ extension ScriptAPI {
             return .json(["ids": .array(ids.map(BSONValue.objectID))], .created)
         },
         Route(.delete, "/v1/tasks", .serve, query: ["filter", "name", "status"]) { api, request in
-            if request.query.isEmpty { throw missingSelection }
             let selection = try request.selection()
+            if selection.isAll, request.query["filter"] == nil { throw missingSelection }
             let count = try await api.asQuery { try await api.hub.deleteTasks(selection) }
             return .json(["deleted": BSONValue(smallest: count)])
         },
         Route(.post, "/v1/tasks/cancel", .serve) { api, request in
             let body = try await request.object()
-            if body.isEmpty { throw missingSelection }
             let selection = try selection(body, besides: ["reason"])
+            if selection.isAll, body["filter"]?.documentValue == nil { throw missingSelection }
             let reason = body["reason"]?.stringValue
             let count = try await api.asQuery { try await api.hub.cancelTasks(selection, by: "API", reason: reason) }
             return .json(["cancelled": BSONValue(smallest: count)])

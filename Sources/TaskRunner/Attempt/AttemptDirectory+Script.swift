@@ -6,16 +6,17 @@ extension AttemptDirectory {
     private static let resultName = "api-result.bson"
     private static let fetchedName = "data-sets.bson"
 
-    /// What the script has reported through the API; empty before.
-    func reportedResult() throws(AttemptError) -> BSONDocument { try document(Self.resultName) }
+    /// What the script has reported through the API; empty before, nil where the file is damaged.
+    func reportedResult() throws(AttemptError) -> BSONDocument? { try document(Self.resultName) }
 
+    /// Synced, as `exit.json` is: a script that ended well must not be found without what it reported.
     func write(reportedResult: BSONDocument) throws(AttemptError) {
-        try LocalFolder(journalPath).replace(Self.resultName, reportedResult.bytes)
+        try LocalFolder(journalPath).replace(Self.resultName, reportedResult.bytes, isSynced: true)
     }
 
     /// The data sets that the script has read, for the lineage of what it saves.
     func fetchedDataSets() throws(AttemptError) -> [BSONDocument] {
-        (try document(Self.fetchedName)["data_sets"]?.arrayValue ?? []).compactMap(\.documentValue)
+        (try document(Self.fetchedName)?["data_sets"]?.arrayValue ?? []).compactMap(\.documentValue)
     }
 
     func write(fetchedDataSets: [BSONDocument]) throws(AttemptError) {
@@ -23,9 +24,9 @@ extension AttemptDirectory {
         try LocalFolder(journalPath).replace(Self.fetchedName, document.bytes)
     }
 
-    private func document(_ name: String) throws(AttemptError) -> BSONDocument {
+    private func document(_ name: String) throws(AttemptError) -> BSONDocument? {
         guard let bytes = try LocalFolder(journalPath).read(name, limit: 64 << 20) else { return [:] }
-        return (try? BSONDocument(bytes: bytes)) ?? [:]
+        return try? BSONDocument(bytes: bytes)
     }
 
     /// Bodies of an earlier server, which nobody can name any more.

@@ -250,7 +250,7 @@ package struct AttemptDirectory: Sendable, Hashable {
     ) throws(AttemptError) -> (report: ExitReport?, outcome: AttemptOutcome) {
         var report: ExitReport?
         var result: [UInt8]?
-        var reported: BSONDocument = [:]
+        var reported: BSONDocument? = [:]
         var reason = stopReason
         try withJournal { (journal) throws(AttemptError) in
             report = try Self.exitReport(journal)

@@ -10,10 +10,14 @@ extension AttemptOutcome {
     /// value counts, as in Python. What the script API was told goes before what is in the file.
     static func result(
         _ file: [UInt8]?,
-        reported: BSONDocument = [:],
+        reported: BSONDocument? = [:],
         keys: [String],
         limit: Int = AttemptDirectory.resultLimit
     ) -> Result<BSONDocument, ResultFault> {
+        guard let reported else {
+            let message = "the results that the script API was told cannot be read: the disk has damaged them"
+            return .failure(ResultFault(kind: .badResult, message: message))
+        }
         var result: BSONDocument = [:]
         if let file {
             switch document(file, limit) {

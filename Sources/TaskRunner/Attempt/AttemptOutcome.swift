@@ -42,7 +42,7 @@ package enum AttemptOutcome: Sendable, Equatable {
     ///   - report: nil when the supervisor left none.
     ///   - supervisor: how the supervisor ended.
     ///   - resultFile: its bytes, nil when there is none.
-    ///   - reportedResult: what the script API was told.
+    ///   - reportedResult: what the script API was told, nil when the disk has damaged it.
     ///   - stopReason: what the runner wrote when it asked the script to end.
     ///   - tail: the last bytes of the output.
     ///   - resultLimit: bytes of BSON that the task's document has room for.
@@ -50,7 +50,7 @@ package enum AttemptOutcome: Sendable, Equatable {
         report: ExitReport?,
         supervisor: SupervisorProcess.Ending,
         resultFile: [UInt8]?,
-        reportedResult: BSONDocument = [:],
+        reportedResult: BSONDocument? = [:],
         savedResultKeys: [String],
         stopReason: String?,
         tail: [UInt8],

@@ -27,18 +27,31 @@ struct LocalFolder: ~Copyable {
     }
 
     /// Makes a new file; one that is there already is an error.
-    func create(_ name: String, _ bytes: [UInt8], mode: mode_t = 0o600) throws(AttemptError) {
-        try write(name, bytes, flags: O_EXCL, mode: mode)
+    func create(
+        _ name: String,
+        _ bytes: [UInt8],
+        mode: mode_t = 0o600,
+        isSynced: Bool = false
+    ) throws(AttemptError) {
+        try write(name, bytes, flags: O_EXCL, mode: mode, isSynced: isSynced)
     }
 
     /// Puts the whole file in place at once: whoever opens it sees the old bytes or the new ones.
-    func replace(_ name: String, _ bytes: [UInt8]) throws(AttemptError) {
+    ///
+    /// - Parameter isSynced: Whether a power cut, too, leaves the one or the other.
+    func replace(_ name: String, _ bytes: [UInt8], isSynced: Bool = false) throws(AttemptError) {
         let temporary = ".\(name).new"
-        try write(temporary, bytes, flags: O_TRUNC, mode: 0o600)
+        try write(temporary, bytes, flags: O_TRUNC, mode: 0o600, isSynced: isSynced)
         guard renameat(descriptor, temporary, descriptor, name) == 0 else { throw .call("rename", name) }
     }
 
-    private func write(_ name: String, _ bytes: [UInt8], flags: Int32, mode: mode_t) throws(AttemptError) {
+    private func write(
+        _ name: String,
+        _ bytes: [UInt8],
+        flags: Int32,
+        mode: mode_t,
+        isSynced: Bool
+    ) throws(AttemptError) {
         let file = openat(descriptor, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, mode)
         guard file >= 0 else { throw .call("create", name) }
         defer { close(file) }
@@ -50,6 +63,7 @@ struct LocalFolder: ~Copyable {
             guard count > 0 else { throw .call("write", name) }
             rest = rest.dropFirst(count)
         }
+        if isSynced, fdatasync(file) != 0 { throw .call("sync", name) }
     }
 
     /// The bytes of a regular file, at most `limit + 1` so that the caller can tell one that is longer; nil when there

@@ -1,31 +1,44 @@
+import BSON
 import Glibc
 
 /// The Python client that this executable carries: `import tensorhub` works in every script with nothing installed.
 package enum PythonClientFiles {
     /// Puts the files into `<state>/python/<hash of them>/tensorhub/` unless they are there, and returns the folder for
-    /// `PYTHONPATH`. Another version has another folder, so scripts that run through an upgrade keep theirs.
+    /// `PYTHONPATH`. Another version has another folder, so scripts that run through an upgrade keep theirs. What is there is
+    /// compared: with an empty `run.py`, as a power cut may leave it, every Python task would end well at once.
     package static func install(in stateDirectory: String) throws(AttemptError) -> String {
         let parent = "\(stateDirectory)/python"
         let name = hash
         let folder = "\(parent)/\(name)"
-        if access("\(folder)/tensorhub/run.py", R_OK) == 0 { return folder }
+        if isWhole(folder) { return folder }
 
         guard mkdir(parent, 0o755) == 0 || errno == EEXIST else { throw .call("make folder", parent) }
         let all = try LocalFolder(parent)
-        let temporary = ".\(name).\(getpid())"
-        try all.removeTree(temporary)
+        // Several may be at it at once.
+        let temporary = ".\(name).\(ObjectID())"
         try all.makeFolder(temporary, mode: 0o755)
         let root = try LocalFolder(temporary, in: all)
         try root.makeFolder("tensorhub", mode: 0o755)
         let package = try LocalFolder("tensorhub", in: root)
-        for (file, bytes) in files { try package.create(file, bytes, mode: 0o644) }
+        for (file, bytes) in files { try package.create(file, bytes, mode: 0o644, isSynced: true) }
         if renameat(all.descriptor, temporary, all.descriptor, name) != 0 {
             let error = AttemptError.call("rename", folder)
+            // Another runner on the same state directory was faster, or what is there is damaged: then file by file, so
+            // that running scripts miss none.
+            if !isWhole(folder) {
+                if let target = try? LocalFolder("\(folder)/tensorhub") {
+                    for (file, _) in files { renameat(package.descriptor, file, target.descriptor, file) }
+                }
+            }
             try all.removeTree(temporary)
-            // Another runner on the same state directory was faster.
-            guard access("\(folder)/tensorhub/run.py", R_OK) == 0 else { throw error }
+            guard isWhole(folder) else { throw error }
         }
         return folder
+    }
+
+    private static func isWhole(_ folder: String) -> Bool {
+        guard let package = try? LocalFolder("\(folder)/tensorhub") else { return false }
+        return files.allSatisfy { name, bytes in (try? package.read(name, limit: bytes.count)) == bytes }
     }
 
     /// Every module of `python/tensorhub`; a test compares.

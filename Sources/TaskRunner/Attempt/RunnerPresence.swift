@@ -70,6 +70,18 @@ package final class RunnerPresence: Sendable {
         return inherited
     }
 
+    /// Whether a runner that has been here lives: this one, or a neighbour.
+    func isLiving(_ id: ObjectID) -> Bool {
+        if id == runner { return true }
+        // Whoever looks for attempts without a runner at the same time must not find that lock taken by us.
+        guard let turn = try? Self.openFile("\(folder)/.heir") else { return true }
+        defer { close(turn) }
+        guard tensorhub_lock(turn, 1) == 0 else { return true }
+        guard let file = try? Self.openFile("\(folder)/\(id)", flags: O_RDWR) else { return false }
+        defer { close(file) }
+        return tensorhub_lock(file, 0) != 0
+    }
+
     private static func openFile(_ path: String, flags: Int32 = O_RDWR | O_CREAT) throws(AttemptError) -> Int32 {
         let file = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600)
         guard file >= 0 else { throw .call("open", path) }

@@ -46,15 +46,22 @@ final class Outbox: Sendable {
 
     private let folder: String
     private let segmentSize: Int64
+    private let sync: @Sendable (Int32) -> Int32
     private let writer = Mutex(Writer())
     private let reader = Mutex(Reader())
 
     /// Bytes: a segment that has so many is followed by another one.
     static let segmentSize: Int64 = 16 << 20
 
-    init(_ folder: String, segmentSize: Int64 = Outbox.segmentSize) {
+    /// - Parameter sync: `fdatasync`, but in tests.
+    init(
+        _ folder: String,
+        segmentSize: Int64 = Outbox.segmentSize,
+        sync: @escaping @Sendable (Int32) -> Int32 = { fdatasync($0) }
+    ) {
         self.folder = folder
         self.segmentSize = segmentSize
+        self.sync = sync
     }
 
     deinit {
@@ -123,6 +130,8 @@ final class Outbox: Sendable {
             }
         }
         guard ftruncate(file, off_t(offset)) == 0 else { throw .call("cut", path) }
+        // It may be full, and nothing will be written to it any more.
+        guard sync(file) == 0 else { throw .call("sync", path) }
         return offset
     }
 
@@ -139,7 +148,13 @@ final class Outbox: Sendable {
         let result: Result<Position, AttemptError> = writer.withLock { writer in
             do throws(AttemptError) {
                 try write(bytes, &writer)
-                if isSynced, fdatasync(writer.file) != 0 { throw .call("sync", folder) }
+                if isSynced, sync(writer.file) != 0 {
+                    let error = AttemptError.call("sync", folder)
+                    // Whoever wanted them written takes the files away that they name.
+                    writer.end.offset -= Int64(bytes.count)
+                    ftruncate(writer.file, off_t(writer.end.offset))
+                    throw error
+                }
                 return .success(writer.end)
             } catch {
                 return .failure(error)
@@ -150,7 +165,11 @@ final class Outbox: Sendable {
 
     private func write(_ bytes: [UInt8], _ writer: inout Writer) throws(AttemptError) {
         if writer.end.offset >= segmentSize {
-            if writer.file >= 0 { close(writer.file) }
+            if writer.file >= 0 {
+                // What is synced later counts on all before it.
+                guard sync(writer.file) == 0 else { throw .call("sync", folder) }
+                close(writer.file)
+            }
             writer.file = -1
             writer.end = Position(segment: writer.end.segment + 1, offset: 0)
         }

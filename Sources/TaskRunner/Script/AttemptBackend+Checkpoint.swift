@@ -63,8 +63,8 @@ extension AttemptBackend {
 }
 
 extension AttemptBackend {
-    /// Whether the script has called a checkpoint complete, in this attempt.
-    var hasCheckpoint: Bool { checkpoints.withLock { $0 } > 0 || delivery.newestCheckpoint > 0 }
+    /// Whether the script has called a checkpoint complete, in this attempt, and its copy is written down.
+    var hasCheckpoint: Bool { delivery.newestCheckpoint > 0 }
 
     /// The checkpoint folder itself, once the script has ended: no copy is needed.
     func storeLastCheckpoint(_ files: [SourceFile]) async throws(HubError) {

@@ -102,7 +102,9 @@ final class AttemptBackend: ScriptBackend {
     /// Blocks.
     func merge(_ new: BSONDocument) throws {
         try results.withLock { known in
-            var all = try known ?? directory.reportedResult()
+            guard var all = try known ?? directory.reportedResult() else {
+                throw HubError(.database, "the results so far cannot be read: the disk has damaged them")
+            }
             for (key, value) in new { all[key] = value }
             if all.bytes.count > AttemptDirectory.resultLimit {
                 throw HubError(

@@ -16,6 +16,8 @@ struct UnsentRequests: Sendable {
     struct Outcome: Sendable {
         var records: [OutboxRecord] = []
         var faults: [Fault] = []
+        /// Entries of logs so far.
+        var entries: UInt64 = 0
     }
 
     /// Why something of a line could not be used: a request, or so many entries of a log.
@@ -102,6 +104,9 @@ struct UnsentRequests: Sendable {
 
     /// One bad entry does not take the good ones beside it with it.
     private func take(_ entries: [BSONValue], of kind: LogKind, _ outcome: inout Outcome) {
+        let start = outcome.entries
+        outcome.entries += UInt64(entries.count)
+        let entries = entries.enumerated().map { index, entry in identified(entry, start + UInt64(index)) }
         let values = entries.compactMap(\.documentValue)
         if values.count == entries.count, let records = try? backend.records(kind, values) {
             outcome.records += records
@@ -121,5 +126,21 @@ struct UnsentRequests: Sendable {
             }
         }
         if let fault { outcome.faults.append(fault) }
+    }
+
+    /// An entry without `_id` gets one that is the same whenever the file is taken: where the disk lets only a part of it be
+    /// written down, all of it is taken once more. The identifiers follow each other as the entries do.
+    private func identified(_ entry: BSONValue, _ number: UInt64) -> BSONValue {
+        guard var document = entry.documentValue, document["_id"] == nil else { return entry }
+        let task = backend.key.taskID.bytes
+        // FNV-1a.
+        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
+        for byte in task + Array("\(backend.key.attempt) \(number >> 24)".utf8) {
+            hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
+        }
+        let tail = (hash << 24) | (number & 0xFF_FFFF)
+        let bytes = task.prefix(4) + (0..<8).reversed().map { UInt8(truncatingIfNeeded: tail >> (8 * $0)) }
+        if let id = ObjectID(bytes: bytes) { document["_id"] = .objectID(id) }
+        return .document(document)
     }
 }

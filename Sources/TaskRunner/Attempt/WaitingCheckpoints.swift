@@ -1,0 +1,57 @@
+import BSON
+import Glibc
+
+/// `<state>/checkpoints`: what waits there for the next attempt of a task on this machine, seen as a whole. A task that goes
+/// on elsewhere, or not at all, never comes for what it has left. Several runners, even of different databases, may share the
+/// folder. Blocking calls: for pool threads only.
+struct WaitingCheckpoints: Sendable {
+    static let folderName = "checkpoints"
+
+    let path: String
+
+    init(stateDirectory: String) {
+        path = "\(stateDirectory)/\(Self.folderName)"
+    }
+
+    /// What a task that this database does not know has left may be another database's. After so long it goes: where it is
+    /// wanted after all, it comes from MongoDB.
+    static let strangerLimit: Duration = .seconds(7 * 24 * 3600)
+
+    /// A checkpoint that a runner is bringing here.
+    static func arrivalName(of task: ObjectID, _ runner: ObjectID) -> String { ".\(task).\(runner)" }
+
+    /// Tasks with a checkpoint here.
+    func tasks() throws(AttemptError) -> Set<ObjectID> { Set(try names().compactMap(Self.task)) }
+
+    /// Removes what runners that are gone were bringing here.
+    func removeBrokenOff(isLiving: (ObjectID) -> Bool) throws(AttemptError) {
+        for name in try names() where name.hasPrefix(".") {
+            let runner = name.split(separator: ".").last.flatMap { ObjectID(String($0)) }
+            if let runner, isLiving(runner) { continue }
+            try LocalFolder(path).removeTree(name)
+        }
+    }
+
+    /// Removes the checkpoints of some tasks.
+    ///
+    /// - Parameter age: Only what has been here for so long.
+    func remove(_ tasks: Set<ObjectID>, olderThan age: Duration = .zero) throws(AttemptError) {
+        for name in try names() {
+            guard let task = Self.task(name), tasks.contains(task) else { continue }
+            var status = stat()
+            // A rename sets the time.
+            guard lstat("\(path)/\(name)", &status) == 0,
+                age == .zero || Int64(time(nil) - status.st_ctim.tv_sec) > age.components.seconds
+            else { continue }
+            try LocalFolder(path).removeTree(name)
+        }
+    }
+
+    private func names() throws(AttemptError) -> [String] {
+        access(path, F_OK) == 0 ? try LocalFolder(path).names() : []
+    }
+
+    private static func task(_ name: String) -> ObjectID? {
+        name.hasPrefix(".") ? nil : ObjectID(String(name.prefix { $0 != "." }))
+    }
+}
