@@ -46,7 +46,8 @@ class TensorHub(Tasks):
         """
         :param ip: MongoDB's host.
         :param username: A user of the database; ``None`` or TensorLayer's ``'None'`` for no authentication.
-        :param project_name: ``TENSORHUB_PROJECT`` or the name of the script unless given.
+        :param project_name: ``TENSORHUB_PROJECT`` or the name of the script unless given. A shared ``tensorhub serve``
+            has one project, which is then this hub's.
         :param uri: MongoDB's connection string.
         :param url: A shared ``tensorhub serve``: ``http://127.0.0.1:8321`` or ``https://...``.
         :param token: Its token; else read from ``token_file`` or the file that ``TENSORHUB_TOKEN_FILE`` names.
@@ -66,13 +67,16 @@ class TensorHub(Tasks):
             return
         is_given = url is not None or uri is not None
         self.project_name = self._project(project_name, prefers_argument=is_given)
-        url = url or (environment.get("TENSORHUB_URL") if uri is None else None)
-        if url:
-            connector, prefix = url_connector(url, cafile or environment.get("TENSORHUB_CA_FILE"))
-            self._client = Client(connector, token or _token(token_file), prefix, name="the hub at " + url)
-            self._address = url
-            health = self._client.call("GET", "/v1/health")
-            self.project_name = health.get("project") or self.project_name
+        address = url or (environment.get("TENSORHUB_URL") if uri is None else None)
+        if address:
+            connector, prefix = url_connector(address, cafile or environment.get("TENSORHUB_CA_FILE"))
+            self._client = Client(connector, token or _token(token_file), prefix, name="the hub at " + address)
+            self._address = address
+            try:
+                self._take_project_of_hub(None if address == url else "TENSORHUB_URL", project_name)
+            except BaseException:
+                self._client.close()
+                raise
             return
         self._uri, origin = uri, "uri="
         if not self._uri:
@@ -97,6 +101,31 @@ class TensorHub(Tasks):
         # TensorLayer: the name of the script.
         script = os.path.basename(sys.argv[0] if sys.argv else "").split(".")[0]
         return argument or given or script or "default"
+
+    def _take_project_of_hub(self, variable: Optional[str], argument: Optional[str]) -> None:
+        """A shared hub has one project; what would work on another, and perhaps delete all of it, is told.
+
+        :param variable: What named the hub, where no argument did.
+        :raises errors.InvalidInput: for an argument against an argument.
+        """
+        served = self._client.call("GET", "/v1/health").get("project")
+        if not served:
+            return
+        if argument and argument != served and variable is None:
+            raise errors.invalid(
+                "project_name",
+                "project_name: the hub at %s serves project %r alone, not %r; leave project_name= out, or give the url= "
+                "of a hub for %r" % (self._address, served, argument, argument),
+            )
+        is_named = argument or os.environ.get("TENSORHUB_PROJECT")
+        if is_named and self.project_name != served:
+            origin = "the hub at " + self._address if variable is None else variable
+            print(
+                "tensorhub: the project is %s (%s), not %s" % (served, origin, self.project_name),
+                file=sys.stderr,
+                flush=True,
+            )
+        self.project_name = served
 
     def close(self) -> None:
         """Closes the connections. A private server goes on until the process ends, for others to use."""

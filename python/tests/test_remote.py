@@ -1,5 +1,7 @@
 """A shared `tensorhub serve` on a loopback TCP port with a bearer token."""
 
+import contextlib
+import io
 import json
 import os
 import subprocess
@@ -11,13 +13,15 @@ import tensorhub
 from tensorhub import server
 
 
-@needs_server
-class RemoteTests(ServerTestCase):
+class RemoteTestCase(ServerTestCase):
     def setUp(self):
         super().setUp()
         self.token_file = os.path.join(self.folder, "token")
+
+    def listen(self, *options):
+        """Starts a server for the test's project and returns its address."""
         process = subprocess.Popen(
-            [server.executable("tensorhub"), "serve", "--listen", "127.0.0.1:0", "--token-file", self.token_file],
+            [server.executable("tensorhub"), "serve", "--listen", "127.0.0.1:0", "--token-file", self.token_file, *options],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             env=dict(os.environ, TENSORHUB_PROJECT=self.project),
@@ -25,7 +29,27 @@ class RemoteTests(ServerTestCase):
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
-        self.url = json.loads(process.stdout.readline())["url"]
+        return json.loads(process.stdout.readline())["url"]
+
+    def set_environment(self, **variables):
+        """Sets variables, or takes away those that are None, until the test is over."""
+        for name, value in variables.items():
+            before = os.environ.get(name)
+            if before is None:
+                self.addCleanup(os.environ.pop, name, None)
+            else:
+                self.addCleanup(os.environ.__setitem__, name, before)
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@needs_server
+class RemoteTests(RemoteTestCase):
+    def setUp(self):
+        super().setUp()
+        self.url = self.listen()
 
     def test_it_is_used_with_the_token_of_its_file(self):
         with tensorhub.TensorHub(url=self.url, token_file=self.token_file) as db:
@@ -47,6 +71,36 @@ class RemoteTests(ServerTestCase):
         for token in (None, "wrong"):
             with self.assertRaises(PermissionError):
                 tensorhub.TensorHub(url=self.url, token=token).find_tasks()
+
+    def hub_and_words(self, **arguments):
+        """A hub and what opening it said on standard error."""
+        words = io.StringIO()
+        with contextlib.redirect_stderr(words):
+            db = tensorhub.TensorHub(token_file=self.token_file, **arguments)
+        self.addCleanup(db.close)
+        return db, words.getvalue()
+
+    def test_another_project_than_that_of_the_hub_given_is_refused(self):
+        self.set_environment(TENSORHUB_PROJECT=None)
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "serves project '%s' alone, not 'a'" % self.project) as raised:
+            tensorhub.TensorHub(url=self.url, token_file=self.token_file, project_name="a")
+        self.assertEqual(raised.exception.field, "project_name")
+        for name in (None, self.project):
+            db, words = self.hub_and_words(url=self.url, project_name=name)
+            self.assertEqual((db.project_name, words), (self.project, ""))
+
+    def test_another_project_than_that_of_the_environments_hub_is_told(self):
+        self.set_environment(TENSORHUB_PROJECT=None, TENSORHUB_URL=self.url)
+        db, words = self.hub_and_words(project_name="a")
+        self.assertEqual(db.project_name, self.project)
+        self.assertEqual(words, "tensorhub: the project is %s (TENSORHUB_URL), not a\n" % self.project)
+        self.set_environment(TENSORHUB_PROJECT="b")
+        for arguments in ({}, {"url": self.url}):
+            db, words = self.hub_and_words(**arguments)
+            self.assertEqual(db.project_name, self.project)
+            self.assertRegex(words, r"^tensorhub: the project is %s \(.+\), not b\n$" % self.project)
+        db, words = self.hub_and_words(url=self.url, project_name=self.project)
+        self.assertEqual((db.project_name, words), (self.project, ""))
 
     def test_an_address_that_is_none_is_told(self):
         for url in ("localhost:80", "ftp://x", "http://", "http://x:99999", "http://x:port", "http://["):
