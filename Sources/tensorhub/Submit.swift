@@ -58,17 +58,7 @@ struct Submit: AsyncParsableCommand {
     @Option(help: "A name for all the tasks, to find them by.")
     var name: String?
 
-    @Option(help: "A description, for people.")
-    var description: String?
-
-    @Option(
-        name: .customLong("tag"),
-        help: ArgumentHelp(
-            "A field to find the tasks by, the value as in -p (nan is text); may be repeated.",
-            valueName: "name=value"
-        )
-    )
-    var tags: [String] = []
+    @OptionGroup var tags: TagOptions
 
     @Option(help: "Higher goes first.")
     var priority: Int32 = 0
@@ -166,19 +156,12 @@ struct Submit: AsyncParsableCommand {
         if script.isEmpty {
             throw CommandFailure.badInput("script: \(self.script) is empty; give a file with at least one line")
         }
-        var tags = try Assignment.document(self.tags, flag: "--tag", filesAllowed: false, repeatsAllowed: false)
-        if let description {
-            if tags["description"] != nil {
-                throw CommandFailure.badInput("'description' is given by --description and by --tag; give it once")
-            }
-            tags["description"] = .string(description)
-        }
         var spec = TaskSpec(
             name: name,
             script: script,
             hyperParameters: try Assignment.document(parameters, flag: "-p", filesAllowed: true),
             savedResultKeys: results,
-            tags: tags,
+            tags: try tags.document(),
             interpreter: try TaskSpec.interpreter(interpreter, script: script, path: self.script),
             files: try files.map(Self.file),
             priority: priority,

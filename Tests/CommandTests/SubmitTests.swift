@@ -68,7 +68,7 @@ import Testing
             #expect(parameters["yes"] == true)
             #expect(parameters["big"] == .int64(5_000_000_000))
             #expect(parameters["equation"] == "a=b")
-            #expect(task.tags == ["owner": "ann", "year": 2026, "description": "a test"])
+            #expect(task.tags == ["description": "a test", "owner": "ann", "year": 2026])
         }
     }
 
