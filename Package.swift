@@ -50,7 +50,7 @@ let package = Package(
         .systemLibrary(name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         // SHA-256 by OpenSSL, which libmongoc has in the process anyway; swift-crypto brings Foundation.
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        // Compressed members of .npz files, whose headers tell what arrays they hold.
+        // Compressed members of .npz files, whose headers tell what arrays they hold; PNG; checksums.
         .systemLibrary(name: "CLibZ", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CLinux"),
         // For executables alone: .preinit_array cannot be in a shared library.
@@ -90,7 +90,7 @@ let package = Package(
         .target(
             name: "TaskRunner",
             dependencies: [
-                "TensorHub", "MongoDriver", "BSON", "CLinux",
+                "TensorHub", "MongoDriver", "BSON", "CLinux", "CLibZ",
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
@@ -115,7 +115,7 @@ let package = Package(
             swiftSettings: settings
         ),
         // Curves in a terminal, as SVG and as PNG: for `tensorhub log plot`, and nothing that a daemon should carry.
-        .target(name: "Plot", swiftSettings: settings),
+        .target(name: "Plot", dependencies: ["CLibZ"], swiftSettings: settings),
         // What both executables have in common on a terminal: exit statuses, output, tables, the log on standard error.
         .target(
             name: "Console",

@@ -33,8 +33,8 @@ struct PlotColour: Sendable, Hashable {
 }
 
 extension Plot {
-    static let smallest = 200
-    static let largest = 10_000
+    /// Pixels that a picture may be wide or high.
+    package static let pixels = 200...10_000
 
     func draw<Surface: PlotSurface>(on surface: inout Surface, width: Int, height: Int) {
         let letter = Surface.characterWidth

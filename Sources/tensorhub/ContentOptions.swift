@@ -45,8 +45,7 @@ struct ContentListOptions: ParsableArguments {
     @Option(help: "The order, such as 'test_accuracy:-1'; the limit then keeps the first.")
     var sort: String?
 
-    @Option(name: .shortAndLong, help: "At most so many, the newest; 0 lists all.")
-    var limit = 50
+    @OptionGroup var limit: LimitOptions
 
     @Flag(name: .shortAndLong, help: "Write the ids alone.")
     var quiet = false
@@ -63,7 +62,7 @@ struct ContentListOptions: ParsableArguments {
         explain: (Hub, ContentQuery) async throws -> Void,
         table: (Hub, [BSONDocument]) async throws -> Table
     ) async throws {
-        if limit < 0 { throw CommandFailure.badInput("--limit is \(limit); it must be 0 or more") }
+        try limit.check()
         let order = try sort.map { try Sort($0) }
         let query = ContentQuery(
             name: name,
@@ -71,9 +70,8 @@ struct ContentListOptions: ParsableArguments {
             sort: order ?? .newest
         )
         let hub = try await connection.hub()
-        var documents = try await find(hub, query, limit == 0 ? nil : limit + 1)
-        let isCut = limit > 0 && documents.count > limit
-        if isCut { documents.removeLast() }
+        var documents = try await find(hub, query, limit.asked)
+        let isCut = limit.cut(&documents)
         if order == nil { documents.reverse() }
         if output.json {
             StandardOutput.write(documents.jsonLines)
@@ -86,10 +84,7 @@ struct ContentListOptions: ParsableArguments {
             if name != nil { try await explain(hub, query) }
             throw CommandFailure(ExitStatus.nothingMatched, "no \(noun) matches")
         }
-        if isCut {
-            let which = order == nil ? "newest" : "first"
-            StandardError.line("only the \(which) \(limit) are listed; --limit 0 lists all")
-        }
+        if isCut { limit.tellCut(order == nil ? "newest" : "first") }
     }
 }
 

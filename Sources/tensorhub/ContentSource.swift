@@ -1,5 +1,4 @@
 import ArgumentParser
-import BSON
 import Console
 import Settings
 import TensorHub
@@ -9,17 +8,7 @@ struct ContentSource: ParsableArguments {
     @Option(help: "Its name; that of the file, without extension, or of the folder unless given.")
     var name: String?
 
-    @Option(help: "A description, for people.")
-    var description: String?
-
-    @Option(
-        name: .customLong("tag"),
-        help: ArgumentHelp(
-            "A field to find it by, the value as JSON if it is JSON, else as text (nan too); may be repeated.",
-            valueName: "name=value"
-        )
-    )
-    var tags: [String] = []
+    @OptionGroup var tags: TagOptions
 
     @Option(help: "Cut a file into pieces of this size, such as 64MiB; `get` joins them.")
     var pieceSize: String?
@@ -64,22 +53,5 @@ struct ContentSource: ParsableArguments {
         if InputFile.isFolder(paths[0]) { return last }
         let stem = last.prefix { $0 != "." }
         return stem.isEmpty ? last : String(stem)
-    }
-
-    /// - Parameter metrics: Tags besides, of other names.
-    func tags(and metrics: BSONDocument = [:]) throws -> BSONDocument {
-        var document = BSONDocument()
-        if let description { document.append("description", .string(description)) }
-        let tags = try Assignment.document(tags, flag: "--tag", filesAllowed: false, repeatsAllowed: false)
-        for (flag, fields) in [("--tag", tags), ("--metric", metrics)] {
-            for (name, value) in fields {
-                if document[name] != nil {
-                    let other = name == "description" && description != nil ? "--description" : "--tag"
-                    throw CommandFailure.badInput("'\(name)' is given by \(other) and by \(flag); give it once")
-                }
-                document.append(name, value)
-            }
-        }
-        return document
     }
 }

@@ -25,7 +25,7 @@ struct DatasetPut: AsyncParsableCommand {
 
     func run() async throws {
         let name = try source.name(of: paths)
-        let tags = try source.tags()
+        let tags = try source.tags.document()
         let content = try source.content(paths)
         let saved = try await connection.hub().saveDataSet(content, name: name, tags: tags)
         if output.json {

@@ -1,6 +1,4 @@
 import Console
-import Glibc
-import MongoDriver
 
 /// The lines of standard input as they come: all that are there already, at once.
 struct InputLines {
@@ -31,26 +29,8 @@ struct InputLines {
             if buffer.count > Self.longest {
                 throw .badInput("a line of standard input has more than \(Self.longest) bytes; write one object a line")
             }
-            try read()
+            // The command has nothing else to do meanwhile.
+            if let more = try StandardInput.chunk(upTo: 65_536) { buffer += more } else { isAtEnd = true }
         }
-    }
-
-    /// The command has nothing else to do meanwhile.
-    private mutating func read() throws(CommandFailure) {
-        let count = withUnsafeTemporaryAllocation(byteCount: 65_536, alignment: 1) { chunk in
-            var count = 0
-            repeat {
-                count = Glibc.read(STDIN_FILENO, chunk.baseAddress, chunk.count)
-            } while count < 0 && errno == EINTR
-            if count > 0 { buffer += chunk[..<count] }
-            return count
-        }
-        if count < 0 {
-            throw CommandFailure(
-                ExitStatus.failure,
-                "cannot read standard input: \(String(cString: strerror(errno)))"
-            )
-        }
-        isAtEnd = count == 0
     }
 }

@@ -17,8 +17,7 @@ struct List: AsyncParsableCommand {
 
     @OptionGroup var selection: SelectionOptions
 
-    @Option(name: .shortAndLong, help: "At most so many, the newest; 0 lists all.")
-    var limit = 50
+    @OptionGroup var limit: LimitOptions
 
     @Option(help: "The order, such as 'hub.priority:-1,time:1'; the limit then keeps the first.")
     var sort: String?
@@ -32,16 +31,16 @@ struct List: AsyncParsableCommand {
     func run() async throws {
         let selection = try selection.selection()
         let order = try sort.map { try Sort($0) }
-        if limit < 0 { throw CommandFailure.badInput("--limit is \(limit); it must be 0 or more") }
+        try limit.check()
+        let hub = try await connection.hub()
         // The index of `_id` gives the newest without a sort over the whole project.
-        var tasks = try await connection.hub().findTasks(
-            selection,
-            sort: order ?? .descending("_id"),
-            limit: limit == 0 ? nil : limit + 1
-        )
-        let isCut = limit > 0 && tasks.count > limit
-        if isCut { tasks.removeLast() }
-        if order == nil { tasks.sort { Self.place($0) < Self.place($1) } }
+        let found = try await hub.findTasks(selection, sort: order ?? .descending("_id"), limit: limit.asked)
+        var tasks = found
+        let isCut = limit.cut(&tasks)
+        if order == nil {
+            if isCut, let cut = found.last?.id { tasks = try await newest(tasks, selection, cut, hub) }
+            tasks.sort { Self.place($0) < Self.place($1) }
+        }
 
         if output.json {
             StandardOutput.write(tasks.map(\.document).jsonLines)
@@ -51,10 +50,27 @@ struct List: AsyncParsableCommand {
             StandardOutput.write(Self.table(tasks, now: .now).text(width: StandardOutput.width))
         }
         if tasks.isEmpty { throw CommandFailure(ExitStatus.nothingMatched, "no task matches") }
-        if isCut {
-            let which = order == nil ? "newest" : "first"
-            StandardError.line("only the \(which) \(limit) are listed; --limit 0 lists all")
-        }
+        if isCut { limit.tellCut(order == nil ? "newest" : "first") }
+    }
+
+    /// Of the second in which the list was cut, those of the latest times instead of the highest identifiers.
+    private func newest(
+        _ tasks: [TaskRecord],
+        _ selection: TaskSelection,
+        _ cut: ObjectID,
+        _ hub: Hub
+    ) async throws -> [TaskRecord] {
+        let sure = tasks.filter { $0.id?.secondsSince1970 != cut.secondsSince1970 }
+        if sure.count == tasks.count { return tasks }
+        let second = cut.bytes.prefix(4)
+        guard let first = ObjectID(bytes: second + repeatElement(0, count: 8)),
+            let last = ObjectID(bytes: second + repeatElement(.max, count: 8))
+        else { return tasks }
+        var within = selection
+        within.filter = selection.filter && Filter(["_id": ["$gte": .objectID(first), "$lte": .objectID(last)]])
+        let ids = try await hub.findTasks(within, sort: .oldest, limit: nil, projection: ["_id": 1, "time": 1])
+            .sorted { Self.place($0) < Self.place($1) }.suffix(tasks.count - sure.count).compactMap(\.id)
+        return try await sure + hub.findTasks(.ids(ids))
     }
 
     /// Identifiers of several programs that come within one second are in no order; times are.

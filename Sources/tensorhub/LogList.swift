@@ -23,8 +23,7 @@ struct LogList: AsyncParsableCommand {
     @Option(help: "The order, such as 'loss:1,step:1'; the limit then keeps the first.")
     var sort: String?
 
-    @Option(name: .shortAndLong, help: "At most so many, the newest; 0 lists all.")
-    var limit = 50
+    @OptionGroup var limit: LimitOptions
 
     @Flag(name: .shortAndLong, help: "Go on with new entries, a line each, until interrupted.")
     var follow = false
@@ -37,7 +36,7 @@ struct LogList: AsyncParsableCommand {
 
     func run() async throws {
         let order = try sort.map { try Sort($0) }
-        if limit < 0 { throw CommandFailure.badInput("--limit is \(limit); it must be 0 or more") }
+        try limit.check()
         if csv && output.json { throw CommandFailure.badInput("--csv and --json exclude each other; give one") }
         if follow && order != nil {
             throw CommandFailure.badInput("-f shows entries as they come; leave --sort out")
@@ -53,9 +52,8 @@ struct LogList: AsyncParsableCommand {
             return try await follow(hub, filter)
         }
 
-        var entries = try await hub.logs(kind, filter, sort: order ?? .newest, limit: limit == 0 ? nil : limit + 1)
-        let isCut = limit > 0 && entries.count > limit
-        if isCut { entries.removeLast() }
+        var entries = try await hub.logs(kind, filter, sort: order ?? .newest, limit: limit.asked)
+        let isCut = limit.cut(&entries)
         if order == nil { entries.reverse() }
         if output.json {
             StandardOutput.write(entries.map(\.document).jsonLines)
@@ -66,15 +64,11 @@ struct LogList: AsyncParsableCommand {
         if entries.isEmpty {
             throw try await selection.nothing(kind, hub)
         }
-        if isCut {
-            let which = order == nil ? "newest" : "first"
-            StandardError.line("only the \(which) \(limit) are listed; --limit 0 lists all")
-        }
+        if isCut { limit.tellCut(order == nil ? "newest" : "first") }
     }
 
     private func follow(_ hub: Hub, _ filter: Filter) async throws {
-        func tell(_ error: HubError) { StandardError.line("MongoDB is away (\(error)); trying again") }
-        try await hub.followLogs(kind, filter, newest: limit == 0 ? nil : limit, onInterruption: tell) { entry in
+        try await hub.followLogs(kind, filter, newest: limit.most, onInterruption: Outage.tell) { entry in
             if output.json {
                 StandardOutput.line(entry.document.extendedJSON())
             } else {

@@ -105,9 +105,12 @@ struct LogPlot: AsyncParsableCommand {
     private func pixels() throws -> (width: Int, height: Int) {
         let numbers = size.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
         guard numbers.count == 2, let width = numbers[0], let height = numbers[1],
-            (200...10_000).contains(width), (200...10_000).contains(height)
+            Plot.pixels.contains(width), Plot.pixels.contains(height)
         else {
-            throw CommandFailure.badInput("--size '\(size)' is no size; write 1200x700, each from 200 to 10000")
+            throw CommandFailure.badInput(
+                "--size '\(size)' is no size; write 1200x700, each from \(Plot.pixels.lowerBound) to "
+                    + "\(Plot.pixels.upperBound)"
+            )
         }
         return (width, height)
     }

@@ -35,8 +35,8 @@ struct Logs: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
-    /// How often a follower looks for more, and how long it waits when MongoDB is away.
-    private static let poll: (normal: Duration, away: Duration) = (.milliseconds(250), .seconds(1))
+    /// How often a follower looks for more.
+    private static let poll: Duration = .milliseconds(250)
 
     func run() async throws {
         let id = try TaskID.parse(id)
@@ -84,19 +84,18 @@ struct Logs: AsyncParsableCommand {
         _ printer: inout OutputPrinter
     ) async throws -> TaskRecord {
         var last = Self.end(ofAttempt: start - 1)
-        var isAway = false
+        var outage = Outage()
         while true {
             do {
                 // The state first: all output is stored before a task ends.
                 let task = try await hub.task(id, projection: ["status": 1, "hub.error.message": 1])
                 last = try await read(hub, id, after: last, attempt: nil, &printer)
                 if !task.status.isUnfinished { return task }
-                isAway = false
+                outage.end()
             } catch  where CommandFailure.isTransient(error) {
-                if !isAway { StandardError.line("MongoDB is away (\(error)); trying again") }
-                isAway = true
+                outage.begin(error)
             }
-            try await Task.sleep(for: isAway ? Self.poll.away : Self.poll.normal)
+            try await Task.sleep(for: outage.isOn ? Outage.pause : Self.poll)
         }
     }
 

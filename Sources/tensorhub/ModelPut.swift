@@ -43,7 +43,7 @@ struct ModelPut: AsyncParsableCommand {
         }
         let named = paths.isEmpty ? [architecture ?? ""] : paths
         let name = try source.name(of: named)
-        let tags = try source.tags(and: try numbers())
+        let tags = try source.tags.document(and: try numbers())
         let architecture = try architecture.map(Self.architecture) ?? [:]
         let content = paths.isEmpty ? nil : try source.content(paths)
         let saved = try await connection.hub().saveModel(content, name: name, architecture: architecture, tags: tags)

@@ -95,8 +95,8 @@ struct DrainOptions: ParsableArguments {
     @Flag(help: "Wait until nothing runs there any more.")
     var wait = false
 
-    /// Between two looks, and between two when MongoDB is away.
-    private static let poll: (normal: Duration, away: Duration) = (.milliseconds(300), .seconds(1))
+    /// Between two looks.
+    private static let poll: Duration = .milliseconds(300)
 
     func duration() throws -> Duration? { try Submit.duration(deadline, "--deadline") }
 
@@ -105,18 +105,17 @@ struct DrainOptions: ParsableArguments {
     /// - Throws: A failure of status 1 where one was lost meanwhile or somebody asked for something else.
     func waitUntilDone(_ hub: Hub, _ targets: [RunnerRecord], _ request: RunnerControl.Request) async throws {
         var waiting = Set(targets.map(\.id))
-        var isAway = false
+        var outage = Outage()
         while true {
             do {
                 let known = try await hub.findRunners()
                 waiting = try Self.unfinished(waiting, known, request)
                 if waiting.isEmpty { return }
-                isAway = false
+                outage.end()
             } catch  where CommandFailure.isTransient(error) {
-                if !isAway { StandardError.line("MongoDB is away (\(error)); trying again") }
-                isAway = true
+                outage.begin(error)
             }
-            try await Task.sleep(for: isAway ? Self.poll.away : Self.poll.normal)
+            try await Task.sleep(for: outage.isOn ? Outage.pause : Self.poll)
         }
     }
 

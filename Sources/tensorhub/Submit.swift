@@ -58,17 +58,7 @@ struct Submit: AsyncParsableCommand {
     @Option(help: "A name for all the tasks, to find them by.")
     var name: String?
 
-    @Option(help: "A description, for people.")
-    var description: String?
-
-    @Option(
-        name: .customLong("tag"),
-        help: ArgumentHelp(
-            "A field to find the tasks by, the value as in -p (nan is text); may be repeated.",
-            valueName: "name=value"
-        )
-    )
-    var tags: [String] = []
+    @OptionGroup var tags: TagOptions
 
     @Option(help: "Higher goes first.")
     var priority: Int32 = 0
@@ -148,17 +138,33 @@ struct Submit: AsyncParsableCommand {
         let size = specs[0].script.count + specs[0].files.reduce(0) { $0 + $1.data.count }
         let limit = max(1, min(Self.batch.tasks, Self.batch.bytes / max(1, size)))
         let total = specs.count * count
-        var created: [ObjectID] = []
-        while created.count < total {
-            let next = (created.count..<min(total, created.count + limit)).map { specs[$0 / count] }
-            let ids = try await hub.createTasks(next)
-            created += ids
-            if !output.json { StandardOutput.write(ids.map { "\($0)\n" }.joined()) }
+        var created = 0
+        while created < total {
+            let next = (created..<min(total, created + limit)).map { specs[$0 / count] }
+            do {
+                write(try await hub.createTasks(next), isFirst: created == 0)
+            } catch {
+                if created > 0 {
+                    if output.json { StandardOutput.write("\n]\n") }
+                    let all = counted(total, "task")
+                    StandardError.line("only \(created) of the \(all) were created; their ids are on standard output")
+                }
+                throw error
+            }
+            created += next.count
         }
-        if output.json {
-            StandardOutput.write(created.map { BSONDocument(elements: [("_id", .objectID($0))]) }.jsonLines)
-        }
+        if output.json { StandardOutput.write("\n]\n") }
         StandardError.line("\(counted(total, "task")) created in project \(hub.project)")
+    }
+
+    /// Each batch at once: the ids of tasks that exist must not be lost with a later batch. As JSON it is one array.
+    private func write(_ ids: [ObjectID], isFirst: Bool) {
+        if output.json {
+            let lines = ids.map { BSONDocument(elements: [("_id", .objectID($0))]).extendedJSON() }
+            StandardOutput.write((isFirst ? "[\n" : ",\n") + lines.joined(separator: ",\n"))
+        } else {
+            StandardOutput.write(ids.map { "\($0)\n" }.joined())
+        }
     }
 
     private func specs() throws -> [TaskSpec] {
@@ -166,19 +172,12 @@ struct Submit: AsyncParsableCommand {
         if script.isEmpty {
             throw CommandFailure.badInput("script: \(self.script) is empty; give a file with at least one line")
         }
-        var tags = try Assignment.document(self.tags, flag: "--tag", filesAllowed: false, repeatsAllowed: false)
-        if let description {
-            if tags["description"] != nil {
-                throw CommandFailure.badInput("'description' is given by --description and by --tag; give it once")
-            }
-            tags["description"] = .string(description)
-        }
         var spec = TaskSpec(
             name: name,
             script: script,
             hyperParameters: try Assignment.document(parameters, flag: "-p", filesAllowed: true),
             savedResultKeys: results,
-            tags: tags,
+            tags: try tags.document(),
             interpreter: try TaskSpec.interpreter(interpreter, script: script, path: self.script),
             files: try files.map(Self.file),
             priority: priority,

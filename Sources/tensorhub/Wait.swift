@@ -31,9 +31,6 @@ struct Wait: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
-    /// Before another try when MongoDB is away.
-    private static let awayPause: Duration = .seconds(1)
-
     func run() async throws {
         let asked = try selection.selection()
         let timeout = try Submit.duration(timeout, "--timeout")
@@ -88,7 +85,7 @@ struct Wait: AsyncParsableCommand {
     ) async throws -> TaskProgress {
         let clock = ContinuousClock()
         let deadline = timeout.map { clock.now + $0 }
-        var isAway = false
+        var outage = Outage()
         while true {
             let rest = deadline.map { max(.zero, clock.now.duration(to: $0)) }
             do {
@@ -99,13 +96,12 @@ struct Wait: AsyncParsableCommand {
                     "the tasks have not ended within \(Quantity.text(timeout ?? .zero)); they go on, and another wait can follow"
                 )
             } catch  where CommandFailure.isTransient(error) {
-                if !isAway { StandardError.line("MongoDB is away (\(error)); trying again") }
-                isAway = true
+                outage.begin(error)
             }
             if let deadline, clock.now >= deadline {
                 throw CommandFailure(ExitStatus.timeout, "MongoDB did not come back in time; the tasks go on")
             }
-            try await Task.sleep(for: Self.awayPause)
+            try await Task.sleep(for: Outage.pause)
         }
     }
 }

@@ -62,6 +62,29 @@ import Testing
         }
     }
 
+    @Test func theNewestOfOneSecondAreThoseOfTheLatestTimes() async throws {
+        try await withCommands { fixture in
+            // As of several programs, whose identifiers begin with the second and go on at random.
+            let ids = ["6553f0ff0000", "65f0f0ffffff", "65f0f0ff7777", "65f0f0ff0000", "65f0f0ff8888"].map {
+                "\($0)000000000000"
+            }
+            for (place, id) in ids.enumerated() {
+                let time = BSONDateTime(millisecondsSince1970: 1_710_289_151_000 + Int64(place))
+                let name = place == 4 ? "b" : "a"
+                try await fixture.store([
+                    "_id": .objectID(try #require(ObjectID(id))), "time": .dateTime(time), "task_name": .string(name),
+                ])
+            }
+            func quiet(_ limit: Int) async throws -> [String] {
+                try await fixture.run("ls", "-q", "--name", "a", "--limit", "\(limit)").lines
+            }
+            #expect(try await quiet(1) == [ids[3]])
+            #expect(try await quiet(2) == [ids[2], ids[3]])
+            #expect(try await quiet(3) == [ids[1], ids[2], ids[3]])
+            #expect(try await quiet(4) == [ids[0], ids[1], ids[2], ids[3]])
+        }
+    }
+
     @Test func noMatchHasItsOwnStatus() async throws {
         try await withCommands { fixture in
             let result = try await fixture.run("ls", "--json", "--name", "nobody")

@@ -68,7 +68,7 @@ import Testing
             #expect(parameters["yes"] == true)
             #expect(parameters["big"] == .int64(5_000_000_000))
             #expect(parameters["equation"] == "a=b")
-            #expect(task.tags == ["owner": "ann", "year": 2026, "description": "a test"])
+            #expect(task.tags == ["description": "a test", "owner": "ann", "year": 2026])
         }
     }
 
@@ -156,6 +156,30 @@ import Testing
             let array = try #require(try BSONValue(extendedJSON: result.output).arrayValue)
             #expect(array.compactMap { $0.documentValue?["_id"]?.objectIDValue }.count == 3)
             #expect(try await fixture.tasks.countDocuments([:]) == 3)
+        }
+    }
+
+    @Test(arguments: [true, false])
+    func theIdsOfTasksThatExistAreWrittenWhenALaterBatchFails(_ isJSON: Bool) async throws {
+        try await withCommands { fixture in
+            let script = try fixture.file("train.py", "pass")
+            // The last one is a batch of its own, which MongoDB does not take.
+            let lines = (0...10_000).map { "{\"i\": \($0)}" }.joined(separator: "\n")
+            try await fixture.hub.database.runCommand([
+                "create": "Task", "validator": ["hyper_parameters.i": ["$ne": 10_000]],
+            ])
+            let options = isJSON ? ["--json"] : []
+            let result = try await fixture.run("tensorhub", ["submit", script, "--each", "-"] + options, input: lines)
+            #expect(result.status != 0)
+            #expect(result.errors.contains("only 10000 of the 10001 tasks were created"), "\(result.errors)")
+            let ids =
+                isJSON
+                ? try #require(try BSONValue(extendedJSON: result.output).arrayValue).compactMap {
+                    $0.documentValue?["_id"]?.objectIDValue
+                } : result.lines.compactMap { ObjectID($0) }
+            #expect(ids.count == 10_000)
+            let stored = try await fixture.tasks.distinct("_id", [:]).compactMap(\.objectIDValue)
+            #expect(Set(ids) == Set(stored))
         }
     }
 

@@ -50,14 +50,16 @@ class UnixConnection(http.client.HTTPConnection):
             raise
 
 
-def unix_connector(path: str) -> Callable[[Optional[float]], http.client.HTTPConnection]:
+#: Makes a connection, whose ``timeout`` is then what it has when a request asks for none.
+Connector = Callable[[], http.client.HTTPConnection]
+
+
+def unix_connector(path: str) -> Connector:
     """Makes connections to a Unix socket."""
-    return lambda timeout: UnixConnection(path, timeout)
+    return lambda: UnixConnection(path)
 
 
-def url_connector(
-    url: str, cafile: Optional[str] = None
-) -> Tuple[Callable[[Optional[float]], http.client.HTTPConnection], str]:
+def url_connector(url: str, cafile: Optional[str] = None) -> Tuple[Connector, str]:
     """Makes connections to ``http://host:port``, or to ``https://`` with the machine's certificates or the given one.
 
     :returns: With them the path that stands before all routes.
@@ -73,9 +75,7 @@ def url_connector(
     if parts.scheme == "http":
         if cafile:
             raise errors.invalid("cafile", "cafile: a certificate is for https:// addresses; %r is none" % url)
-        return (
-            lambda timeout: http.client.HTTPConnection(host, port, timeout=timeout or SILENCE, blocksize=PIECE)
-        ), prefix
+        return (lambda: http.client.HTTPConnection(host, port, timeout=SILENCE, blocksize=PIECE)), prefix
     import ssl
 
     if cafile and not os.path.exists(cafile):
@@ -85,9 +85,7 @@ def url_connector(
     except ssl.SSLError as error:
         raise errors.invalid("cafile", "cafile: %s holds no certificate in PEM (%s)" % (cafile, error)) from None
     return (
-        lambda timeout: http.client.HTTPSConnection(
-            host, port, timeout=timeout or SILENCE, blocksize=PIECE, context=context
-        )
+        lambda: http.client.HTTPSConnection(host, port, timeout=SILENCE, blocksize=PIECE, context=context)
     ), prefix
 
 
@@ -96,7 +94,7 @@ class Client:
 
     def __init__(
         self,
-        connector: Callable[[Optional[float]], http.client.HTTPConnection],
+        connector: Connector,
         token: Optional[str] = None,
         prefix: str = "",
         patient: bool = False,
@@ -216,10 +214,9 @@ class Client:
             headers["Authorization"] = "Bearer " + self._token
         while True:
             kept = self._take() if repeatable else None
-            connection = kept or self._connector(timeout)
+            connection = kept or self._connector()
             try:
-                if kept is not None and kept.sock is not None:
-                    kept.sock.settimeout(timeout if timeout is not None else kept.timeout)
+                self._limit(connection, timeout)
                 if hasattr(body, "seek"):
                     body.seek(0)  # type: ignore[union-attr]
                 connection.request(method, target, body=body, headers=headers)
@@ -232,6 +229,19 @@ class Client:
                 # One that was kept may have been closed by the other side since.
                 if kept is None or isinstance(error, socket.timeout):
                     raise self._unreachable(error) from error
+
+    @staticmethod
+    def _limit(connection: http.client.HTTPConnection, timeout: Optional[float]) -> None:
+        """Gives the next request its time-out, and leaves the connection its own for those to come."""
+        own = connection.timeout
+        limit = own if timeout is None else timeout
+        if connection.sock is None:
+            connection.timeout = limit
+            try:
+                connection.connect()
+            finally:
+                connection.timeout = own
+        connection.sock.settimeout(limit)
 
     @staticmethod
     def _early_answer(connection: http.client.HTTPConnection, error: Exception) -> Optional[http.client.HTTPResponse]:
@@ -293,6 +303,13 @@ class Client:
 
     def _unreachable(self, error: Exception) -> errors.HubError:
         words = self._excuse() if self._excuse else ""
+        # By its name: only an https:// address has imported `ssl`.
+        if not words and type(error).__name__ == "SSLCertVerificationError":
+            words = "%s has a certificate that is not trusted here (%s); name that certificate with cafile= or " % (
+                self._name,
+                getattr(error, "verify_message", "") or error,
+            )
+            words += "TENSORHUB_CA_FILE"
         words = words or "%s does not answer (%s)" % (self._name, str(error) or type(error).__name__)
         result: errors.HubError = errors.make(errors.Unreachable, self._named(words), "unreachable")
         return result

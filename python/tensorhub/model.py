@@ -99,7 +99,12 @@ def _read_safetensors(path: str) -> Any:
         raise ImportError(
             "the parameters are in safetensors: install that package to load them, or read the file %s" % path
         ) from None
-    return load_file(path)
+    try:
+        return load_file(path)
+    except TypeError as error:  # bfloat16, which NumPy lacks
+        raise TypeError(
+            "the parameters are no arrays of NumPy (%s); safetensors.torch reads the file %s" % (error, path)
+        ) from None
 
 
 # MARK: Saving
@@ -157,36 +162,46 @@ def content_of(parameters: Any, file_format: str = "npz") -> Content:
     if not named:
         raise errors.invalid("network", "network: there are no parameters")
     if file_format == "safetensors":
-        return _safetensors(named)
+        return Content("file", [Part("parameters.safetensors", _safetensors(named))], "safetensors")
+    file = tempfile.TemporaryFile()
+    write_npz(file, _arrays(named, "; format='safetensors' stores it"))
+    return Content("arrays", [Part("parameters.npz", file)], form)
+
+
+def _arrays(named: List[Tuple[str, Any]], remedy: str = "") -> List[Tuple[str, Any]]:
     arrays: List[Tuple[str, Any]] = []
     for name, value in named:
         try:
             array = as_array(value)
         except TypeError as error:  # PyTorch's bfloat16, which NumPy lacks
-            raise TypeError("parameter %r: %s; format='safetensors' stores it" % (name, error)) from None
+            raise TypeError("parameter %r: %s%s" % (name, error, remedy)) from None
         if array is None or array.dtype.hasobject:
             raise TypeError("parameter %r is of type %s, which is no array" % (name, type(value).__name__))
         arrays.append((name, array))
-    file = tempfile.TemporaryFile()
-    write_npz(file, arrays)
-    return Content("arrays", [Part("parameters.npz", file)], form)
+    return arrays
 
 
-def _safetensors(named: List[Tuple[str, Any]]) -> Content:
+def _safetensors(named: List[Tuple[str, Any]]) -> bytes:
     torch = sys.modules.get("torch")
     try:
+        from safetensors import SafetensorError
+
         if torch is not None and all(isinstance(value, torch.Tensor) for _, value in named):
             from safetensors.torch import save
 
-            data = save({name: value.detach().cpu().contiguous() for name, value in named})
+            tensors = {name: value.detach().cpu().contiguous() for name, value in named}
         else:
             import numpy as np
             from safetensors.numpy import save
 
-            data = save({name: np.ascontiguousarray(as_array(value)) for name, value in named})
+            tensors = {name: np.asarray(array, order="C") for name, array in _arrays(named)}
     except ImportError:
         raise ImportError("format='safetensors' needs the package safetensors; install it, or take format='npz'") from None
-    return Content("file", [Part("parameters.safetensors", data)], "safetensors")
+    try:
+        data: bytes = save(tensors)
+    except SafetensorError as error:  # a type that the format lacks
+        raise TypeError("network: safetensors does not take it (%s); format='npz' does" % error) from None
+    return data
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

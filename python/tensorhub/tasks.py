@@ -8,22 +8,16 @@ import time
 from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from . import errors, server, values
-from .connection import Client
+from .project import Project, Sort
 
-Sort = Union[None, str, Dict[str, int], Sequence[Tuple[str, int]]]
 Files = Union[None, Sequence[Union[str, "os.PathLike[str]"]], Dict[str, Union[str, bytes, "os.PathLike[str]"]]]
 
 #: Seconds of one long poll.
 POLL = 30
 
 
-class Tasks:
+class Tasks(Project):
     """The part of a hub that is about tasks."""
-
-    _client: Client
-    _uri: Optional[str]
-    project_name: str
-    is_attempt: bool
 
     def create_task(
         self,
@@ -138,8 +132,7 @@ class Tasks:
 
     def delete_tasks(self, task_name: Optional[str] = None, **filter: Any) -> int:
         """Deletes all tasks of the project that match, but for running ones, which can be cancelled; returns how many."""
-        query = {"filter": "{}", **self._query(filter, None, name=task_name)}
-        return int(self._client.call("DELETE", "/v1/tasks", query).get("deleted", 0))
+        return self._delete("/v1/tasks", {"name": task_name}, filter)
 
     def cancel_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
         """Cancels the tasks that match and are pending or running; returns how many."""
@@ -174,14 +167,6 @@ class Tasks:
         return status == 0
 
     run_task = run_top_task
-
-    def _query(self, filter: Dict[str, Any], sort: Sort, **parameters: Any) -> Dict[str, Any]:
-        query = {name: str(value) for name, value in parameters.items() if value is not None}
-        if filter:
-            query["filter"] = values.dumps(values.filter_document(filter))
-        if sort is not None:
-            query["sort"] = values.dumps(values.sort_document(sort))
-        return query
 
 
 def _selection(name: Optional[str], ids: Optional[Iterable[str]], filter: Dict[str, Any]) -> Dict[str, Any]:

@@ -34,6 +34,19 @@ def eventually(condition, seconds=20):
         time.sleep(0.005)
 
 
+def safetensors_file(tensors):
+    """The bytes of a file of that form (github.com/huggingface/safetensors#format), by hand.
+
+    :param tensors: From a name to the format's word for a type, the shape and the bytes.
+    """
+    header, data = {}, b""
+    for name, (dtype, shape, piece) in tensors.items():
+        header[name] = {"dtype": dtype, "shape": shape, "data_offsets": [len(data), len(data) + len(piece)]}
+        data += piece
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + data
+
+
 class Serve:
     """A `tensorhub serve` on a socket, that can be stopped and started again."""
 

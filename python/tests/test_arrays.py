@@ -5,10 +5,12 @@ import os
 import pathlib
 import pickle
 import shutil
+import sys
 import tempfile
 import unittest
+import unittest.mock
 
-from support import needs_numpy, numpy
+from support import needs_numpy, numpy, safetensors_file
 from tensorhub import arrays, content, errors, model
 
 
@@ -279,15 +281,48 @@ class ModelTests(FileTestCase):
         with self.assertRaisesRegex(errors.InvalidInput, "format: 'h5'"):
             model.content_of({"w": [1]}, "h5")
 
-    def test_safetensors_where_they_are_there(self):
+    def test_without_the_package_safetensors_it_is_told(self):
+        with unittest.mock.patch.dict(sys.modules, {"safetensors": None, "safetensors.numpy": None}):
+            with self.assertRaisesRegex(ImportError, "safetensors; install it"):
+                model.content_of({"w": numpy.ones(2)}, "safetensors")
+            path = os.path.join(self.folder, "m.safetensors")
+            found = content.Found({"hub": {"kind": "file"}}, [("m.safetensors", path)], self.folder)
+            with self.assertRaisesRegex(ImportError, "install that package to load them, or read the file " + path):
+                model.Model(found).params
+
+    def test_safetensors_come_back_as_they_were(self):
         try:
             import safetensors  # noqa: F401
         except ImportError:
-            with self.assertRaisesRegex(ImportError, "safetensors; install it"):
-                model.content_of({"w": numpy.ones(2)}, "safetensors")
-            return
-        result = self.model({"w": numpy.ones(2)}, file_format="safetensors")
-        self.assertEqual(result.params["w"].tolist(), [1, 1])
+            self.skipTest("this Python has no safetensors")
+        arrays = {
+            "fortran": numpy.arange(6, dtype=numpy.float32).reshape(2, 3).T,
+            "sliced": numpy.arange(6)[::2],
+            "scalar": numpy.float32(2),
+            "empty": numpy.zeros((0, 3), numpy.int8),
+            "half": numpy.ones(2, numpy.float16),
+        }
+        params = self.model(arrays, file_format="safetensors").params
+        self.assertEqual(sorted(params), sorted(arrays))
+        for name, value in arrays.items():
+            self.assertEqual((params[name].shape, params[name].dtype), (value.shape, value.dtype), name)
+            numpy.testing.assert_array_equal(params[name], value)
+
+    def test_what_safetensors_cannot_hold_is_told(self):
+        try:
+            import safetensors  # noqa: F401
+        except ImportError:
+            self.skipTest("this Python has no safetensors")
+        with self.assertRaisesRegex(TypeError, "parameter 'w' is of type str"):
+            model.content_of({"w": "x"}, "safetensors")
+        with self.assertRaisesRegex(TypeError, "complex128.*format='npz'"):
+            model.content_of({"w": numpy.ones(1, numpy.complex128)}, "safetensors")
+        path = os.path.join(self.folder, "m.safetensors")
+        with open(path, "wb") as file:
+            file.write(safetensors_file({"b": ("BF16", [1], b"\x80\x3f")}))
+        found = content.Found({"hub": {"kind": "file"}}, [("m.safetensors", path)], self.folder)
+        with self.assertRaisesRegex(TypeError, "bfloat16.*safetensors.torch reads the file " + path):
+            model.Model(found).params
 
 
 if __name__ == "__main__":

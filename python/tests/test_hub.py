@@ -1,6 +1,7 @@
 """`TensorHub` outside of a task, against a real `tensorhub serve` and MongoDB."""
 
 import datetime
+import json
 import os
 import signal
 import subprocess
@@ -8,7 +9,7 @@ import sys
 import textwrap
 import unittest
 
-from support import PACKAGE, ServerTestCase, eventually, needs_numpy, needs_server, numpy
+from support import PACKAGE, ServerTestCase, eventually, needs_numpy, needs_server, numpy, safetensors_file
 
 import tensorhub
 from tensorhub import server
@@ -174,6 +175,46 @@ class ModelTests(ServerTestCase):
         found = self.db.find_top_model(model_name="plan")
         self.assertEqual(found.architecture, {"layers": [{"n_units": 800}]})
         self.assertIsNone(found.params)
+
+    def shown(self, name):
+        """What `tensorhub model show` says of the tensors."""
+        output = subprocess.run(
+            [server.executable("tensorhub"), "model", "show", name, "--json"],
+            env=dict(os.environ, TENSORHUB_PROJECT=self.project),
+            stdout=subprocess.PIPE,
+            check=True,
+        ).stdout
+        return sorted((tensor["name"], tensor["dtype"], tensor["shape"]) for tensor in json.loads(output)["tensors"])
+
+    def test_safetensors_are_listed_and_loaded(self):
+        try:
+            import safetensors  # noqa: F401
+        except ImportError:
+            self.skipTest("this Python has no safetensors")
+        weights = {
+            "layer.weight": numpy.arange(6, dtype=numpy.float32).reshape(2, 3),
+            "layer.bias": numpy.ones(3, numpy.float16),
+            "steps": numpy.int64(7),
+            "unused": numpy.zeros((0, 4), numpy.int8),
+        }
+        self.db.save_model(weights, "st", format="safetensors")
+        listed = [("layer.bias", "float16", [3]), ("layer.weight", "float32", [2, 3])]
+        self.assertEqual(self.shown("st"), listed + [("steps", "int64", []), ("unused", "int8", [0, 4])])
+        params = self.db.find_top_model(model_name="st").params
+        self.assertEqual(sorted(params), sorted(weights))
+        for name, value in weights.items():
+            self.assertEqual((params[name].dtype, params[name].shape), (value.dtype, value.shape))
+            numpy.testing.assert_array_equal(params[name], value)
+
+    def test_safetensors_that_numpy_cannot_hold_are_listed_and_come_back_as_a_file(self):
+        data = safetensors_file({"w": ("BF16", [2], b"\x80\x3f\x00\x40"), "none": ("F32", [0, 3], b"")})
+        path = os.path.join(self.folder, "m.safetensors")
+        with open(path, "wb") as file:
+            file.write(data)
+        self.db.save_model(path, "st")
+        self.assertEqual(self.shown("st"), [("none", "float32", [0, 3]), ("w", "bfloat16", [2])])
+        with open(self.db.find_top_model(model_name="st").path, "rb") as file:
+            self.assertEqual(file.read(), data)
 
 
 @needs_server

@@ -67,7 +67,7 @@ class PackageTests(unittest.TestCase):
             if not (inspect.isfunction(value) or inspect.isclass(value)):
                 continue
             self.assertTrue(inspect.getdoc(value), name)
-            for member, function in vars(value).items() if inspect.isclass(value) else ():
+            for member, function in inspect.getmembers(value) if inspect.isclass(value) else ():
                 if inspect.isfunction(function) and not member.startswith("_"):
                     self.assertTrue(inspect.getdoc(function), "%s.%s" % (name, member))
                     self.assertIn("return", function.__annotations__, "%s.%s" % (name, member))

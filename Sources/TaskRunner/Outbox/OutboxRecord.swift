@@ -1,4 +1,5 @@
 import BSON
+import CLibZ
 
 /// One thing that a script has written and that MongoDB has yet to get.
 ///
@@ -74,17 +75,7 @@ struct OutboxRecord: Sendable, Hashable {
 
 /// The checksum of zip and Ethernet (ISO-HDLC): tells a record that was cut off from a whole one.
 enum CRC32 {
-    private static let table: [UInt32] = (0..<256).map { index in
-        (0..<8).reduce(UInt32(index)) { value, _ in value & 1 == 1 ? 0xEDB8_8320 ^ (value >> 1) : value >> 1 }
-    }
-
     static func of(_ bytes: ArraySlice<UInt8>) -> UInt32 {
-        table.withUnsafeBufferPointer { table in
-            bytes.withUnsafeBufferPointer { bytes in
-                var value: UInt32 = 0xFFFF_FFFF
-                for byte in bytes { value = table[Int(UInt8(truncatingIfNeeded: value) ^ byte)] ^ (value >> 8) }
-                return ~value
-            }
-        }
+        bytes.withUnsafeBufferPointer { UInt32(truncatingIfNeeded: crc32(0, $0.baseAddress, uInt($0.count))) }
     }
 }

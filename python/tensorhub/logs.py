@@ -1,0 +1,69 @@
+"""The logs of a project."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+from . import attempt, errors, values
+from .project import Project, Sort
+
+
+class Logs(Project):
+    """The part of a hub that is about logs."""
+
+    def save_training_log(self, **entry: Any) -> bool:
+        """Adds an entry to the log of the training; the time is added. Returns ``True``: in a task once it is queued."""
+        return self._save_log("training", entry)
+
+    def save_validation_log(self, **entry: Any) -> bool:
+        """Adds an entry to the log of the validation; the time is added. Returns ``True``: in a task once it is queued."""
+        return self._save_log("validation", entry)
+
+    def save_testing_log(self, **entry: Any) -> bool:
+        """Adds an entry to the log of the testing; the time is added. Returns ``True``: in a task once it is queued."""
+        return self._save_log("testing", entry)
+
+    def find_training_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
+        """The entries of the log of the training that match, oldest first unless sorted otherwise."""
+        return self._find_log("training", sort, limit, filter)
+
+    def find_validation_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
+        """The entries of the log of the validation that match, oldest first unless sorted otherwise."""
+        return self._find_log("validation", sort, limit, filter)
+
+    def find_testing_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
+        """The entries of the log of the testing that match, oldest first unless sorted otherwise."""
+        return self._find_log("testing", sort, limit, filter)
+
+    find_training_logs = find_training_log
+    find_validation_logs = find_validation_log
+    find_testing_logs = find_testing_log
+
+    def delete_training_log(self, **filter: Any) -> int:
+        """Deletes the entries of the log of the training that match, all of the project without a filter; returns how many."""
+        return self._delete("/v1/logs/training", {}, filter)
+
+    def delete_validation_log(self, **filter: Any) -> int:
+        """Deletes the entries of the log of the validation that match, all of the project without a filter; returns how many."""
+        return self._delete("/v1/logs/validation", {}, filter)
+
+    def delete_testing_log(self, **filter: Any) -> int:
+        """Deletes the entries of the log of the testing that match, all of the project without a filter; returns how many."""
+        return self._delete("/v1/logs/testing", {}, filter)
+
+    def _save_log(self, kind: str, entry: Dict[str, Any]) -> bool:
+        if self.is_attempt:
+            attempt.report(entry, kind=kind)
+            return True
+        document = {"_id": {"$oid": values.new_id()}}
+        document.update({name: values.encode(value, name) for name, value in entry.items()})
+        if "_id" in entry:
+            raise errors.invalid("_id", "_id is set by the hub; give the value another name")
+        self._client.call("POST", "/v1/logs/" + kind, None, values.dumps(document))
+        return True
+
+    def _find_log(self, kind: str, sort: Sort, limit: Optional[int], filter: Dict[str, Any]) -> List[Dict[str, Any]]:
+        if self.is_attempt:
+            attempt.flush()
+        result: List[Dict[str, Any]] = self._client.call("GET", "/v1/logs/" + kind, self._query(filter, sort, limit=limit))
+        return result
