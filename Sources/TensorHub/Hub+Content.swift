@@ -33,7 +33,9 @@ extension Hub {
         try Content.validate(tags: tags, reserved: collection.reservedNames)
         try content?.validate()
         // Before megabytes are moved for a document that is too large.
-        try Self.checkSize(tags.bytes.count + origin.bytes.count + (content.map(Self.estimatedSize) ?? 0), collection)
+        let head = fields(BSONDateTime(millisecondsSince1970: 0), id)
+        let size = tags.bytes.count + head.bytes.count + origin.bytes.count + (content.map(Self.estimatedSize) ?? 0)
+        try Self.checkSize(size, collection)
         try await ensureIndexes(collection.indexes, of: self.collection(collection))
         if let stored = try await storedContent(id, in: collection, name: name) { return stored }
 
@@ -177,7 +179,7 @@ extension Hub {
 
     /// Bytes of `hub.files`.
     static func estimatedSize(_ content: Content) -> Int {
-        content.files.reduce(0) { $0 + $1.path.utf8.count + 140 }
+        content.files.reduce(0) { $0 + $1.path.utf8.count + 144 }
     }
 
     static func checkSize(_ size: Int, _ collection: ContentCollection) throws(HubError) {
