@@ -29,16 +29,14 @@ import Testing
     }
 
     /// Lends a `dataset put` of standard input that has sent all but its last bytes, and cannot be answered once these have
-    /// come.
+    /// come; it is killed in the end.
     private func putting(
         _ fixture: CommandFixture,
         stoppedAt statement: BSONDocument,
-        _ body: (Program) async throws -> Void
+        _ body: () async throws -> Void
     ) async throws {
-        var environment = fixture.environment
         let name = "put-\(UInt64.random(in: 0 ... .max))"
-        environment["TENSORHUB_URI"] = "\(fixture.uri)\(fixture.uri.contains("?") ? "&" : "?")appName=\(name)"
-        let put = try Program.start("tensorhub", ["dataset", "put", "-", "--name", "dead"], environment: environment)
+        let put = try fixture.named(name).start("dataset", "put", "-", "--name", "dead")
         defer { put.signal(SIGKILL) }
         // More than the program keeps in memory before the first of it goes to the server.
         let text = String(repeating: "0123456789abcdef", count: 2 << 20)
@@ -47,10 +45,12 @@ import Testing
         #expect(try await eventually { try await chunks.countDocuments() > 0 })
         var data = statement
         data.append("blockConnection", true)
-        data.append("blockTimeMS", 20_000)
+        data.append("blockTimeMS", 600_000)
         try await withFailCommand(data, applicationName: name, times: nil, client: fixture.hub.client) {
             put.send("the end")
-            try await body(put)
+            try await body()
+            await kill(put)
+            try await fixture.endOperations(of: name)
         }
     }
 
@@ -97,10 +97,8 @@ import Testing
             let files = fixture.hub.database.collection("datasetFilesystem.files")
             // Its next question is which version it will be.
             try await putting(fixture, stoppedAt: ["failCommands": ["find"], "namespace": .string("\(name).Dataset")]) {
-                put in
                 let isStored = try await eventually { try await files.countDocuments() == 1 }
                 #expect(isStored)
-                await kill(put)
             }
             #expect(try await fixture.run("gc").errors == "there is no garbage\n")
             let dry = try await reports(fixture, "--dry-run", "--older-than", "0s")
@@ -119,10 +117,9 @@ import Testing
             let statement: BSONDocument = [
                 "failCommands": ["update"], "namespace": .string("\(name).datasetFilesystem.files"),
             ]
-            try await putting(fixture, stoppedAt: statement) { put in
+            try await putting(fixture, stoppedAt: statement) {
                 let isThere = try await eventually { try await documents.countDocuments() == 1 }
                 #expect(isThere)
-                await kill(put)
             }
             let real = try await reports(fixture, "--older-than", "0s")
             #expect(real["unreferenced"] == [], "\(real)")
