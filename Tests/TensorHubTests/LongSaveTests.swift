@@ -27,8 +27,11 @@ import Testing
         let before = try await hub.fileDocuments(bucket).count
         let saved = Task { try await save(content) }
         let isStored = try await eventually {
-            let (count, uploads) = (try await hub.fileDocuments(bucket).count, try await hub.uploads(bucket))
-            return count == before + first.count && uploads == 2
+            let stored = try await hub.fileDocuments(bucket).compactMap { $0["_id"] }
+            let uploads = try await hub.database.collection(bucket.rawValue + ".uploads").findAll()
+            // The document, and the file that waits.
+            return stored.count == before + first.count && uploads.count == 2
+                && uploads.compactMap { $0["_id"] }.allSatisfy { !stored.contains($0) }
         }
         #expect(isStored)
         do { try await body() } catch {
