@@ -4,13 +4,13 @@ import MongoDriver
 extension ContentCache {
     /// Makes room for what the cache lacks, and brings it back to its limit when that has come: others fetch meanwhile.
     func withRoom(for wanted: [Entry], of hub: Hub, _ body: (FetchRoom) async throws -> Void) async throws {
-        let missing = try await hub.client.bulk { self.missing(wanted) }
+        let missing = try await hub.client.work { self.missing(wanted) }
         let room = FetchRoom(wanted: Set(wanted.map(\.name)), missing: missing, step: limit / 8)
         if missing.isEmpty { return try await body(room) }
-        try await hub.client.bulk { evict(room) }
+        try await hub.client.work { evict(room) }
         let result: Result<Void, any Error>
         do { result = .success(try await body(room)) } catch { result = .failure(error) }
-        _ = try? await hub.client.bulk { evict(FetchRoom(wanted: room.wanted, missing: [:], step: 0)) }
+        _ = try? await hub.client.work { evict(FetchRoom(wanted: room.wanted, missing: [:], step: 0)) }
         try result.get()
     }
 
@@ -50,7 +50,7 @@ extension ContentCache {
                 }
             }
         }
-        if room.arrived(entry.name) { try await hub.client.bulk { evict(room) } }
+        if room.arrived(entry.name) { try await hub.client.work { evict(room) } }
     }
 
     /// Links content to where it is wanted, or copies it.
@@ -106,15 +106,16 @@ extension ContentCache {
             throw error.naming(entry.file)
         }
         // Syncing what is larger than memory takes minutes.
-        try await hub.client.bulk {
-            do {
+        do {
+            try await hub.client.bulk {
                 try BlobFile.open(partial, followingLinks: false).synchronize()
                 try ContentFolder.mark(partial)
                 guard rename(partial, path) == 0 else { throw BlobFile.failure("rename", partial) }
-            } catch {
-                unlink(partial)
-                throw error
             }
+        } catch {
+            // Also where it was cancelled before its turn came.
+            unlink(partial)
+            throw error
         }
     }
 
