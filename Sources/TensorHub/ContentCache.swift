@@ -119,8 +119,7 @@ public struct ContentCache: Sendable {
 
     /// - Throws: Where a path could lead out of the folder: it comes from a document that anybody may have written.
     static func check(_ path: String) throws(HubError) {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        guard !parts.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." }), !path.utf8.contains(0) else {
+        guard StoredFile.isRelative(path) else {
             throw .invalid(
                 "path",
                 "the path '\(path)' of a stored file is not one below a folder; store it under another"
