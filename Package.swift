@@ -173,7 +173,7 @@ let package = Package(
         // The long form, for scripts/chaos.
         .executableTarget(
             name: "chaos-run",
-            dependencies: ["Chaos", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            dependencies: ["Chaos", "TestSupport", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Tests/chaos-run",
             swiftSettings: settings
         ),
@@ -199,7 +199,7 @@ let package = Package(
         .testTarget(
             name: "HubAPITests",
             dependencies: [
-                "HubAPI", "Chaos", "TensorHub", "MongoDriver", "BSON", "TestSupport",
+                "HubAPI", "TensorHub", "MongoDriver", "BSON", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: settings

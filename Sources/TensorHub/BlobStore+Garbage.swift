@@ -13,8 +13,8 @@ extension BlobStore {
         guard names.contains(files.name) || names.contains(gridFS.chunks.name) else { return report }
         if !dryRun { try await ensureIndexes() }
         try await collectUploads(before: limit, into: &report)
-        try await collectReservations(before: limit, into: &report)
-        try await collectFiles(before: limit, into: &report)
+        let owners = try await collectReservations(before: limit, into: &report)
+        try await collectFiles(before: limit, owners, into: &report)
         try await collectOrphans(before: limit, into: &report)
         return report
     }
@@ -28,9 +28,9 @@ extension BlobStore {
             return
         }
         let found = try await retrying { () async throws(MongoError) in
-            try await uploads.findAll(stale, FindOptions(projection: ["_id": 1]))
+            try await uploads.findAll(stale, FindOptions(projection: ["saving": 1]))
         }
-        for id in found.compactMap({ $0["_id"] }) {
+        for id in found.filter({ $0["saving"] != true }).compactMap({ $0["_id"] }) {
             report.staleUploads += 1
             let (isStored, count) = try await retrying { () async throws(MongoError) in
                 (try await gridFS.file(id) != nil, try await gridFS.countChunks(of: id))
@@ -39,32 +39,63 @@ extension BlobStore {
         }
     }
 
+    /// - Returns: Whose old reservations stand, since somebody is still saving the document.
     private func collectReservations(before limit: BSONDateTime, into report: inout GarbageReport)
-        async throws(HubError)
+        async throws(HubError) -> Set<BSONValue>
     {
         let stale: BSONDocument = ["metadata.pending.time": ["$lt": .dateTime(limit)]]
         let found = try await retrying { () async throws(MongoError) in
             try await files.findAll(stale, FindOptions(projection: ["metadata.pending": 1]))
         }
-        for file in found {
-            let pending = file.value(atPath: "metadata.pending")?.arrayValue ?? []
-            report.staleReservations += pending.filter { Self.isStale($0, limit) }.count
+        let pending = found.flatMap { $0.value(atPath: "metadata.pending")?.arrayValue ?? [] }
+        let owners = pending.filter { Self.isStale($0, limit, []) }.map(Self.owner)
+        let living = try await living(Set(owners), since: limit)
+        report.staleReservations = owners.filter { !living.contains($0) }.count
+        if report.isDryRun { return living }
+        for piece in Array(Set(owners).subtracting(living)).pieces(of: 1000) {
+            // A document that is saved once more meanwhile has younger ones.
+            let dead: BSONDocument = ["time": ["$lt": .dateTime(limit)], "id": ["$in": .array(piece)]]
+            _ = try await retrying { () async throws(MongoError) in
+                try await files.updateMany(
+                    ["metadata.pending": ["$elemMatch": .document(dead)]],
+                    .document(["$pull": ["metadata.pending": .document(dead)]])
+                )
+            }
         }
-        guard !report.isDryRun, !found.isEmpty else { return }
-        _ = try await retrying { () async throws(MongoError) in
-            try await files.updateMany(
-                stale,
-                .document(["$pull": ["metadata.pending": ["time": ["$lt": .dateTime(limit)]]]])
-            )
-        }
+        return living
     }
 
-    private static func isStale(_ pending: BSONValue, _ limit: BSONDateTime) -> Bool {
-        pending.documentValue?["time"]?.dateTimeValue.map { $0 < limit } ?? false
+    /// Which of the documents somebody is saving.
+    private func living(_ owners: Set<BSONValue>, since limit: BSONDateTime) async throws(HubError) -> Set<BSONValue> {
+        var living: Set<BSONValue> = []
+        for piece in Array(owners).pieces(of: 1000) {
+            let found = try await retrying { () async throws(MongoError) in
+                try await uploads.findAll(
+                    [
+                        "_id": ["$in": .array(piece)], "heartbeat": ["$gte": .dateTime(limit)],
+                        "dropped": ["$exists": false],
+                    ],
+                    FindOptions(projection: ["_id": 1])
+                )
+            }
+            living.formUnion(found.compactMap { $0["_id"] })
+        }
+        return living
+    }
+
+    private static func owner(_ pending: BSONValue) -> BSONValue { pending.documentValue?["id"] ?? .null }
+
+    private static func isStale(_ pending: BSONValue, _ limit: BSONDateTime, _ living: Set<BSONValue>) -> Bool {
+        guard let time = pending.documentValue?["time"]?.dateTimeValue else { return false }
+        return time < limit && !living.contains(owner(pending))
     }
 
     /// Goes through the documents of all files that are old enough, a thousand at a time.
-    private func collectFiles(before limit: BSONDateTime, into report: inout GarbageReport) async throws(HubError) {
+    private func collectFiles(
+        before limit: BSONDateTime,
+        _ owners: Set<BSONValue>,
+        into report: inout GarbageReport
+    ) async throws(HubError) {
         var last: BSONValue?
         while true {
             var filter: BSONDocument = ["uploadDate": ["$lt": .dateTime(limit)]]
@@ -76,7 +107,7 @@ extension BlobStore {
             guard let end = page.last else { return }
             last = end.id
             let referred = try await referred(page.compactMap { $0.id.objectIDValue })
-            for file in page { try await judge(file, isReferred: referred, before: limit, into: &report) }
+            for file in page { try await judge(file, isReferred: referred, before: limit, owners, into: &report) }
         }
     }
 
@@ -84,6 +115,7 @@ extension BlobStore {
         _ file: GridFSFile,
         isReferred referred: Set<ObjectID>,
         before limit: BSONDateTime,
+        _ owners: Set<BSONValue>,
         into report: inout GarbageReport
     ) async throws(HubError) {
         guard let blob = Self.blob(file) else { return }
@@ -109,7 +141,7 @@ extension BlobStore {
         }
         let pending = file.metadata?["pending"]?.arrayValue ?? []
         if report.isDryRun {
-            if pending.allSatisfy({ Self.isStale($0, limit) }) { report.unreferenced.append(blob) }
+            if pending.allSatisfy({ Self.isStale($0, limit, owners) }) { report.unreferenced.append(blob) }
         } else if try await !release([blob.id]).blobs.isEmpty {
             report.unreferenced.append(blob)
         }

@@ -3,27 +3,73 @@ import MongoDriver
 
 /// The store's way out.
 extension BlobStore {
+    /// The document is about to be written: all its files are there and reserved, so nobody deletes one before it comes. A
+    /// reservation that was taken for left behind is made again where its file is still there.
+    ///
+    /// - Throws: `.blobLost` where a file was collected.
+    func renew(_ ids: [ObjectID], for owner: ObjectID) async throws(HubError) {
+        for piece in Array(Set(ids)).pieces(of: 1000) {
+            let missing = try await unreserved(piece, for: owner)
+            if missing.isEmpty { continue }
+            let reservation: BSONDocument = ["id": .objectID(owner), "time": .dateTime(try await hub.serverTime())]
+            _ = try await retrying { () async throws(MongoError) in
+                try await files.updateMany(
+                    [
+                        "_id": ["$in": .array(missing.map(BSONValue.objectID))],
+                        "metadata.condemned": ["$exists": false],
+                    ],
+                    .document(["$addToSet": ["metadata.pending": .document(reservation)]])
+                )
+            }
+            if let id = try await unreserved(missing, for: owner).first { throw lost(id) }
+        }
+    }
+
+    private func unreserved(_ ids: [ObjectID], for owner: ObjectID) async throws(HubError) -> [ObjectID] {
+        let reserved = try await retrying { () async throws(MongoError) in
+            try await files.findAll(
+                ["_id": ["$in": .array(ids.map(BSONValue.objectID))], "metadata.pending.id": .objectID(owner)],
+                FindOptions(projection: ["_id": 1])
+            )
+        }
+        let found = Set(reserved.compactMap { $0["_id"]?.objectIDValue })
+        return ids.filter { !found.contains($0) }
+    }
+
     /// The document is there: it holds the files, and no reservation is needed. Whoever has condemned one of them meanwhile
     /// is told to count again.
     ///
     /// - Throws: `.blobLost` where a file was collected before the document came.
     func settle(_ ids: [ObjectID], for owner: ObjectID) async throws(HubError) {
         for piece in ids.pieces(of: 1000) {
-            let filter: BSONDocument = ["_id": ["$in": .array(piece.map(BSONValue.objectID))]]
+            try await unreserve(piece, for: owner)
+            let left = try await retrying { () async throws(MongoError) in
+                try await files.findAll(["_id": ["$in": .array(piece.map(BSONValue.objectID))]])
+            }
+            let found = Set(left.compactMap { $0["_id"]?.objectIDValue })
+            if let missing = piece.first(where: { !found.contains($0) }) { throw lost(missing) }
+            for file in left.map(GridFSFile.init) {
+                guard let metadata = file.metadata, metadata["unique"] == nil, metadata["damaged"] == nil else {
+                    continue
+                }
+                // Whoever condemned it will not pardon it any more.
+                try await pardon(["_id": file.id, "metadata.condemned": ["$exists": false]], file)
+            }
+        }
+    }
+
+    /// Takes the reservations of a document back, wherever there are any.
+    func unreserve(_ ids: [ObjectID], for owner: ObjectID) async throws(HubError) {
+        for piece in ids.pieces(of: 1000) {
             _ = try await retrying { () async throws(MongoError) in
                 try await files.updateMany(
-                    filter,
+                    ["_id": ["$in": .array(piece.map(BSONValue.objectID))]],
                     .document([
                         "$pull": ["metadata.pending": ["id": .objectID(owner)]],
                         "$unset": ["metadata.condemned": ""],
                     ])
                 )
             }
-            let left = try await retrying { () async throws(MongoError) in
-                try await files.findAll(filter, FindOptions(projection: ["_id": 1]))
-            }
-            let found = Set(left.compactMap { $0["_id"]?.objectIDValue })
-            if let missing = piece.first(where: { !found.contains($0) }) { throw lost(missing) }
         }
     }
 

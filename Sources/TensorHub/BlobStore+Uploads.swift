@@ -26,17 +26,72 @@ extension BlobStore {
 
     /// Runs an upload that says all the while that it goes on, even when its source is slow.
     func beating<Value: Sendable>(_ id: ObjectID, _ body: () async throws -> Value) async throws -> Value {
+        // A heartbeat that fails is no reason to stop: `confirm` tells whether anybody took the chunks.
+        try await beating({ _ = try? await beat(id, uploads.with(WriteConcern(.members(1)))) }, body)
+    }
+
+    private func beating<Value: Sendable>(
+        _ beat: @escaping @Sendable () async -> Void,
+        _ body: () async throws -> Value
+    ) async throws -> Value {
         try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask {
                 while true {
                     try await Task.sleep(for: Self.heartbeat)
-                    // A heartbeat that fails is no reason to stop: `confirm` tells whether anybody took the chunks.
-                    _ = try? await beat(id, uploads.with(WriteConcern(.members(1))))
+                    await beat()
                 }
             }
             defer { group.cancelAll() }
             return try await body()
         }
+    }
+
+    /// Saves a document, and says all the while that it is being saved: its reservations are not collected meanwhile,
+    /// however old the first of them becomes. `renew` tells whether one was all the same.
+    func holding<Value: Sendable>(
+        _ owner: ObjectID,
+        _ uploader: ObjectID?,
+        _ body: () async throws(HubError) -> Value
+    ) async throws(HubError) -> Value {
+        try await ensureIndexes()
+        // Before the first reservation: who finds that, finds this.
+        try await retrying { () async throws(MongoError) in try await hold(owner, uploader) }
+        do throws(HubError) {
+            let value = try await transferring {
+                try await beating({ try? await hold(owner, uploader) }, body)
+            }
+            await letGo(of: owner)
+            return value
+        } catch {
+            // Where nobody knows whether the document is there, what it may refer to is held for a while.
+            if !error.isTransient { await letGo(of: owner) }
+            throw error
+        }
+    }
+
+    /// Makes the entry where it is missing: the end of another process that saved the same document may have taken it away.
+    private func hold(_ owner: ObjectID, _ uploader: ObjectID?) async throws(MongoError) {
+        var fields: BSONDocument = [
+            "saving": true, "started": ["$ifNull": ["$started", "$$NOW"]], "heartbeat": "$$NOW",
+        ]
+        if let uploader { fields.append("uploader", .objectID(uploader)) }
+        do throws(MongoError) {
+            try await uploads.with(WriteConcern(.members(1))).updateOne(
+                ["_id": .objectID(owner)],
+                .pipeline([["$set": .document(fields)], ["$unset": "dropped"]]),
+                upsert: true
+            )
+        } catch {
+            // Somebody else has made it at the same time.
+            if error.code != .duplicateKey { throw error }
+        }
+    }
+
+    private func letGo(of owner: ObjectID) async {
+        // Awaited, but not cancelled with the caller. What MongoDB does not hear of is dropped when its heartbeat is old.
+        await Task {
+            _ = try? await uploads.with(WriteConcern(.members(1))).deleteOne(["_id": .objectID(owner), "saving": true])
+        }.value
     }
 
     /// - Returns: Whether nobody has dropped the upload.
@@ -124,8 +179,10 @@ extension BlobStore {
                     try await gridFS.deleteChunks(of: id)
                 }
             }
-            _ = try await retrying { () async throws(MongoError) in try await uploads.deleteOne(["_id": id]) }
-            result.uploads += 1
+            // Who saves a document takes back that it was dropped.
+            let mine: BSONDocument = ["_id": id, "dropped": true]
+            _ = try await retrying { () async throws(MongoError) in try await uploads.deleteOne(mine) }
+            if upload["saving"] != true { result.uploads += 1 }
         }
         return result
     }

@@ -10,12 +10,13 @@ import MongoDriver
 /// - `condemned`: somebody has seen no reason to keep the file and counts once more. It has no `unique` then, and no
 ///   document takes it up. The last who condemns it, decides.
 ///
-/// A writer reserves (`pending`), writes its document, settles. A deleter deletes its document, condemns where nothing is
+/// A writer reserves (`pending`), looks whether all reservations still stand, writes its document, settles. A deleter deletes its document, condemns where nothing is
 /// pending, counts references, then deletes or pardons. So whoever condemned has either seen the reservation or sees the
 /// document. Each step may be the last one: what it leaves, `collectGarbage` mends.
 ///
 /// While contents are on their way, `<bucket>.uploads {_id: file, started, heartbeat, uploader, dropped}` tells their
-/// chunks from abandoned ones.
+/// chunks from abandoned ones, and `{_id: document, saving: true, started, heartbeat, uploader}` the reservations of a
+/// document that is being saved.
 struct BlobStore: Sendable {
     let hub: Hub
     let bucket: BlobBucket
@@ -53,7 +54,6 @@ struct BlobStore: Sendable {
                 IndexModel(name: "unique", keys: ["metadata.unique": 1], unique: true, sparse: true),
                 IndexModel(name: "length", keys: ["length": 1]),
                 IndexModel(name: "pending", keys: ["metadata.pending.time": 1], sparse: true),
-                IndexModel(name: "condemned", keys: ["metadata.condemned.time": 1], sparse: true),
             ],
             of: files
         )

@@ -2,8 +2,30 @@ import Glibc
 import MongoDriver
 
 extension ContentCache {
+    /// Makes room for what the cache lacks, and brings it back to its limit when that has come: others fetch meanwhile.
+    func withRoom(for wanted: [Entry], of hub: Hub, _ body: (FetchRoom) async throws -> Void) async throws {
+        let missing = try await hub.client.work { self.missing(wanted) }
+        let room = FetchRoom(wanted: Set(wanted.map(\.name)), missing: missing, step: limit / 8)
+        if missing.isEmpty { return try await body(room) }
+        try await hub.client.work { evict(room) }
+        let result: Result<Void, any Error>
+        do { result = .success(try await body(room)) } catch { result = .failure(error) }
+        _ = try? await hub.client.work { evict(FetchRoom(wanted: room.wanted, missing: [:], step: 0)) }
+        try result.get()
+    }
+
+    /// Bytes that are to come, by name.
+    private func missing(_ wanted: [Entry]) -> [String: Int64] {
+        var missing: [String: Int64] = [:]
+        for entry in wanted where missing[entry.name] == nil {
+            if let status = ContentFolder.status("\(folder)/blobs/\(entry.name)"), hasLength(entry, status) { continue }
+            missing[entry.name] = max(0, entry.file.blob.length)
+        }
+        return missing
+    }
+
     /// Puts one file where it is wanted, from the cache, which is given it first where it lacks it.
-    func provide(_ entry: Entry, _ wanted: [Entry], of hub: Hub, at target: String) async throws {
+    func provide(_ entry: Entry, _ room: FetchRoom, of hub: Hub, at target: String) async throws {
         let source = "\(folder)/blobs/\(entry.name)"
         let place = "\(target)/\(entry.file.path)"
         try await hub.client.work {
@@ -11,21 +33,24 @@ extension ContentCache {
                 try ContentFolder.make("\(target)/\(entry.file.path[..<slash])")
             }
         }
-        if try await hub.client.work({ try isVerified(entry) }), try await link(source, place, entry, hub) { return }
-        try await ContentLock.with("\(folder)/locks/\(entry.name)") {
-            var isThere = try await hub.client.work { try isVerified(entry) }
-            if !isThere { isThere = try await verify(entry, hub) }
-            if !isThere { try await download(entry, wanted, of: hub) }
-            // Nobody evicts what is locked.
-            guard try await link(source, place, entry, hub) else {
-                throw HubError(
-                    .invalidInput,
-                    field: "path",
-                    "\(source) was deleted while it was in use; leave the cache to its runners"
-                )
+        var isLinked = try await hub.client.work { try isVerified(entry) }
+        if isLinked { isLinked = try await link(source, place, entry, hub) }
+        if !isLinked {
+            try await ContentLock.with("\(folder)/locks/\(entry.name)") {
+                var isThere = try await hub.client.work { try isVerified(entry) }
+                if !isThere { isThere = try await verify(entry, hub) }
+                if !isThere { try await download(entry, of: hub) }
+                // Nobody evicts what is locked.
+                guard try await link(source, place, entry, hub) else {
+                    throw HubError(
+                        .invalidInput,
+                        field: "path",
+                        "\(source) was deleted while it was in use; leave the cache to its runners"
+                    )
+                }
             }
         }
-        try await hub.client.work { evict(room: 0, sparing: Set(wanted.map(\.name))) }
+        if room.arrived(entry.name) { try await hub.client.work { evict(room) } }
     }
 
     /// Links content to where it is wanted, or copies it.
@@ -70,48 +95,45 @@ extension ContentCache {
     }
 
     /// Downloads content under another name, and names it when it is verified and on disk.
-    private func download(_ entry: Entry, _ wanted: [Entry], of hub: Hub) async throws {
+    private func download(_ entry: Entry, of hub: Hub) async throws {
         let path = "\(folder)/blobs/\(entry.name)"
         let partial = path + ".partial"
-        let length = try await hub.client.work {
-            // What a process has left that was killed.
-            unlink(partial)
-            return entry.file.blob.length
-        }
-        try await hub.client.work { evict(room: length, sparing: Set(wanted.map(\.name))) }
+        // What a process has left that was killed.
+        _ = try await hub.client.work { unlink(partial) }
         do throws(HubError) {
             try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial)
         } catch {
             throw error.naming(entry.file)
         }
         // Syncing what is larger than memory takes minutes.
-        try await hub.client.bulk {
-            do {
+        do {
+            try await hub.client.bulk {
                 try BlobFile.open(partial, followingLinks: false).synchronize()
                 try ContentFolder.mark(partial)
                 guard rename(partial, path) == 0 else { throw BlobFile.failure("rename", partial) }
-            } catch {
-                unlink(partial)
-                throw error
             }
+        } catch {
+            // Also where it was cancelled before its turn came.
+            unlink(partial)
+            throw error
         }
     }
 
     /// Deletes the least recently used until there is room, but nothing that is wanted here, and nothing that somebody has
     /// locked.
-    private func evict(room: Int64, sparing wanted: Set<String>) {
+    private func evict(_ room: FetchRoom) {
         let blobs = folder + "/blobs"
-        var total = room
+        var total = room.rest
         var candidates: [(name: String, size: Int64, used: timespec)] = []
         for name in ContentFolder.names(blobs) {
             guard let status = ContentFolder.status("\(blobs)/\(name)") else { continue }
             if name.hasSuffix(".partial") {
                 let lock = "\(folder)/locks/\(name.dropLast(".partial".count))"
                 if ContentLock.tryWith(lock, { unlink("\(blobs)/\(name)") }) { continue }
-            } else if !wanted.contains(name) {
+            } else if !room.wanted.contains(name) {
                 candidates.append((name, Int64(status.st_size), status.st_atim))
             }
-            total += Int64(status.st_size)
+            total = total.addingClamped(Int64(status.st_size))
         }
         candidates.sort { ($0.used.tv_sec, $0.used.tv_nsec) < ($1.used.tv_sec, $1.used.tv_nsec) }
         for candidate in candidates where total > limit {

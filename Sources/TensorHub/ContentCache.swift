@@ -42,17 +42,19 @@ public struct ContentCache: Sendable {
             }
             do {
                 let wanted = try await entries(files, in: bucket, of: hub)
-                try await withThrowingTaskGroup(of: Void.self) { group in
-                    var rest = wanted[...]
-                    // A few at once: small files are all waiting.
-                    for _ in 0..<4 {
-                        if let next = rest.popFirst() {
-                            group.addTask { try await provide(next, wanted, of: hub, at: target) }
+                try await withRoom(for: wanted, of: hub) { room in
+                    try await withThrowingTaskGroup(of: Void.self) { group in
+                        var rest = wanted[...]
+                        // A few at once: small files are all waiting.
+                        for _ in 0..<4 {
+                            if let next = rest.popFirst() {
+                                group.addTask { try await provide(next, room, of: hub, at: target) }
+                            }
                         }
-                    }
-                    while try await group.next() != nil {
-                        if let next = rest.popFirst() {
-                            group.addTask { try await provide(next, wanted, of: hub, at: target) }
+                        while try await group.next() != nil {
+                            if let next = rest.popFirst() {
+                                group.addTask { try await provide(next, room, of: hub, at: target) }
+                            }
                         }
                     }
                 }
@@ -72,7 +74,7 @@ public struct ContentCache: Sendable {
     /// Bytes that the cache holds.
     package func size() -> Int64 {
         ContentFolder.names(folder + "/blobs").reduce(0) { total, name in
-            total + Int64(ContentFolder.status("\(folder)/blobs/\(name)")?.st_size ?? 0)
+            total.addingClamped(Int64(ContentFolder.status("\(folder)/blobs/\(name)")?.st_size ?? 0))
         }
     }
 
@@ -117,8 +119,7 @@ public struct ContentCache: Sendable {
 
     /// - Throws: Where a path could lead out of the folder: it comes from a document that anybody may have written.
     static func check(_ path: String) throws(HubError) {
-        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
-        guard !parts.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." }), !path.utf8.contains(0) else {
+        guard StoredFile.isRelative(path) else {
             throw .invalid(
                 "path",
                 "the path '\(path)' of a stored file is not one below a folder; store it under another"

@@ -14,9 +14,9 @@ public struct DataSetRecord: Sendable {
     public var name: String? { document["dataset_name"]?.stringValue }
     /// Counts the data sets of a name from 1; `nil` for one of TensorLayer's.
     public var version: Int? { hub["version"]?.intValue }
-    /// `nil` for one of TensorLayer's: a Python pickle.
     /// For messages: `data set 'digits' version 2`.
     package var label: String { "data set '\(name ?? "")'" + (version.map { " version \($0)" } ?? "") }
+    /// `nil` for one of TensorLayer's: a Python pickle.
     public var kind: Content.Kind? { hub["kind"]?.stringValue.flatMap(Content.Kind.init) }
     public var form: String? { hub["form"]?.stringValue }
     /// Of the whole content.

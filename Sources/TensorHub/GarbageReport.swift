@@ -38,6 +38,6 @@ public struct GarbageReport: Sendable, Hashable {
     public var bytes: Int64 {
         let chunks = orphans.reduce(staleUploadChunks) { $0 + $1.chunks }
         let files = unreferenced + (areForeignDeleted ? foreign : [])
-        return files.reduce(Int64(chunks) * 261_120) { $0 + $1.length }
+        return files.reduce(Int64(chunks) * 261_120) { $0.addingClamped($1.length) }
     }
 }

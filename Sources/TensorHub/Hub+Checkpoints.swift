@@ -16,6 +16,21 @@ extension Hub {
     ) async throws(HubError) -> TaskCheckpoint {
         // Each stored checkpoint is an owner of its own until the task names it.
         let owner = ObjectID()
+        let blobs = BlobStore(.checkpoints, of: self)
+        return try await blobs.holding(owner, uploader) { () async throws(HubError) in
+            try await storeCheckpoint(files, of: id, attempt: attempt, runner: runner, uploader: uploader, owner, blobs)
+        }
+    }
+
+    private func storeCheckpoint(
+        _ files: [SourceFile],
+        of id: ObjectID,
+        attempt: Int,
+        runner: ObjectID,
+        uploader: ObjectID?,
+        _ owner: ObjectID,
+        _ blobs: BlobStore
+    ) async throws(HubError) -> TaskCheckpoint {
         var stored: [StoredFile] = []
         do throws(HubError) {
             for file in files {
@@ -29,6 +44,8 @@ extension Hub {
                 stored.append(StoredFile(path: file.path, mode: file.mode, blob: blob))
             }
             let ids = stored.map(\.blob.id)
+            // A checkpoint without its bytes must not take the place of one that has them.
+            try await blobs.renew(ids, for: owner)
             let fence = TaskStatements.fence(id, attempt: attempt, runner: runner)
             let before = try await translatingErrors { () async throws(MongoError) in
                 let before = try await tasks.findOne(fence, FindOptions(projection: ["hub.checkpoint": 1]))
@@ -46,8 +63,8 @@ extension Hub {
         } catch {
             if !error.isTransient {
                 let ids = stored.map(\.blob.id)
-                // Where this fails too, the collector of orphans finds them.
-                try? await settleBlobs(ids, in: .checkpoints, for: owner)
+                // Where this fails too, the collector of orphans finds them. One that is lost must not keep the others.
+                try? await blobs.unreserve(ids, for: owner)
                 try? await releaseBlobs(ids, in: .checkpoints)
             }
             throw error

@@ -13,7 +13,8 @@ extension Hub {
     /// Bytes of a document: what MongoDB takes, and some for what it adds to a statement.
     static let largestContentDocument = TaskSpec.maximumTaskSize
 
-    /// Stores the files, then the document, then makes the files the document's own.
+    /// Stores the files, then the document, then makes the files the document's own. However long it takes, nobody collects
+    /// the first files meanwhile.
     ///
     /// - Parameters:
     ///   - fields: TensorLayer's fields before `hub`, given the blob of the first file.
@@ -26,41 +27,65 @@ extension Hub {
         id: ObjectID,
         uploader: ObjectID?,
         origin: BSONDocument,
-        fields: (_ time: BSONDateTime, _ blob: ObjectID?) -> BSONDocument
+        fields: @Sendable (_ time: BSONDateTime, _ blob: ObjectID?) -> BSONDocument
     ) async throws(HubError) -> BSONDocument {
         try Content.validate(name: name, noun: collection.noun)
         try Content.validate(tags: tags, reserved: collection.reservedNames)
         try content?.validate()
         // Before megabytes are moved for a document that is too large.
-        try Self.checkSize(tags.bytes.count + origin.bytes.count + (content.map(Self.estimatedSize) ?? 0), collection)
+        let head = fields(BSONDateTime(millisecondsSince1970: 0), id)
+        let size = tags.bytes.count + head.bytes.count + origin.bytes.count + (content.map(Self.estimatedSize) ?? 0)
+        try Self.checkSize(size, collection)
         try await ensureIndexes(collection.indexes, of: self.collection(collection))
         if let stored = try await storedContent(id, in: collection, name: name) { return stored }
 
-        let (files, failure) = await store(content?.files ?? [], in: collection.bucket, for: id, uploader: uploader)
-        do throws(HubError) {
-            if let failure { throw failure }
-            let time = try await serverTime()
-            var document: BSONDocument = ["_id": .objectID(id)]
-            for (key, value) in tags { document.append(key, value) }
-            for (key, value) in fields(time, files.first?.blob.id) { document.append(key, value) }
-            let stored = try await insertContent(document, in: collection, name: name) { version in
+        func insert(_ files: [StoredFile]) async throws(HubError) -> BSONDocument {
+            var head: BSONDocument = ["_id": .objectID(id)]
+            for (key, value) in tags { head.append(key, value) }
+            for (key, value) in fields(try await serverTime(), files.first?.blob.id) { head.append(key, value) }
+            return try await insertContent(head, in: collection, name: name) { version in
                 Self.hubDocument(content, files, version: version, origin: origin)
             }
+        }
+        guard let content, !content.files.isEmpty else { return try await insert([]) }
+        let blobs = BlobStore(collection.bucket, of: self)
+        return try await blobs.holding(id, uploader) { () async throws(HubError) in
+            let (files, failure) = await store(content.files, in: collection.bucket, for: id, uploader: uploader)
+            let ids = files.map(\.blob.id)
             do throws(HubError) {
-                try await settleBlobs(files.map(\.blob.id), in: collection.bucket, for: id)
+                if let failure { throw failure }
+                try await blobs.renew(ids, for: id)
+                let stored = try await insert(files)
+                try await settle(stored, ids, in: collection, for: id)
+                return stored
             } catch {
-                // A blob that was collected before the document came: no document without its bytes.
-                if error.code == .blobLost {
-                    _ = try await translatingErrors { () async throws(MongoError) in
-                        try await self.collection(collection).deleteOne(["_id": .objectID(id)])
-                    }
-                }
+                // Where nobody knows whether the document is there, what it may refer to stays reserved.
+                if !error.isTransient { await abandon(ids, in: collection.bucket, for: id) }
                 throw error
             }
-            return stored
+        }
+    }
+
+    /// - Parameter ids: What was stored for it.
+    private func settle(
+        _ document: BSONDocument,
+        _ ids: [ObjectID],
+        in collection: ContentCollection,
+        for id: ObjectID
+    ) async throws(HubError) {
+        // The same delivery, made twice at the same time, may have stored another copy of what was condemned just then.
+        let named = ContentFields(document, collection).blobs
+        let others = Set(ids).subtracting(named)
+        if !others.isEmpty { await abandon(Array(others), in: collection.bucket, for: id) }
+        do throws(HubError) {
+            try await settleBlobs(named, in: collection.bucket, for: id)
         } catch {
-            // Where nobody knows whether the document is there, what it may refer to stays reserved.
-            if !error.isTransient { await abandon(files.map(\.blob.id), in: collection.bucket, for: id) }
+            // A blob that was collected before the document came: no document without its bytes.
+            if error.code == .blobLost {
+                _ = try await translatingErrors { () async throws(MongoError) in
+                    try await self.collection(collection).deleteOne(["_id": .objectID(id)])
+                }
+            }
             throw error
         }
     }
@@ -154,7 +179,7 @@ extension Hub {
 
     /// Bytes of `hub.files`.
     static func estimatedSize(_ content: Content) -> Int {
-        content.files.reduce(0) { $0 + $1.path.utf8.count + 140 }
+        content.files.reduce(0) { $0 + $1.path.utf8.count + 144 }
     }
 
     static func checkSize(_ size: Int, _ collection: ContentCollection) throws(HubError) {
@@ -220,7 +245,8 @@ extension Hub {
         // Awaited, but not cancelled with the caller: a cancelled save leaves nothing behind either.
         await Task {
             do throws(HubError) {
-                try await settleBlobs(blobs, in: bucket, for: owner)
+                // One that is lost must not keep the others.
+                try await BlobStore(bucket, of: self).unreserve(blobs, for: owner)
                 try await releaseBlobs(blobs, in: bucket)
             } catch {
                 logger.warning(

@@ -4,7 +4,7 @@ package import BSON
 extension Hub {
     /// - Throws: `HubError.invalidInput`, as `saveDataSet` would.
     package static func checkDataSet(_ content: Content, name: String, tags: BSONDocument) throws(HubError) {
-        try check(content, name, tags, .dataSets)
+        try check(content, name, tags, [:], .dataSets)
     }
 
     /// - Throws: `HubError.invalidInput`, as `saveModel` would.
@@ -22,18 +22,24 @@ extension Hub {
                     + "store what is large as a file of the parameters"
             )
         }
-        try check(parameters, name, tags, .models)
+        try check(parameters, name, tags, architecture, .models)
     }
 
     private static func check(
         _ content: Content?,
         _ name: String,
         _ tags: BSONDocument,
+        _ architecture: BSONDocument,
         _ collection: ContentCollection
     ) throws(HubError) {
         try Content.validate(name: name, noun: collection.noun)
         try Content.validate(tags: tags, reserved: collection.reservedNames)
         try content?.validate()
-        try checkSize(tags.bytes.count + (content.map(estimatedSize) ?? 0), collection)
+        let size = name.utf8.count + tags.bytes.count + architecture.bytes.count + (content.map(estimatedSize) ?? 0)
+        try checkSize(size + sizeOfOrigin, collection)
     }
+
+    /// Bytes for what is not known yet: the project, the identifier, the version, and the lineage, which are a few hundred
+    /// data sets.
+    private static let sizeOfOrigin = 64 * 1024
 }

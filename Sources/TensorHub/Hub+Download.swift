@@ -1,4 +1,3 @@
-import BSON
 import Glibc
 
 /// Bringing data sets and models to this machine's disk, and reading a file of one without a disk.
@@ -86,9 +85,12 @@ extension Hub {
         }
         let target = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
         // Beside the target: a rename is at once, and only there.
-        let partial = "\(target).partial-\(ObjectID())"
+        if let slash = target.lastIndex(of: "/"), slash != target.startIndex {
+            try Self.makeFolders(String(target[..<slash]))
+        }
+        let folder = try PartialFolder(beside: target)
+        let partial = folder.path
         do throws(HubError) {
-            try Self.makeFolders(partial)
             for file in files {
                 let path = "\(partial)/\(file.path)"
                 if let slash = path.lastIndex(of: "/") { try Self.makeFolders(String(path[..<slash])) }
@@ -110,7 +112,7 @@ extension Hub {
                 throw .invalid("folder", "\(target) cannot be made: \(String(cString: strerror(number)))")
             }
         } catch {
-            Self.removeTree(partial)
+            folder.remove()
             throw error
         }
         return LocalContent(
@@ -128,22 +130,5 @@ extension Hub {
             if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
         }
         throw .invalid("folder", "\(path) cannot be made: \(String(cString: strerror(number)))")
-    }
-
-    private static func removeTree(_ path: String) {
-        var status = stat()
-        if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR, let directory = opendir(path) {
-            var names: [String] = []
-            while let entry = readdir(directory) {
-                names.append(
-                    withUnsafeBytes(of: &entry.pointee.d_name) {
-                        String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-                    }
-                )
-            }
-            closedir(directory)
-            for name in names where name != "." && name != ".." { removeTree("\(path)/\(name)") }
-        }
-        remove(path)
     }
 }

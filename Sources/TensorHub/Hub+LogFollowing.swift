@@ -23,18 +23,21 @@ extension Hub {
         if let newest, newest < 0 { throw HubError.invalid("newest", "newest is \(newest); it must be at least 0") }
         try await ensureLogIndexes(kind)
         let arrivals = LogArrivals(collection: logCollection(kind), project: project)
-        var isBegun = false
+        /// What was shown of those that are there; `nil` once all of them were.
+        var beginning: FollowedBeginning? = FollowedBeginning()
         var isAway = false
         while true {
             do {
                 // The arrivals first: what comes while the rest is read is not missed.
                 try await translatingErrors { () async throws(MongoError) in try await arrivals.open() }
-                if !isBegun {
-                    try await readForFollowing(kind, filter, newest: newest) { entry in
+                if let rest = beginning?.rest(of: filter) {
+                    try await readForFollowing(kind, rest, newest: newest) { entry in
+                        guard beginning?.show(entry) == true else { return }
                         if let id = entry.document["_id"] { arrivals.know(id) }
+                        isAway = false
                         try body(entry)
                     }
-                    isBegun = true
+                    beginning = nil
                 }
                 try await withThrowingTaskGroup(of: Void.self) { group in
                     let (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -69,5 +72,23 @@ extension Hub {
         guard let newest else { return try await forEachLog(kind, filter, body) }
         if newest == 0 { return }
         for entry in try await logs(kind, filter, sort: .newest, limit: newest).reversed() { try body(entry) }
+    }
+}
+
+/// How far the reading of the entries that are there has come: when MongoDB goes away meanwhile, it goes on from there.
+private struct FollowedBeginning {
+    private var last: BSONDateTime?
+    private var shown = RecentIDs(capacity: LogArrivals.remembered)
+
+    /// - Returns: Whether the entry was not shown yet.
+    mutating func show(_ entry: LogEntry) -> Bool {
+        if let id = entry.document["_id"], !shown.insert(id) { return false }
+        last = entry.time
+        return true
+    }
+
+    /// Entries come in the order of their times: the older ones need not be read again.
+    func rest(of filter: Filter) -> Filter {
+        last.map { filter && Filter(["time": ["$gte": .dateTime($0)]]) } ?? filter
     }
 }

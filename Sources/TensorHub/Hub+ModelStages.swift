@@ -29,8 +29,26 @@ extension Hub {
         var entry: BSONDocument = ["model": .objectID(id)]
         if let version = model.version { entry.append("version", .init(smallest: version)) }
         if let by { entry.append("by", .string(by)) }
+        let key = stageID(stage, name)
+        try await upsertStage(key, Self.pipeline(entry))
+        // Deleted meanwhile: a stage must not point to nothing.
+        let still = try await translatingErrors { () async throws(MongoError) in
+            try await collection(.models).findOne(["_id": .objectID(id)], FindOptions(projection: ["_id": 1]))
+        }
+        if still == nil {
+            try await vacate(key, .objectID(id))
+            throw HubError(
+                .notFound,
+                "model '\(name)' was deleted while it was to become '\(stage)'; choose another version"
+            )
+        }
+        return model
+    }
+
+    /// - Parameter entry: The holder; empty for nobody. With the time it is the document, and the last entry of its history.
+    private static func pipeline(_ entry: BSONDocument) -> [BSONDocument] {
         let literal: BSONValue = ["$literal": .document(entry)]
-        let pipeline: [BSONDocument] = [
+        return [
             [
                 "$replaceWith": [
                     "$mergeObjects": [
@@ -52,22 +70,18 @@ extension Hub {
                 ]
             ]
         ]
-        let key = stageID(stage, name)
-        try await upsertStage(key, pipeline)
-        // Deleted meanwhile: a stage must not point to nothing.
-        let still = try await translatingErrors { () async throws(MongoError) in
-            try await collection(.models).findOne(["_id": .objectID(id)], FindOptions(projection: ["_id": 1]))
+    }
+
+    /// Takes a stage from whoever holds it, which the document remembers.
+    ///
+    /// - Parameter holder: A condition on the model.
+    /// - Returns: Whether one held it.
+    @discardableResult
+    private func vacate(_ key: BSONValue, _ holder: BSONValue) async throws(HubError) -> Bool {
+        try await translatingErrors { () async throws(MongoError) in
+            try await stageCollection.updateOne(["_id": key, "model": holder], .pipeline(Self.pipeline([:]))).matched
+                > 0
         }
-        if still == nil {
-            _ = try await translatingErrors { () async throws(MongoError) in
-                try await stageCollection.deleteOne(["_id": key, "model": .objectID(id)])
-            }
-            throw HubError(
-                .notFound,
-                "model '\(name)' was deleted while it was to become '\(stage)'; choose another version"
-            )
-        }
-        return model
     }
 
     private func upsertStage(_ key: BSONValue, _ pipeline: [BSONDocument]) async throws(HubError) {
@@ -88,16 +102,15 @@ extension Hub {
     @discardableResult
     public func unsetStage(_ stage: String, name: String) async throws(HubError) -> Bool {
         try Self.validate(stage: stage)
-        return try await translatingErrors { () async throws(MongoError) in
-            try await stageCollection.deleteOne(["_id": stageID(stage, name)]) > 0
-        }
+        return try await vacate(stageID(stage, name), ["$exists": true])
     }
 
     /// Who holds which stage, ordered by name.
     ///
     /// - Parameter name: Of that model alone.
     public func stages(name: String? = nil) async throws(HubError) -> [ModelStage] {
-        var filter: BSONDocument = ["_id.project": .string(project)]
+        // One without a model is nobody's at the moment.
+        var filter: BSONDocument = ["_id.project": .string(project), "model": ["$exists": true]]
         if let name { filter.append("_id.name", .string(name)) }
         return try await translatingErrors { () async throws(MongoError) in
             try await stageCollection.findAll(filter, FindOptions(sort: ["_id": 1])).compactMap(ModelStage.init)
@@ -140,11 +153,7 @@ extension Hub {
         }
         let there = Set(present.compactMap { $0["_id"]?.objectIDValue })
         for stage in held where !there.contains(stage.model) {
-            _ = try await translatingErrors { () async throws(MongoError) in
-                try await stageCollection.deleteOne([
-                    "_id": stageID(stage.stage, stage.name), "model": .objectID(stage.model),
-                ])
-            }
+            try await vacate(stageID(stage.stage, stage.name), .objectID(stage.model))
         }
     }
 

@@ -20,7 +20,7 @@ final class LogArrivals: Sendable {
     private static let batch = 1000
     /// So many may wait to be read; then the server holds events back.
     private static let mostWaiting = 10_000
-    private static let remembered = 100_000
+    static let remembered = 100_000
     /// So many known entries in a row, and all in front of them are known too: entries that are inserted at the same time
     /// become visible in nearly, not exactly, the order of the collection.
     private static let overlap = 100

@@ -1,7 +1,7 @@
 public import BSON
 
 /// Which version of a model holds a stage, as `production`: one document for each name and stage, so that exactly one
-/// version holds it at any moment.
+/// version holds it at any moment. One that was taken away stays without a model, for its history.
 public struct ModelStage: Sendable, Hashable {
     public var document: BSONDocument
     /// Of the model.
@@ -13,7 +13,7 @@ public struct ModelStage: Sendable, Hashable {
     /// Since when, by the server's clock.
     public var time: BSONDateTime?
 
-    /// How many former holders the document remembers.
+    /// How many entries the history has: who has held it, and when nobody did.
     static let remembered: Int32 = 50
 
     init?(_ document: BSONDocument) {

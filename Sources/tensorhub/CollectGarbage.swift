@@ -44,7 +44,7 @@ struct CollectGarbage: AsyncParsableCommand {
                 "\(counted(kept, "file")) of other programs, which nothing refers to: --foreign deletes them"
             )
         }
-        let bytes = reports.reduce(0) { $0 + $1.bytes }
+        let bytes = reports.reduce(Int64(0)) { $0.addingClamped($1.bytes) }
         StandardError.line(
             reports.allSatisfy(\.isClean)
                 ? "there is no garbage" : "\(dryRun ? "would free" : "freed") \(ByteText.of(bytes))"

@@ -94,29 +94,22 @@ struct ContentTarget: ParsableArguments {
         } else if isOne && (!found.isShard || file != nil) {
             StandardOutput.line(local[0])
         }
-        StandardError.line("\(found.title): \(ByteText.of(found.files.reduce(0) { $0 + $1.blob.length }))")
+        StandardError.line("\(found.title): \(ByteText.of(found.files.totalLength))")
     }
 
     /// One file, or one that is joined of its pieces, at once or not at all.
     private func fetchFile(_ found: Found, isJoined: Bool, _ hub: Hub) async throws -> String {
         let path = try place(found, isJoined: isJoined)
-        let partial = "\(path).partial-\(ObjectID())"
-        do {
-            if isJoined {
-                try await join(found, to: partial, hub)
-            } else {
-                try await Self.download(found.files[0], of: found, to: partial, hub)
-            }
-        } catch {
-            unlink(partial)
-            throw error
+        let folder = try PartialFolder(beside: path)
+        defer { folder.remove() }
+        let partial = "\(folder.path)/data"
+        if isJoined {
+            try await join(found, to: partial, hub)
+        } else {
+            try await Self.download(found.files[0], of: found, to: partial, hub)
         }
         chmod(partial, mode_t(found.files[0].mode & 0o777))
-        guard rename(partial, path) == 0 else {
-            let failure = Self.failure(path)
-            unlink(partial)
-            throw failure
-        }
+        guard rename(partial, path) == 0 else { throw Self.failure(path) }
         return path
     }
 

@@ -2,7 +2,7 @@ import Glibc
 import MongoDriver
 import Synchronization
 package import TensorHub
-import TestSupport
+package import TestSupport
 
 /// Runners of their own, a MongoDB, and a folder for everything that they leave: what faults are made in.
 package final class ChaosTrial: Sendable {

@@ -40,6 +40,32 @@ struct CommandFixture: Sendable {
         return ProgramResult(status: status, output: program.output, errors: program.errors)
     }
 
+    /// The same, its commands known to MongoDB by a name of their own: for `withFailCommand`.
+    func named(_ name: String) -> CommandFixture {
+        var fixture = self
+        fixture.environment["TENSORHUB_URI"] = "\(uri)\(uri.contains("?") ? "&" : "?")appName=\(name)"
+        return fixture
+    }
+
+    /// Ends what the server is at for a command that was killed: what a fail point holds up does not notice.
+    func endOperations(of name: String) async throws {
+        let admin = hub.client.database("admin")
+        let areOver = try await eventually {
+            let reply = try await admin.runCommand([
+                "aggregate": 1, "cursor": [:],
+                "pipeline": [
+                    ["$currentOp": ["allUsers": true]], ["$match": ["appName": .string(name), "active": true]],
+                ],
+            ])
+            let found = (reply.value(atPath: "cursor.firstBatch")?.arrayValue ?? []).compactMap {
+                $0.documentValue?["opid"]
+            }
+            for operation in found { try await admin.runCommand(["killOp": 1, "op": operation]) }
+            return found.isEmpty
+        }
+        #expect(areOver)
+    }
+
     /// Lends a daemon.
     func withDaemon<Value>(_ arguments: String..., body: () async throws -> Value) async throws -> Value {
         let daemon = try Program.start(

@@ -215,6 +215,58 @@ import Testing
             #expect(result.status == 2 && result.errors.contains("give it once"), "\(result.errors)")
         }
     }
+
+    @Test func whatAKilledGetHasLeftIsRemovedByTheNextOne() async throws {
+        try await withCommands { fixture in
+            let path = try fixture.file("one", noise(600_000))
+            #expect(try await fixture.run("dataset", "put", path).status == 0)
+            mkdir("\(fixture.folder)/images", 0o755)
+            for index in 0..<2 { _ = try fixture.file("images/\(index)", "image \(index)") }
+            #expect(try await fixture.run("dataset", "put", "\(fixture.folder)/images", "--name", "many").status == 0)
+            let name = "get-\(UInt64.random(in: 0 ... .max))"
+            let slow = fixture.named(name)
+            func partials() -> [String] { entries(fixture.folder).filter { $0.contains(".partial-") } }
+            for dataSet in ["one", "many"] {
+                let words = ["dataset", "get", dataSet, "-o", "\(fixture.folder)/back-\(dataSet)"]
+                try await withFailCommand(
+                    [
+                        "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 600_000,
+                        "namespace": .string("\(fixture.hub.database.name).datasetFilesystem.chunks"),
+                    ],
+                    applicationName: name,
+                    times: nil,
+                    client: fixture.hub.client
+                ) {
+                    let killed = try Program.start("tensorhub", words, environment: slow.environment)
+                    let isUnderWay = await eventually { partials().count == 1 }
+                    #expect(isUnderWay)
+                    killed.signal(SIGKILL)
+                    let isDead = await eventually { killed.status == -SIGKILL }
+                    let left = partials()
+                    #expect(isDead && left.count == 1)
+                    // The next one takes that away.
+                    let living = try Program.start("tensorhub", words, environment: slow.environment)
+                    let isReplaced = await eventually { partials().count == 1 && partials() != left }
+                    #expect(isReplaced)
+                    // Nobody takes what somebody is at work on.
+                    let mine = partials()
+                    let quick = try await fixture.run("tensorhub", words)
+                    #expect(quick.status == 0, "\(quick.errors)")
+                    #expect(partials() == mine)
+                    living.signal(SIGKILL)
+                    let isOver = await eventually { living.status != nil }
+                    #expect(isOver)
+                    try await fixture.endOperations(of: name)
+                }
+                removeTree("\(fixture.folder)/back-\(dataSet)")
+                let get = try await fixture.run("tensorhub", words)
+                #expect(get.status == 0, "\(get.errors)")
+                #expect(partials().isEmpty)
+            }
+            #expect(try readFile("\(fixture.folder)/back-one") == noise(600_000))
+            #expect(try readFile("\(fixture.folder)/back-many/1") == Array("image 1".utf8))
+        }
+    }
 }
 
 /// Bytes that look random and are the same for the same seed.

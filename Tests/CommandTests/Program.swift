@@ -114,14 +114,19 @@ final class Program: Sendable {
 
     /// Writes to its standard input and closes that.
     func send(_ text: String) {
+        write(text)
+        close(input)
+    }
+
+    /// Writes to its standard input.
+    func write(_ text: String) {
         let bytes = Array(text.utf8)
         var offset = 0
         while offset < bytes.count {
-            let count = bytes.withUnsafeBytes { write(input, $0.baseAddress! + offset, bytes.count - offset) }
+            let count = bytes.withUnsafeBytes { Glibc.write(input, $0.baseAddress! + offset, bytes.count - offset) }
             if count <= 0 { break }
             offset += count
         }
-        close(input)
     }
 
     func signal(_ number: CInt) {

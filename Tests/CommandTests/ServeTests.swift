@@ -1,5 +1,7 @@
 import BSON
 import Glibc
+import MongoDriver
+import TensorHub
 import TestSupport
 import Testing
 
@@ -229,6 +231,51 @@ struct ServeTests {
                 #expect(second.status == 2 && second.errors.contains("another program listens on"), "\(second.errors)")
                 server.signal(SIGTERM)
                 #expect(await eventually { server.status == 0 })
+            }
+        }
+    }
+
+    @Test("Two processes on one cache that are asked for the same data set at once download it once")
+    func oneDownload() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let bytes = noise(20_000_000)
+                try await hub.saveDataSet(.bytes(bytes, as: "data"), name: "x")
+                let servers = [
+                    try await start(folder, hub.database.name, ["--socket", "\(folder)/a"]),
+                    try await start(folder, hub.database.name, ["--socket", "\(folder)/b"]),
+                ]
+                for server in servers { _ = try await ready(server) }
+                try await hub.database.runCommand(["profile": 2])
+                let output = try await python(
+                    """
+                    import http.client, json, socket, sys, threading
+                    class Unix(http.client.HTTPConnection):
+                        def connect(self):
+                            self.sock = socket.socket(socket.AF_UNIX); self.sock.connect(self.host)
+                    together = threading.Barrier(8)
+                    paths = []
+                    def fetch(path):
+                        c = Unix(path); c.connect(); together.wait()
+                        c.request("GET", "/v1/datasets/x", None, {"Accept": "application/json"})
+                        paths.append(json.loads(c.getresponse().read())["files"][0]["local"])
+                    threads = [threading.Thread(target=fetch, args=[path]) for path in sys.argv[1:] * 4]
+                    for thread in threads: thread.start()
+                    for thread in threads: thread.join()
+                    print("\\n".join(paths))
+                    """,
+                    ["\(folder)/a", "\(folder)/b"]
+                )
+                try await hub.database.runCommand(["profile": 0])
+                let paths = output.split(separator: "\n").map(String.init)
+                #expect(paths.count == 8)
+                for path in Set(paths) { #expect(try readFile(path) == bytes) }
+                let queries = hub.database.collection("system.profile")
+                // 77 chunks, 4 a message.
+                #expect(try await queries.countDocuments(["command.find": "datasetFilesystem.chunks"]) == 20)
+                #expect(entries("\(folder)/state/cache/blobs").count == 1)
+                for server in servers { server.signal(SIGTERM) }
+                #expect(await eventually { servers.allSatisfy { $0.status == 0 } })
             }
         }
     }

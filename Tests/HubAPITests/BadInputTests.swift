@@ -1,5 +1,4 @@
 import BSON
-import Chaos
 import Glibc
 import Synchronization
 import TensorHub

@@ -1,9 +1,10 @@
 import BSON
 import Glibc
 import MongoDriver
-import TensorHub
 import TestSupport
 import Testing
+
+@testable import TensorHub
 
 @Suite("The machine's cache of contents")
 struct ContentCacheTests {
@@ -104,8 +105,8 @@ struct ContentCacheTests {
                         try await group.waitForAll()
                     }
                 }
-                // 77 chunks, 8 a message.
-                #expect(queries == 10)
+                // 77 chunks, 4 a message.
+                #expect(queries == 20)
                 for index in 0..<8 { #expect(try readFile("\(folder)/\(index)/data") == bytes) }
                 #expect(entries("\(folder)/cache/blobs") == [file.blob.sha256])
             }
@@ -242,7 +243,6 @@ struct ContentCacheTests {
 
     @Test("A full disk is said so, and nothing half-written is left")
     func fullDisk() async throws {
-
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let blob = try await hub.saveBlob(noise(1000))
@@ -260,5 +260,86 @@ struct ContentCacheTests {
                 #expect(entries(folder) == ["cache"])
             }
         }
+    }
+
+    @Test(
+        "A disk that is full in earnest: nothing half-written stays, what is there serves on, and room is used at once",
+        .enabled(if: SmallDisk.obstacle == nil, "\(SmallDisk.obstacle ?? "")")
+    )
+    func smallDisk() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let disk = try SmallDisk(at: "\(folder)/disk")
+                defer { disk.remove() }
+                let root = "\(disk.path)/cache"
+                let small = try await stored(hub, "small", noise(1_000_000))
+                let other = try await stored(hub, "other", noise(3_000_000, seed: 2))
+                let large = try await stored(hub, "large", noise(6_000_000, seed: 3))
+                let vast = try await stored(hub, "vast", noise(SmallDisk.size + 1, seed: 4))
+                // Far more than the disk has.
+                let wide = ContentCache(folder: root, limit: 1 << 30)
+                _ = try await wide.fetch([small], in: .dataSets, of: hub, to: "\(disk.path)/one")
+                for files in [[vast], [small, vast], [other, large]] {
+                    #expect(await refusal(wide, files, hub, "\(disk.path)/two")?.code == .noSpace)
+                    #expect(entries(disk.path).sorted() == ["cache", "one"])
+                    #expect(entries("\(root)/blobs").allSatisfy { !$0.hasSuffix(".partial") })
+                    #expect(entries("\(root)/locks").isEmpty)
+                }
+                _ = try await wide.fetch([small], in: .dataSets, of: hub, to: "\(disk.path)/two")
+                #expect(try readFile("\(disk.path)/two/small") == noise(1_000_000))
+                // A limit that fits the disk makes room for what failed.
+                let fitting = ContentCache(folder: root, limit: 7_000_000)
+                _ = try await fitting.fetch([large], in: .dataSets, of: hub, to: "\(disk.path)/three")
+                #expect(try readFile("\(disk.path)/three/large") == noise(6_000_000, seed: 3))
+                #expect(entries("\(root)/blobs").contains(large.blob.sha256 ?? ""))
+            }
+        }
+    }
+
+    @Test("Many files, fetched by several at once: within the limit at the end, whatever lengths the documents tell")
+    func limits() async throws {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let root = "\(folder)/cache"
+                let limit: Int64 = 300_000
+                var sets: [[StoredFile]] = []
+                for set in UInt64(0)..<4 {
+                    var files: [StoredFile] = []
+                    for index in UInt64(0)..<25 {
+                        files.append(try await stored(hub, "\(index)", noise(10_000, seed: 1 + set * 100 + index)))
+                    }
+                    sets.append(files)
+                }
+                try await withThrowingTaskGroup(of: Void.self) { group in
+                    for (index, files) in sets.enumerated() {
+                        group.addTask {
+                            let cache = ContentCache(folder: root, limit: limit)
+                            let content = try await cache.fetch(files, in: .dataSets, of: hub, to: "\(folder)/\(index)")
+                            #expect(try content.files.allSatisfy { try readFile($0.localPath).count == 10_000 })
+                        }
+                    }
+                    try await group.waitForAll()
+                }
+                let cache = ContentCache(folder: root, limit: limit)
+                #expect(cache.size() <= limit)
+                #expect(entries("\(root)/locks").isEmpty)
+                // A document that anybody may have written.
+                var odd = sets[0]
+                for index in odd.indices { odd[index].blob.length = index % 2 == 0 ? .max : .min }
+                _ = try await cache.fetch(odd, in: .dataSets, of: hub, to: "\(folder)/odd")
+                #expect(try readFile("\(folder)/odd/0") == readFile("\(folder)/0/0"))
+            }
+        }
+    }
+
+    @Test("The cache is looked through a few times in all, not for each file")
+    func looks() {
+        let names = (0..<10_000).map { "\($0)" }
+        let missing = Dictionary(uniqueKeysWithValues: names.map { ($0, Int64(1000)) })
+        let room = FetchRoom(wanted: Set(names), missing: missing, step: 1_250_000)
+        #expect(room.rest == 10_000_000)
+        #expect(names.filter { room.arrived($0) }.count == 7)
+        #expect(room.rest == 0)
+        #expect(!room.arrived("0") && !room.arrived("another"))
     }
 }

@@ -110,6 +110,43 @@ import Testing
         }
     }
 
+    @Test func `Entries that were shown when MongoDB went away are not shown again`() async throws {
+        try await withTestDatabase { admin, name in
+            var options = MongoClient.Options()
+            options.applicationName = "follow-\(UInt64.random(in: 0 ... .max))"
+            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            // The server gives a hundred, then 16 MiB at a time.
+            let note = BSONValue.string(String(repeating: "x", count: 60_000))
+            for start in stride(from: 0, to: 400, by: 50) {
+                let large = (start..<start + 50).map { n -> BSONDocument in ["n": .init(smallest: n), "note": note] }
+                try await hub.saveLogs(.training, large)
+            }
+            let met = Met()
+            let away = Counter()
+            try await withThrowingTaskGroup(of: Void.self) { group in
+                try await withFailCommand(
+                    ["failCommands": ["getMore"], "closeConnection": true],
+                    applicationName: options.applicationName,
+                    skip: 1,
+                    client: admin
+                ) {
+                    group.addTask {
+                        let interrupted = { @Sendable (_: HubError) in _ = away.next() }
+                        try await hub.followLogs(.training, onInterruption: interrupted) { met.append($0) }
+                    }
+                    #expect(await eventually { away.value > 0 })
+                    #expect(!met.numbers.isEmpty && met.numbers.count < 400)
+                }
+                #expect(await eventually { met.numbers.count >= 400 })
+                try await hub.saveLogs(.training, entries(400..<500))
+                #expect(await eventually { met.numbers.count >= 500 })
+                group.cancelAll()
+            }
+            #expect(met.numbers == Array(0..<500))
+            await hub.close()
+        }
+    }
+
     @Test func `A filter that MongoDB cannot use ends the following`() async throws {
         try await withTestHub { hub in
             await #expect(throws: HubError.self) {

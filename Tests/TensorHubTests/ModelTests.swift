@@ -156,4 +156,45 @@ import Testing
             #expect(try await hub.deleteDataSets(ContentQuery(name: "mnist")) == 1)
         }
     }
+
+    @Test func `Who has held a stage is remembered when it is taken away and when its model is deleted`() async throws {
+        try await withTestHub { hub in
+            func history() async throws -> [Int?] {
+                let document = try await hub.database.collection("ModelStage").findOne()
+                return (document?["history"]?.arrayValue ?? []).map { $0.documentValue?["version"]?.intValue }
+            }
+            for _ in 0..<2 { try await hub.saveModel(nil, name: "mlp") }
+            try await hub.setStage("production", of: ContentQuery(name: "mlp", version: 1))
+            #expect(try await hub.unsetStage("production", name: "mlp"))
+            #expect(try await hub.stages().isEmpty)
+            let gone = await #expect(throws: HubError.self) {
+                try await hub.findModel(ContentQuery(name: "mlp"), stage: "production")
+            }
+            #expect(gone?.code == .notFound)
+            try await hub.setStage("production", of: ContentQuery(name: "mlp", version: 2))
+            #expect(try await hub.deleteModels(ContentQuery(name: "mlp", version: 2), force: true) == 1)
+            #expect(try await hub.stages().isEmpty)
+            #expect(try await history() == [1, nil, 2, nil])
+            try await hub.setStage("production", of: ContentQuery(name: "mlp"))
+            #expect(try await hub.findModel(ContentQuery(name: "mlp"), stage: "production").version == 1)
+            #expect(try await history() == [1, nil, 2, nil, 1])
+        }
+    }
+
+    @Test func `What is too large is refused before a byte is stored, and by the check before as well`() async throws {
+        try await withTestHub { hub in
+            let architecture: BSONDocument = ["layers": .string(String(repeating: "a", count: 15 << 20))]
+            let tags: BSONDocument = ["note": .string(String(repeating: "b", count: 2 << 20))]
+            let checked = #expect(throws: HubError.self) {
+                try Hub.checkModel(Self.parameters, name: "mlp", architecture: architecture, tags: tags)
+            }
+            let saved = await #expect(throws: HubError.self) {
+                try await hub.saveModel(Self.parameters, name: "mlp", architecture: architecture, tags: tags)
+            }
+            for error in [checked, saved] { #expect(error?.code == .invalidInput && error?.field == "files") }
+            #expect(try await hub.database.listCollectionNames().isEmpty)
+            try Hub.checkModel(Self.parameters, name: "mlp", architecture: architecture, tags: [:])
+            try await hub.saveModel(Self.parameters, name: "mlp", architecture: architecture)
+        }
+    }
 }

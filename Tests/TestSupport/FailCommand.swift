@@ -8,11 +8,14 @@ import Synchronization
 /// The fail point is the server's only one, so tests that use it wait for each other; and it hits only the clients with
 /// that application name, so other tests do not notice.
 ///
-/// - Parameter times: How many commands fail; `nil` for all.
+/// - Parameters:
+///   - times: How many commands fail; `nil` for all.
+///   - skip: How many go well before all others fail, where it is not 0.
 public func withFailCommand<Value>(
     _ data: BSONDocument,
     applicationName: String,
     times: Int? = 1,
+    skip: Int = 0,
     client: MongoClient,
     _ body: () async throws -> Value
 ) async throws -> Value {
@@ -23,7 +26,8 @@ public func withFailCommand<Value>(
     let admin = client.database("admin")
     try await admin.runCommand([
         "configureFailPoint": "failCommand",
-        "mode": times.map { ["times": BSONValue(smallest: $0)] } ?? "alwaysOn",
+        "mode": skip > 0
+            ? ["skip": BSONValue(smallest: skip)] : times.map { ["times": BSONValue(smallest: $0)] } ?? "alwaysOn",
         "data": .document(data),
     ])
     let result: Result<Value, any Error>

@@ -1,4 +1,5 @@
 import Chaos
+import TestSupport
 
 /// Rounds of tasks under load, on one node behind proxies and on three nodes in turn.
 struct ChaosRounds {

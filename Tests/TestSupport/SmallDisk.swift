@@ -1,23 +1,23 @@
 import Glibc
 
 /// A file system in memory that is soon full.
-package struct SmallDisk: Sendable {
-    package let path: String
+public struct SmallDisk: Sendable {
+    public let path: String
 
     /// Bytes.
-    static let size = 8 << 20
+    public static let size = 8 << 20
 
     /// Mounts it on a folder that is made.
-    package init(at path: String) throws {
+    public init(at path: String) throws {
         mkdir(path, 0o755)
         guard mount("tmpfs", path, "tmpfs", 0, "size=\(Self.size),mode=755") == 0 else {
-            throw ChaosError("a tmpfs cannot be mounted: \(String(cString: strerror(errno)))")
+            throw TestResourceError(message: "a tmpfs cannot be mounted: \(String(cString: strerror(errno)))")
         }
         self.path = path
     }
 
     /// Why none can be mounted here; `nil` where one can.
-    package static let obstacle: String? = {
+    public static let obstacle: String? = {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array("\(parent)/tensorhub-disk-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { return "no temporary folder can be made" }
@@ -27,12 +27,12 @@ package struct SmallDisk: Sendable {
             try SmallDisk(at: path).remove()
             return nil
         } catch {
-            return "\(error)"
+            return (error as? TestResourceError)?.message ?? "\(error)"
         }
     }()
 
     /// Takes all that is free.
-    package func fill() {
+    public func fill() {
         let file = open("\(path)/ballast", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0o600)
         guard file >= 0 else { return }
         defer { close(file) }
@@ -41,7 +41,7 @@ package struct SmallDisk: Sendable {
     }
 
     /// Gives it back.
-    package func free() { unlink("\(path)/ballast") }
+    public func free() { unlink("\(path)/ballast") }
 
-    package func remove() { umount2(path, CInt(MNT_DETACH)) }
+    public func remove() { umount2(path, CInt(MNT_DETACH)) }
 }
