@@ -9,8 +9,12 @@ extension AttemptExecution {
     /// said what is. A folder that it was writing to when it ended takes the place of one that it had called complete
     /// neither in MongoDB nor on this machine, where the next attempt would begin with it.
     func countsFolder(_ ended: Ended, _ link: ScriptLink) -> Bool {
-        let isDeclared = link.backend.hasCheckpoint || task.checkpoint?.attempt == key.attempt
-        return !isDeclared || ended.outcome == .checkpointed
+        !hasDeclared(link) || ended.outcome == .checkpointed
+    }
+
+    /// Whether the script has called a checkpoint complete, in whichever attempt.
+    private func hasDeclared(_ link: ScriptLink) -> Bool {
+        link.backend.hasCheckpoint || task.checkpoint?.isDeclared == true
     }
 
     func storeCheckpoint(_ ended: Ended, _ link: ScriptLink) async {
@@ -18,7 +22,7 @@ extension AttemptExecution {
         do {
             let files = try await runner.pool.runIfActive { try directory.checkpointFiles() }
             if files.isEmpty { return }
-            try await link.backend.storeLastCheckpoint(files)
+            try await link.backend.storeLastCheckpoint(files, isDeclared: hasDeclared(link))
         } catch {
             logger.error("The checkpoint stays on this machine alone", metadata: ["error": "\(error)"])
         }

@@ -6,11 +6,13 @@ import MongoDriver
 extension Hub {
     /// Stores the files of an attempt's checkpoint folder in place of the checkpoint that the task had. Safe to repeat.
     ///
+    /// - Parameter isDeclared: Whether the script has called a checkpoint complete, in this attempt or in one before it.
     /// - Throws: `HubError.wrongState` where the attempt is no longer that runner's; nothing is kept then.
     package func storeCheckpoint(
         _ files: [SourceFile],
         of id: ObjectID,
         attempt: Int,
+        isDeclared: Bool,
         runner: ObjectID,
         uploader: ObjectID? = nil
     ) async throws(HubError) -> TaskCheckpoint {
@@ -18,20 +20,28 @@ extension Hub {
         let owner = ObjectID()
         let blobs = BlobStore(.checkpoints, of: self)
         return try await blobs.holding(owner, uploader) { () async throws(HubError) in
-            try await storeCheckpoint(files, of: id, attempt: attempt, runner: runner, uploader: uploader, owner, blobs)
+            try await storeCheckpoint(
+                files,
+                TaskCheckpoint(attempt: attempt, isDeclared: isDeclared, files: []),
+                of: id,
+                runner: runner,
+                uploader: uploader,
+                owner,
+                blobs
+            )
         }
     }
 
     private func storeCheckpoint(
         _ files: [SourceFile],
+        _ empty: TaskCheckpoint,
         of id: ObjectID,
-        attempt: Int,
         runner: ObjectID,
         uploader: ObjectID?,
         _ owner: ObjectID,
         _ blobs: BlobStore
     ) async throws(HubError) -> TaskCheckpoint {
-        var stored: [StoredFile] = []
+        var stored = empty
         do throws(HubError) {
             for file in files {
                 let blob = try await storeBlob(
@@ -41,15 +51,15 @@ extension Hub {
                     sha256: file.sha256,
                     uploader: uploader
                 )
-                stored.append(StoredFile(path: file.path, mode: file.mode, blob: blob))
+                stored.files.append(StoredFile(path: file.path, mode: file.mode, blob: blob))
             }
-            let ids = stored.map(\.blob.id)
+            let ids = stored.files.map(\.blob.id)
             // A checkpoint without its bytes must not take the place of one that has them.
             try await blobs.renew(ids, for: owner)
-            let fence = TaskStatements.fence(id, attempt: attempt, runner: runner)
-            let before = try await translatingErrors { () async throws(MongoError) in
+            let fence = TaskStatements.fence(id, attempt: stored.attempt, runner: runner)
+            let before = try await translatingErrors { [stored] () async throws(MongoError) in
                 let before = try await tasks.findOne(fence, FindOptions(projection: ["hub.checkpoint": 1]))
-                let update = TaskStatements.setCheckpoint(stored, attempt: attempt)
+                let update = TaskStatements.setCheckpoint(stored)
                 let result = try await tasks.updateOne(fence, .pipeline(update))
                 return result.matched == 0 ? nil : before ?? [:]
             }
@@ -59,10 +69,10 @@ extension Hub {
             try await settleBlobs(ids, in: .checkpoints, for: owner)
             let superseded = Set(TaskRecord(before).checkpoint?.files.map(\.blob.id) ?? []).subtracting(ids)
             if !superseded.isEmpty { try await releaseBlobs(Array(superseded), in: .checkpoints) }
-            return TaskCheckpoint(attempt: attempt, files: stored)
+            return stored
         } catch {
             if !error.isTransient {
-                let ids = stored.map(\.blob.id)
+                let ids = stored.files.map(\.blob.id)
                 // Where this fails too, the collector of orphans finds them. One that is lost must not keep the others.
                 try? await blobs.unreserve(ids, for: owner)
                 try? await releaseBlobs(ids, in: .checkpoints)
@@ -87,10 +97,10 @@ extension Hub {
 }
 
 extension TaskStatements {
-    static func setCheckpoint(_ files: [StoredFile], attempt: Int) -> [BSONDocument] {
+    static func setCheckpoint(_ checkpoint: TaskCheckpoint) -> [BSONDocument] {
         let document: BSONDocument = [
-            "attempt": .init(smallest: attempt), "time": "$$NOW",
-            "files": ["$literal": .array(files.map { .document($0.document) })],
+            "attempt": .init(smallest: checkpoint.attempt), "time": "$$NOW", "declared": .bool(checkpoint.isDeclared),
+            "files": ["$literal": .array(checkpoint.files.map { .document($0.document) })],
         ]
         return [["$set": ["hub.checkpoint": ["$mergeObjects": [.document(document)]]]]]
     }
@@ -102,10 +112,13 @@ public struct TaskCheckpoint: Sendable, Hashable {
     public var attempt: Int
     /// By the server's clock.
     public var time: BSONDateTime?
+    /// Whether the script has called a checkpoint complete, in this attempt or in one before it.
+    public var isDeclared: Bool
     public var files: [StoredFile]
 
-    package init(attempt: Int, time: BSONDateTime? = nil, files: [StoredFile]) {
+    package init(attempt: Int, time: BSONDateTime? = nil, isDeclared: Bool = false, files: [StoredFile]) {
         self.attempt = attempt
+        self.isDeclared = isDeclared
         self.time = time
         self.files = files
     }
@@ -114,6 +127,7 @@ public struct TaskCheckpoint: Sendable, Hashable {
         guard let attempt = document["attempt"]?.intValue else { return nil }
         self.attempt = attempt
         time = document["time"]?.dateTimeValue
+        isDeclared = document["declared"]?.boolValue ?? false
         files = (document["files"]?.arrayValue ?? []).compactMap { $0.documentValue.flatMap(StoredFile.init) }
     }
 }

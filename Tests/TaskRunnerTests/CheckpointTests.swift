@@ -88,13 +88,14 @@ import Testing
         }
     }
 
-    @Test func `On the same machine too the next attempt begins with what was called complete`() async throws {
+    @Test func `On the same machine too the next attempts begin with what was called complete`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let server = DirectServer()
                 var spec = try spec(
                     """
-                    if [ $TENSORHUB_ATTEMPT -gt 1 ]; then cat $TENSORHUB_CHECKPOINT_DIR/*; exit 0; fi
+                    if [ $TENSORHUB_ATTEMPT -gt 2 ]; then cat $TENSORHUB_CHECKPOINT_DIR/*; exit 0; fi
+                    if [ $TENSORHUB_ATTEMPT = 2 ]; then echo half > $TENSORHUB_CHECKPOINT_DIR/state; exit 1; fi
                     echo whole > $TENSORHUB_CHECKPOINT_DIR/state; touch \(folder)/first
                     until test -e \(folder)/second; do sleep 0.01; done
                     echo half > $TENSORHUB_CHECKPOINT_DIR/state; exit 1

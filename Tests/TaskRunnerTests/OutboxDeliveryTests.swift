@@ -115,7 +115,7 @@ import Testing
             let copy = try readFile("\(attempt.directory.keptPath)/checkpoint.4/0")
             #expect(String(decoding: copy, as: UTF8.self) == "two")
             #expect(!attempt.kept.contains("checkpoint.3") && !attempt.kept.contains(".checkpoint.4"))
-            try await after.storeLastCheckpoint([])
+            try await after.storeLastCheckpoint([], isDeclared: true)
             #expect(second.newestCheckpoint == 5)
         }
     }
@@ -125,8 +125,12 @@ import Testing
     ) async throws {
         try await withAttempt { attempt in
             let first = attempt.delivery()
-            try await first.append([OutboxSink.checkpoint([], folder: "checkpoint.7", number: 7)], checkpoint: 7)
-            try await first.append([OutboxSink.checkpoint([], folder: "checkpoint.0", number: number)])
+            try await first.append(
+                [OutboxSink.checkpoint([], folder: "checkpoint.7", number: 7, isDeclared: true)],
+                checkpoint: 7
+            )
+            try await first.append([OutboxSink.checkpoint([], folder: "checkpoint.0", number: number, isDeclared: true)]
+            )
             let second = attempt.delivery()
             try await second.recover()
             #expect(second.newestCheckpoint == 7)

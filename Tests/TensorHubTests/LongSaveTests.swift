@@ -133,7 +133,7 @@ import Testing
             let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "gpu", lease: .seconds(60))
             #expect(try await hub.claim(1, .init(), claim).tasks.map(\.id) == [id])
             let save = { @Sendable (files: [SourceFile]) async throws -> TaskCheckpoint in
-                try await hub.storeCheckpoint(files, of: id, attempt: 1, runner: runner)
+                try await hub.storeCheckpoint(files, of: id, attempt: 1, isDeclared: true, runner: runner)
             }
             let before = try await save([SourceFile(path: "epoch", source: .bytes([1]))])
             let files = hub.database.collection("checkpointfs.files")

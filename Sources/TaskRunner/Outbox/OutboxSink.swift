@@ -49,6 +49,7 @@ struct OutboxSink: Sendable {
                 files(payload),
                 of: key.taskID,
                 attempt: key.attempt,
+                isDeclared: payload["declared"]?.boolValue ?? false,
                 runner: runner,
                 uploader: token
             )

@@ -27,7 +27,7 @@ extension AttemptBackend {
             try? await onDisk { $0.removeKeptFolder(partial) }
             throw error
         }
-        let record = OutboxSink.checkpoint(files, folder: folder, number: number)
+        let record = OutboxSink.checkpoint(files, folder: folder, number: number, isDeclared: true)
         do throws(HubError) {
             try await delivery.append([record], checkpoint: number)
         } catch {
@@ -67,18 +67,27 @@ extension AttemptBackend {
     var hasCheckpoint: Bool { delivery.newestCheckpoint > 0 }
 
     /// The checkpoint folder itself, once the script has ended: no copy is needed.
-    func storeLastCheckpoint(_ files: [SourceFile]) async throws(HubError) {
+    func storeLastCheckpoint(_ files: [SourceFile], isDeclared: Bool) async throws(HubError) {
         let number = nextCheckpoint()
-        let record = OutboxSink.checkpoint(files, folder: AttemptDirectory.checkpointName, number: number)
+        let folder = AttemptDirectory.checkpointName
+        let record = OutboxSink.checkpoint(files, folder: folder, number: number, isDeclared: isDeclared)
         try await delivery.append([record], checkpoint: number)
     }
 }
 
 extension OutboxSink {
-    static func checkpoint(_ files: [SourceFile], folder: String, number: Int) -> OutboxRecord {
+    static func checkpoint(
+        _ files: [SourceFile],
+        folder: String,
+        number: Int,
+        isDeclared: Bool
+    ) -> OutboxRecord {
         OutboxRecord(
             kind: .checkpoint,
-            payload: ["folder": .string(folder), "number": .init(smallest: number), "files": Self.files(files)]
+            payload: [
+                "folder": .string(folder), "number": .init(smallest: number), "declared": .bool(isDeclared),
+                "files": Self.files(files),
+            ]
         )
     }
 }
