@@ -108,12 +108,12 @@ extension TaskStatements {
                 "hub.interruptions": ["$add": [int("$hub.interruptions"), 1]],
             ]
         ],
-        ["$unset": ["hub.ready", "hub.unleased"]],
+        ["$unset": ["hub.ready", "hub.unleased", "hub.deadline"]],
     ]
 
     // MARK: Other times
 
-    /// Pending for longer than its distributor would wait.
+    /// Pending for longer than its distributor would wait, and never taken: who takes it takes the deadline away.
     static let expire: [BSONDocument] = [
         [
             "$set": [

@@ -88,7 +88,7 @@ package enum TaskStatements {
         [
             "$unset": [
                 "hub.lease", "hub.cancel", "hub.ended", "hub.not_before", "hub.hold", "hub.error", "hub.progress",
-                "hub.avoid", "hub.unleased",
+                "hub.avoid", "hub.unleased", "hub.deadline",
             ]
         ],
     ]
@@ -143,7 +143,8 @@ package enum TaskStatements {
                         ]
                     ]
                 ],
-                ["$unset": ["hub.ended", "hub.progress", "hub.not_before", "hub.unleased"]],
+                // Taken in time: however often it comes back, the deadline is no longer its own.
+                ["$unset": ["hub.ended", "hub.progress", "hub.not_before", "hub.unleased", "hub.deadline"]],
             ]
         }
     }
