@@ -172,8 +172,7 @@ extension GridFSBucket {
                     try batch.send(by: client, to: namespace, options)
                 }
             } catch {
-                let isThere = !error.writeErrors.isEmpty && error.writeErrors.allSatisfy { $0.code == 11000 }
-                guard isThere else { throw error }
+                guard error.code == .duplicateKey else { throw error }
             }
         }
     }

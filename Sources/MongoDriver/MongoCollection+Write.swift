@@ -96,14 +96,25 @@ extension MongoCollection {
     /// Inserts documents in as few messages as the server's limits allow; those without `_id` are given one.
     ///
     /// - Parameter ordered: Whether the first document that is refused stops the rest.
-    /// - Returns: How many were inserted. When one is refused the error's `writeErrors` name which.
+    /// - Returns: How many were inserted.
+    /// - Throws: When documents are refused the error's `writeErrors` name which. Its code is
+    ///   ``MongoError/Code/duplicateKey`` only where all of them are there already, as far as the write concern asks.
     @discardableResult
     public func insertMany(_ documents: [BSONDocument], ordered: Bool = true) async throws(MongoError) -> Int {
         guard !documents.isEmpty else { return 0 }
-        let reply = try await bulk(ordered: ordered) { (bulk) throws(MongoError) in
-            for document in documents { try bulk.add(.insert(document), options: Self.unvalidated) }
+        do throws(MongoError) {
+            let reply = try await bulk(ordered: ordered) { (bulk) throws(MongoError) in
+                for document in documents { try bulk.add(.insert(document), options: Self.unvalidated) }
+            }
+            return reply["nInserted"]?.intValue ?? 0
+        } catch {
+            var error = error
+            let known = error.writeErrors.count + (error.reply["nInserted"]?.intValue ?? 0)
+            if !ordered, !error.writeErrors.isEmpty, !error.isOutcomeUnknown, known < documents.count {
+                error.becomeCutShort()
+            }
+            throw error
         }
-        return reply["nInserted"]?.intValue ?? 0
     }
 
     /// Changes the first document that matches. libmongoc repeats it once when the connection breaks.
@@ -141,7 +152,7 @@ extension MongoCollection {
     }
 
     /// Sends many updates in as few messages as the server's limits allow. Refused statements do not throw: they are in
-    /// the result. Everything else does.
+    /// the result. Everything else does, whether statements were refused or not.
     public func bulkUpdate(
         _ statements: [UpdateStatement],
         ordered: Bool = false

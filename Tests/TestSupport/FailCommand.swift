@@ -8,11 +8,14 @@ import Synchronization
 /// The fail point is the server's only one, so tests that use it wait for each other; and it hits only the clients with
 /// that application name, so other tests do not notice.
 ///
-/// - Parameter times: How many commands fail; `nil` for all.
+/// - Parameters:
+///   - times: How many commands fail; `nil` for all.
+///   - skipping: So many go through first, and all after them fail, whatever `times` says.
 public func withFailCommand<Value>(
     _ data: BSONDocument,
     applicationName: String,
     times: Int? = 1,
+    skipping: Int = 0,
     client: MongoClient,
     _ body: () async throws -> Value
 ) async throws -> Value {
@@ -21,9 +24,10 @@ public func withFailCommand<Value>(
     var data = data
     data["appName"] = .string(applicationName)
     let admin = client.database("admin")
+    let some: BSONValue = times.map { ["times": BSONValue(smallest: $0)] } ?? "alwaysOn"
     try await admin.runCommand([
         "configureFailPoint": "failCommand",
-        "mode": times.map { ["times": BSONValue(smallest: $0)] } ?? "alwaysOn",
+        "mode": skipping > 0 ? ["skip": BSONValue(smallest: skipping)] : some,
         "data": .document(data),
     ])
     let result: Result<Value, any Error>
