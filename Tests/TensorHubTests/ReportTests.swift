@@ -192,6 +192,19 @@ import Testing
         }
     }
 
+    @Test func `A chunk of output that is stored twice for want of the unique index is read once`() async throws {
+        try await withTestHub { hub in
+            let id = ObjectID()
+            let chunks = (0..<3).map { (id, OutputChunk(attempt: 1, seq: $0, offset: $0, data: [65])) }
+            try await hub.appendOutput(chunks)
+            try await hub.appendOutput([chunks[1]])
+            // Now the index is refused, which is no reason to read nothing.
+            try await hub.ensureIndexes()
+            #expect(try await hub.output.countDocuments() == 4)
+            #expect(try await hub.readOutput(of: id).map(\.seq) == [0, 1, 2])
+        }
+    }
+
     @Test func `A report is not taken for done while the majority has not got it`() async throws {
         try await withFailingHub { hub, failing in
             _ = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 2))
