@@ -65,6 +65,15 @@ import Testing
         }
     }
 
+    @Test func `A reader refuses an order by what no entry has, as the others do`() async throws {
+        try await withTestHub { hub in
+            try await hub.saveLog(.training, ["step": 1])
+            let sort = try Sort("stepp:1")
+            let error = await #expect(throws: HubError.self) { try await hub.logReader(.training, sort: sort) }
+            #expect(error?.suggestions == ["step"])
+        }
+    }
+
     @Test func `A batch is read back in its order`() async throws {
         try await withTestHub { hub in
             try await hub.saveLogs(.training, (0..<5000).map { ["n": .int32(Int32($0))] })
