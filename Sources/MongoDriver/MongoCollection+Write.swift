@@ -203,6 +203,27 @@ extension MongoCollection {
         }
         return reply["nRemoved"]?.intValue ?? 0
     }
+
+    /// Deletes all documents that match, however many: so many in one statement that none of them runs into a time-out.
+    /// Harmless to repeat. Where it throws, a part may be deleted.
+    ///
+    /// - Returns: How many.
+    @discardableResult
+    public func deleteInPieces(_ filter: BSONDocument, of piece: Int = 2000) async throws(MongoError) -> Int {
+        var source = self
+        source.readsFromPrimary = true
+        let options = FindOptions(projection: ["_id": 1], batchSize: piece)
+        var found = source.find(filter, options).makeAsyncIterator()
+        var total = 0
+        while true {
+            var ids: [BSONValue] = []
+            while ids.count < piece, let next = try await found.next() {
+                if let id = next["_id"] { ids.append(id) }
+            }
+            if ids.isEmpty { return total }
+            total += try await deleteMany(["$and": [.document(filter), ["_id": ["$in": .array(ids)]]]])
+        }
+    }
 }
 
 extension MongoCollection {
