@@ -60,11 +60,6 @@ extension TaskStatements {
 
     private static func milliseconds(_ duration: Duration) -> BSONValue { .int64(Int64(duration / .milliseconds(1))) }
 
-    /// For a document in which nothing more finds room.
-    static let rescueLarge: [BSONDocument] = [
-        ["$set": ["status": "failed"]], ["$unset": ["hub.lease", "hub.progress"]],
-    ]
-
     static func rescueLargeFilter(_ rescue: BSONDocument) -> BSONDocument {
         var filter = rescue
         filter["$expr"] = [
