@@ -28,7 +28,11 @@ extension GridFSBucket {
             try await insertFile(file)
             return GridFSFile(file)
         } catch {
-            _ = try? await deleteChunks(of: .objectID(id))
+            // The document first: it may be there although every answer to its insertion was lost.
+            _ = try? await MongoError.retrying(for: patience) { () throws(MongoError) in
+                try await files.deleteOne(["_id": .objectID(id)])
+                try await deleteChunks(of: .objectID(id))
+            }
             throw error
         }
     }
@@ -172,8 +176,7 @@ extension GridFSBucket {
                     try batch.send(by: client, to: namespace, options)
                 }
             } catch {
-                let isThere = !error.writeErrors.isEmpty && error.writeErrors.allSatisfy { $0.code == 11000 }
-                guard isThere else { throw error }
+                guard error.code == .duplicateKey else { throw error }
             }
         }
     }

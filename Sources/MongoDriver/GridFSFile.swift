@@ -11,10 +11,12 @@ public struct GridFSFile: Sendable, Hashable {
 
     /// An identifier of any type; ours are `ObjectID`s.
     public var id: BSONValue { document["_id"] ?? .null }
-    /// Bytes. Old writers stored it as a double.
-    public var length: Int64 { Int64(document["length"]?.intValue ?? 0) }
-    /// Bytes of every chunk but the last.
-    public var chunkSize: Int { max(1, document["chunkSize"]?.intValue ?? GridFSBucket.defaultChunkSize) }
+    /// Bytes, 0 to 2^50 whatever the document says. Old writers stored it as a double.
+    public var length: Int64 { Int64(max(0, min(document["length"]?.intValue ?? 0, 1 << 50))) }
+    /// Bytes of every chunk but the last, 1 to 16 MiB whatever the document says: no chunk can have more.
+    public var chunkSize: Int {
+        max(1, min(document["chunkSize"]?.intValue ?? GridFSBucket.defaultChunkSize, BulkWrite.maxDocumentSize))
+    }
     public var uploadDate: BSONDateTime? { document["uploadDate"]?.dateTimeValue }
     public var metadata: BSONDocument? { document["metadata"]?.documentValue }
 

@@ -96,14 +96,25 @@ extension MongoCollection {
     /// Inserts documents in as few messages as the server's limits allow; those without `_id` are given one.
     ///
     /// - Parameter ordered: Whether the first document that is refused stops the rest.
-    /// - Returns: How many were inserted. When one is refused the error's `writeErrors` name which.
+    /// - Returns: How many were inserted.
+    /// - Throws: When documents are refused the error's `writeErrors` name which. Its code is
+    ///   ``MongoError/Code/duplicateKey`` only where all of them are there already, as far as the write concern asks.
     @discardableResult
     public func insertMany(_ documents: [BSONDocument], ordered: Bool = true) async throws(MongoError) -> Int {
         guard !documents.isEmpty else { return 0 }
-        let reply = try await bulk(ordered: ordered) { (bulk) throws(MongoError) in
-            for document in documents { try bulk.add(.insert(document), options: Self.unvalidated) }
+        do throws(MongoError) {
+            let reply = try await bulk(ordered: ordered) { (bulk) throws(MongoError) in
+                for document in documents { try bulk.add(.insert(document), options: Self.unvalidated) }
+            }
+            return reply["nInserted"]?.intValue ?? 0
+        } catch {
+            var error = error
+            let known = error.writeErrors.count + (error.reply["nInserted"]?.intValue ?? 0)
+            if !ordered, !error.writeErrors.isEmpty, !error.isOutcomeUnknown, known < documents.count {
+                error.becomeCutShort()
+            }
+            throw error
         }
-        return reply["nInserted"]?.intValue ?? 0
     }
 
     /// Changes the first document that matches. libmongoc repeats it once when the connection breaks.
@@ -141,7 +152,7 @@ extension MongoCollection {
     }
 
     /// Sends many updates in as few messages as the server's limits allow. Refused statements do not throw: they are in
-    /// the result. Everything else does.
+    /// the result. Everything else does, whether statements were refused or not.
     public func bulkUpdate(
         _ statements: [UpdateStatement],
         ordered: Bool = false
@@ -191,6 +202,27 @@ extension MongoCollection {
             try bulk.add(.deleteMany(filter), options: BSONDocument())
         }
         return reply["nRemoved"]?.intValue ?? 0
+    }
+
+    /// Deletes all documents that match, however many: so many in one statement that none of them runs into a time-out.
+    /// Harmless to repeat. Where it throws, a part may be deleted.
+    ///
+    /// - Returns: How many.
+    @discardableResult
+    public func deleteInPieces(_ filter: BSONDocument, of piece: Int = 2000) async throws(MongoError) -> Int {
+        var source = self
+        source.readsFromPrimary = true
+        let options = FindOptions(projection: ["_id": 1], batchSize: piece)
+        var found = source.find(filter, options).makeAsyncIterator()
+        var total = 0
+        while true {
+            var ids: [BSONValue] = []
+            while ids.count < piece, let next = try await found.next() {
+                if let id = next["_id"] { ids.append(id) }
+            }
+            if ids.isEmpty { return total }
+            total += try await deleteMany(["$and": [.document(filter), ["_id": ["$in": .array(ids)]]]])
+        }
     }
 }
 

@@ -60,7 +60,7 @@ extension MongoError {
     private mutating func adopt(serverCode: Int) {
         self.serverCode = serverCode
         switch serverCode {
-        case 11000, 11001, 12582: code = .duplicateKey
+        case _ where Self.duplicateCodes.contains(serverCode): code = .duplicateKey
         case 40573: code = .notReplicaSet
         case 18: code = .authentication
         case 10334, 17419, 17420, 17280: code = .invalidInput
@@ -68,17 +68,32 @@ extension MongoError {
         }
     }
 
-    /// A bulk write of several messages that was cut short has done some of them: then nothing is known any more.
+    private static let duplicateCodes: Set<Int> = [11000, 11001, 12582]
+
+    /// A bulk write of several messages that was cut short has done some of them: then nothing is known any more. And
+    /// libmongoc tells of the first refused statement before all else that went wrong, which may weigh more.
     private mutating func refine() {
         let counts = ["nInserted", "nMatched", "nRemoved", "nUpserted"].map { reply[$0]?.intValue ?? 0 }
         if code == .unreachable, counts.contains(where: { $0 > 0 }) { code = .network }
-        if code == .server, let fault = Self.writeConcernFault(in: reply), writeErrors.isEmpty {
+        if code == .server || !writeErrors.isEmpty, let fault = Self.writeConcernFault(in: reply) {
             code = .writeConcern
             serverCode = fault.code
             codeName = fault.name
             message = fault.message
+        } else if !writeErrors.isEmpty, labels.contains("RetryableWriteError") {
+            becomeCutShort()
+        } else if code == .duplicateKey,
+            let other = writeErrors.first(where: { !Self.duplicateCodes.contains($0.code) })
+        {
+            adopt(serverCode: other.code)
         }
         if code == .writeConcern { message = "the write is not acknowledged as asked for: \(message)" }
+    }
+
+    /// Statements were refused, and after them the connection broke: what became of the others is not known.
+    mutating func becomeCutShort() {
+        code = .network
+        message = "the call was cut short; before that \(writeErrors.count) of its statements were refused: \(message)"
     }
 
     private static func writeErrors(in reply: BSONDocument) -> [WriteError] {

@@ -16,7 +16,7 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
         public static let authentication = Code(description: "authentication")
         /// The write was made, but not acknowledged as asked for: it may be rolled back, so its outcome is unknown.
         public static let writeConcern = Code(description: "write concern")
-        /// A unique index already holds that key.
+        /// A unique index already holds that key; of several refused statements, the keys of all of them.
         public static let duplicateKey = Code(description: "duplicate key")
         /// The server refused a write statement; see ``MongoError/writeErrors``.
         public static let write = Code(description: "write")

@@ -133,9 +133,13 @@ extension Hub {
             if candidates.isEmpty { break }
             var guarded = filter
             guarded["_id"] = ["$in": .array(candidates.compactMap { $0["_id"] })]
-            let won = try await failingLarge { () async throws(MongoError) in
-                try await tasks.updateMany(guarded, .pipeline(claim.pipeline)).matched
+            var tries = 0
+            var won = try await failingLarge { () async throws(MongoError) in
+                tries += 1
+                return try await tasks.updateMany(guarded, .pipeline(claim.pipeline)).matched
             }
+            // The statement that came upon a document without room has claimed those before it.
+            if tries > 1 { won = try await self.claimed(by: claim.token).count - claimed }
             claimed += won
             // Some were lost to other runners: once more from a place where fewer look. Few candidates are no race.
             if won == candidates.count { break }

@@ -39,7 +39,8 @@ extension Hub {
     }
 
     /// Deletes tasks and their output. Running ones are left alone unless `includingRunning`; their runners then stop
-    /// the scripts when they next renew.
+    /// the scripts when they next renew. What they print until then, and what a deletion leaves that is cut off, is found by
+    /// `collectOutput`.
     ///
     /// TensorLayer: `delete_tasks`.
     @discardableResult
@@ -52,13 +53,14 @@ extension Hub {
         while true {
             let (count, checkpoints) = try await translatingErrors {
                 () async throws(MongoError) -> (Int, [TaskCheckpoint]) in
-                // Output first: if this is cut off, the task is still there to be deleted again.
                 let options = FindOptions(projection: ["_id": 1, "hub.checkpoint": 1], limit: 1000)
                 let batch = try await tasks.findAll(filter, options)
                 let ids = batch.compactMap { $0["_id"] }
                 if ids.isEmpty { return (0, []) }
-                _ = try await output.deleteMany(["task_id": ["$in": .array(ids)]])
                 let count = try await tasks.deleteMany(["$and": [.document(filter), ["_id": ["$in": .array(ids)]]]])
+                // Only then the output: a task that was claimed meanwhile stays, and keeps what it has printed.
+                let gone = try await missingTasks(ids)
+                try await output.deleteInPieces(["task_id": ["$in": .array(gone)]], of: Self.outputDeletedAtOnce)
                 return (count, batch.compactMap { TaskRecord($0).checkpoint })
             }
             // A checkpoint of a task that is still there is still referred to, and stays.
@@ -67,6 +69,23 @@ extension Hub {
             if count == 0 { return deleted }
         }
     }
+
+    /// Those of which there is no document, in whatever project.
+    func missingTasks(_ ids: [ObjectID]) async throws(HubError) -> [ObjectID] {
+        try await translatingErrors { () async throws(MongoError) in
+            try await missingTasks(ids.map(BSONValue.objectID)).compactMap(\.objectIDValue)
+        }
+    }
+
+    func missingTasks(_ ids: [BSONValue]) async throws(MongoError) -> [BSONValue] {
+        if ids.isEmpty { return [] }
+        let there = try await tasks.findAll(["_id": ["$in": .array(ids)]], FindOptions(projection: ["_id": 1]))
+        let present = Set(there.compactMap { $0["_id"] })
+        return ids.filter { !present.contains($0) }
+    }
+
+    /// Chunks of output, 256 KiB each: what a slow disk deletes in a few seconds.
+    static let outputDeletedAtOnce = 500
 
     private func change(
         _ selection: TaskSelection,

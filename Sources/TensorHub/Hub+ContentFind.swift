@@ -135,7 +135,7 @@ extension Hub {
     /// - Returns: How many documents.
     func deleteContents(_ filter: BSONDocument, in collection: ContentCollection) async throws(HubError) -> Int {
         let source = self.collection(collection)
-        try await ensureIndexes(collection.indexes, of: source)
+        try await ensureIndexes(collection.indexes, of: source, mustBeUnique: false)
         let projection: BSONDocument = [collection.blobField: 1, "hub.files.blob": 1]
         var deleted = 0
         while true {

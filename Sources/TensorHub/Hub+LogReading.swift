@@ -65,6 +65,7 @@ extension Hub {
     ) async throws(HubError) -> LogReader {
         let options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
         try await ensureLogIndexes(kind)
+        try await checkLogSort(kind, filter, sort)
         return LogReader(logCollection(kind).find(logFilter(filter), options))
     }
 

@@ -73,7 +73,7 @@ extension Hub {
     public func deleteLogs(_ kind: LogKind, _ filter: Filter) async throws(HubError) -> Int {
         try await ensureLogIndexes(kind)
         return try await translatingErrors { () async throws(MongoError) in
-            try await logCollection(kind).deleteMany(logFilter(filter))
+            try await logCollection(kind).deleteInPieces(logFilter(filter))
         }
     }
 

@@ -59,7 +59,13 @@ extension Hub {
         }
         let options = FindOptions(sort: ["task_id": 1, "attempt": 1, "seq": 1], limit: limit)
         return try await translatingErrors { () async throws(MongoError) in
-            try await output.findAll(filter, options).compactMap(OutputChunk.init)
+            var chunks: [OutputChunk] = []
+            for chunk in try await output.findAll(filter, options).compactMap(OutputChunk.init) {
+                // Stored twice, where the database has not got the unique index.
+                if let last = chunks.last, last.attempt == chunk.attempt, last.seq == chunk.seq { continue }
+                chunks.append(chunk)
+            }
+            return chunks
         }
     }
 

@@ -188,15 +188,16 @@ private struct Prune {
                 if let made = makers[id] { keep(.tasks, id, task.name, nil, "made \(made)") } else { going.append(id) }
             }
             if going.isEmpty { continue }
-            if retention.kinds.contains(.logs) { try await logs(of: going) }
             if dryRun {
                 goneTasks.formUnion(going)
                 report.counts[.tasks, default: 0] += going.count
             } else {
-                // Retried by hand meanwhile, it is none of these states and stays.
+                // Retried by hand meanwhile, it is none of these states and stays, with its log.
                 let selection = TaskSelection(ids: going, statuses: retention.statuses)
                 report.counts[.tasks, default: 0] += try await hub.deleteTasks(selection)
+                going = try await hub.missingTasks(going)
             }
+            if retention.kinds.contains(.logs), !going.isEmpty { try await logs(of: going) }
         }
     }
 
@@ -251,7 +252,7 @@ private struct Prune {
             for start in stride(from: 0, to: tasks.count, by: Self.batch) {
                 // The entries of tasks that a dry run would delete are counted already.
                 let batch = tasks[start..<min(start + Self.batch, tasks.count)].filter { !goneTasks.contains($0) }
-                let missing = try await missingTasks(batch)
+                let missing = try await hub.missingTasks(batch)
                 if missing.isEmpty { continue }
                 var filter = old
                 filter.append("hub.task", ["$in": .array(missing.map(BSONValue.objectID))])
@@ -260,24 +261,13 @@ private struct Prune {
         }
     }
 
-    private func missingTasks(_ ids: [ObjectID]) async throws(HubError) -> [ObjectID] {
-        let there = try await translatingErrors { () async throws(MongoError) in
-            try await hub.tasks.findAll(
-                ["_id": ["$in": .array(ids.map(BSONValue.objectID))]],
-                FindOptions(projection: ["_id": 1])
-            )
-        }
-        let present = Set(there.compactMap { $0["_id"]?.objectIDValue })
-        return ids.filter { !present.contains($0) }
-    }
-
     private mutating func deleteLogs(_ filter: BSONDocument, in collections: [MongoCollection]? = nil)
         async throws(HubError)
     {
         for collection in collections ?? LogKind.allCases.map({ hub.durable($0.collectionName) }) {
             let dryRun = dryRun
             let count = try await translatingErrors { () async throws(MongoError) in
-                try await dryRun ? collection.countDocuments(filter) : collection.deleteMany(filter)
+                try await dryRun ? collection.countDocuments(filter) : collection.deleteInPieces(filter)
             }
             report.counts[.logs, default: 0] += count
         }

@@ -37,7 +37,7 @@ extension Hub {
                 guard Self.isTooLarge(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
                 let large = try await tasks.updateMany(
                     TaskStatements.rescueLargeFilter(filter),
-                    .pipeline(TaskStatements.rescueLarge)
+                    .pipeline(TaskStatements.failMinimally)
                 )
                 return large.matched
                     + (try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched)

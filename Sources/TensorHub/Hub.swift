@@ -17,7 +17,7 @@ public final class Hub: Sendable {
     package let logger: Logger
     let clock: ServerClock
     /// Collections whose indexes this hub has made, and buckets.
-    private let indexed = Mutex<Set<String>>([])
+    let indexed = Mutex(KnownIndexes())
 
     public static let defaultURI = "mongodb://127.0.0.1:27017"
     public static let defaultDatabase = "tensorhub"
@@ -115,49 +115,5 @@ public final class Hub: Sendable {
         collection.writeConcern = .majority
         collection.readsFromPrimary = true
         return collection
-    }
-
-    /// Creates the indexes, once per hub. Statements that change or wait for tasks call it.
-    ///
-    /// An index that the server refuses (an administrator has made the same one under another name, a document of somebody
-    /// else's has arrays in two of its fields, the user may not) makes things slower, not wrong: it is logged.
-    ///
-    /// - Throws: Where MongoDB cannot be reached.
-    package func ensureIndexes() async throws(HubError) {
-        try await ensureIndexes(TaskIndexes.tasks, of: tasks)
-        try await ensureIndexes(TaskIndexes.output, of: output)
-    }
-
-    /// The same for one collection.
-    ///
-    /// - Parameter key: What these indexes are remembered by; the collection's name unless given.
-    func ensureIndexes(
-        _ indexes: [IndexModel],
-        of collection: MongoCollection,
-        key: String? = nil
-    ) async throws(HubError) {
-        let key = key ?? collection.name
-        if indexed.withLock({ $0.contains(key) }) { return }
-        do throws(MongoError) {
-            try await collection.createIndexes(indexes)
-        } catch {
-            if error.isRetryable { throw HubError(error) }
-            try await createOneByOne(indexes, of: collection)
-        }
-        indexed.withLock { _ = $0.insert(key) }
-    }
-
-    private func createOneByOne(_ indexes: [IndexModel], of collection: MongoCollection) async throws(HubError) {
-        for index in indexes {
-            do throws(MongoError) {
-                try await collection.createIndexes([index])
-            } catch {
-                if error.isRetryable { throw HubError(error) }
-                logger.warning(
-                    "Cannot create an index; what needs it will be slow",
-                    metadata: ["index": "\(collection.name).\(index.name)", "error": "\(error)"]
-                )
-            }
-        }
     }
 }

@@ -21,7 +21,7 @@ public struct TaskExplanation: Sendable, Hashable {
         public var obstacles: [TaskObstacle]
         /// Its place in line: ready tasks of the project that go first, by priority, then age.
         public var ahead: TaskCount
-        /// Still pending then, it is failed.
+        /// Not taken by then, it is failed; `nil` once it was taken.
         public var deadline: BSONDateTime?
         /// Every runner that has not stopped, by name.
         public var candidates: [Candidate]

@@ -36,7 +36,7 @@ public struct TaskSpec: Sendable {
     public var grace: Duration?
     /// Not claimed before this time of the server's clock.
     public var notBefore: BSONDateTime?
-    /// A task that is still pending at this time of the server's clock is failed, kind `queue-deadline`.
+    /// A task that nobody has taken by this time of the server's clock is failed, kind `queue-deadline`.
     public var deadline: BSONDateTime?
     /// Whether it waits until somebody releases it.
     public var hold: Bool

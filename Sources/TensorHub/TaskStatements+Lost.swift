@@ -60,11 +60,6 @@ extension TaskStatements {
 
     private static func milliseconds(_ duration: Duration) -> BSONValue { .int64(Int64(duration / .milliseconds(1))) }
 
-    /// For a document in which nothing more finds room.
-    static let rescueLarge: [BSONDocument] = [
-        ["$set": ["status": "failed"]], ["$unset": ["hub.lease", "hub.progress"]],
-    ]
-
     static func rescueLargeFilter(_ rescue: BSONDocument) -> BSONDocument {
         var filter = rescue
         filter["$expr"] = [
@@ -108,12 +103,12 @@ extension TaskStatements {
                 "hub.interruptions": ["$add": [int("$hub.interruptions"), 1]],
             ]
         ],
-        ["$unset": ["hub.ready", "hub.unleased"]],
+        ["$unset": ["hub.ready", "hub.unleased", "hub.deadline"]],
     ]
 
     // MARK: Other times
 
-    /// Pending for longer than its distributor would wait.
+    /// Pending for longer than its distributor would wait, and never taken: who takes it takes the deadline away.
     static let expire: [BSONDocument] = [
         [
             "$set": [

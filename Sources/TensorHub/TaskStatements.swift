@@ -88,7 +88,7 @@ package enum TaskStatements {
         [
             "$unset": [
                 "hub.lease", "hub.cancel", "hub.ended", "hub.not_before", "hub.hold", "hub.error", "hub.progress",
-                "hub.avoid", "hub.unleased",
+                "hub.avoid", "hub.unleased", "hub.deadline",
             ]
         ],
     ]
@@ -143,7 +143,8 @@ package enum TaskStatements {
                         ]
                     ]
                 ],
-                ["$unset": ["hub.ended", "hub.progress", "hub.not_before", "hub.unleased"]],
+                // Taken in time: however often it comes back, the deadline is no longer its own.
+                ["$unset": ["hub.ended", "hub.progress", "hub.not_before", "hub.unleased", "hub.deadline"]],
             ]
         }
     }
@@ -185,6 +186,11 @@ package enum TaskStatements {
         ]
     }
 
+    /// For a document in which nothing more finds room.
+    static let failMinimally: [BSONDocument] = [
+        ["$set": ["status": "failed"]], ["$unset": ["hub.lease", "hub.progress"]],
+    ]
+
     /// What an attempt's end writes: state, result, history and times at once.
     package static func end(_ end: AttemptEnd) -> [BSONDocument] {
         var set: BSONDocument = [
@@ -199,7 +205,7 @@ package enum TaskStatements {
         }
         switch end.transition {
         case .minimalFailure:
-            return [["$set": ["status": "failed"]], ["$unset": ["hub.lease", "hub.progress"]]]
+            return failMinimally
         case .lost(let failure):
             return lost(failure, history: set["hub.history"] ?? history)
         case .finish(let result):
@@ -380,77 +386,5 @@ package enum TaskStatements {
     /// The array with one more text, once; anything else there is replaced.
     private static func joined(_ path: BSONValue, _ text: String) -> BSONValue {
         ["$setUnion": [["$cond": [["$isArray": path], path, []]], [["$literal": .string(text)]]]]
-    }
-}
-
-/// How an attempt ended, in the form in which it is reported.
-package struct AttemptEnd: Sendable {
-    package enum Transition: Sendable {
-        case finish(result: BSONDocument)
-        case fail(TaskFailure)
-        /// Back to pending after the delay, counted. `avoiding`: not on the runner of that name again.
-        case retry(TaskFailure, delay: Duration, avoiding: String? = nil)
-        /// Back to pending, not counted as a failure, claimable again after the delay.
-        case release(delay: Duration?)
-        case cancelled
-        /// Nobody knows how it went: the supervisor or the machine was lost. Back to pending, `failed` after the fifth time.
-        case lost(TaskFailure)
-        /// As little as possible, for a document that has no room left: `failed`, the lease gone.
-        case minimalFailure
-    }
-
-    package var taskID: ObjectID
-    package var attempt: Int
-    package var transition: Transition
-    /// The word for the history.
-    package var cause: String
-    package var exit: Int32?
-    package var signal: Int32?
-    /// Bytes.
-    package var peakMemory: Int64?
-    /// Bytes that the script printed and that found no room on the disk.
-    package var outputLost: Int64
-    /// Entries, data sets, models and checkpoints that the script saved and MongoDB did not take.
-    package var refused = 0
-
-    package init(
-        taskID: ObjectID,
-        attempt: Int,
-        transition: Transition,
-        cause: String,
-        exit: Int32? = nil,
-        signal: Int32? = nil,
-        peakMemory: Int64? = nil,
-        outputLost: Int64 = 0
-    ) {
-        self.taskID = taskID
-        self.attempt = attempt
-        self.transition = transition
-        self.cause = cause
-        self.exit = exit
-        self.signal = signal
-        self.peakMemory = peakMemory
-        self.outputLost = outputLost
-    }
-
-    package var status: TaskStatus {
-        switch transition {
-        // A task that was lost for the last time is failed by the server, which alone knows the count.
-        case .finish: .finished
-        case .fail, .minimalFailure: .failed
-        case .retry, .release, .lost: .pending
-        case .cancelled: .cancelled
-        }
-    }
-
-    /// What the end adds to the attempt's entry in the history.
-    var historyEntry: BSONDocument {
-        var entry: BSONDocument = ["end": "$$NOW", "cause": ["$literal": .string(cause)]]
-        if let exit { entry.append("exit", .int32(exit)) }
-        if let signal { entry.append("signal", .int32(signal)) }
-        if let peakMemory { entry.append("peak_memory", .int64(peakMemory)) }
-        if outputLost > 0 { entry.append("output_lost", .int64(outputLost)) }
-        if refused > 0 { entry.append("refused", .init(smallest: refused)) }
-        return entry
     }
 }

@@ -6,11 +6,12 @@ import TensorHub
 struct CollectGarbage: AsyncParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "gc",
-        abstract: "Delete what uploads that were cut short, and crashes, have left in GridFS.",
+        abstract: "Delete what uploads that were cut short, and crashes, have left.",
         discussion: """
             It is about all projects of the database: chunks without a file, uploads that
-            nobody goes on with, files that no document refers to. What other programs have
-            stored and nothing refers to is reported, and deleted only by --foreign.
+            nobody goes on with, files that no document refers to, output of tasks that are
+            gone. What other programs have stored and nothing refers to is reported, and
+            deleted only by --foreign.
 
             Example:
               tensorhub gc --dry-run
@@ -31,12 +32,14 @@ struct CollectGarbage: AsyncParsableCommand {
 
     func run() async throws {
         let age = try Submit.duration(olderThan, "--older-than") ?? .seconds(3600)
-        let reports = try await connection.hub().collectGarbage(dryRun: dryRun, olderThan: age, foreign: foreign)
+        let hub = try await connection.hub()
+        let reports = try await hub.collectGarbage(dryRun: dryRun, olderThan: age, foreign: foreign)
+        let lost = try await hub.collectOutput(dryRun: dryRun, olderThan: age)
         if output.json {
-            StandardOutput.write(reports.map(Self.document).jsonLines)
+            StandardOutput.write((reports.map(Self.document) + [Self.document(lost)]).jsonLines)
         } else {
-            let found = reports.filter { !$0.isClean }
-            if !found.isEmpty { StandardOutput.write(Self.table(found).text(width: StandardOutput.width)) }
+            let table = Self.table(reports.filter { !$0.isClean }, lost)
+            if !table.rows.isEmpty { StandardOutput.write(table.text(width: StandardOutput.width)) }
         }
         let kept = reports.reduce(0) { $0 + ($1.areForeignDeleted ? 0 : $1.foreign.count) }
         if kept > 0 {
@@ -44,16 +47,16 @@ struct CollectGarbage: AsyncParsableCommand {
                 "\(counted(kept, "file")) of other programs, which nothing refers to: --foreign deletes them"
             )
         }
-        let bytes = reports.reduce(Int64(0)) { $0.addingClamped($1.bytes) }
+        let bytes = reports.reduce(lost.bytes) { $0.addingClamped($1.bytes) }
         StandardError.line(
-            reports.allSatisfy(\.isClean)
+            reports.allSatisfy(\.isClean) && lost.tasks.isEmpty
                 ? "there is no garbage" : "\(dryRun ? "would free" : "freed") \(ByteText.of(bytes))"
         )
     }
 
-    private static func table(_ reports: [GarbageReport]) -> Table {
+    private static func table(_ reports: [GarbageReport], _ lost: OutputGarbage) -> Table {
         var table = Table([
-            .init("BUCKET"), .init("UNREFERENCED", isRightAligned: true),
+            .init("PLACE"), .init("UNREFERENCED", isRightAligned: true),
             .init("ORPHANED CHUNKS", isRightAligned: true),
             .init("UPLOADS", isRightAligned: true), .init("RESERVATIONS", isRightAligned: true),
             .init("FOREIGN", isRightAligned: true), .init("SIZE", isRightAligned: true),
@@ -65,7 +68,17 @@ struct CollectGarbage: AsyncParsableCommand {
                 String(report.staleReservations), String(report.foreign.count), ByteText.of(report.bytes),
             ]
         }
+        if !lost.tasks.isEmpty {
+            table.rows.append(["TaskOutput", "", String(lost.chunks), "", "", "", ByteText.of(lost.bytes)])
+        }
         return table
+    }
+
+    private static func document(_ lost: OutputGarbage) -> BSONDocument {
+        [
+            "collection": "TaskOutput", "tasks": .array(lost.tasks), "chunks": .init(smallest: lost.chunks),
+            "bytes": .int64(lost.bytes),
+        ]
     }
 
     private static func document(_ report: GarbageReport) -> BSONDocument {

@@ -20,8 +20,14 @@ import Testing
             let report = reports.first { $0["bucket"] == "datasetFilesystem" }
             #expect(report?.value(atPath: "orphans.0.chunks") == 1, "\(dry.output)")
             #expect(try await chunks.countDocuments() == 2)
+            try await fixture.hub.database.collection("TaskOutput").insertOne([
+                "task_id": .objectID(ObjectID()), "attempt": 1, "seq": 0,
+                "time": .dateTime(BSONDateTime(millisecondsSince1970: 0)),
+            ])
+            let lost = try await fixture.run("gc", "--dry-run", "--json").output
+            #expect(lost.contains("\"TaskOutput\""), "\(lost)")
             let real = try await fixture.run("gc")
-            #expect(real.status == 0 && real.lines.count == 2 && real.errors.hasPrefix("freed "), "\(real.errors)")
+            #expect(real.status == 0 && real.lines.count == 3 && real.errors.hasPrefix("freed "), "\(real.errors)")
             #expect(try await chunks.countDocuments() == 1)
             #expect(try await fixture.run("gc").errors == "there is no garbage\n")
             #expect(try await fixture.run("gc", "--older-than", "x").status == 2)

@@ -9,6 +9,7 @@ struct ErrorTests {
     private func withFailingClient(
         _ data: BSONDocument,
         times: Int? = 1,
+        skipping: Int = 0,
         _ body: (MongoCollection) async throws -> Void
     ) async throws {
         var options = MongoClient.Options()
@@ -21,6 +22,7 @@ struct ErrorTests {
                 data,
                 applicationName: options.applicationName,
                 times: times,
+                skipping: skipping,
                 client: admin
             ) {
                 try await body(tasks)
@@ -211,6 +213,72 @@ struct ErrorTests {
             }
             let outcome = try await tasks.findOne(["_id": 3])?["n"]
             #expect(outcome == 3)
+        }
+    }
+
+    @Test("Refused statements hide no write concern that was not met")
+    func writeConcernBesideRefusals() async throws {
+        let data: BSONDocument = [
+            "failCommands": ["insert", "update"],
+            "writeConcernError": ["code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out"],
+        ]
+        try await withFailingClient(data, times: nil) { tasks in
+            let (one, two): (BSONDocument, BSONDocument) = (["_id": 1], ["_id": 2])
+            var errors = [await failure { try await tasks.insertOne(one) }]
+            errors.append(await failure { try await tasks.insertMany([one, ["_id": 3], two], ordered: false) })
+            errors.append(await failure { try await tasks.insertMany([one, ["_id": ["$a": 1]]], ordered: false) })
+            errors.append(
+                await failure {
+                    _ = try await tasks.bulkUpdate([
+                        UpdateStatement(filter: one, update: .document(["$set": ["n": 1]])),
+                        UpdateStatement(filter: two, update: .document(["$set": ["_id": 3]])),
+                    ])
+                }
+            )
+            for error in errors {
+                #expect(error?.code == .writeConcern)
+                #expect(error?.isOutcomeUnknown == true)
+                #expect(error?.serverCode == 64)
+            }
+            #expect(errors.map { $0?.writeErrors.count } == [1, 2, 2, 1])
+        }
+    }
+
+    @Test("Statements that were refused for several reasons are no duplicates")
+    func severalReasons() async throws {
+        try await withTestDatabase { client, name in
+            let tasks = client.database(name).collection("Task")
+            try await tasks.insertOne(["_id": 1])
+            let error = await failure {
+                try await tasks.insertMany([["_id": 1], ["_id": ["$a": 1]]], ordered: false)
+            }
+            #expect(error?.code == .write)
+            #expect(error?.writeErrors.count == 2)
+        }
+    }
+
+    @Test("A connection that breaks after statements were refused leaves the outcome unknown")
+    func lostReplyAfterRefusal() async throws {
+        let breaking: BSONDocument = ["failCommands": ["insert", "update"], "closeConnection": true]
+        // One more than a message holds.
+        let ids = (0...100_000).map { BSONValue.int32(10 + $0) }
+        try await withFailingClient(breaking, skipping: 1) { tasks in
+            let error = await failure {
+                try await tasks.insertMany([["_id": 1]] + ids.dropFirst().map { ["_id": $0] }, ordered: false)
+            }
+            #expect(error?.code == .network)
+            #expect(error?.writeErrors.count == 1)
+        }
+        try await withFailingClient(breaking, skipping: 1) { tasks in
+            let set = MongoUpdate.document(["$set": ["n": 1]])
+            let refused = UpdateStatement(filter: ["_id": 1], update: .document(["$set": ["_id": 3]]))
+            let error = await failure {
+                _ = try await tasks.bulkUpdate(
+                    [refused] + ids.dropFirst().map { UpdateStatement(filter: ["_id": $0], update: set) }
+                )
+            }
+            #expect(error?.code == .network)
+            #expect(error?.writeErrors.count == 1)
         }
     }
 

@@ -79,6 +79,48 @@ struct GridFSTests {
         }
     }
 
+    @Test("An upload whose document is there but not acknowledged leaves nothing")
+    func unacknowledged() async throws {
+        try await withTestDatabase { admin, name in
+            var options = MongoClient.Options()
+            options.applicationName = "gridfs-\(UInt64.random(in: 0 ... .max))"
+            let client = try MongoClient(uri: try await TestMongo.shared(), options: options)
+            var bucket = client.database(name).gridFS("fs")
+            try await bucket.createIndexes()
+            bucket.patience = .milliseconds(200)
+            let data: BSONDocument = [
+                "failCommands": ["insert"], "namespace": .string("\(name).fs.files"),
+                "writeConcernError": ["code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out"],
+            ]
+            try await withFailCommand(
+                data,
+                applicationName: options.applicationName,
+                times: nil,
+                client: admin
+            ) { [bucket] in
+                let error = await #expect(throws: MongoError.self) {
+                    try await bucket.upload(stream([[1, 2, 3]]), uploadDate: BSONDateTime(millisecondsSince1970: 0))
+                }
+                #expect(error?.code == .writeConcern)
+            }
+            #expect(try await bucket.files.countDocuments() == 0)
+            #expect(try await bucket.chunks.countDocuments() == 0)
+            await client.close()
+        }
+    }
+
+    @Test("Numbers that cannot be in a file's document do no harm", arguments: [Int64.max, 1 << 51, -1, .min])
+    func oddNumbers(number: Int64) {
+        for document: BSONDocument in [
+            ["length": .int64(number), "chunkSize": .int64(number)], ["length": .int64(number), "chunkSize": 1],
+            ["length": 5, "chunkSize": .int64(number)],
+        ] {
+            let file = GridFSFile(document)
+            #expect((0...(1 << 50)).contains(file.length) && (1...(16 << 20)).contains(file.chunkSize))
+            #expect(file.chunkCount >= (file.length == 0 ? 0 : 1))
+        }
+    }
+
     @Test("A missing, a short and a foreign chunk are found", arguments: ["missing", "short", "no data"])
     func damage(kind: String) async throws {
         try await withTestDatabase { client, name in

@@ -127,7 +127,7 @@ import Testing
                 try await withFailCommand(
                     ["failCommands": ["getMore"], "closeConnection": true],
                     applicationName: options.applicationName,
-                    skip: 1,
+                    skipping: 1,
                     client: admin
                 ) {
                     group.addTask {

@@ -44,6 +44,36 @@ import Testing
         }
     }
 
+    @Test func `Entries that the majority does not have yet are not saved, however often they are sent`() async throws {
+        try await withFailingHub { hub, failing in
+            let documents: [BSONDocument] = (0..<2).map { _ in
+                ["_id": .objectID(ObjectID()), "project_name": "default", "time": .dateTime(.distantPast)]
+            }
+            let fault: BSONDocument = ["code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out"]
+            try await hub.insertLogs(.training, [documents[0]])
+            try await failing(["failCommands": ["insert"], "writeConcernError": .document(fault)], nil) {
+                // The second time all are there.
+                for _ in 1...2 {
+                    let error = await #expect(throws: HubError.self) {
+                        try await hub.insertLogs(.training, documents)
+                    }
+                    #expect(error?.isTransient == true)
+                }
+            }
+            try await hub.insertLogs(.training, documents)
+            #expect(try await hub.countLogs(.training) == 2)
+        }
+    }
+
+    @Test func `A reader refuses an order by what no entry has, as the others do`() async throws {
+        try await withTestHub { hub in
+            try await hub.saveLog(.training, ["step": 1])
+            let sort = try Sort("stepp:1")
+            let error = await #expect(throws: HubError.self) { try await hub.logReader(.training, sort: sort) }
+            #expect(error?.suggestions == ["step"])
+        }
+    }
+
     @Test func `A batch is read back in its order`() async throws {
         try await withTestHub { hub in
             try await hub.saveLogs(.training, (0..<5000).map { ["n": .int32(Int32($0))] })

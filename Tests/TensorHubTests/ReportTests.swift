@@ -176,6 +176,51 @@ import Testing
         }
     }
 
+    @Test func `Chunks of output that are there already hide none that was refused`() async throws {
+        try await withTestHub { hub in
+            try await hub.ensureIndexes()
+            let id = ObjectID()
+            let chunks = (0..<2).map { (id, OutputChunk(attempt: 1, seq: $0, offset: $0, data: [65])) }
+            try await hub.appendOutput([chunks[0]])
+            try await hub.database.runCommand([
+                "collMod": "TaskOutput", "validator": ["seq": ["$lt": 1]],
+            ])
+            await #expect(throws: HubError.self) { try await hub.appendOutput(chunks) }
+            try await hub.database.runCommand(["collMod": "TaskOutput", "validator": [:]])
+            for _ in 1...2 { try await hub.appendOutput(chunks) }
+            #expect(try await hub.readOutput(of: id).map(\.seq) == [0, 1])
+        }
+    }
+
+    @Test func `A chunk of output that is stored twice for want of the unique index is read once`() async throws {
+        try await withTestHub { hub in
+            let id = ObjectID()
+            let chunks = (0..<3).map { (id, OutputChunk(attempt: 1, seq: $0, offset: $0, data: [65])) }
+            try await hub.appendOutput(chunks)
+            try await hub.appendOutput([chunks[1]])
+            // Now the index is refused, which is no reason to read nothing.
+            try await hub.ensureIndexes()
+            #expect(try await hub.output.countDocuments() == 4)
+            #expect(try await hub.readOutput(of: id).map(\.seq) == [0, 1, 2])
+        }
+    }
+
+    @Test func `A report is not taken for done while the majority has not got it`() async throws {
+        try await withFailingHub { hub, failing in
+            _ = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 2))
+            var ends = try await claim(hub, 2).map { try end($0, .finish(result: ["x": 1])) }
+            let large = BSONBinary(bytes: Array(repeating: 1, count: 16 * 1024 * 1024 - 200))
+            ends[1].transition = .finish(result: ["large": .binary(large)])
+            let fault: BSONDocument = ["code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out"]
+            try await failing(["failCommands": ["update"], "writeConcernError": .document(fault)], nil) {
+                let error = await #expect(throws: HubError.self) { try await hub.report(ends, runner: runner) }
+                #expect(error?.isTransient == true)
+            }
+            let outcomes = try await hub.report(ends, runner: runner)
+            #expect(outcomes[0] == .accepted)
+        }
+    }
+
     @Test func `Deleting takes the output along and spares what runs`() async throws {
         try await withTestHub { hub in
             let ids = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 2))

@@ -158,6 +158,7 @@ import Testing
             try await hub.insertForeignTask([
                 "project_name": .string(hub.project), "status": "running", "hyper_parameters": [:],
                 "saved_result_keys": [], "script": .binary(BSONBinary(bytes: [1])), "result": [:],
+                "hub": ["deadline": .dateTime(BSONDateTime(millisecondsSince1970: 1000))],
             ])
             #expect(try await hub.rescue() == 0)
             #expect(try await hub.rescueUnleased(after: .seconds(3600)) == 0)
@@ -200,6 +201,34 @@ import Testing
             #expect(try await hub.task(late).error?.kind == "queue-deadline")
             #expect(try await hub.task(late).status == .failed)
             #expect(try await hub.task(waiting).status == .pending)
+            // Retried by hand it is not failed again for the same.
+            #expect(try await hub.retryTasks(.ids([late])) == 1)
+            _ = try await hub.adoptAndPromote()
+            #expect(try await hub.task(late).status == .pending)
+        }
+    }
+
+    @Test func `A task that was taken by its deadline comes back after it and is not failed`() async throws {
+        try await withTestHub { hub in
+            var spec = TaskSpec(script: "pass")
+            spec.deadline = BSONDateTime(millisecondsSince1970: 1000)
+            let id = try await hub.createTask(spec)
+            let runner = ObjectID()
+            let task = try await claim(hub, runner)
+            let end = AttemptEnd(
+                taskID: id,
+                attempt: task.attempt,
+                transition: .release(delay: nil),
+                cause: "drain"
+            )
+            #expect(try await hub.report([end], runner: runner) == [.accepted])
+            _ = try await hub.adoptAndPromote()
+            #expect(try await hub.task(id).status == .pending)
+            #expect(try await claim(hub).id == id)
+            try await expire(hub, id)
+            #expect(try await hub.rescue() == 1)
+            _ = try await hub.adoptAndPromote()
+            #expect(try await hub.task(id).status == .pending)
         }
     }
 

@@ -10,12 +10,12 @@ import Synchronization
 ///
 /// - Parameters:
 ///   - times: How many commands fail; `nil` for all.
-///   - skip: How many go well before all others fail, where it is not 0.
+///   - skipping: So many go through first, and all after them fail, whatever `times` says.
 public func withFailCommand<Value>(
     _ data: BSONDocument,
     applicationName: String,
     times: Int? = 1,
-    skip: Int = 0,
+    skipping: Int = 0,
     client: MongoClient,
     _ body: () async throws -> Value
 ) async throws -> Value {
@@ -24,10 +24,10 @@ public func withFailCommand<Value>(
     var data = data
     data["appName"] = .string(applicationName)
     let admin = client.database("admin")
+    let some: BSONValue = times.map { ["times": BSONValue(smallest: $0)] } ?? "alwaysOn"
     try await admin.runCommand([
         "configureFailPoint": "failCommand",
-        "mode": skip > 0
-            ? ["skip": BSONValue(smallest: skip)] : times.map { ["times": BSONValue(smallest: $0)] } ?? "alwaysOn",
+        "mode": skipping > 0 ? ["skip": BSONValue(smallest: skipping)] : some,
         "data": .document(data),
     ])
     let result: Result<Value, any Error>

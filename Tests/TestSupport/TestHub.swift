@@ -13,6 +13,38 @@ public func withTestHub<Value>(
     }
 }
 
+/// What `withFailCommand` takes, for one hub: the data of the fail point, how many commands fail, what runs meanwhile.
+public typealias FailingHub = (
+    _ data: BSONDocument, _ times: Int?, _ body: () async throws -> Void
+) async throws -> Void
+
+/// Lends a hub on a database of its own, and what makes the server fail commands of that hub alone.
+public func withFailingHub(_ body: (_ hub: Hub, _ failing: FailingHub) async throws -> Void) async throws {
+    try await withTestDatabase { admin, name in
+        var options = MongoClient.Options()
+        options.applicationName = "hub-\(UInt64.random(in: 0 ... .max))"
+        let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+        let result: Result<Void, any Error>
+        do {
+            result = .success(
+                try await body(hub) { data, times, body in
+                    try await withFailCommand(
+                        data,
+                        applicationName: options.applicationName,
+                        times: times,
+                        client: admin,
+                        body
+                    )
+                }
+            )
+        } catch {
+            result = .failure(error)
+        }
+        await hub.close()
+        try result.get()
+    }
+}
+
 extension TestMongo {
     /// The shared server's URI with a database in its path, for programs that get a URI alone.
     public static func uri(database: String) async throws -> String {

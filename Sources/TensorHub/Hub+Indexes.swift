@@ -1,0 +1,122 @@
+import BSON
+import Logging
+import MongoDriver
+import Synchronization
+
+extension Hub {
+    /// Creates the indexes, once per hub. Statements that change or wait for tasks call it.
+    ///
+    /// An index that the server refuses (a document of somebody else's has arrays in two of its fields, the user may not)
+    /// makes things slower, not wrong: it is logged. So does one that takes longer than a call may: the server goes on with
+    /// it, and it is looked for again later.
+    ///
+    /// - Throws: Where MongoDB cannot be reached.
+    package func ensureIndexes() async throws(HubError) {
+        try await ensureIndexes(TaskIndexes.tasks, of: tasks)
+        // Without it a chunk may be stored twice: readers leave out the second.
+        try await ensureIndexes(TaskIndexes.output, of: output, mustBeUnique: false)
+    }
+
+    /// The same for one collection.
+    ///
+    /// - Parameters:
+    ///   - key: What these indexes are remembered by; the collection's name unless given.
+    ///   - mustBeUnique: Whether the caller relies on what the unique ones among them promise, as that a version is given once.
+    /// - Throws: Also where a unique index is relied upon and cannot be made.
+    func ensureIndexes(
+        _ indexes: [IndexModel],
+        of collection: MongoCollection,
+        key: String? = nil,
+        mustBeUnique: Bool = true
+    ) async throws(HubError) {
+        let key = key ?? collection.name
+        let isStrict = mustBeUnique && indexes.contains(where: \.unique)
+        let now = ContinuousClock.now
+        if indexed.withLock({ $0.suffices(for: key, isStrict, now) }) { return }
+        do {
+            let isComplete = try await create(indexes, of: collection, isStrict)
+            indexed.withLock { $0.note(key, isComplete: isComplete, now) }
+        } catch {
+            guard !isStrict, error.code == .network || error.code == .writeConcern else { throw HubError(error) }
+            logger.notice(
+                "Indexes are not ready yet; what needs them will be slow",
+                metadata: ["collection": "\(collection.name)", "error": "\(error)"]
+            )
+            indexed.withLock { $0.note(key, isComplete: false, now) }
+        }
+    }
+
+    /// Returns whether all unique ones are there.
+    private func create(
+        _ indexes: [IndexModel],
+        of collection: MongoCollection,
+        _ isStrict: Bool
+    ) async throws(MongoError) -> Bool {
+        do {
+            try await collection.createIndexes(indexes)
+            return true
+        } catch {
+            if error.isRetryable { throw error }
+        }
+        var isComplete = true
+        for index in indexes {
+            do {
+                try await collection.createIndexes([index])
+            } catch {
+                if error.isRetryable { throw error }
+                if index.unique, try await has(index, collection) { continue }
+                if index.unique, isStrict {
+                    var error = error
+                    error.message =
+                        "the unique index '\(index.name)' of collection \(collection.name) cannot be created, and without it "
+                        + "documents may be stored twice: \(error.message)"
+                    throw error
+                }
+                if index.unique { isComplete = false }
+                logger.warning(
+                    "Cannot create an index; what needs it will be slow",
+                    metadata: ["index": "\(collection.name).\(index.name)", "error": "\(error)"]
+                )
+            }
+        }
+        return isComplete
+    }
+
+    /// Whether an administrator has made the same index under another name, or the user merely may not make it again.
+    private func has(_ index: IndexModel, _ collection: MongoCollection) async throws(MongoError) -> Bool {
+        do {
+            return try await collection.listIndexes().contains {
+                $0["key"]?.documentValue.map { Self.haveSameKeys($0, index.keys) } == true && $0["unique"] == true
+                    && $0["partialFilterExpression"]?.documentValue == index.partialFilter
+            }
+        } catch {
+            if error.isRetryable { throw error }
+            return false
+        }
+    }
+
+    /// A direction may be stored as a number of any type.
+    private static func haveSameKeys(_ one: BSONDocument, _ other: BSONDocument) -> Bool {
+        one.keys == other.keys && one.keys.allSatisfy { one[$0]?.doubleValue == other[$0]?.doubleValue }
+    }
+}
+
+/// Which indexes a hub knows to be there.
+struct KnownIndexes {
+    private var complete: Set<String> = []
+    /// Those that are slow or lack a unique one, and when that was seen.
+    private var incomplete: [String: ContinuousClock.Instant] = [:]
+
+    /// Whoever needs them for speed alone asks for what is missing once a minute.
+    private static let patience: Duration = .seconds(60)
+
+    func suffices(for key: String, _ isStrict: Bool, _ now: ContinuousClock.Instant) -> Bool {
+        if complete.contains(key) { return true }
+        return !isStrict && incomplete[key].map { now - $0 < Self.patience } == true
+    }
+
+    mutating func note(_ key: String, isComplete: Bool, _ now: ContinuousClock.Instant) {
+        if isComplete { complete.insert(key) }
+        incomplete[key] = isComplete ? nil : now
+    }
+}
