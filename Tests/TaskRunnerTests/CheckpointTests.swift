@@ -102,6 +102,7 @@ import Testing
                     """
                 )
                 spec.rules = []
+                spec.maxFailures = 3
                 let id = try await hub.createTask(spec)
                 try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { _ in
                     let backend = try #require(await server.backend())
