@@ -83,6 +83,29 @@ import Testing
         }
     }
 
+    @Test func anAttemptWhoseProcessesNothingNamesKeepsNobodyWaitingButItself() async throws {
+        try await withCommands { fixture in
+            let (script, _) = try gatedScript(fixture)
+            let daemon = try start(fixture, "--slots", "2")
+            let id = try await fixture.run("submit", script, "--result", "accuracy").output.trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output.hasPrefix("begun by") })
+            daemon.signal(SIGKILL)
+            _ = try await fixture.end(of: daemon)
+            try writeFile("\(fixture.folder)/state/attempts/\(id).1/journal/pids.json", "")
+            let next = try start(fixture, "--slots", "2")
+            let other = try await fixture.run("submit", try fixture.file("other.sh", "exit 0")).output.trimmingLineEnd
+            #expect(try await fixture.run("wait", other).status == 0)
+            #expect(await eventually { next.errors.contains("Cannot tell yet") }, "\(next.errors)")
+            #expect(try await fixture.status(id) == "running")
+            _ = try fixture.file("gate", "")
+            #expect(try await fixture.run("wait", id).status == 0)
+            let task = try await fixture.hub.task(try #require(ObjectID(id)))
+            #expect(task.attempt == 1 && task.result == ["accuracy": 0.5], "\(task.document)")
+            #expect(try await fixture.run("logs", id).lines.count == 2)
+            try await end(next, fixture)
+        }
+    }
+
     @Test func aCancelReachesAScriptThatWasTakenUp() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)

@@ -76,7 +76,8 @@ package enum AttemptOutcome: Sendable, Equatable {
         }
         if let number = report.startError, let error = report.error {
             let failure = failed(.cannotStart, "the script could not be started: \(error)")
-            self = Self.isMachinesFault(number) ? .stopped(reason: Self.machineFault) : failure
+            // An exec failed for want of something, and not for what it was asked to execute.
+            self = AttemptError.isShortage(number) ? .stopped(reason: Self.machineFault) : failure
             return
         }
         if let kind = report.stopped.flatMap(Kind.init(rawValue:)), kind == .timeout || kind == .stall {
@@ -128,11 +129,6 @@ package enum AttemptOutcome: Sendable, Equatable {
         if report.exit == checkpointStatus { return .checkpointed }
         if report.exit == 0, let result { return .finished(result: result) }
         return .stopped(reason: reason)
-    }
-
-    /// Whether an exec failed for want of something, and not for what it was asked to execute.
-    private static func isMachinesFault(_ error: Int32) -> Bool {
-        [EAGAIN, ENOMEM, ENOSPC, EDQUOT, EMFILE, ENFILE, EIO, EROFS].contains(error)
     }
 
     /// Nil when the supervisor could not even begin.

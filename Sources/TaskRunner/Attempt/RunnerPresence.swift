@@ -43,7 +43,12 @@ package final class RunnerPresence: Sendable {
         var dead: [(id: ObjectID, file: Int32)] = []
         defer { for other in dead { close(other.file) } }
         for id in others {
-            guard let file = try? Self.openFile("\(folder)/\(id)", flags: O_RDWR) else { continue }
+            let file: Int32
+            do throws(AttemptError) { file = try Self.openFile("\(folder)/\(id)", flags: O_RDWR) } catch {
+                // It has ended meanwhile. Of one that cannot be asked nothing may be taken.
+                if error.systemError == ENOENT { continue }
+                throw error
+            }
             if tensorhub_lock(file, 0) == 0 {
                 dead.append((id, file))
             } else {
