@@ -123,9 +123,9 @@ package enum AttemptOutcome: Sendable, Equatable {
     }
 
     /// A script that was asked to end may use its grace period to finish. That counts where it proves it by the results
-    /// that were asked for, but never after a cancel.
+    /// that were asked for, but never after a cancel, nor where the attempt is somebody else's.
     private static func afterStop(_ report: ExitReport, _ reason: String, result: BSONDocument?) -> AttemptOutcome {
-        guard reason == "drain" else { return .stopped(reason: reason) }
+        guard reason == "drain" || reason == "outage" else { return .stopped(reason: reason) }
         if report.exit == checkpointStatus { return .checkpointed }
         if report.exit == 0, let result { return .finished(result: result) }
         return .stopped(reason: reason)
