@@ -80,7 +80,7 @@ struct AttemptExecution: Sendable {
         defer { if isMachineFault { freeSlot() } }
         await link.close()
         if ended.isOpen {
-            logger.warning("Not reported: it cannot be told how the attempt ended; its directory stays")
+            logger.warning("Not reported; the attempt directory stays")
             return nil
         }
         guard let end = end(ended) else {
@@ -147,6 +147,9 @@ struct AttemptExecution: Sendable {
                 reader: started.output,
                 limit: runner.options.outputLimit,
                 from: $0,
+                contact: runner.contact,
+                obstacle: link.delivery.obstacle,
+                isLost: { [control] in control.isLeaseLost },
                 mustGiveUp: runner.mustGiveUp
             )
         }
@@ -160,7 +163,10 @@ struct AttemptExecution: Sendable {
                 return ending
             }
         }
-        return await conclude(started, ending, pump, link)
+        var ended = await conclude(started, ending, pump, link)
+        // Nobody knows what of the output is stored.
+        if pump == nil { ended.isOpen = true }
+        return ended
     }
 
     private func launch(_ token: ObjectID, _ link: ScriptLink) async throws -> Started {

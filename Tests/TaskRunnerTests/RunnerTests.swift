@@ -235,6 +235,38 @@ private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
         }
     }
 
+    @Test func `An end that waits for a right that is missing says so, and nothing is dropped`() async throws {
+        try await withTestDatabase { client, name in
+            var options = MongoClient.Options()
+            options.applicationName = "waits-\(UInt32.random(in: 0...UInt32.max))"
+            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            try await withRunner(hub) { _ in
+                let line = #"{"path": "/v1/logs/training", "body": {"step": 1}}"#
+                try await withFailCommand(
+                    ["failCommands": ["insert"], "errorCode": 13],
+                    applicationName: options.applicationName,
+                    times: nil,
+                    client: client
+                ) {
+                    try await Hub.withHub(uri: try await TestMongo.uri(database: name)) { other in
+                        let id = try await other.createTask(shell("echo '\(line)' > $TENSORHUB_SPOOL_FILE"))
+                        var message: String?
+                        _ = try await eventually {
+                            message = try await other.task(id).progress?.message
+                            return message != nil
+                        }
+                        #expect(message?.hasPrefix("the script has ended; the training log cannot be stored: ") == true)
+                        #expect(try await other.task(id).status == .running)
+                    }
+                }
+                try await hub.waitForTasks(.all)
+                #expect(try await hub.countTasks() == [.finished: 1])
+                #expect(try await hub.logs(.training).count == 1)
+            }
+            await hub.close()
+        }
+    }
+
     @Test func `Output is readable while the script runs, and a cancel stops it`() async throws {
         try await withTestHub { hub in
             try await withRunner(hub) { _ in
