@@ -11,12 +11,16 @@ struct AttemptExecution: Sendable {
     let task: TaskRecord
     let key: AttemptKey
     let control: AttemptControl
+    /// Those of the same task that may still run here: they use the same devices and files.
+    let earlier: [AttemptControl]
     /// What an earlier runner has left of it; `nil` for a new one.
     let inherited: InheritedAttempt?
     let logger: Logger
 
     /// Between two looks at a script's output. Readers see what was printed within a second.
     static let outputPoll: Duration = .milliseconds(300)
+    /// Between two looks whether an earlier attempt has ended.
+    static let endPoll: Duration = .milliseconds(50)
     /// A script that exits 85 sooner than this after its start is run again only after that time.
     static let checkpointPause: Duration = .seconds(60)
     /// The word for an attempt that this machine could not start, and how long the task then waits.
@@ -32,12 +36,14 @@ struct AttemptExecution: Sendable {
         task: TaskRecord,
         key: AttemptKey,
         control: AttemptControl,
+        earlier: [AttemptControl] = [],
         inherited: InheritedAttempt? = nil
     ) {
         self.runner = runner
         self.task = task
         self.key = key
         self.control = control
+        self.earlier = earlier
         self.inherited = inherited
         var logger = runner.logger
         logger[metadataKey: "task.id"] = "\(key.taskID)"
@@ -132,6 +138,9 @@ struct AttemptExecution: Sendable {
             } else {
                 started = try await launch(token, link)
             }
+        } catch let error as AttemptError where error.code == .machine && control.reason != nil {
+            logger.notice("The attempt ended before its script began", metadata: ["error": "\(error)"])
+            return Ended(outcome: .stopped(reason: control.reason?.rawValue ?? ""), directory: inherited?.directory)
         } catch let error as AttemptError where error.code == .machine {
             logger.error("This machine cannot start the attempt; the task goes back", metadata: ["error": "\(error)"])
             return Ended(outcome: .stopped(reason: Self.machineFault), directory: inherited?.directory)
@@ -180,7 +189,18 @@ struct AttemptExecution: Sendable {
             options: runner.options
         )
         plan.socketPath = link.offeredPath
-        try await fetchCheckpoint(link.backend.directory)
+        let directory = link.backend.directory
+        do {
+            try await beforeStop { [self] in
+                while earlier.contains(where: { !$0.isOver }) { try await Task.sleep(for: Self.endPoll) }
+                try await fetchCheckpoint(directory)
+            }
+        } catch {
+            // Cancelled, it could not remove what had come.
+            let arrival = WaitingCheckpoints.arrivalName(of: key.taskID, runner.runnerID)
+            try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
+            throw error
+        }
         let launched: AttemptLauncher.Launched
         if plan.socketPath == nil {
             launched = try await runner.pool.runIfActive { [plan] in try runner.launcher.launch(plan) }
@@ -201,6 +221,20 @@ struct AttemptExecution: Sendable {
             token: token,
             output: launched.output
         )
+    }
+
+    /// What may take long before there is a script, and is not worth going on with once the attempt is to stop.
+    private func beforeStop(_ body: @escaping @Sendable () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                await self.control.waitForStop()
+                // Cancelled, it is the body that has ended.
+                if !Task.isCancelled { throw AttemptError(.machine, "it was stopped before it began") }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
     }
 
     /// Goes on where an earlier runner was killed; `nil` where this runner gives up before it can tell what became of it.

@@ -185,6 +185,36 @@ import Testing
         }
     }
 
+    /// A claim that nobody answers keeps a hand-over from being in order, but neither from its end nor from hearing signals.
+    @Test(arguments: [false, true]) func aHandOverDoesNotWaitForADatabaseThatIsAway(isStopped: Bool) async throws {
+        try await withCommands { fixture in
+            try await withStandaloneMongod("\(fixture.folder)/db") { uri in
+                var environment = fixture.environment
+                environment["TENSORHUB_URI"] = uri
+                environment["TENSORHUB_TEST_LEASE"] = isStopped ? "16" : "4"
+                let daemon = try Program.start(
+                    "tensorhubd",
+                    ["--state-directory", "\(fixture.folder)/state", "--log-level", "debug"],
+                    environment: environment
+                )
+                // Said by one that has begun to look at the queue.
+                #expect(await eventually { daemon.errors.contains("No change events") })
+                let mongod = try #require(try readLines("\(fixture.folder)/db/mongod.lock").first.flatMap { Int32($0) })
+                kill(mongod, SIGSTOP)
+                defer { kill(mongod, SIGCONT) }
+                // Said while a claim without an answer is looked up.
+                #expect(await eventually(within: .seconds(60)) { daemon.errors.contains("MongoDB is still away") })
+                daemon.signal(SIGUSR2)
+                if isStopped {
+                    #expect(await eventually { daemon.errors.contains("Handing over") })
+                    for _ in 0..<3 { daemon.signal(SIGTERM) }
+                }
+                let end = try await fixture.end(of: daemon)
+                #expect(end.status == (isStopped ? 0 : 75), "\(end.errors)")
+            }
+        }
+    }
+
     @Test func aHandOverEndsTheDaemonAndNoScript() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)

@@ -82,7 +82,10 @@ package final class RunnerPresence: Sendable {
         guard let turn = try? Self.openFile("\(folder)/.heir") else { return true }
         defer { close(turn) }
         guard tensorhub_lock(turn, 1) == 0 else { return true }
-        guard let file = try? Self.openFile("\(folder)/\(id)", flags: O_RDWR) else { return false }
+        // For want of descriptors it cannot be told.
+        guard let file = try? Self.openFile("\(folder)/\(id)", flags: O_RDWR) else {
+            return access("\(folder)/\(id)", F_OK) == 0
+        }
         defer { close(file) }
         return tensorhub_lock(file, 0) != 0
     }
