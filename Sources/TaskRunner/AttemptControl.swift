@@ -38,15 +38,18 @@ final class AttemptControl: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Whether an earlier runner has begun it.
+    private let isInherited: Bool
     /// Where the reason is written: the disk may be slow.
     private let pool: NIOThreadPool
 
-    init(_ pool: NIOThreadPool) {
+    init(_ pool: NIOThreadPool, isInherited: Bool = false) {
         self.pool = pool
+        self.isInherited = isInherited
     }
 
-    /// Whether it has a process, or has had one.
-    var isStarted: Bool { state.withLock { $0.target != nil || $0.isEnded } }
+    /// Whether it has a process, or has had one, or its directory tells.
+    var isStarted: Bool { isInherited || state.withLock { $0.target != nil || $0.isEnded } }
 
     /// Whether the attempt is no longer this runner's, as far as it has heard.
     var isLeaseLost: Bool { state.withLock { $0.isLeaseLost } }
@@ -120,7 +123,8 @@ final class AttemptControl: Sendable {
         }
     }
 
-    private func waitForStop() async {
+    /// Returns when it is asked to stop, or has ended, or the wait is cancelled.
+    func waitForStop() async {
         let key = state.withLock { state in
             state.nextWaiter += 1
             return state.nextWaiter

@@ -4,8 +4,29 @@ import TensorHub
 
 /// The last steps of an attempt.
 extension AttemptExecution {
-    /// Output first, so that whoever sees the end sees all of it; then the end; then the directory can go.
+    /// An end that waits is told where people look for the task.
     func report(_ end: AttemptEnd, _ ended: Ended, _ link: ScriptLink) async -> AttemptEnd? {
+        await withTaskGroup(of: Void.self) { services in
+            services.addTask {
+                var told: String?
+                while !Task.isCancelled {
+                    await runner.pause(Self.obstaclePause)
+                    guard let text = link.delivery.obstacle.text, text != told, !Task.isCancelled else { continue }
+                    told = text
+                    let message = "the script has ended; \(text)"
+                    runner.progressBoard.post(ScriptProgress(fraction: nil, message: message), of: key)
+                }
+            }
+            defer { services.cancelAll() }
+            return await reportInOrder(end, ended, link)
+        }
+    }
+
+    /// Between two looks at what an end waits for.
+    private static let obstaclePause: Duration = .seconds(2)
+
+    /// Output first, so that whoever sees the end sees all of it; then the end; then the directory can go.
+    private func reportInOrder(_ end: AttemptEnd, _ ended: Ended, _ link: ScriptLink) async -> AttemptEnd? {
         // All before the report: the next attempt may begin right after it.
         let keepsCheckpoint = end.status == .pending && countsFolder(ended, link)
         if keepsCheckpoint { await storeCheckpoint(ended, link) }
@@ -24,14 +45,18 @@ extension AttemptExecution {
                 logger.error("The checkpoint is lost to this machine", metadata: ["error": "\(error)"])
             }
         }
-        if ended.report?.outputBytes != 0 {
-            do {
-                try await ended.pump?.finish()
-            } catch {
-                logger.error("Some of the output is lost", metadata: ["error": "\(error)"])
-            }
-        }
         var end = end
+        if let pump = ended.pump, ended.report?.outputBytes != 0 {
+            guard await pump.finish() else {
+                if control.isLeaseLost {
+                    await keep(ended.directory)
+                } else {
+                    logger.warning("Not reported: the output is not in MongoDB; the attempt directory stays")
+                }
+                return nil
+            }
+            end.outputLost += await pump.refused
+        }
         end.refused = link.delivery.refused
         while true {
             switch await runner.reporter.report(end) {

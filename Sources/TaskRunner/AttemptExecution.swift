@@ -11,12 +11,16 @@ struct AttemptExecution: Sendable {
     let task: TaskRecord
     let key: AttemptKey
     let control: AttemptControl
+    /// Those of the same task that may still run here: they use the same devices and files.
+    let earlier: [AttemptControl]
     /// What an earlier runner has left of it; `nil` for a new one.
     let inherited: InheritedAttempt?
     let logger: Logger
 
     /// Between two looks at a script's output. Readers see what was printed within a second.
     static let outputPoll: Duration = .milliseconds(300)
+    /// Between two looks whether an earlier attempt has ended.
+    static let endPoll: Duration = .milliseconds(50)
     /// A script that exits 85 sooner than this after its start is run again only after that time.
     static let checkpointPause: Duration = .seconds(60)
     /// The word for an attempt that this machine could not start, and how long the task then waits.
@@ -32,12 +36,14 @@ struct AttemptExecution: Sendable {
         task: TaskRecord,
         key: AttemptKey,
         control: AttemptControl,
+        earlier: [AttemptControl] = [],
         inherited: InheritedAttempt? = nil
     ) {
         self.runner = runner
         self.task = task
         self.key = key
         self.control = control
+        self.earlier = earlier
         self.inherited = inherited
         var logger = runner.logger
         logger[metadataKey: "task.id"] = "\(key.taskID)"
@@ -79,6 +85,10 @@ struct AttemptExecution: Sendable {
         // A machine that cannot start attempts must not run through the whole queue: its slot stays taken for a while.
         defer { if isMachineFault { freeSlot() } }
         await link.close()
+        if ended.isOpen {
+            logger.warning("Not reported; the attempt directory stays")
+            return nil
+        }
         guard let end = end(ended) else {
             await link.dropUploads()
             await keep(ended.directory)
@@ -103,6 +113,8 @@ struct AttemptExecution: Sendable {
         var report: ExitReport?
         var directory: AttemptDirectory?
         var pump: OutputPump?
+        /// The runner gave up before it could tell: the next one may.
+        var isOpen = false
     }
 
     /// An attempt on this machine's disk: just started, or found there.
@@ -120,7 +132,15 @@ struct AttemptExecution: Sendable {
     private func execute(_ token: ObjectID, _ link: ScriptLink) async -> Ended {
         let started: Started
         do {
-            started = try await inherited == nil ? launch(token, link) : takeUp(link)
+            if let inherited {
+                guard let found = try await takeUp(inherited, link) else { return Ended(isOpen: true) }
+                started = found
+            } else {
+                started = try await launch(token, link)
+            }
+        } catch let error as AttemptError where error.code == .machine && control.reason != nil {
+            logger.notice("The attempt ended before its script began", metadata: ["error": "\(error)"])
+            return Ended(outcome: .stopped(reason: control.reason?.rawValue ?? ""), directory: inherited?.directory)
         } catch let error as AttemptError where error.code == .machine {
             logger.error("This machine cannot start the attempt; the task goes back", metadata: ["error": "\(error)"])
             return Ended(outcome: .stopped(reason: Self.machineFault), directory: inherited?.directory)
@@ -136,6 +156,9 @@ struct AttemptExecution: Sendable {
                 reader: started.output,
                 limit: runner.options.outputLimit,
                 from: $0,
+                contact: runner.contact,
+                obstacle: link.delivery.obstacle,
+                isLost: { [control] in control.isLeaseLost },
                 mustGiveUp: runner.mustGiveUp
             )
         }
@@ -149,7 +172,10 @@ struct AttemptExecution: Sendable {
                 return ending
             }
         }
-        return await conclude(started, ending, pump, link)
+        var ended = await conclude(started, ending, pump, link)
+        // Nobody knows what of the output is stored.
+        if pump == nil { ended.isOpen = true }
+        return ended
     }
 
     private func launch(_ token: ObjectID, _ link: ScriptLink) async throws -> Started {
@@ -163,7 +189,18 @@ struct AttemptExecution: Sendable {
             options: runner.options
         )
         plan.socketPath = link.offeredPath
-        try await fetchCheckpoint(link.backend.directory)
+        let directory = link.backend.directory
+        do {
+            try await beforeStop { [self] in
+                while earlier.contains(where: { !$0.isOver }) { try await Task.sleep(for: Self.endPoll) }
+                try await fetchCheckpoint(directory)
+            }
+        } catch {
+            // Cancelled, it could not remove what had come.
+            let arrival = WaitingCheckpoints.arrivalName(of: key.taskID, runner.runnerID)
+            try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
+            throw error
+        }
         let launched: AttemptLauncher.Launched
         if plan.socketPath == nil {
             launched = try await runner.pool.runIfActive { [plan] in try runner.launcher.launch(plan) }
@@ -186,12 +223,26 @@ struct AttemptExecution: Sendable {
         )
     }
 
-    /// Goes on where an earlier runner was killed.
-    private func takeUp(_ link: ScriptLink) async throws -> Started {
-        guard let inherited else { throw AttemptError(.machine, "there is nothing to take up") }
+    /// What may take long before there is a script, and is not worth going on with once the attempt is to stop.
+    private func beforeStop(_ body: @escaping @Sendable () async throws -> Void) async throws {
+        try await withThrowingTaskGroup(of: Void.self) { group in
+            group.addTask { try await body() }
+            group.addTask {
+                await self.control.waitForStop()
+                // Cancelled, it is the body that has ended.
+                if !Task.isCancelled { throw AttemptError(.machine, "it was stopped before it began") }
+            }
+            defer { group.cancelAll() }
+            try await group.next()
+        }
+    }
+
+    /// Goes on where an earlier runner was killed; `nil` where this runner gives up before it can tell what became of it.
+    private func takeUp(_ inherited: InheritedAttempt, _ link: ScriptLink) async throws -> Started? {
+        guard let state = await look(inherited) else { return nil }
         var process: SupervisorProcess?
         var ending = SupervisorProcess.Ending.unknown
-        switch inherited.state {
+        switch state {
         case .running(let found):
             process = found
             // At once: somebody may want it stopped while MongoDB is waited for.
@@ -219,6 +270,36 @@ struct AttemptExecution: Sendable {
             metadata: ["supervisor.pid": "\(started.process.map { "\($0.pid)" } ?? "-")"]
         )
         return started
+    }
+
+    /// What has become of it. Asks again while that cannot be told; `nil` where the runner gives up.
+    private func look(_ inherited: InheritedAttempt) async -> InheritedAttempt.State? {
+        var pause: Duration = .milliseconds(5)
+        var hasWarned = false
+        while true {
+            var facts: Logger.Metadata = ["directory": "\(inherited.directory.path)"]
+            do {
+                if let state = try await runner.pool.runIfActive({ try inherited.look() }) { return state }
+            } catch {
+                facts["error"] = "\(error)"
+                if (error as? AttemptError)?.mayPass != true {
+                    logger.error("An attempt directory cannot be read; its processes are ended", metadata: facts)
+                    await endSurvivors(inherited.claim.token)
+                    return .ended(.unknown)
+                }
+            }
+            if runner.mustGiveUp() { return nil }
+            if pause >= .milliseconds(500) {
+                if !hasWarned {
+                    hasWarned = true
+                    logger.error("Cannot tell yet what became of an attempt; asking again", metadata: facts)
+                }
+                // Its supervisor lives and cannot be named, so it cannot be asked to stop.
+                if control.reason != nil, facts["error"] == nil { await endSurvivors(inherited.claim.token) }
+            }
+            await runner.pause(pause)
+            pause = min(pause * 2, .seconds(1))
+        }
     }
 
     /// What the script has written so far goes on to MongoDB; a script that lives finds the API where it was.
@@ -264,32 +345,25 @@ struct AttemptExecution: Sendable {
         let savedResultKeys = task.savedResultKeys ?? []
         // What the end itself adds to the document is less than the margin.
         let room = max(0, TaskSpec.maximumDocumentSize - task.document.bytes.count - Self.endMargin)
-        let ended: Ended
-        do {
-            ended = try await runner.pool.runIfActive {
-                do {
-                    try link.delivery.take(UnsentRequests(backend: link.backend))
-                } catch {
-                    logger.error(
-                        "What the script could not send stays on this machine",
-                        metadata: ["error": "\(error)"]
-                    )
-                }
-                let (report, outcome) = try directory.conclude(
-                    supervisor: ending,
-                    savedResultKeys: savedResultKeys,
-                    stopReason: reason,
-                    output: started.output,
-                    resultLimit: room
+        let ended = await read(directory) {
+            do {
+                try link.delivery.take(UnsentRequests(backend: link.backend))
+            } catch let error as AttemptError where error.mayPass {
+                throw error
+            } catch {
+                logger.error(
+                    "What the script could not send stays on this machine",
+                    metadata: ["error": "\(error)"]
                 )
-                return Ended(outcome: outcome, report: report, directory: directory, pump: pump)
             }
-        } catch {
-            ended = Ended(
-                failure: TaskFailure(kind: "journal-lost", message: "\(error)"),
-                directory: directory,
-                pump: pump
+            let (report, outcome) = try directory.conclude(
+                supervisor: ending,
+                savedResultKeys: savedResultKeys,
+                stopReason: reason,
+                output: started.output,
+                resultLimit: room
             )
+            return Ended(outcome: outcome, report: report, directory: directory, pump: pump)
         }
         if let report = ended.report, let error = report.outputError {
             logger.warning(
@@ -302,12 +376,38 @@ struct AttemptExecution: Sendable {
         return ended
     }
 
+    /// What the journal tells. A machine that cannot read it now costs no work that is done: it is waited for, with the lease
+    /// held, until the runner gives up or the attempt is no longer ours.
+    private func read(_ directory: AttemptDirectory, _ body: @escaping @Sendable () throws -> Ended) async -> Ended {
+        var pause = Reporter.retryPause
+        var hasWarned = false
+        while true {
+            do {
+                return try await runner.pool.runIfActive(body)
+            } catch let error as AttemptError where error.mayPass {
+                if control.isLeaseLost { return Ended(directory: directory) }
+                if runner.mustGiveUp() { return Ended(directory: directory, isOpen: true) }
+                if !hasWarned {
+                    hasWarned = true
+                    logger.error(
+                        "How the attempt ended cannot be read now; it is tried again",
+                        metadata: ["error": "\(error)"]
+                    )
+                }
+            } catch {
+                let failure = TaskFailure(kind: AttemptOutcome.Kind.journalLost.rawValue, message: "\(error)")
+                return Ended(failure: failure, directory: directory)
+            }
+            await runner.pause(pause)
+            pause = min(pause * 2, OutboxDelivery.longestPause)
+        }
+    }
+
     /// The slot is not free, and a cancelled task not cancelled, before every process of the attempt is dead.
     private func endSurvivors(_ token: ObjectID) async {
         var hasWarned = false
         var pause: Duration = .milliseconds(10)
-        while case let pids = (try? await runner.pool.runIfActive { AttemptSurvivors.kill(token) }) ?? [], !pids.isEmpty
-        {
+        while let pids = await killSurvivors(token), !pids.isEmpty {
             if pause >= .milliseconds(500), !hasWarned {
                 hasWarned = true
                 runner.state.withLock { $0.block(key) }
@@ -323,6 +423,18 @@ struct AttemptExecution: Sendable {
         if hasWarned {
             runner.state.withLock { $0.unblock(key) }
             logger.notice("The processes are gone; the slot is in service again")
+        }
+    }
+
+    /// Asks again while the machine is too short of something to tell.
+    private func killSurvivors(_ token: ObjectID) async -> [Int32]? {
+        while true {
+            do {
+                return try await runner.pool.runIfActive { try AttemptSurvivors.kill(token) }
+            } catch {
+                guard (error as? AttemptError)?.mayPass == true else { return nil }
+                await uncancelledPause(Reporter.retryPause)
+            }
         }
     }
 

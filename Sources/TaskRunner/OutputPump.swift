@@ -1,5 +1,5 @@
 import BSON
-import MongoDriver
+import Logging
 import NIOPosix
 import TensorHub
 
@@ -13,20 +13,27 @@ actor OutputPump {
     private let pool: NIOThreadPool
     private let reader: OutputReader
     private let limit: Int
+    private let contact: Contact
+    private let isLost: @Sendable () -> Bool
     private let mustGiveUp: @Sendable () -> Bool
     private var seq: Int64
     /// Read and not yet acknowledged.
     private var unsent: [OutputChunk] = []
     /// Where each stored chunk behind the head begins, for the deletion of the middle.
     private var stored: [(seq: Int64, offset: Int64, end: Int64)] = []
-    private var lastKeptOfHead: Int64 = -1
+    private let obstacle: Obstacle
+    /// Bytes that MongoDB has refused for good.
+    private(set) var refused: Int64 = 0
 
     /// Chunks that go in one statement: at most 1 MiB.
     static let batch = 4
     /// Bytes of the beginning that are always kept.
     static let head: Int64 = 1 << 20
 
-    /// - Parameter seq: The number of the next chunk, where an earlier runner has sent some.
+    /// - Parameters:
+    ///   - seq: The number of the next chunk, where an earlier runner has sent some.
+    ///   - isLost: Whether the attempt is no longer ours, so that nothing more is to be sent.
+    ///   - mustGiveUp: Asked after each failure: whether not to wait any longer.
     init(
         key: AttemptKey,
         hub: Hub,
@@ -34,6 +41,9 @@ actor OutputPump {
         reader: OutputReader,
         limit: Int,
         from seq: Int64 = 0,
+        contact: Contact,
+        obstacle: Obstacle,
+        isLost: @escaping @Sendable () -> Bool,
         mustGiveUp: @escaping @Sendable () -> Bool
     ) {
         self.key = key
@@ -42,6 +52,9 @@ actor OutputPump {
         self.reader = reader
         self.limit = limit
         self.seq = seq
+        self.contact = contact
+        self.obstacle = obstacle
+        self.isLost = isLost
         self.mustGiveUp = mustGiveUp
     }
 
@@ -50,22 +63,51 @@ actor OutputPump {
         while !Task.isCancelled {
             try? await Task.sleep(for: interval)
             if Task.isCancelled { return }
-            _ = try? await sendBatch()
+            do {
+                _ = try await sendBatch()
+            } catch {
+                if Task.isCancelled { return }
+                failed(error)
+            }
         }
     }
 
-    /// Sends all that is left; the script is dead. Waits for MongoDB as long as it takes, or until the runner gives up.
+    /// Sends all that is left; the script is dead. Waits as long as it takes for whatever may pass, as the delivery of what
+    /// the script wrote does: MongoDB, a rotated password, a quota, a want of descriptors.
     ///
-    /// - Throws: What waiting cannot mend: no right to write, a file that cannot be read. The output is given up then.
-    func finish() async throws {
-        while true {
+    /// - Returns: Whether nothing is left; not where the runner gives up or the attempt is no longer ours.
+    func finish() async -> Bool {
+        var pause = Reporter.retryPause
+        while !isLost() {
             do {
-                if try await !sendBatch() { return }
-            } catch let error as HubError where (error.underlying as? MongoError)?.isRetryable == true {
-                if mustGiveUp() { throw error }
-                try? await Task.sleep(for: Reporter.retryPause)
+                if try await !sendBatch() { return true }
+                pause = Reporter.retryPause
+                continue
+            } catch let error as HubError where error.isRefusal {
+                let bytes = unsent.reduce(0) { $0 + Int64($1.data.count) }
+                refused += bytes
+                unsent = []
+                obstacle.logger.error(
+                    "MongoDB does not take a part of the output; it is left out",
+                    metadata: ["error": "\(error)", "bytes": "\(bytes)"]
+                )
+                continue
+            } catch let error as AttemptError where !error.mayPass {
+                obstacle.logger.error("Some of the output is lost: it cannot be read", metadata: ["error": "\(error)"])
+                return true
+            } catch {
+                failed(error)
             }
+            if mustGiveUp() { return false }
+            try? await Task.sleep(for: pause)
+            pause = min(pause * 2, OutboxDelivery.longestPause)
         }
+        return false
+    }
+
+    private func failed(_ error: any Error) {
+        if let error = error as? HubError, !contact.failed(error) { return }
+        obstacle.met(error, what: "the output")
     }
 
     /// Returns whether there was anything to send.
@@ -74,8 +116,13 @@ actor OutputPump {
             let reader = reader
             let pieces = try await pool.runIfActive {
                 var pieces: [OutputPiece] = []
-                while pieces.count < Self.batch, let piece = try reader.next(maxBytes: Hub.outputChunkSize) {
-                    pieces.append(piece)
+                do {
+                    while pieces.count < Self.batch, let piece = try reader.next(maxBytes: Hub.outputChunkSize) {
+                        pieces.append(piece)
+                    }
+                } catch {
+                    // The reader is past what it has given.
+                    if pieces.isEmpty { throw error }
                 }
                 return pieces
             }
@@ -86,11 +133,12 @@ actor OutputPump {
         }
         if unsent.isEmpty { return false }
         try await hub.appendOutput(unsent.map { (key.taskID, $0) })
-        for chunk in unsent {
-            let end = chunk.offset + Int64(chunk.data.count)
-            if end <= Self.head { lastKeptOfHead = chunk.seq } else { stored.append((chunk.seq, chunk.offset, end)) }
+        contact.succeeded()
+        for chunk in unsent where chunk.offset >= Self.head {
+            stored.append((chunk.seq, chunk.offset, chunk.offset + Int64(chunk.data.count)))
         }
         unsent = []
+        obstacle.passed()
         try await dropMiddle()
         return true
     }
@@ -104,7 +152,7 @@ actor OutputPump {
         try await hub.dropOutput(
             of: key.taskID,
             attempt: key.attempt,
-            after: lastKeptOfHead,
+            from: Self.head,
             before: stored[dropped].seq
         )
         stored.removeFirst(dropped)

@@ -98,13 +98,14 @@ extension Runner {
     ) -> AttemptControl? {
         guard let id = task.id else { return nil }
         let key = AttemptKey(taskID: id, attempt: inherited.map { Int($0.claim.attempt) } ?? task.attempt)
-        let control = admit(key)
+        let (control, earlier) = admit(key, isInherited: inherited != nil)
         group.addTask {
             let execution = AttemptExecution(
                 runner: self,
                 task: task,
                 key: key,
                 control: control,
+                earlier: earlier,
                 inherited: inherited
             )
             _ = await execution.run()
@@ -114,17 +115,24 @@ extension Runner {
         return control
     }
 
-    /// Takes a slot for a claimed attempt.
-    func admit(_ key: AttemptKey) -> AttemptControl {
-        let control = AttemptControl(pool)
-        let phase = state.withLock { state in
-            state.add(key, control)
-            return state.urgency
+    /// Takes a slot for a claimed attempt, and stops earlier ones of the same task: after an outage this runner may claim its
+    /// own task again before it has learned that it lost it.
+    ///
+    /// - Returns: Its control, and the earlier attempts.
+    func admit(_ key: AttemptKey, isInherited: Bool = false) -> (AttemptControl, earlier: [AttemptControl]) {
+        let control = AttemptControl(pool, isInherited: isInherited)
+        let (phase, earlier) = state.withLock { state in
+            let earlier = state.add(key, control)
+            return (state.urgency, earlier)
+        }
+        for older in earlier {
+            if !older.isOver { logger.notice("Stopping an earlier attempt", metadata: ["task.id": "\(key.taskID)"]) }
+            older.stop(.leaseLost)
         }
         // Claimed in the moment of the second or third signal: it is given back like the others.
         if phase == .releasing { control.stop(.drain) }
         if phase == .killing { control.kill(.drain) }
-        return control
+        return (control, earlier)
     }
 
     /// Foreign tasks are adopted and due ones promoted at every poll; then the queue is looked at, come what may.

@@ -10,14 +10,7 @@ extension Runner {
     /// long as it takes, while the scripts run on.
     func inheritAttempts(into group: inout DiscardingTaskGroup) async {
         guard !database.isEmpty else { return }
-        let attempts: [InheritedAttempt]
-        do {
-            attempts = try await pool.runIfActive { try self.findInherited() }
-        } catch {
-            logger.error("Cannot take up the attempts of an earlier runner", metadata: ["error": "\(error)"])
-            return
-        }
-        if attempts.isEmpty { return }
+        guard let attempts = await findInherited(), !attempts.isEmpty else { return }
         let inheritances = attempts.map {
             Hub.Inheritance(
                 taskID: $0.claim.taskID,
@@ -37,16 +30,27 @@ extension Runner {
         }
     }
 
-    private func findInherited() throws -> [InheritedAttempt] {
-        try presence.inherit(from: launcher.attemptsFolder, project: hub.project, database: database).compactMap {
-            do throws(AttemptError) {
-                return try InheritedAttempt($0.directory, $0.claim)
+    /// `nil` where it cannot be told. Waits while this machine is too short of something to look.
+    private func findInherited() async -> [InheritedAttempt]? {
+        var hasWarned = false
+        while true {
+            progress.cameRound(.claims)
+            do {
+                return try await pool.runIfActive {
+                    try self.presence.inherit(
+                        from: self.launcher.attemptsFolder,
+                        project: self.hub.project,
+                        database: self.database
+                    ).map { InheritedAttempt($0.directory, $0.claim) }
+                }
             } catch {
-                logger.error(
-                    "An attempt directory cannot be read and stays",
-                    metadata: ["directory": "\($0.directory.path)", "error": "\(error)"]
-                )
-                return nil
+                let mayPass = (error as? AttemptError)?.mayPass == true
+                if !hasWarned {
+                    hasWarned = true
+                    logger.error("Cannot take up the attempts of an earlier runner", metadata: ["error": "\(error)"])
+                }
+                if !mayPass || mustGiveUp() { return nil }
+                await pause(Reporter.retryPause)
             }
         }
     }

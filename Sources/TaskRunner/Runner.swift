@@ -101,7 +101,7 @@ public final class Runner: Service {
                 running: $0.attempts.count,
                 blocked: $0.blocked.count,
                 done: $0.done,
-                isStopping: $0.phase > .running
+                isStopping: $0.isStopping
             )
         }
     }
@@ -135,12 +135,28 @@ public final class Runner: Service {
     }
 
     /// Claims nothing more and returns once every claimed task has its supervisor: then this process may end, and the next
-    /// runner of the machine takes the attempts up.
-    public func prepareHandOver() async {
-        state.withLock { $0.drain() }
-        while state.withLock({ $0.isClaiming || $0.attempts.values.contains { !$0.isStarted } }) {
+    /// runner of the machine takes the attempts up. After half a lease it may end anyway: what it has claimed and not begun
+    /// waits for its lease to expire.
+    ///
+    /// - Returns: Whether to end; not where the runner was asked to step down meanwhile, or the wait was cancelled.
+    public func prepareHandOver() async -> Bool {
+        let before = state.withLock { state in
+            state.isHandingOver = true
+            return state.phase
+        }
+        let start = ContinuousClock.now
+        while ContinuousClock.now - start < options.lease / 2 {
+            let (phase, isClaiming, waiting) = state.withLock { state in
+                (state.phase, state.isClaiming, state.attempts.values.filter { !$0.isStarted })
+            }
+            if phase != before || Task.isCancelled { return false }
+            if !isClaiming, waiting.isEmpty { return true }
+            // A checkpoint that takes long to come is not waited for: the task goes back.
+            if ContinuousClock.now - start > options.lease / 8 { for control in waiting { control.stop(.drain) } }
             await pause(.milliseconds(10))
         }
+        logger.warning("Ending with claims that are not begun; their tasks wait for their leases to expire")
+        return true
     }
 
     /// What `escalate()` has set going, in words that say what the next step would do.
@@ -250,7 +266,7 @@ public final class Runner: Service {
     }
 
     private func runOne(_ task: TaskRecord, _ key: AttemptKey) async -> OnceOutcome {
-        let control = admit(key)
+        let (control, _) = admit(key)
         let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
         return await withTaskGroup(of: Void.self) { services in
             services.addTask { await self.reporter.run() }

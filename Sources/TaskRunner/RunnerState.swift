@@ -34,6 +34,8 @@ struct RunnerState: Sendable {
     private(set) var intake: Intake = .open
     /// Whether the deadline of the drain has passed: what runs, or was claimed in that moment, is given back.
     private(set) var isReleasing = false
+    /// This process is to end and leave what runs to the next one; nothing is claimed any more.
+    var isHandingOver = false
     /// The request that it has obeyed last: a request is heard again with every heartbeat.
     private var obeyed: RunnerControl?
     /// Every attempt under a lease, also one whose script has ended and whose end is not reported yet.
@@ -62,7 +64,9 @@ struct RunnerState: Sendable {
     }
 
     /// Whether nobody has asked for an end or a pause.
-    var mayClaim: Bool { phase == .running && intake == .open }
+    var mayClaim: Bool { !isStopping && intake == .open }
+    /// Whether this process is to end.
+    var isStopping: Bool { phase > .running || isHandingOver }
 
     /// Ended attempts whose ends may wait to be reported while others are claimed.
     var unreportedLimit: Int { 4 * slots + 16 }
@@ -72,7 +76,7 @@ struct RunnerState: Sendable {
 
     /// What the runner does, as others see it: it is neither paused nor drained while a claim is under way.
     var activity: RunnerRecord.State {
-        if phase > .running || intake == .stopping { return .stopping }
+        if isStopping || intake == .stopping { return .stopping }
         switch intake {
         case .open: return .running
         case .paused: return isClaiming ? .running : .paused
@@ -80,9 +84,12 @@ struct RunnerState: Sendable {
         }
     }
 
-    mutating func add(_ key: AttemptKey, _ control: AttemptControl) {
+    /// Returns the earlier attempts of the same task that are still here: that there is a newer one says that they are lost.
+    @discardableResult
+    mutating func add(_ key: AttemptKey, _ control: AttemptControl) -> [AttemptControl] {
         attempts[key] = control
         occupied += 1
+        return attempts.filter { $0.key.taskID == key.taskID && $0.key.attempt < key.attempt }.map(\.value)
     }
 
     /// The script is dead: its slot is free, its lease is still needed.
@@ -126,11 +133,6 @@ struct RunnerState: Sendable {
 
     mutating func found(queueIsEmpty: Bool) {
         self.queueIsEmpty = queueIsEmpty
-    }
-
-    /// Nothing more is claimed.
-    mutating func drain() {
-        phase = max(phase, .draining)
     }
 
     /// The next step of the ladder. Returns what must be told to the attempts.

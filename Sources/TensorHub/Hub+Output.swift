@@ -111,14 +111,15 @@ extension Hub {
         }
     }
 
-    /// Deletes the chunks of an attempt between two, both excluded: what the output limit leaves out.
-    package func dropOutput(of id: ObjectID, attempt: Int, after first: Int64, before last: Int64)
+    /// Deletes the chunks of an attempt that begin at an offset or behind it, up to a chunk, which stays: what the output
+    /// limit leaves out.
+    package func dropOutput(of id: ObjectID, attempt: Int, from offset: Int64, before last: Int64)
         async throws(HubError)
     {
         _ = try await translatingErrors { () async throws(MongoError) in
             try await output.deleteMany([
                 "task_id": .objectID(id), "attempt": .init(smallest: attempt),
-                "seq": ["$gt": .int64(first), "$lt": .int64(last)],
+                "seq": ["$lt": .int64(last)], "offset": ["$gte": .int64(offset)],
             ])
         }
     }

@@ -33,6 +33,7 @@ static const char usage[] =
     "  --grace SECONDS        from SIGTERM to SIGKILL when the script is stopped (default 30)\n"
     "  --timeout SECONDS      stop the script after this time (default: never)\n"
     "  --stall SECONDS        stop the script when it has printed nothing for this time (default: never)\n"
+    "  --open-files NUMBER    the script's soft limit of open files (default: this process's)\n"
     "\n"
     "The attempt ends when PROGRAM ends; whatever it left running is killed.\n"
     "SIGTERM: stop the script; a second one, or SIGQUIT: kill it now. SIGKILL: the script dies too.\n"
@@ -44,6 +45,7 @@ static const double kill_patience = 10;
 struct options {
     int64_t output_limit, output_head;
     double grace, timeout, stall;  // timeout, stall 0: none
+    int64_t open_files;            // 0: as they are
     const char *directory;
     char **program;
 };
@@ -89,7 +91,8 @@ static struct options parse_options(int argc, char **argv) {
     static const struct option names[] = {
         {"output-limit", required_argument, NULL, 'l'}, {"output-head", required_argument, NULL, 'b'},
         {"grace", required_argument, NULL, 'g'},        {"timeout", required_argument, NULL, 't'},
-        {"stall", required_argument, NULL, 's'},        {"help", no_argument, NULL, 'h'},
+        {"stall", required_argument, NULL, 's'},        {"open-files", required_argument, NULL, 'f'},
+        {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     struct options options = {.output_limit = 64 * MIB, .output_head = MIB, .grace = 30};
@@ -101,6 +104,7 @@ static struct options parse_options(int argc, char **argv) {
             case 'g': options.grace = parse_number("--grace is not a number of seconds", optarg); break;
             case 't': options.timeout = parse_number("--timeout is not a number of seconds", optarg); break;
             case 's': options.stall = parse_number("--stall is not a number of seconds", optarg); break;
+            case 'f': options.open_files = (int64_t)parse_number("--open-files is not a number", optarg); break;
             case 'h': fputs(usage, stdout); exit(STATUS_DONE);
             default: exit(STATUS_USAGE);
         }
@@ -297,7 +301,9 @@ int main(int argc, char **argv) {
     self.pipe = ends[0];
     self.oom_kills = oom_kills();
     self.started = self.heard = now_seconds();
-    struct script script = script_start(self.options.program, self.directory, self.journal, ends[1]);
+    struct script script = script_start(&(struct launch){
+        self.options.program, self.directory, self.journal, ends[1], self.options.open_files,
+    });
     if (script.pid < 0) {
         errno = script.error;
         give_up("fork");

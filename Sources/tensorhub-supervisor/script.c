@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static void reset_signals(void) {
@@ -20,31 +21,35 @@ static void reset_signals(void) {
 }
 
 // Runs in the child. Returns only when the script cannot start.
-__attribute__((noinline)) static int become_script(
-    char **argv, int attempt_directory, int journal, int output, pid_t supervisor
-) {
+__attribute__((noinline)) static int become_script(const struct launch *launch, pid_t supervisor) {
     if (setsid() < 0) return errno;
     // The script dies with its supervisor; the check afterwards is for one that died before the call.
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0) return errno;
     if (getppid() != supervisor) _exit(127);
 
-    if (fchdir(attempt_directory) < 0 || chdir("work") < 0) return errno;
-    int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (input < 0 || dup2(input, 0) < 0 || dup2(output, 1) < 0 || dup2(output, 2) < 0) return errno;
+    struct rlimit files;
+    if (launch->open_files > 0 && getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = (rlim_t)launch->open_files < files.rlim_max ? (rlim_t)launch->open_files : files.rlim_max;
+        if (setrlimit(RLIMIT_NOFILE, &files) < 0) return errno;
+    }
 
-    int error = journal_write_pids(journal, supervisor, getpid());
+    if (fchdir(launch->attempt_directory) < 0 || chdir("work") < 0) return errno;
+    int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (input < 0 || dup2(input, 0) < 0 || dup2(launch->output, 1) < 0 || dup2(launch->output, 2) < 0) return errno;
+
+    int error = journal_write_pids(launch->journal, supervisor, getpid());
     if (error != 0) return error;
     reset_signals();
-    execvp(argv[0], argv);
+    execvp(launch->argv[0], launch->argv);
     return errno;
 }
 
-struct script script_start(char **argv, int attempt_directory, int journal, int output) {
+struct script script_start(const struct launch *launch) {
     volatile int error = 0;
     pid_t supervisor = getpid();
     pid_t pid = vfork();
     if (pid == 0) {
-        error = become_script(argv, attempt_directory, journal, output, supervisor);
+        error = become_script(launch, supervisor);
         _exit(127);
     }
     if (pid < 0) return (struct script){.pid = -1, .error = errno};

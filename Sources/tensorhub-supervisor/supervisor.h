@@ -47,8 +47,15 @@ struct script {
     int error;  // errno of what kept it from starting; 0 when it runs
 };
 
-// Starts argv[0] in work/ with both outputs on `output`. pids.json exists before the script's first instruction.
-struct script script_start(char **argv, int attempt_directory, int journal, int output);
+struct launch {
+    char **argv;
+    int attempt_directory, journal;
+    int output;          // both outputs of the script
+    int64_t open_files;  // the script's soft limit of descriptors; 0: ours
+};
+
+// Starts argv[0] in work/. pids.json exists before the script's first instruction.
+struct script script_start(const struct launch *launch);
 
 // --- tree.c: the processes below us ---
 

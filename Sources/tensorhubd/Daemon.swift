@@ -89,7 +89,11 @@ final class Daemon: Sendable {
         try await withThrowingTaskGroup(of: Int32?.self) { group in
             group.addTask { try await serve() }
             group.addTask {
-                for await signal in signals { await self.take(signal) }
+                // No signal waits for what another one has set going.
+                await withDiscardingTaskGroup { steps in
+                    for await signal in signals { self.take(signal, in: &steps) }
+                    steps.cancelAll()
+                }
                 return nil
             }
             let status = try await group.next() ?? nil
@@ -98,7 +102,7 @@ final class Daemon: Sendable {
         }
     }
 
-    private func take(_ signal: UnixSignal) async {
+    private func take(_ signal: UnixSignal, in steps: inout DiscardingTaskGroup) {
         guard let runner = runner.withLock({ $0 }) else {
             if signal == .sighup { return }
             logger.notice("Stopped before the start", metadata: ["signal": "\(signal)"])
@@ -108,9 +112,10 @@ final class Daemon: Sendable {
         case .sighup: reload(runner)
         case .sigusr2:
             logger.notice("Handing over: this process ends, the scripts run on", metadata: ["signal": "\(signal)"])
-            await runner.prepareHandOver()
-            // Nothing is cleaned up: the next runner finds everything as after a crash, which is how it is tested.
-            exit(ExitStatus.handedOver)
+            steps.addTask {
+                // Nothing is cleaned up: the next runner finds everything as after a crash, which is how it is tested.
+                if await runner.prepareHandOver() { exit(ExitStatus.handedOver) }
+            }
         default:
             let words = runner.escalate().words(next: "The next SIGTERM")
             logger.notice("Stepping down", metadata: ["signal": "\(signal)", "step": "\(words)"])

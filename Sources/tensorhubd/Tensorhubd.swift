@@ -2,6 +2,7 @@ import ArgumentParser
 import Console
 import Logging
 import Settings
+import TaskRunner
 import UnixSignals
 
 @main
@@ -34,6 +35,7 @@ struct Tensorhubd: AsyncParsableCommand, HandlesSignals {
     }
 
     func run() async throws {
+        OpenFileLimit.raise()
         let signals = await UnixSignalsSequence(trapping: .sigterm, .sigint, .sighup, .sigusr2)
         let options = options
         let daemon = try Daemon { try options.settings() }

@@ -124,6 +124,62 @@ import Testing
         }
     }
 
+    @Test func aDaemonTakesAllDescriptorsThatItMayHaveAndItsScriptsKeepTheirs() async throws {
+        try await withCommands { fixture in
+            let script = try fixture.file("limit.sh", "ulimit -Sn; cat /proc/$PPID/stat | cut -d ' ' -f 4")
+            let command = "ulimit -Sn 300; exec \(Program.folder)/tensorhubd --state-directory \(fixture.folder)/state"
+            let daemon = try Program.start("/bin/sh", ["-c", command], environment: fixture.environment)
+            let id = try await fixture.run("submit", script).output.trimmingLineEnd
+            #expect(try await fixture.run("wait", id).status == 0)
+            #expect(try await fixture.run("logs", id).lines == ["300", "\(daemon.pid)"])
+            let limits = String(decoding: try readFile("/proc/\(daemon.pid)/limits"), as: UTF8.self)
+            let words = try #require(limits.split(separator: "\n").first { $0.hasPrefix("Max open files") })
+                .split(separator: " ")
+            #expect(words.count == 6 && words[3] == words[4] && words[3] != "300", "\(words)")
+            for _ in 0..<3 { daemon.signal(SIGTERM) }
+            _ = try await fixture.end(of: daemon)
+        }
+    }
+
+    @Test(.enabled(if: access("/usr/bin/prlimit", X_OK) == 0, "needs prlimit"))
+    func wantOfDescriptorsAtTheEndOfAScriptCostsNothingOfIt() async throws {
+        try await withCommands { fixture in
+            let gate = "\(fixture.folder)/gate"
+            let script = try fixture.file(
+                "gated.sh",
+                """
+                echo begun
+                while [ ! -e \(gate) ]; do sleep 0.02; done
+                echo '{"path": "/v1/logs/training", "body": {"step": 7}}' > $TENSORHUB_SPOOL_FILE
+                echo '{"accuracy": 0.5}' > $TENSORHUB_RESULT_FILE
+                """
+            )
+            let daemon = try Program.start(
+                "tensorhubd",
+                ["--state-directory", "\(fixture.folder)/state"],
+                environment: fixture.environment
+            )
+            let id = try await fixture.run("submit", script, "--result", "accuracy", "--max-failures", "1").output
+                .trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output == "begun\n" })
+            func limitFiles(_ limit: Int) async throws {
+                let arguments = ["--pid", "\(daemon.pid)", "--nofile=\(limit):"]
+                #expect(try await fixture.run("/usr/bin/prlimit", arguments).status == 0)
+            }
+            try await limitFiles(3)
+            _ = try fixture.file("gate", "")
+            #expect(await eventually { daemon.errors.contains("cannot be read now") }, "\(daemon.errors)")
+            #expect(try await fixture.status(id) == "running")
+            try await limitFiles(1000)
+            #expect(try await fixture.run("wait", id).status == 0)
+            let task = try await fixture.hub.task(try #require(ObjectID(id)))
+            #expect(task.attempt == 1 && task.result == ["accuracy": 0.5], "\(task.document)")
+            #expect(try await fixture.hub.logs(.training).map { $0.document["step"]?.intValue } == [7])
+            for _ in 0..<3 { daemon.signal(SIGTERM) }
+            _ = try await fixture.end(of: daemon)
+        }
+    }
+
     @Test func aDatabaseThatIsAwayIsWaitedForAndToldOnce() async throws {
         try await withCommands { fixture in
             let daemon = try Program.start(

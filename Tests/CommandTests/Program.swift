@@ -12,7 +12,7 @@ final class Program: Sendable {
         var status: Int32?
     }
 
-    private let pid: pid_t
+    let pid: pid_t
     private let input: CInt
     private let state = Mutex(State())
 

@@ -83,6 +83,29 @@ import Testing
         }
     }
 
+    @Test func anAttemptWhoseProcessesNothingNamesKeepsNobodyWaitingButItself() async throws {
+        try await withCommands { fixture in
+            let (script, _) = try gatedScript(fixture)
+            let daemon = try start(fixture, "--slots", "2")
+            let id = try await fixture.run("submit", script, "--result", "accuracy").output.trimmingLineEnd
+            #expect(try await eventually { try await fixture.run("logs", id).output.hasPrefix("begun by") })
+            daemon.signal(SIGKILL)
+            _ = try await fixture.end(of: daemon)
+            try writeFile("\(fixture.folder)/state/attempts/\(id).1/journal/pids.json", "")
+            let next = try start(fixture, "--slots", "2")
+            let other = try await fixture.run("submit", try fixture.file("other.sh", "exit 0")).output.trimmingLineEnd
+            #expect(try await fixture.run("wait", other).status == 0)
+            #expect(await eventually { next.errors.contains("Cannot tell yet") }, "\(next.errors)")
+            #expect(try await fixture.status(id) == "running")
+            _ = try fixture.file("gate", "")
+            #expect(try await fixture.run("wait", id).status == 0)
+            let task = try await fixture.hub.task(try #require(ObjectID(id)))
+            #expect(task.attempt == 1 && task.result == ["accuracy": 0.5], "\(task.document)")
+            #expect(try await fixture.run("logs", id).lines.count == 2)
+            try await end(next, fixture)
+        }
+    }
+
     @Test func aCancelReachesAScriptThatWasTakenUp() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)
@@ -159,6 +182,36 @@ import Testing
             #expect(task.history.map(\.cause) == ["supervisor-lost", "finished"])
             #expect(task.lost == 1 && task.failures == 0)
             try await end(daemon, fixture)
+        }
+    }
+
+    /// A claim that nobody answers keeps a hand-over from being in order, but neither from its end nor from hearing signals.
+    @Test(arguments: [false, true]) func aHandOverDoesNotWaitForADatabaseThatIsAway(isStopped: Bool) async throws {
+        try await withCommands { fixture in
+            try await withStandaloneMongod("\(fixture.folder)/db") { uri in
+                var environment = fixture.environment
+                environment["TENSORHUB_URI"] = uri
+                environment["TENSORHUB_TEST_LEASE"] = isStopped ? "16" : "4"
+                let daemon = try Program.start(
+                    "tensorhubd",
+                    ["--state-directory", "\(fixture.folder)/state", "--log-level", "debug"],
+                    environment: environment
+                )
+                // Said by one that has begun to look at the queue.
+                #expect(await eventually { daemon.errors.contains("No change events") })
+                let mongod = try #require(try readLines("\(fixture.folder)/db/mongod.lock").first.flatMap { Int32($0) })
+                kill(mongod, SIGSTOP)
+                defer { kill(mongod, SIGCONT) }
+                // Said while a claim without an answer is looked up.
+                #expect(await eventually(within: .seconds(60)) { daemon.errors.contains("MongoDB is still away") })
+                daemon.signal(SIGUSR2)
+                if isStopped {
+                    #expect(await eventually { daemon.errors.contains("Handing over") })
+                    for _ in 0..<3 { daemon.signal(SIGTERM) }
+                }
+                let end = try await fixture.end(of: daemon)
+                #expect(end.status == (isStopped ? 0 : 75), "\(end.errors)")
+            }
         }
     }
 

@@ -184,15 +184,15 @@ import Testing
         #expect(outcome(#"{"exit":0}"#, stop: "cancelled") == .finished(result: [:]))
     }
 
-    @Test func aScriptMayFinishWhileItsRunnerDrains() {
+    @Test(arguments: ["drain", "outage"]) func aScriptMayFinishWhileItsRunnerStopsIt(reason: String) {
         let exited = #"{"exit":0,"stopped":"request"}"#
         #expect(
-            outcome(exited, result: #"{"a": 1}"#, keys: ["a"], stop: "drain") == .finished(result: ["a": .int64(1)])
+            outcome(exited, result: #"{"a": 1}"#, keys: ["a"], stop: reason) == .finished(result: ["a": .int64(1)])
         )
-        #expect(outcome(exited, keys: ["a"], stop: "drain") == .stopped(reason: "drain"))
-        #expect(outcome(exited, stop: "drain") == .stopped(reason: "drain"))
+        #expect(outcome(exited, keys: ["a"], stop: reason) == .stopped(reason: reason))
+        #expect(outcome(exited, stop: reason) == .stopped(reason: reason))
         #expect(outcome(exited, result: #"{"a": 1}"#, keys: ["a"], stop: "cancelled") == .stopped(reason: "cancelled"))
-        #expect(outcome(#"{"exit":85,"stopped":"request"}"#, stop: "drain") == .checkpointed)
+        #expect(outcome(#"{"exit":85,"stopped":"request"}"#, stop: reason) == .checkpointed)
         #expect(outcome(#"{"exit":85,"stopped":"request"}"#, stop: "cancelled") == .stopped(reason: "cancelled"))
     }
 

@@ -64,11 +64,14 @@ import Testing
     @Test func `A lease is kept until the end is reported, for the newest attempt of a task`() {
         var state = RunnerState(slots: 2)
         let id = ObjectID()
-        state.add(AttemptKey(taskID: id, attempt: 1), control())
+        let first = control()
+        #expect(state.add(AttemptKey(taskID: id, attempt: 1), first).isEmpty)
         state.freeSlot()
         #expect(state.leases == [id: 1])
-        state.add(AttemptKey(taskID: id, attempt: 2), control())
-        #expect(state.leases == [id: 2])
+        state.add(key(), control())
+        let earlier = state.add(AttemptKey(taskID: id, attempt: 2), control())
+        #expect(earlier.map(ObjectIdentifier.init) == [ObjectIdentifier(first)])
+        #expect(state.leases[id] == 2)
     }
 
     private func asked(_ request: RunnerControl.Request, at time: Int64) -> RunnerControl {

@@ -1,4 +1,5 @@
 import BSON
+import Glibc
 import Logging
 import MongoDriver
 import Synchronization
@@ -231,6 +232,117 @@ private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
                 try await hub.waitForTasks(.ids([id]))
                 let task = try await hub.task(id)
                 #expect(task.status == .finished && task.history.map(\.cause) == ["runner-lost", "finished"])
+            }
+        }
+    }
+
+    /// Another runner has rescued the task while this one was cut off, and nobody else took it.
+    private func rescue(_ hub: Hub, _ id: ObjectID) async throws {
+        let tasks = hub.database.collection("Task")
+        _ = try await tasks.updateOne(
+            ["_id": .objectID(id)],
+            .document(["$set": ["status": "pending", "hub.ready": true], "$unset": ["hub.lease": ""]])
+        )
+    }
+
+    @Test func `A runner that claims its own lost task again ends the old attempt before it begins the new one`()
+        async throws
+    {
+        try await withTestHub { hub in
+            try await withTemporaryDirectory { folder in
+                let script = """
+                    echo "begin $TENSORHUB_ATTEMPT" >> \(folder)/record
+                    [ $TENSORHUB_ATTEMPT = 2 ] && exit 0
+                    trap 'touch \(folder)/told; while [ ! -e \(folder)/gate ]; do sleep 0.02; done
+                        echo "end 1" >> \(folder)/record; exit 0' TERM
+                    while :; do sleep 0.02; done
+                    """
+                // No renewal comes before the claim.
+                try await withRunner(hub, { $0.lease = .seconds(600) }) { runner in
+                    let id = try await hub.createTask(shell(script) { $0.grace = .seconds(60) })
+                    #expect(await eventually { (try? readLines("\(folder)/record")) == ["begin 1"] })
+                    try await rescue(hub, id)
+                    #expect(await eventually { access("\(folder)/told", F_OK) == 0 })
+                    #expect(try await eventually { try await hub.task(id).attempt == 2 })
+                    try writeFile("\(folder)/gate", "")
+                    try await hub.waitForTasks(.ids([id]))
+                    #expect(try readLines("\(folder)/record") == ["begin 1", "end 1", "begin 2"])
+                    let task = try await hub.task(id)
+                    #expect(task.status == .finished && task.attempt == 2, "\(task.document)")
+                }
+            }
+        }
+    }
+
+    @Test func `An end that waits for a right that is missing says so, and nothing is dropped`() async throws {
+        try await withTestDatabase { client, name in
+            var options = MongoClient.Options()
+            options.applicationName = "waits-\(UInt32.random(in: 0...UInt32.max))"
+            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            try await withRunner(hub) { _ in
+                let line = #"{"path": "/v1/logs/training", "body": {"step": 1}}"#
+                try await withFailCommand(
+                    ["failCommands": ["insert"], "errorCode": 13],
+                    applicationName: options.applicationName,
+                    times: nil,
+                    client: client
+                ) {
+                    try await Hub.withHub(uri: try await TestMongo.uri(database: name)) { other in
+                        let id = try await other.createTask(shell("echo '\(line)' > $TENSORHUB_SPOOL_FILE"))
+                        var message: String?
+                        _ = try await eventually {
+                            message = try await other.task(id).progress?.message
+                            return message != nil
+                        }
+                        #expect(message?.hasPrefix("the script has ended; the training log cannot be stored: ") == true)
+                        #expect(try await other.task(id).status == .running)
+                    }
+                }
+                try await hub.waitForTasks(.all)
+                #expect(try await hub.countTasks() == [.finished: 1])
+                #expect(try await hub.logs(.training).count == 1)
+            }
+            await hub.close()
+        }
+    }
+
+    @Test func `A stop is heard while an attempt waits for its beginning`() async throws {
+        try await withTestHub { hub in
+            let script = "trap '' TERM; while :; do sleep 0.02; done"
+            let id = try await hub.createTask(shell(script) { $0.grace = .seconds(3600) })
+            try await withRunner(hub, { $0.lease = .seconds(600) }) { runner in
+                func control(_ attempt: Int) -> AttemptControl? {
+                    runner.state.withLock { $0.attempts[AttemptKey(taskID: id, attempt: attempt)] }
+                }
+                #expect(await eventually { control(1)?.isStarted == true })
+                try await rescue(hub, id)
+                #expect(await eventually { control(2) != nil })
+                try await hub.cancelTasks(.ids([id]), by: "test")
+                try await hub.waitForTasks(.ids([id]))
+                let task = try await hub.task(id)
+                #expect(task.status == .cancelled && task.attempt == 2, "\(task.document)")
+                #expect(control(1)?.isOver == false)
+                control(1)?.kill(.leaseLost)
+            }
+        }
+    }
+
+    @Test func `A hand-over waits half a lease for a claim that nobody answers, and no longer than until a signal`()
+        async throws
+    {
+        try await withTestHub { hub in
+            try await withRunner(hub, { $0.lease = .milliseconds(400) }) { runner in
+                runner.state.withLock { $0.isClaiming = true }
+                #expect(await runner.prepareHandOver())
+                #expect(runner.snapshot.isStopping)
+            }
+            try await withRunner(hub, { $0.lease = .seconds(3600) }) { runner in
+                runner.state.withLock { $0.isClaiming = true }
+                async let isReady = runner.prepareHandOver()
+                #expect(await eventually { runner.snapshot.isStopping })
+                #expect(runner.escalate() == .draining(running: 0))
+                #expect(await !isReady)
+                runner.state.withLock { $0.isClaiming = false }
             }
         }
     }

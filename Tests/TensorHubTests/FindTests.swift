@@ -78,7 +78,7 @@ import Testing
             #expect(try await hub.readOutput(of: id) == chunks)
             #expect(try await hub.readOutput(of: id, after: chunks[1]) == Array(chunks[2...]))
             #expect(try await hub.readOutput(of: id, attempt: 2) == [chunks[3]])
-            try await hub.dropOutput(of: id, attempt: 1, after: 0, before: 2)
+            try await hub.dropOutput(of: id, attempt: 1, from: 1, before: 2)
             #expect(try await hub.readOutput(of: id, attempt: 1) == [chunks[0], chunks[2]])
         }
     }

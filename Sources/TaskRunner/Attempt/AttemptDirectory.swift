@@ -88,20 +88,30 @@ package struct AttemptDirectory: Sendable, Hashable {
         try LocalFolder(journalPath).replace("claim.json", claim.bytes)
     }
 
+    package enum Abandonment: Sendable {
+        /// No supervisor will ever start the script.
+        case abandoned
+        /// A supervisor is at work.
+        case busy
+        /// A supervisor has started the script, and is gone.
+        case ended
+    }
+
     /// Keeps a supervisor that has not started the script yet from ever doing so.
-    ///
-    /// - Returns: Whether it is certain; false while a supervisor is at work.
-    package func abandon() throws(AttemptError) -> Bool {
+    package func abandon() throws(AttemptError) -> Abandonment {
         try withJournal { (journal) throws(AttemptError) in
             // The lock ends with the descriptor.
-            guard tensorhub_lock(journal.descriptor, 0) == 0 else { return false }
+            guard tensorhub_lock(journal.descriptor, 0) == 0 else {
+                if errno == EWOULDBLOCK { return .busy }
+                throw .call("lock", journalPath)
+            }
             // It may have come and gone before we had the lock.
-            if faccessat(journal.descriptor, "pids.json", F_OK, 0) == 0 { return false }
+            if faccessat(journal.descriptor, "pids.json", F_OK, 0) == 0 { return .ended }
             guard unlinkat(journal.descriptor, "claim.json", 0) == 0 || errno == ENOENT else {
                 throw .call("remove", "\(journalPath)/claim.json")
             }
-            return true
-        } ?? true
+            return .abandoned
+        } ?? .abandoned
     }
 
     /// Attempts whose results do not count are kept for people to look at: so many, the newest.
@@ -219,7 +229,7 @@ package struct AttemptDirectory: Sendable, Hashable {
         return (try? BSONDocument(extendedJSON: bytes)).flatMap(AttemptClaim.init)
     }
 
-    /// The processes of the attempt; nil before the script was started.
+    /// The processes of the attempt; nil before the script was started, and where the disk or the script has damaged the file.
     package func processes() throws(AttemptError) -> AttemptProcesses? {
         guard let bytes = try read("pids.json", limit: 1 << 16) else { return nil }
         return AttemptProcesses(json: bytes)

@@ -76,7 +76,8 @@ package enum AttemptOutcome: Sendable, Equatable {
         }
         if let number = report.startError, let error = report.error {
             let failure = failed(.cannotStart, "the script could not be started: \(error)")
-            self = Self.isMachinesFault(number) ? .stopped(reason: Self.machineFault) : failure
+            // An exec failed for want of something, and not for what it was asked to execute.
+            self = AttemptError.isShortage(number) ? .stopped(reason: Self.machineFault) : failure
             return
         }
         if let kind = report.stopped.flatMap(Kind.init(rawValue:)), kind == .timeout || kind == .stall {
@@ -122,17 +123,12 @@ package enum AttemptOutcome: Sendable, Equatable {
     }
 
     /// A script that was asked to end may use its grace period to finish. That counts where it proves it by the results
-    /// that were asked for, but never after a cancel.
+    /// that were asked for, but never after a cancel, nor where the attempt is somebody else's.
     private static func afterStop(_ report: ExitReport, _ reason: String, result: BSONDocument?) -> AttemptOutcome {
-        guard reason == "drain" else { return .stopped(reason: reason) }
+        guard reason == "drain" || reason == "outage" else { return .stopped(reason: reason) }
         if report.exit == checkpointStatus { return .checkpointed }
         if report.exit == 0, let result { return .finished(result: result) }
         return .stopped(reason: reason)
-    }
-
-    /// Whether an exec failed for want of something, and not for what it was asked to execute.
-    private static func isMachinesFault(_ error: Int32) -> Bool {
-        [EAGAIN, ENOMEM, ENOSPC, EDQUOT, EMFILE, ENFILE, EIO, EROFS].contains(error)
     }
 
     /// Nil when the supervisor could not even begin.

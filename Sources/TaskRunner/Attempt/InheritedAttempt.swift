@@ -1,11 +1,14 @@
 import BSON
-import Glibc
 
 /// An attempt of a runner that is dead, as the next runner of the machine finds it on the disk.
 package struct InheritedAttempt: Sendable {
     package let directory: AttemptDirectory
     package let claim: AttemptClaim
-    package let state: State
+
+    package init(_ directory: AttemptDirectory, _ claim: AttemptClaim) {
+        self.directory = directory
+        self.claim = claim
+    }
 
     package enum State: Sendable {
         /// Its supervisor lives.
@@ -16,31 +19,26 @@ package struct InheritedAttempt: Sendable {
         case neverStarted
     }
 
-    /// Looks what has become of it. Blocks, for some milliseconds where the supervisor is just starting.
-    package init(_ directory: AttemptDirectory, _ claim: AttemptClaim) throws(AttemptError) {
-        self.directory = directory
-        self.claim = claim
-        while true {
-            if let processes = try directory.processes() {
-                if processes.bootID != bootID() {
-                    state = .ended(.otherBoot)
-                } else if let process = try SupervisorProcess.adopt(processes) {
-                    state = .running(process)
-                } else {
-                    state = .ended(.unknown)
-                }
-                return
-            }
-            if try directory.exitReport() != nil {
-                state = .ended(.unknown)
-                return
-            }
-            // The supervisor holds a lock on the journal from before it looks for the claim until its end.
-            if try directory.abandon() {
-                state = .neverStarted
-                return
-            }
-            usleep(5000)
+    /// Looks what has become of it. Blocks.
+    ///
+    /// - Returns: `nil` while that cannot be told: the supervisor is just starting, or lives and nothing says which process it
+    ///   is. To be asked again, as where it throws an error that may pass.
+    package func look() throws(AttemptError) -> State? {
+        if let state = try started() { return state }
+        if try directory.exitReport() != nil { return .ended(.unknown) }
+        // The supervisor holds a lock on the journal from before it looks for the claim until its end.
+        switch try directory.abandon() {
+        case .abandoned: return .neverStarted
+        case .busy: return nil
+        // It has come and gone since; or a power cut, or the script, has damaged what it wrote.
+        case .ended: return try started() ?? .ended(.unknown)
         }
+    }
+
+    /// What `pids.json` tells; `nil` where it is not there or tells nothing.
+    private func started() throws(AttemptError) -> State? {
+        guard let processes = try directory.processes() else { return nil }
+        if processes.bootID != (try bootID()) { return .ended(.otherBoot) }
+        return try SupervisorProcess.adopt(processes).map(State.running) ?? .ended(.unknown)
     }
 }

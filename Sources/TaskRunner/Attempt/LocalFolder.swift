@@ -95,10 +95,15 @@ struct LocalFolder: ~Copyable {
         let file = openat(descriptor, name, O_RDONLY | O_CLOEXEC)
         guard file >= 0 else { throw .call("open", name) }
         defer { close(file) }
-        var buffer = [UInt8](repeating: 0, count: 4096)
-        let count = Glibc.read(file, &buffer, buffer.count)
-        guard count >= 0 else { throw .call("read", name) }
-        return Array(buffer.prefix(count))
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: 16384)
+        while true {
+            let count = Glibc.read(file, &buffer, buffer.count)
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw .call("read", name) }
+            if count == 0 { return bytes }
+            bytes += buffer[..<count]
+        }
     }
 
     /// Names in the folder, without `.` and `..`.
@@ -119,6 +124,14 @@ struct LocalFolder: ~Copyable {
 }
 
 extension AttemptError {
+    /// Whether this machine is short of something or its disk fails, so that the same call may succeed later. Anything else
+    /// that a file call says of an attempt directory is a script's doing, and stays so.
+    package var mayPass: Bool { systemError.map(Self.isShortage) ?? false }
+
+    static func isShortage(_ error: Int32) -> Bool {
+        [EAGAIN, ENOMEM, ENOSPC, EDQUOT, EMFILE, ENFILE, EIO, EROFS].contains(error)
+    }
+
     /// A failed system call, told from errno.
     static func call(_ call: String, _ name: String) -> AttemptError {
         let error = errno

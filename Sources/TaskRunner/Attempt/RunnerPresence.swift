@@ -43,7 +43,12 @@ package final class RunnerPresence: Sendable {
         var dead: [(id: ObjectID, file: Int32)] = []
         defer { for other in dead { close(other.file) } }
         for id in others {
-            guard let file = try? Self.openFile("\(folder)/\(id)", flags: O_RDWR) else { continue }
+            let file: Int32
+            do throws(AttemptError) { file = try Self.openFile("\(folder)/\(id)", flags: O_RDWR) } catch {
+                // It has ended meanwhile. Of one that cannot be asked nothing may be taken.
+                if error.systemError == ENOENT { continue }
+                throw error
+            }
             if tensorhub_lock(file, 0) == 0 {
                 dead.append((id, file))
             } else {
@@ -77,7 +82,10 @@ package final class RunnerPresence: Sendable {
         guard let turn = try? Self.openFile("\(folder)/.heir") else { return true }
         defer { close(turn) }
         guard tensorhub_lock(turn, 1) == 0 else { return true }
-        guard let file = try? Self.openFile("\(folder)/\(id)", flags: O_RDWR) else { return false }
+        // For want of descriptors it cannot be told.
+        guard let file = try? Self.openFile("\(folder)/\(id)", flags: O_RDWR) else {
+            return access("\(folder)/\(id)", F_OK) == 0
+        }
         defer { close(file) }
         return tensorhub_lock(file, 0) != 0
     }

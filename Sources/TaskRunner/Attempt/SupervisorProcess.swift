@@ -64,20 +64,33 @@ package final class SupervisorProcess: Sendable {
         if plan.outputLimit != AttemptPlan.defaultOutputLimit {
             arguments += ["--output-limit", "\(max(plan.outputLimit, 0))"]
         }
+        if let limit = OpenFileLimit.former { arguments += ["--open-files", "\(limit)"] }
         arguments += [directory.path, "--"] + command.arguments
         let pid = try spawn(arguments, environment.entries)
         return try watch(pid: pid, pidfd: tensorhub_pidfd_open(pid), isChild: true)
     }
 
     /// Takes over a supervisor that an earlier runner started; nil when it has ended.
+    ///
+    /// - Throws: Where the machine is too short of something to tell.
     package static func adopt(_ processes: AttemptProcesses) throws(AttemptError) -> SupervisorProcess? {
         let identity = processes.supervisor
+        guard try bootID() == processes.bootID else { return nil }
         let pidfd = tensorhub_pidfd_open(identity.pid)
-        guard pidfd >= 0 else { return nil }
-        // Checked after the descriptor was opened: now the number belongs to the process that the descriptor is for.
-        guard bootID() == processes.bootID, startTime(of: identity.pid) == identity.start else {
+        guard pidfd >= 0 else {
+            // Nobody has the number, or a thread of a stranger's.
+            if errno == ESRCH || errno == EINVAL || errno == ENOENT { return nil }
+            throw .call("open process", "\(identity.pid)")
+        }
+        do throws(AttemptError) {
+            // Asked after the descriptor was opened: now the number belongs to the process that the descriptor is for.
+            guard try startTime(of: identity.pid) == identity.start else {
+                close(pidfd)
+                return nil
+            }
+        } catch {
             close(pidfd)
-            return nil
+            throw error
         }
         return try watch(pid: identity.pid, pidfd: pidfd, isChild: false)
     }
@@ -184,8 +197,14 @@ package final class SupervisorProcess: Sendable {
 }
 
 /// The start time of a process in clock ticks since boot; nil when it is gone.
-func startTime(of pid: Int32) -> UInt64? {
-    guard let bytes = try? LocalFolder("/proc/\(pid)").readAll("stat") else { return nil }
+///
+/// - Throws: Where the machine is too short of something to tell.
+func startTime(of pid: Int32) throws(AttemptError) -> UInt64? {
+    let bytes: [UInt8]
+    do throws(AttemptError) { bytes = try LocalFolder("/proc/\(pid)").readAll("stat") } catch {
+        if error.mayPass { throw error }
+        return nil
+    }
     // The name is in parentheses and may hold anything: the fields begin after the last one.
     let text = String(decoding: bytes, as: UTF8.self)
     guard let end = text.lastIndex(of: ")") else { return nil }
@@ -194,8 +213,8 @@ func startTime(of pid: Int32) -> UInt64? {
 }
 
 /// Names the time since the machine was last started: process numbers of another one mean nothing.
-func bootID() -> String? {
-    guard let bytes = try? LocalFolder("/proc/sys/kernel/random").readAll("boot_id") else { return nil }
+func bootID() throws(AttemptError) -> String {
+    let bytes = try LocalFolder("/proc/sys/kernel/random").readAll("boot_id")
     return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
 }
 

@@ -52,7 +52,10 @@ extension OutboxDelivery {
                 try await pool.runIfActive { try self.recoverWhereNeeded() }
                 logger.notice("What the script wrote before the restart can be read now")
             } catch {
-                if isLost() || mustGiveUp() || Task.isCancelled || state.withLock({ $0.isClosed }) { return false }
+                if isLost() || mustGiveUp() || Task.isCancelled { return false }
+                // Once nothing more comes, only what may pass is waited for.
+                let mayPass = (error as? AttemptError)?.mayPass == true
+                if !mayPass, state.withLock({ $0.isClosed }) { return false }
                 await wait(&pause)
             }
         }

@@ -56,6 +56,8 @@ final class OutboxDelivery: Sendable {
     /// Asked after each failure: whether not to wait for MongoDB any longer.
     let mustGiveUp: @Sendable () -> Bool
     let state = Mutex(State())
+    /// What MongoDB has against taking the next record, other than being away.
+    let obstacle: Obstacle
     /// Held while what an earlier runner has left is read.
     let recovery = Mutex(())
     let retryPause: Duration
@@ -84,6 +86,7 @@ final class OutboxDelivery: Sendable {
         self.pool = pool
         self.contact = contact
         self.logger = logger
+        obstacle = Obstacle(logger)
         self.retryPause = retryPause
         self.isLost = isLost
         self.mustGiveUp = mustGiveUp
@@ -246,7 +249,7 @@ final class OutboxDelivery: Sendable {
     /// A document that is refused is looked for among the others by halves.
     private func deliver(_ documents: ArraySlice<BSONDocument>, to kind: LogKind) async -> Bool {
         if documents.isEmpty { return true }
-        let verdict = await attempt { () async throws(HubError) in
+        let verdict = await attempt("the \(kind.rawValue) log") { () async throws(HubError) in
             try await self.sink.hub.insertLogs(kind, Array(documents))
         }
         switch verdict {
@@ -276,7 +279,7 @@ final class OutboxDelivery: Sendable {
         }
         defer { state.withLock { $0.underWay = nil } }
         if !isSuperseded {
-            let verdict = await attempt { () async throws(HubError) in
+            let verdict = await attempt(record.kind.words) { () async throws(HubError) in
                 if self.state.withLock({ $0.mustDropUploads }) {
                     try await self.sink.hub.dropUploads(of: self.sink.token)
                     self.state.withLock { $0.mustDropUploads = false }
@@ -302,27 +305,21 @@ final class OutboxDelivery: Sendable {
     }
 
     /// Tries until MongoDB takes it, or refuses just that.
-    private func attempt(_ call: () async throws(HubError) -> Void) async -> Verdict {
+    private func attempt(_ what: String, _ call: () async throws(HubError) -> Void) async -> Verdict {
         var pause = retryPause
-        var hasWarned = false
         while true {
             if isLost() { return .over }
             do throws(HubError) {
                 try await call()
                 contact.succeeded()
+                obstacle.passed()
                 state.withLock { $0.isFailing = false }
                 return .delivered
             } catch {
                 if error.isRefusal { return .refused(error) }
                 let isOutage = !contact.failed(error)
                 if mustGiveUp() || Task.isCancelled { return .over }
-                if !isOutage, !hasWarned {
-                    hasWarned = true
-                    logger.error(
-                        "What the script wrote cannot be stored now; it is kept and sent again",
-                        metadata: ["error": "\(error)"]
-                    )
-                }
+                if !isOutage { obstacle.met(error, what: what) }
                 endSettling()
                 if isOutage {
                     pause = retryPause
@@ -361,6 +358,15 @@ extension OutboxRecord.Kind {
         case .training: self = .trainingLog
         case .validation: self = .validationLog
         case .testing: self = .testingLog
+        }
+    }
+
+    fileprivate var words: String {
+        switch self {
+        case .trainingLog, .validationLog, .testingLog: "a log"
+        case .dataSet: "a data set"
+        case .model: "a model"
+        case .checkpoint: "a checkpoint"
         }
     }
 
