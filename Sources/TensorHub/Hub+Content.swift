@@ -101,9 +101,23 @@ extension Hub {
         guard stored["project_name"]?.stringValue == project, stored[collection.nameField]?.stringValue == name else {
             throw .invalid("_id", "another \(collection.noun) has the id \(id) already; leave the id out")
         }
+        guard try await confirm(id, in: collection, name: name) else { return nil }
         let blobs = ContentFields(stored, collection).blobs
         if !blobs.isEmpty { try await settleBlobs(blobs, in: collection.bucket, for: id) }
         return stored
+    }
+
+    /// Waits until the majority has a document that was found: whoever stored it may have had no word of that.
+    ///
+    /// - Returns: Whether it is still there.
+    private func confirm(_ id: ObjectID, in collection: ContentCollection, name: String) async throws(HubError) -> Bool {
+        try await translatingErrors { () async throws(MongoError) in
+            // Changes nothing; the server waits all the same for what was written before.
+            try await self.collection(collection).updateOne(
+                ["_id": .objectID(id)],
+                .document(["$set": [collection.nameField: .string(name)]])
+            ).matched == 1
+        }
     }
 
     private func insertContent(
@@ -113,7 +127,7 @@ extension Hub {
         hub: (_ version: Int32) -> BSONDocument
     ) async throws(HubError) -> BSONDocument {
         let target = self.collection(collection)
-        let id = head["_id"] ?? .null
+        let id = head["_id"]?.objectIDValue ?? ObjectID()
         var failure: HubError?
         for _ in 0..<Self.versionTries {
             let version = try await nextVersion(of: name, in: collection)
@@ -129,9 +143,9 @@ extension Hub {
             }
             // Either the same delivery came twice, or our own write won, or another has taken the version.
             let stored = try await translatingErrors { () async throws(MongoError) in
-                try await target.findOne(["_id": id])
+                try await target.findOne(["_id": .objectID(id)])
             }
-            if let stored { return stored }
+            if let stored, try await confirm(id, in: collection, name: name) { return stored }
         }
         throw failure ?? HubError(.database, "no version of \(collection.noun) '\(name)' is free; try again")
     }
