@@ -110,7 +110,8 @@ extension Hub {
     /// Waits until the majority has a document that was found: whoever stored it may have had no word of that.
     ///
     /// - Returns: Whether it is still there.
-    private func confirm(_ id: ObjectID, in collection: ContentCollection, name: String) async throws(HubError) -> Bool {
+    private func confirm(_ id: ObjectID, in collection: ContentCollection, name: String) async throws(HubError) -> Bool
+    {
         try await translatingErrors { () async throws(MongoError) in
             // Changes nothing; the server waits all the same for what was written before.
             try await self.collection(collection).updateOne(
