@@ -80,11 +80,14 @@ import Testing
 
     @Test func whatAKilledPutHasSentIsFoundAndDeleted() async throws {
         try await withCommands { fixture in
-            let put = try fixture.start("dataset", "put", "-", "--name", "dead")
+            let name = "put-\(UInt64.random(in: 0 ... .max))"
+            let put = try fixture.named(name).start("dataset", "put", "-", "--name", "dead")
             put.write(String(repeating: "0123456789abcdef", count: 2 << 20))
             let chunks = fixture.hub.database.collection("datasetFilesystem.chunks")
             #expect(try await eventually { try await chunks.countDocuments() > 0 })
             await kill(put)
+            // The server may still be at what it was sent.
+            try await fixture.endOperations(of: name)
             let count = try await chunks.countDocuments()
             #expect(try await fixture.run("gc").errors == "there is no garbage\n", "it may still be under way")
             let dry = try await reports(fixture, "--dry-run", "--older-than", "0s")

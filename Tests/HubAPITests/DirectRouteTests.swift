@@ -239,6 +239,7 @@ struct DirectRouteTests {
     func stopWhileWaiting() async throws {
         try await withDirectServer { fixture in
             _ = try await fixture.client.send("POST", "/v1/tasks", "{\"script\": \"x\", \"hold\": true}")
+            #expect(await eventually { fixture.service.requestsUnderWay == 0 }, "the first one is over")
             async let reply = fixture.client.send("POST", "/v1/tasks/wait", "{}")
             let isAsked = await eventually { fixture.service.requestsUnderWay == 1 }
             #expect(isAsked)
