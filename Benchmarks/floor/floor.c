@@ -96,6 +96,8 @@ int main(int argc, char **argv) {
     struct options options = parse(argc, argv);
     const char *verb = argv[optind];
     bson_error_t error;
+    // A warning of the library must not stand before the figures.
+    mongoc_log_set_handler(NULL, NULL);
     mongoc_init();
     mongoc_uri_t *uri = mongoc_uri_new_with_error(options.uri, &error);
     if (uri == NULL) fail("--uri", error.message);
