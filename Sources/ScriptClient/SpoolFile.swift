@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// The file that a runner reads once the script has ended: a request a line, `{"path": "...", "body": ...}`.
@@ -9,8 +10,8 @@ enum SpoolFile {
         let file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
         guard file >= 0 else { throw LocalFile.error("open", path) }
         defer { close(file) }
-        // Several processes of one attempt may end at the same time; each line is long, and whole.
-        guard lockf(file, F_LOCK, 0) == 0 else { throw LocalFile.error("lock", path) }
+        // Several processes of one attempt, also of Python, may end at the same time.
+        guard tensorhub_lock(file, 1) == 0 else { throw LocalFile.error("lock", path) }
         for line in lines(reports) {
             var rest = Array(line.utf8)[...]
             while !rest.isEmpty {
