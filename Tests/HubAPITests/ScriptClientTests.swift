@@ -102,6 +102,27 @@ struct ScriptClientTests {
         }
     }
 
+    @Test("A report is settled once everything before it is, whichever of several logs goes first")
+    func queue() {
+        var queue = ReportQueue()
+        for path in ["/a", "/b", "/a", Report.results, Report.results] { _ = queue.put(path, "{}") }
+        #expect(queue.settled == 0)
+        let first = queue.batch()
+        #expect(first.map(\.number) == [1, 3])
+        _ = queue.put("/a", "{}")
+        queue.settle(first)
+        #expect(queue.settled == 1)
+        #expect(queue.all.map(\.number) == [2, 4, 5, 6])
+        var order: [[Int]] = []
+        while case let batch = queue.batch(), !batch.isEmpty {
+            order.append(batch.map(\.number))
+            queue.settle(batch)
+        }
+        #expect(order == [[2], [4], [5], [6]])
+        #expect(queue.settled == 6)
+        #expect(queue.size == 0)
+    }
+
     @Test("A data set comes as verified files of this machine; a name that is near is told")
     func dataSet() async throws {
         try await withAttemptServer { fixture, backend in
@@ -185,6 +206,25 @@ struct ScriptClientTests {
         }
     }
 
+    @Test("SIGTERM is an order to stop from the first question on, and ends the script no more")
+    func terminate() async throws {
+        // In a process of its own: the signal is the whole process's.
+        await #expect(processExitsWith: .exitCode(85)) {
+            try await withTemporaryDirectory { folder in
+                try writeFile("\(folder)/task.json", "{}")
+                let attempt = try await Attempt.current(environment: [
+                    "TENSORHUB_SOCKET": "\(folder)/s", "TENSORHUB_TASK_FILE": "\(folder)/task.json",
+                    "TENSORHUB_TASK_ID": "\(ObjectID())", "TENSORHUB_ATTEMPT": "1",
+                ])
+                guard !attempt.shouldStop else { exit(1) }
+                kill(getpid(), SIGTERM)
+                guard await eventually({ attempt.stopOrder == StopOrder() }) else { exit(2) }
+                await attempt.finish()
+            }
+            exit(85)
+        }
+    }
+
     @Test("Faults have a code, a sentence and the field at fault")
     func faults() async throws {
         let outside = await #expect(throws: ScriptError.self) { try await Attempt.current(environment: [:]) }
@@ -205,6 +245,12 @@ struct ScriptClientTests {
                     try await attempt.saveDataSet("d", NewContent(path: "\(fixture.folder)/nothing"))
                 }
                 #expect(file?.code == .localFile)
+                // Answered before it was sent whole.
+                let large = await #expect(throws: ScriptError.self) {
+                    try await attempt.saveResults(["text": .string(String(repeating: "x", count: 20 << 20))])
+                }
+                #expect(large?.status == 413)
+                #expect(large?.code.rawValue == "too-large")
             }
             var other = environment(fixture.folder)
             other["TENSORHUB_ATTEMPT_TOKEN"] = "feedfeed"
