@@ -19,6 +19,7 @@ let package = Package(
         .library(name: "TensorHub", targets: ["TensorHub"]),
         .library(name: "TaskRunner", targets: ["TaskRunner"]),
         .library(name: "HubAPI", targets: ["HubAPI"]),
+        .library(name: "ScriptClient", targets: ["ScriptClient"]),
         .executable(name: "tensorhub", targets: ["tensorhub"]),
         .executable(name: "tensorhubd", targets: ["tensorhubd"]),
         .executable(name: "tensorhub-supervisor", targets: ["tensorhub-supervisor"]),
@@ -96,6 +97,17 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             resources: [.embedInCode("Resources")],
+            swiftSettings: settings
+        ),
+        // What a script in Swift says to its runner. Without libmongoc, which a script has no use for.
+        .target(
+            name: "ScriptClient",
+            dependencies: [
+                "BSON", "CLinux",
+                .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOPosix", package: "swift-nio"),
+                .product(name: "NIOHTTP1", package: "swift-nio"),
+            ],
             swiftSettings: settings
         ),
         // The private one-node replica set of `tensorhub dev` and of the tests.
@@ -191,7 +203,8 @@ let package = Package(
         .testTarget(
             name: "TaskRunnerTests",
             dependencies: [
-                "TaskRunner", "TensorHub", "MongoDriver", "BSON", "TestSupport", "tensorhub-supervisor",
+                "TaskRunner", "HubAPI", "ScriptClient", "TensorHub", "MongoDriver", "BSON", "TestSupport",
+                "tensorhub-supervisor",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
             swiftSettings: settings
@@ -199,7 +212,7 @@ let package = Package(
         .testTarget(
             name: "HubAPITests",
             dependencies: [
-                "HubAPI", "TensorHub", "MongoDriver", "BSON", "TestSupport",
+                "HubAPI", "ScriptClient", "TensorHub", "MongoDriver", "BSON", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: settings

@@ -27,9 +27,9 @@ final class NotebookBackend: ScriptBackend {
         var fetched: [String] = []
         var control = ScriptControl()
         var refusal: HubError?
-        /// Whether a checkpoint takes until its request is cancelled.
+        /// Whether a checkpoint, or what has saved logs, takes until its request is cancelled.
         var isSlow = false
-        /// How many requests wait in `control` or `storeCheckpoint`.
+        /// How many requests wait in `control`, `saveLogs` or `storeCheckpoint`.
         var waiting = 0
     }
 
@@ -52,6 +52,7 @@ final class NotebookBackend: ScriptBackend {
     func saveLogs(_ kind: LogKind, _ values: [BSONDocument]) async throws(HubError) {
         try refuse()
         state.withLock { $0.logs[kind, default: []] += values }
+        await waitWhereSlow()
     }
 
     func mergeResults(_ results: BSONDocument) async throws(HubError) { state.withLock { $0.results.append(results) } }
@@ -68,12 +69,15 @@ final class NotebookBackend: ScriptBackend {
     }
 
     func storeCheckpoint() async throws(HubError) {
-        if state.withLock({ $0.isSlow }) {
-            state.withLock { $0.waiting += 1 }
-            try? await Task.sleep(for: .seconds(3600))
-            state.withLock { $0.waiting -= 1 }
-        }
+        await waitWhereSlow()
         state.withLock { $0.checkpoints += 1 }
+    }
+
+    private func waitWhereSlow() async {
+        guard state.withLock({ $0.isSlow }) else { return }
+        state.withLock { $0.waiting += 1 }
+        try? await Task.sleep(for: .seconds(3600))
+        state.withLock { $0.waiting -= 1 }
     }
 
     func saveDataSet(

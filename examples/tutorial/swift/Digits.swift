@@ -1,4 +1,5 @@
 import Glibc
+import TutorialArrays
 
 /// Handwritten digits: images of 8x8 pixels from 0 to 1, and the digit of each.
 struct Digits {
@@ -46,24 +47,6 @@ struct Digits {
         guard count > 0, let buffer else { return nil }
         return String(cString: buffer).trimmingLineEnd
     }
-}
-
-/// The same order every time.
-struct SplitMix64: RandomNumberGenerator {
-    var state: UInt64
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-}
-
-struct TutorialError: Error, CustomStringConvertible {
-    var description: String
-    init(_ description: String) { self.description = description }
 }
 
 extension String {

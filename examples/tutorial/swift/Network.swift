@@ -1,6 +1,7 @@
 import BSON
+import TutorialArrays
 
-/// What `tutorial_task.py` trains: dense layers, each a matrix and a vector of weights.
+/// What the tasks train: dense layers, each a matrix and a vector of weights.
 struct Network {
     private struct Layer {
         var matrix: [Float]

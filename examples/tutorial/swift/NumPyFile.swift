@@ -1,23 +1,23 @@
 /// An array of NumPy, of one of the two types that the tutorial has.
-struct NumPyArray {
-    enum Values {
+package struct NumPyArray {
+    package enum Values {
         case floats([Float])
         case integers([Int64])
     }
 
-    var shape: [Int]
-    var values: Values
+    package var shape: [Int]
+    package var values: Values
 
-    var floats: [Float]? { if case .floats(let values) = values { values } else { nil } }
-    var integers: [Int64]? { if case .integers(let values) = values { values } else { nil } }
+    package var floats: [Float]? { if case .floats(let values) = values { values } else { nil } }
+    package var integers: [Int64]? { if case .integers(let values) = values { values } else { nil } }
 
-    init(shape: [Int], values: Values) {
+    package init(shape: [Int], values: Values) {
         self.shape = shape
         self.values = values
     }
 
     /// Reads a `.npy` file.
-    init(_ bytes: ArraySlice<UInt8>) throws {
+    package init(_ bytes: ArraySlice<UInt8>) throws {
         guard bytes.starts(with: [0x93] + Array("NUMPY".utf8)), bytes.count > 10 else {
             throw TutorialError("this is no .npy file")
         }
@@ -44,7 +44,7 @@ struct NumPyArray {
     }
 
     /// A `.npy` file.
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         let type: String
         var data: [UInt8] = []
         switch values {
@@ -65,15 +65,15 @@ struct NumPyArray {
 }
 
 /// Arrays in a `.npz` file: a ZIP archive of `.npy` files, stored as they are.
-struct NumPyArchive {
-    var arrays: [NumPyArray]
+package struct NumPyArchive {
+    package var arrays: [NumPyArray]
 
-    init(_ arrays: [NumPyArray]) {
+    package init(_ arrays: [NumPyArray]) {
         self.arrays = arrays
     }
 
     /// Reads an archive.
-    init(_ bytes: [UInt8]) throws {
+    package init(_ bytes: [UInt8]) throws {
         let all = bytes[...]
         // The directory is found by its end, which is the last thing in the file.
         guard bytes.count >= 22, all.integer(at: bytes.count - 22, count: 4) == 0x0605_4b50 else {
@@ -98,7 +98,7 @@ struct NumPyArchive {
     }
 
     /// An archive, its members named as `numpy.savez` names them.
-    var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         var bytes: [UInt8] = []
         var directory: [UInt8] = []
         for (index, array) in arrays.enumerated() {

@@ -1,21 +1,22 @@
 import BSON
-import FoundationEssentials
+import Glibc
 import TensorHub
+import TutorialArrays
 
 /// The tutorial as a Swift program: saves the data set, pushes three tasks, waits for them, takes the best model, loads its
 /// parameters and evaluates them here.
 ///
-/// The first argument is the folder with `tutorial_task.py`; without one, the current folder.
+/// The first argument is the folder of the tutorial; without one, the current folder. Each task runs `tutorial-task`, which was
+/// built with this program and lies beside it.
 @main
 struct Tutorial {
     static func main() async throws {
         let folder = CommandLine.arguments.dropFirst().first ?? "."
-        let environment = ProcessInfo.processInfo.environment
         let digits = try Digits(file: "\(folder)/../digits/digits.csv.gz")
 
         try await Hub.withHub(
-            uri: environment["TENSORHUB_URI"] ?? Hub.defaultURI,
-            project: environment["TENSORHUB_PROJECT"] ?? "tutorial"
+            uri: variable("TENSORHUB_URI") ?? Hub.defaultURI,
+            project: variable("TENSORHUB_PROJECT") ?? "tutorial"
         ) { hub in
             // Delete existing tasks, models and data sets in this project.
             _ = try await hub.deleteTasks(.all)
@@ -35,13 +36,14 @@ struct Tutorial {
             )
 
             // Push tasks.
-            let script = Array(try Data(contentsOf: URL(filePath: "\(folder)/tutorial_task.py")))
+            let script = Array("#!/bin/sh\nexec \"$TENSORHUB_HP_program\"\n".utf8)
+            let program = try ownFolder() + "/tutorial-task"
             let ids = try await hub.createTasks(
                 [800, 600, 400].map { units in
                     TaskSpec(
                         name: "digits",
                         script: script,
-                        hyperParameters: ["n_units": .int32(units)],
+                        hyperParameters: ["n_units": .int32(units), "program": .string(program)],
                         savedResultKeys: ["test_accuracy"],
                         tags: ["description": .string("\(units)")]
                     )
@@ -67,5 +69,13 @@ struct Tutorial {
             let network = try Network(architecture: best.architecture ?? [:], weights: NumPyArchive(bytes).arrays)
             print("its accuracy evaluated here: \(network.accuracy(on: digits.parts[2]))")
         }
+    }
+
+    private static func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }
+
+    private static func ownFolder() throws -> String {
+        guard let path = realpath("/proc/self/exe", nil) else { throw TutorialError("there is no /proc/self/exe") }
+        defer { free(path) }
+        return String(cString: path).split(separator: "/").dropLast().reduce("") { "\($0)/\($1)" }
     }
 }

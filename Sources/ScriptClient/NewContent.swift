@@ -1,0 +1,78 @@
+import Glibc
+
+/// The files of a data set or model that is to be saved.
+public struct NewContent: Sendable, Hashable {
+    /// How a reader gets it: the one file, a folder, or arrays of NumPy in one or several files.
+    public enum Kind: String, Sendable, Hashable {
+        case file, folder, arrays
+    }
+
+    public enum Source: Sendable, Hashable {
+        case bytes([UInt8])
+        /// The path of a local file, which is read piece by piece while it is sent.
+        case file(String)
+    }
+
+    public struct File: Sendable, Hashable {
+        /// Relative, in the data set or model.
+        public var path: String
+        public var source: Source
+
+        public init(path: String, source: Source) {
+            self.path = path
+            self.source = source
+        }
+    }
+
+    public var kind: Kind
+    public var files: [File]
+    /// How the Python client puts arrays together again: `list`, `tuple` or `dict`.
+    public var form: String?
+
+    public init(kind: Kind, files: [File], form: String? = nil) {
+        self.kind = kind
+        self.files = files
+        self.form = form
+    }
+
+    /// The file or folder at a path; a folder with everything below it, in the order of the names.
+    ///
+    /// - Throws: `localFile` for what is not there, is neither file nor folder, or is a folder without files.
+    public init(path: String) throws(ScriptError) {
+        var status = stat()
+        guard stat(path, &status) == 0 else { throw LocalFile.error("open", path) }
+        if status.st_mode & S_IFMT == S_IFDIR {
+            let files = try Self.walk(path, "")
+            guard !files.isEmpty else { throw ScriptError(.localFile, "the folder '\(path)' has no files") }
+            self.init(kind: .folder, files: files)
+            return
+        }
+        let name = path.split(separator: "/").last.map(String.init) ?? path
+        self.init(kind: .file, files: [File(path: name, source: .file(path))])
+    }
+
+    private static func walk(_ folder: String, _ prefix: String) throws(ScriptError) -> [File] {
+        guard let directory = opendir(folder) else { throw LocalFile.error("open", folder) }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        var files: [File] = []
+        for name in names.sorted() {
+            let path = "\(folder)/\(name)"
+            var status = stat()
+            guard lstat(path, &status) == 0 else { throw LocalFile.error("open", path) }
+            // A link to a folder might lead back into this one.
+            if status.st_mode & S_IFMT == S_IFDIR {
+                files += try walk(path, "\(prefix)\(name)/")
+            } else {
+                files.append(File(path: prefix + name, source: .file(path)))
+            }
+        }
+        return files
+    }
+}

@@ -1,0 +1,50 @@
+import CLinux
+import Glibc
+
+/// The file that a runner reads once the script has ended: a request a line, `{"path": "...", "body": ...}`.
+enum SpoolFile {
+    /// Appends, syncs and returns; blocks.
+    ///
+    /// - Throws: `localFile` with what the disk says.
+    static func append(_ reports: [Report], to path: String) throws(ScriptError) {
+        let file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
+        guard file >= 0 else { throw LocalFile.error("open", path) }
+        defer { close(file) }
+        // Several processes of one attempt, also of Python, may end at the same time.
+        guard tensorhub_lock(file, 1) == 0 else { throw LocalFile.error("lock", path) }
+        for line in lines(reports) {
+            var rest = Array(line.utf8)[...]
+            while !rest.isEmpty {
+                let count = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
+                if count < 0, errno == EINTR { continue }
+                guard count > 0 else { throw LocalFile.error("write", path) }
+                rest = rest.dropFirst(count)
+            }
+        }
+        guard fsync(file) == 0 else { throw LocalFile.error("sync", path) }
+    }
+
+    /// Log entries in batches of a size that the reader takes; results as they are; nothing of progress, which is over.
+    static func lines(_ reports: [Report]) -> [String] {
+        var lines: [String] = []
+        for report in reports where report.path == Report.results { lines.append(line(report.path, report.text)) }
+        let logs = reports.filter(\.isLog)
+        for path in Set(logs.map(\.path)).sorted() {
+            var batch: [String] = []
+            var size = 0
+            for report in logs where report.path == path {
+                if !batch.isEmpty, batch.count >= ReportQueue.batchCount || size > ReportQueue.batchSize {
+                    lines.append(line(path, "[\(batch.joined(separator: ","))]"))
+                    batch = []
+                    size = 0
+                }
+                batch.append(report.text)
+                size += report.text.utf8.count
+            }
+            if !batch.isEmpty { lines.append(line(path, "[\(batch.joined(separator: ","))]")) }
+        }
+        return lines
+    }
+
+    private static func line(_ path: String, _ body: String) -> String { "{\"path\":\"\(path)\",\"body\":\(body)}\n" }
+}
