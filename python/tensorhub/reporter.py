@@ -12,8 +12,9 @@ import os
 import sys
 import threading
 import time
+from collections import deque
 from queue import Empty, SimpleQueue
-from typing import Any, Callable, Dict, Iterator, List, NamedTuple, Optional
+from typing import Any, Callable, Deque, Dict, Iterator, List, NamedTuple, Optional, Set
 
 from . import errors, values
 from .connection import PAUSES, Client
@@ -61,6 +62,9 @@ class Reporter:
         self._turn = threading.Condition(threading.Lock())
         self._delivery = threading.Lock()
         self._backlog: List[Item] = []
+        # What was taken from the queue, in order, up to the first that is not settled; and what is settled behind that.
+        self._taken: Deque[Item] = deque()
+        self._settled: Set[int] = set()
         self._hurry = threading.Event()
         self._thread: Optional[threading.Thread] = None
         # A first report from an exit handler comes too late for a thread and for an exit handler of ours.
@@ -162,7 +166,7 @@ class Reporter:
         pause = PAUSES[0]
         while True:
             if not self._backlog:
-                self._backlog.append(self._queue.get())
+                self._take(self._queue.get())
                 pause = PAUSES[0]
             with self._delivery:
                 self._gather()
@@ -179,8 +183,12 @@ class Reporter:
                 item = self._queue.get_nowait()
             except Empty:
                 return
-            self._backlog.append(item)
+            self._take(item)
             size += len(item.text)
+
+    def _take(self, item: Item) -> None:
+        self._backlog.append(item)
+        self._taken.append(item)
 
     def _post_backlog(self) -> bool:
         """Posts what was gathered; ``True`` when nobody answers."""
@@ -237,7 +245,11 @@ class Reporter:
     def _settle(self, batch: List[Item]) -> None:
         with self._turn:
             self._sent_size += sum(len(item.text) for item in batch)
-            self._finished += len(batch)
+            # Of another log later ones may be delivered before.
+            self._settled.update(id(item) for item in batch)
+            while self._taken and id(self._taken[0]) in self._settled:
+                self._settled.remove(id(self._taken.popleft()))
+                self._finished += 1
             self._turn.notify_all()
 
     def _wait_for_room(self) -> None:

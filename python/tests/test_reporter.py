@@ -3,9 +3,12 @@
 import json
 import os
 import subprocess
+import threading
 import unittest
 
 from support import ServerTestCase, eventually, needs_numpy, needs_server
+from tensorhub import errors
+from tensorhub.reporter import Item, Reporter
 
 
 @needs_server
@@ -240,3 +243,36 @@ class ReporterTests(ServerTestCase):
 
 if __name__ == "__main__":
     unittest.main()
+
+
+class FlushTests(unittest.TestCase):
+    def test_it_waits_for_what_another_log_overtakes(self):
+        gate, is_away = threading.Event(), threading.Event()
+        is_away.set()
+        posted = []
+
+        class Answers:
+            """The runner as far as a reporter knows it."""
+
+            def call(self, method, path, query, text, timeout=None):
+                gate.wait()
+                if path.endswith("validation") and is_away.is_set():
+                    raise errors.make(errors.Unreachable, "it is away", "unreachable")
+                posted.append(path)
+
+        reporter = Reporter(Answers(), None)
+        reporter.put(Item("/v1/progress", "{}"))
+        reporter.log("training", {"loss": 1})
+        reporter.log("validation", {"loss": 2})
+        flushed = []
+        flush = threading.Thread(target=lambda: flushed.append(reporter.flush(0.5)))
+        with reporter._turn:  # so that it is known to wait, and for what
+            flush.start()
+            self.assertTrue(eventually(reporter._hurry.is_set))
+        reporter.log("training", {"loss": 3})
+        gate.set()
+        flush.join()
+        self.assertEqual(flushed, [False])
+        is_away.clear()
+        self.assertTrue(reporter.flush(20))
+        self.assertEqual(posted[-1], "/v1/logs/validation")
