@@ -1,4 +1,4 @@
-// Chunks of a GridFS file, up and down: over as many connections and in messages of the size that ours have. Nothing is
+// Chunks of a GridFS file, up and down: over as many connections as ours, in the messages that are fastest. Nothing is
 // hashed, nothing deduplicated, no document says that an upload is under way.
 #include "floor.h"
 
