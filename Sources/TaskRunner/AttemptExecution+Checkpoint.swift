@@ -68,10 +68,7 @@ extension AttemptExecution {
 
     private func fetch(_ file: StoredFile, to arrival: String, _ directory: AttemptDirectory) async throws {
         // The document may have been written by anybody.
-        guard
-            file.path.split(separator: "/", omittingEmptySubsequences: false)
-                .allSatisfy({ !$0.isEmpty && $0 != "." && $0 != ".." && !$0.utf8.contains(0) })
-        else { return }
+        guard StoredFile.isRelative(file.path) else { return }
         try await runner.pool.runIfActive { try directory.makeFolders(above: file.path, in: arrival) }
         let path = "\(arrival)/\(file.path)"
         while true {

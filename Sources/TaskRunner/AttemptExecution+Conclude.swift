@@ -1,0 +1,115 @@
+import BSON
+import Logging
+import NIOPosix
+import TensorHub
+
+/// What is left of an attempt once its supervisor has ended: what the journal tells, and processes.
+extension AttemptExecution {
+    func conclude(
+        _ started: Started,
+        _ ending: SupervisorProcess.Ending,
+        _ pump: OutputPump?,
+        _ link: ScriptLink
+    ) async -> Ended {
+        let reason = control.reason?.rawValue
+        let directory = started.directory
+        let savedResultKeys = task.savedResultKeys ?? []
+        // What the end itself adds to the document is less than the margin.
+        let room = max(0, TaskSpec.maximumDocumentSize - task.document.bytes.count - Self.endMargin)
+        let ended = await read(directory) {
+            do {
+                try link.delivery.take(UnsentRequests(backend: link.backend))
+            } catch let error as AttemptError where error.mayPass {
+                throw error
+            } catch {
+                logger.error(
+                    "What the script could not send stays on this machine",
+                    metadata: ["error": "\(error)"]
+                )
+            }
+            let (report, outcome) = try directory.conclude(
+                supervisor: ending,
+                savedResultKeys: savedResultKeys,
+                stopReason: reason,
+                output: started.output,
+                resultLimit: room
+            )
+            return Ended(outcome: outcome, report: report, directory: directory, pump: pump)
+        }
+        if let report = ended.report, let error = report.outputError {
+            logger.warning(
+                "Some of the script's output is lost: it found no room",
+                metadata: ["error": "\(error)", "bytes": "\(report.outputBytes - report.outputStored)"]
+            )
+        }
+        // A supervisor that ended in order has seen to it that nothing of the script is left.
+        if ended.report == nil || ended.report?.survivors.isEmpty == false { await endSurvivors(started.token) }
+        return ended
+    }
+
+    /// What the journal tells. A machine that cannot read it now costs no work that is done: it is waited for, with the lease
+    /// held, until the runner gives up or the attempt is no longer ours.
+    private func read(_ directory: AttemptDirectory, _ body: @escaping @Sendable () throws -> Ended) async -> Ended {
+        var pause = Reporter.retryPause
+        var hasWarned = false
+        while true {
+            do {
+                return try await runner.pool.runIfActive(body)
+            } catch let error as AttemptError where error.mayPass {
+                if control.isLeaseLost { return Ended(directory: directory) }
+                if runner.mustGiveUp() { return Ended(directory: directory, isOpen: true) }
+                if !hasWarned {
+                    hasWarned = true
+                    logger.error(
+                        "How the attempt ended cannot be read now; it is tried again",
+                        metadata: ["error": "\(error)"]
+                    )
+                }
+            } catch {
+                let failure = TaskFailure(kind: AttemptOutcome.Kind.journalLost.rawValue, message: "\(error)")
+                return Ended(failure: failure, directory: directory)
+            }
+            await runner.pause(pause)
+            pause = min(pause * 2, OutboxDelivery.longestPause)
+        }
+    }
+
+    /// The slot is not free, and a cancelled task not cancelled, before every process of the attempt is dead.
+    func endSurvivors(_ token: ObjectID) async {
+        var hasWarned = false
+        var pause: Duration = .milliseconds(10)
+        while let pids = await killSurvivors(token), !pids.isEmpty {
+            if pause >= .milliseconds(500), !hasWarned {
+                hasWarned = true
+                runner.state.withLock { $0.block(key) }
+                logger.error(
+                    "Processes survive SIGKILL, the kernel holds them; their slot is out of service until they are gone",
+                    metadata: ["pids": "\(pids)"]
+                )
+            }
+            // Not `runner.pause`: it has to be waited for even when everything else is cancelled.
+            await uncancelledPause(pause)
+            pause = min(pause * 2, .seconds(5))
+        }
+        if hasWarned {
+            runner.state.withLock { $0.unblock(key) }
+            logger.notice("The processes are gone; the slot is in service again")
+        }
+    }
+
+    /// Asks again while the machine is too short of something to tell.
+    private func killSurvivors(_ token: ObjectID) async -> [Int32]? {
+        while true {
+            do {
+                return try await runner.pool.runIfActive { try AttemptSurvivors.kill(token) }
+            } catch {
+                guard (error as? AttemptError)?.mayPass == true else { return nil }
+                await uncancelledPause(Reporter.retryPause)
+            }
+        }
+    }
+
+    private func uncancelledPause(_ duration: Duration) async {
+        await Task { try? await Task.sleep(for: duration) }.value
+    }
+}
