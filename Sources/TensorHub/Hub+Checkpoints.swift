@@ -86,14 +86,6 @@ extension Hub {
         let ids = Set(checkpoint.files.map(\.blob.id))
         if !ids.isEmpty { try await releaseBlobs(Array(ids), in: .checkpoints) }
     }
-
-    /// What a task's checkpoint is at the moment; `nil` where it has none.
-    package func checkpoint(of id: ObjectID) async throws(HubError) -> TaskCheckpoint? {
-        let found = try await translatingErrors { () async throws(MongoError) in
-            try await tasks.findOne(["_id": .objectID(id)], FindOptions(projection: ["hub.checkpoint": 1]))
-        }
-        return found.flatMap { TaskRecord($0).checkpoint }
-    }
 }
 
 extension TaskStatements {

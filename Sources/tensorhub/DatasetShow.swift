@@ -39,7 +39,7 @@ struct DatasetShow: AsyncParsableCommand {
             ("stored", dataSet.time.map { "\($0) (\(BSONDateTime.now.since($0).shortText) ago)" }),
             ("kind", dataSet.kind?.rawValue ?? "a Python pickle; loading one can run code"),
             ("form", dataSet.form),
-            ("size", ByteText.of(files.reduce(0) { $0 + $1.blob.length })),
+            ("size", ByteText.of(files.totalLength)),
             ("sha256", dataSet.sha256),
             ("saved by", dataSet.origin.map { "task \($0.taskID), attempt \($0.attempt)" }),
         ]

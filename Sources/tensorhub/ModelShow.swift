@@ -61,7 +61,7 @@ struct ModelShow: AsyncParsableCommand {
             ("stored", model.time.map { "\($0) (\(BSONDateTime.now.since($0).shortText) ago)" }),
             ("made by", model.lineage.map { "task \($0.origin.taskID), attempt \($0.origin.attempt)" }),
             ("made from", sources.isEmpty ? nil : sources.joined(separator: ", ")),
-            ("size", files.isEmpty ? nil : ByteText.of(files.reduce(0) { $0 + $1.blob.length })),
+            ("size", files.isEmpty ? nil : ByteText.of(files.totalLength)),
             ("sha256", model.sha256),
         ]
         return FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })

@@ -106,6 +106,7 @@ class DataSets(Project):
         Without any argument all data sets of the project, as with TensorLayer.
 
         :param force: Whether also those in the lineage of a model.
+        :raises errors.InvalidInput: for a version without a name.
         :raises errors.HubError: with code ``wrong-state`` where one is in the lineage of a model; then none is deleted.
         """
         query = {"name": dataset_name, "version": version, "force": "true" if force else None}

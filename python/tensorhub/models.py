@@ -90,6 +90,7 @@ class Models(Project):
         Without any argument all models of the project, as with TensorLayer.
 
         :param force: Whether also those that hold a stage.
+        :raises errors.InvalidInput: for a version without a name.
         :raises errors.HubError: with code ``wrong-state`` where one holds a stage; then none is deleted.
         """
         query = {"name": model_name, "version": version, "force": "true" if force else None}
