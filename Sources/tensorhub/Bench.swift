@@ -30,8 +30,17 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
     @Option(help: "The C program to compare with; stamp lies beside it.", completion: .file())
     var floor: String?
 
+    @Option(
+        help: ArgumentHelp(
+            "The folder of another build's tensorhubd and tensorhub-supervisor: compares what a task costs in both.",
+            discussion: "At least nine rounds. Costs may be 3 % higher; speed must lie within the spread of one build."
+        ),
+        completion: .directory
+    )
+    var against: String?
+
     @Option(help: "How often each measurement is made, ours and the other in turn.")
-    var rounds = 5
+    var rounds: Int?
 
     @Option(help: "How many tasks a round of throughput, output and crowd has.")
     var tasks = 2000
@@ -48,8 +57,17 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
     @Flag(help: "Write a document for each measurement instead of a table.")
     var json = false
 
+    /// Fewer say nothing of a spread.
+    private static let comparedRounds = 9
+
     func validate() throws {
-        if rounds < 1 { throw ValidationError("--rounds is \(rounds); it must be at least 1") }
+        if let rounds, rounds < 1 { throw ValidationError("--rounds is \(rounds); it must be at least 1") }
+        if let rounds, against != nil, rounds < Self.comparedRounds {
+            throw ValidationError("--rounds is \(rounds); a comparison needs at least \(Self.comparedRounds)")
+        }
+        if against != nil, preload || !scenarios.isEmpty {
+            throw ValidationError("--against measures always the same; leave --preload and names of measurements out")
+        }
         if blobMemory < 0 { throw ValidationError("--blob-memory is \(blobMemory); it must be at least 0") }
         if tasks < 1 { throw ValidationError("--tasks is \(tasks); it must be at least 1") }
     }
@@ -91,9 +109,16 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
     }
 
     private func measure(uri: String, _ folder: BenchFolder) async throws {
-        let site = try await BenchSite.open(uri: uri, folder: folder, floor: floor)
+        let site = try await BenchSite.open(uri: uri, folder: folder, floor: floor, other: against)
         let result = await Result { () async throws -> [BenchMeasurement] in
-            let bench = BenchRounds(site: site, rounds: rounds, tasks: tasks, blobMemory: blobMemory)
+            if against != nil {
+                return try await BenchComparison(
+                    site: site,
+                    rounds: rounds ?? Self.comparedRounds,
+                    tasks: tasks
+                ).measure()
+            }
+            let bench = BenchRounds(site: site, rounds: rounds ?? 5, tasks: tasks, blobMemory: blobMemory)
             let chosen = BenchScenario.allCases.filter { scenarios.isEmpty || scenarios.contains($0) }
             var measurements = try await bench.measure(chosen, otherTasks: 0)
             if preload {

@@ -10,8 +10,18 @@ struct BenchDispatch {
     /// A program that writes the time at which it starts, as nanoseconds since 1970, into the named pipe of its argument.
     let stamp: String
 
-    /// Milliseconds, one for each task.
+    /// Milliseconds, one for each task, by a runner of its own.
     func measure(name: String) async throws -> [Double] {
+        var result: [Double] = []
+        let runner = try BenchRunner.start(.ours, at: site, name: name, slots: BenchRounds.slots, count: 0)
+        try await BenchRunner.with([runner], endBySelves: false) { isGoing in
+            result = try await latencies(name: name, isGoing)
+        }
+        return result
+    }
+
+    /// Milliseconds, one for each task, by a runner that takes tasks of that name.
+    func latencies(name: String, _ isGoing: () -> Bool) async throws -> [Double] {
         let path = "\(site.folder.path)/stamps"
         unlink(path)
         // For reading and writing: there is no end of file between two scripts.
@@ -22,18 +32,15 @@ struct BenchDispatch {
 
         var latencies: [Double] = []
         let spec = site.specs(1, name: name, script: "#!\(stamp) \(path)\n")[0]
-        let runner = try BenchRunner.start(.ours, at: site, name: name, slots: BenchRounds.slots, count: 0)
-        try await BenchRunner.with([runner], endBySelves: false) { isGoing in
-            // The first few are for the runner to start and to become warm.
-            for index in -3..<BenchRounds.dispatchedTasks {
-                let began = Self.nanoseconds()
-                _ = try await site.hub.createTask(spec)
-                let stamp = try await read(pipe, while: isGoing)
-                if index >= 0 { latencies.append(Double(stamp - began) / 1e6) }
-                try await site.waitForEnd(of: name, every: .milliseconds(5), while: isGoing)
-                // Idle again, and not in step with anything periodic.
-                try await Task.sleep(for: .milliseconds(Int.random(in: 20..<30)))
-            }
+        // The first few are for the runner to start and to become warm.
+        for index in -3..<BenchRounds.dispatchedTasks {
+            let began = Self.nanoseconds()
+            _ = try await site.hub.createTask(spec)
+            let stamp = try await read(pipe, while: isGoing)
+            if index >= 0 { latencies.append(Double(stamp - began) / 1e6) }
+            try await site.waitForEnd(of: name, every: .milliseconds(5), while: isGoing)
+            // Idle again, and not in step with anything periodic.
+            try await Task.sleep(for: .milliseconds(Int.random(in: 20..<30)))
         }
         return latencies
     }

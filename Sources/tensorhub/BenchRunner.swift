@@ -9,6 +9,8 @@ import TensorHub
 enum BenchContender: Sendable {
     case ours
     case floor
+    /// The build that ours is compared with.
+    case other
 }
 
 /// A runner as a process of its own, ours or the C program, with its log in the site's folder.
@@ -21,28 +23,31 @@ final class BenchRunner: Sendable {
     }
 
     /// - Parameters:
-    ///   - name: Of the tasks to run.
+    ///   - name: Of the tasks to run; several are separated by commas.
     ///   - count: After how many the C program ends; ours ends when it is told to.
+    ///   - prefix: A program that starts the runner in its own place.
     static func start(
         _ contender: BenchContender,
         at site: BenchSite,
         name: String,
         slots: Int,
-        count: Int
+        count: Int,
+        under prefix: [String] = []
     ) throws -> BenchRunner {
-        let state = "\(site.folder.path)/state-\(name)-\(ObjectID())"
+        let state = "\(site.folder.path)/state-\(ObjectID())"
+        func daemon(_ build: BenchBuild) throws -> BenchRunner {
+            let command = [
+                build.daemon, "--uri", site.uri, "--project", BenchSite.project, "--task-names", name, "--slots",
+                "\(slots)", "--state-directory", state, "--supervisor-path", build.supervisor, "--config",
+                site.configuration,
+            ]
+            return BenchRunner(try start(prefix + command, output: state + ".out"))
+        }
         switch contender {
-        case .ours:
-            return BenchRunner(
-                try start(
-                    [
-                        site.daemon, "--uri", site.uri, "--project", BenchSite.project, "--task-names", name, "--slots",
-                        "\(slots)", "--state-directory", state, "--supervisor-path", site.supervisor, "--config",
-                        site.configuration,
-                    ],
-                    output: state + ".out"
-                )
-            )
+        case .ours: return try daemon(site.build)
+        case .other:
+            guard let other = site.other else { throw CommandFailure.badInput("--against is not given") }
+            return try daemon(other)
         case .floor:
             let arguments = try floorArguments("run", at: site, name: name, count: count)
             return BenchRunner(
@@ -103,7 +108,7 @@ final class BenchRunner: Sendable {
         return [
             floor, verb, "--uri", site.uri, "--db", site.hub.database.name, "--project", BenchSite.project, "--name",
             name,
-            "--count", "\(count)", "--supervisor", site.supervisor,
+            "--count", "\(count)", "--supervisor", site.build.supervisor,
         ]
     }
 

@@ -41,8 +41,8 @@ enum BenchGoal {
 
     var text: String {
         switch self {
-        case .atLeast(let limit): ">= \(limit)"
-        case .atMost(let limit): "<= \(limit)"
+        case .atLeast(let limit): ">= \(limit.shortened)"
+        case .atMost(let limit): "<= \(limit.shortened)"
         }
     }
 }
@@ -57,6 +57,8 @@ struct BenchMeasurement {
     var referenceName = "floor"
     /// About the ratio where there is a reference, else about ours.
     var goal: BenchGoal?
+    /// Where the ratio would lie if both were the same; `nil` where that is not known.
+    var spread: ClosedRange<Double>?
     /// Tasks that were there besides.
     var otherTasks = 0
 
@@ -70,7 +72,9 @@ struct BenchMeasurement {
 
     private var verdict: String {
         guard let goal, let judged else { return "" }
-        return goal.text + (goal.isMet(judged) ? " met" : " MISSED")
+        if goal.isMet(judged) { return goal.text + " met" }
+        // What one build alone would show tells nothing of two.
+        return goal.text + (spread?.contains(judged) == true ? " unclear" : " MISSED")
     }
 
     static func table(_ measurements: [BenchMeasurement]) -> Table {
@@ -83,12 +87,18 @@ struct BenchMeasurement {
             table.columns.insert(.init("OTHER TASKS", isRightAligned: true), at: 2)
             table.columns.append(.init("CHANGE", isRightAligned: true))
         }
+        let hasSpread = measurements.contains { $0.spread != nil }
+        if hasSpread { table.columns.insert(.init("SPREAD OF ONE BUILD"), at: table.columns.count - 1) }
         table.rows = measurements.map { measurement in
             let reference = measurement.reference.summary.map { "\($0) \(measurement.referenceName)" } ?? ""
             var row = [
                 measurement.name, measurement.unit, measurement.ours.summary ?? "", reference,
-                measurement.ratio.map { $0.digits(2) } ?? "", measurement.verdict,
+                measurement.ratio.map { $0.digits(hasSpread ? 3 : 2) } ?? "", measurement.verdict,
             ]
+            if hasSpread {
+                let text = measurement.spread.map { "\($0.lowerBound.digits(2))-\($0.upperBound.digits(2))" } ?? ""
+                row.insert(text, at: row.count - 1)
+            }
             if hasOthers {
                 row.insert("\(measurement.otherTasks)", at: 2)
                 row.append(measurement.change(from: measurements))
@@ -121,6 +131,7 @@ struct BenchMeasurement {
             )
         }
         if let ratio { document.append("ratio", .double(ratio)) }
+        if let spread { document.append("spread", [.double(spread.lowerBound), .double(spread.upperBound)]) }
         if let goal, let judged {
             document.append("goal", .string(goal.text))
             document.append("met", .bool(goal.isMet(judged)))
@@ -151,6 +162,12 @@ extension [Double] {
 }
 
 extension Double {
+    /// With two digits behind the point at most.
+    fileprivate var shortened: String {
+        let text = digits(2)
+        return text.hasSuffix("0") ? String(text.dropLast()) : text
+    }
+
     /// As many digits behind the point.
     fileprivate func digits(_ count: Int) -> String {
         guard isFinite, abs(self) < 1e12 else { return "\(self)" }

@@ -34,35 +34,37 @@ struct BenchSite: Sendable {
     /// Names the database.
     let uri: String
     let folder: BenchFolder
-    let daemon: String
-    let supervisor: String
+    let build: BenchBuild
+    /// What ours is compared with.
+    let other: BenchBuild?
     let floor: String?
     /// The script of the dispatch measurement.
     let stamp: String?
 
     static let project = "bench"
 
-    static func open(uri: String, folder: BenchFolder, floor: String?) async throws -> BenchSite {
+    /// - Parameters:
+    ///   - floor: The C program.
+    ///   - other: The folder of another build's programs.
+    static func open(
+        uri: String,
+        folder: BenchFolder,
+        floor: String?,
+        other: String? = nil
+    ) async throws -> BenchSite {
         guard let programs = ChildProcess.executableFolder else {
             throw CommandFailure(ExitStatus.failure, "cannot find out where this program lies")
         }
-        func program(_ path: String, _ role: String) throws(CommandFailure) -> String {
-            guard access(path, X_OK) == 0, let absolute = realpath(path, nil) else {
-                throw .badInput("\(role): there is no program \(path)")
-            }
-            defer { free(absolute) }
-            return String(cString: absolute)
-        }
-        let floor = try floor.map { try program($0, "--floor") }
+        let floor = try floor.map { try BenchBuild.program($0, "--floor") }
         let stamp = floor.map { String($0.prefix(through: $0.lastIndex(of: "/") ?? $0.startIndex)) + "stamp" }
         let site = BenchSite(
             hub: try await Hub.connect(uri: address(uri, database: "tensorhub_bench_\(getpid())"), project: project),
             uri: address(uri, database: "tensorhub_bench_\(getpid())"),
             folder: folder,
-            daemon: try program(programs + "/tensorhubd", "tensorhubd"),
-            supervisor: try program(programs + "/tensorhub-supervisor", "tensorhub-supervisor"),
+            build: try BenchBuild(folder: programs, role: "bench"),
+            other: try other.map { try BenchBuild(folder: $0, role: "--against") },
             floor: floor,
-            stamp: try stamp.map { try program($0, "--floor") }
+            stamp: try stamp.map { try BenchBuild.program($0, "--floor") }
         )
         try TextFile.write("", to: site.configuration)
         return site
