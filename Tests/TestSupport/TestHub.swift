@@ -23,7 +23,7 @@ public func withFailingHub(_ body: (_ hub: Hub, _ failing: FailingHub) async thr
     try await withTestDatabase { admin, name in
         var options = MongoClient.Options()
         options.applicationName = "hub-\(UInt64.random(in: 0 ... .max))"
-        let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+        let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options, patience: nil)
         let result: Result<Void, any Error>
         do {
             result = .success(
