@@ -27,17 +27,23 @@ package enum Repetition: Sendable {
 }
 
 /// The trouble that one call is in: decides whether it is gone on with, and after which pause.
-struct Trouble {
+package struct Trouble {
     /// What counts beside the error.
-    struct Facts {
+    package struct Facts {
         var repetition: Repetition
         /// Whether any server of this client's ever answered.
         var hasAnswered: Bool
         /// Whether it was the call's own length that ended it, while the servers stayed what they are.
         var isTimeout: Bool
+
+        package init(repetition: Repetition, hasAnswered: Bool = true, isTimeout: Bool = false) {
+            self.repetition = repetition
+            self.hasAnswered = hasAnswered
+            self.isTimeout = isTimeout
+        }
     }
 
-    enum Verdict: Equatable {
+    package enum Verdict: Equatable {
         case giveUp
         /// - tells: Whether it has lasted so long that somebody should hear of it.
         case goOn(after: Duration, tells: Bool)
@@ -52,9 +58,9 @@ struct Trouble {
     private var pause = Trouble.pauses.first
     private var isTold = false
 
-    init(limit: Duration) { self.limit = limit }
+    package init(limit: Duration) { self.limit = limit }
 
-    mutating func judge(_ error: MongoError, _ facts: Facts, at now: ContinuousClock.Instant) -> Verdict {
+    package mutating func judge(_ error: MongoError, _ facts: Facts, at now: ContinuousClock.Instant) -> Verdict {
         let start = began ?? now
         began = start
         guard error.isPassing, facts.hasAnswered, !facts.isTimeout else { return .giveUp }
