@@ -50,7 +50,10 @@ extension BlobStore {
             }
             if let hash, let blob = try await reserve(hash, for: owner) { return blob }
             let position = Mutex(Int64(0))
-            let source = RereadableSource(hash: { try await file.hash(by: hub.client) }) { try file.read($0, at: $1) }
+            let source = RereadableSource(
+                hash: { try await file.hash(by: hub.client) },
+                read: { try file.read($0, at: $1) }
+            )
             return try await upload(for: owner, sha256: known, uploader: uploader, again: source) { id, hash in
                 try await gridFS.uploadChunks(of: id) { batch in
                     try position.withLock { position in
