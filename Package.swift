@@ -230,7 +230,8 @@ let package = Package(
         .testTarget(
             name: "ChaosTests",
             dependencies: [
-                "Chaos", "TensorHub", "MongoDriver", "BSON", "TestSupport", "tensorhubd", "tensorhub-supervisor",
+                "Chaos", "TensorHub", "MongoDriver", "BSON", "TestSupport", "tensorhub", "tensorhubd",
+                "tensorhub-supervisor",
             ],
             swiftSettings: settings
         ),

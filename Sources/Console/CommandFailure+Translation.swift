@@ -32,6 +32,7 @@ extension CommandFailure {
         switch error.code {
         case .invalidURI: return .badInput("uri: \(message)")
         case .unreachable: return CommandFailure(ExitStatus.unreachable, message)
+        case _ where error.isRetryable: return CommandFailure(ExitStatus.unreachable, message)
         default: break
         }
         let serverCodes = [error.serverCode].compactMap(\.self) + error.writeErrors.map(\.code)

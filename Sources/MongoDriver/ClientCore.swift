@@ -29,6 +29,11 @@ final class ClientCore: @unchecked Sendable {
     /// For whole files: no call waits behind one.
     let bulk = BulkThreads()
 
+    /// What the servers are, as far as libmongoc's monitors have seen.
+    let servers = ServerWatch()
+    /// The connection string, for a connection with limits of its own.
+    let uri: String
+
     private let pool: OpaquePointer
     private let threadPool: NIOThreadPool
     private let state = Mutex(State())
@@ -59,6 +64,7 @@ final class ClientCore: @unchecked Sendable {
         if uri.has(MONGOC_URI_W) { uri.setDefault(MONGOC_URI_WTIMEOUTMS, options.writeConcernTimeout) }
 
         hosts = uri.hosts
+        self.uri = text
         defaultDatabaseName = uri.database
         redactedURI = MongoURI.redact(text)
         self.options = options
@@ -78,6 +84,7 @@ final class ClientCore: @unchecked Sendable {
         let limit = uri.number(MONGOC_URI_MAXPOOLSIZE).map { max(1, $0) } ?? Int.max
         let threads = max(1, min(options.threads, limit))
         mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2)
+        servers.attach(to: pool)
         mongoc_client_pool_max_size(
             pool,
             UInt32(clamping: threads + cursorSlots.count + max(0, options.maxOpenChangeStreams))
@@ -90,7 +97,7 @@ final class ClientCore: @unchecked Sendable {
     deinit {
         // Nothing runs any more: jobs, cursors and streams own this object. What is left is only to let go.
         if state.withLock({ $0.isDestroyed }) { return }
-        let handle = PoolHandle(pool: pool)
+        let handle = PoolHandle(pool: pool, servers: servers)
         threadPool.submit { [threadPool] _ in
             handle.destroy()
             threadPool.shutdownGracefully(queue: .global()) { _ in }
@@ -225,7 +232,7 @@ extension ClientCore {
             }
             if isIdle { continuation.resume() }
         }
-        let handle = PoolHandle(pool: pool)
+        let handle = PoolHandle(pool: pool, servers: servers)
         await withCheckedContinuation { continuation in
             threadPool.submit { _ in
                 handle.destroy()
@@ -271,6 +278,8 @@ struct OpenableID: Hashable, Sendable {
 /// `@unchecked Sendable`: used by exactly one thread, the last one.
 private struct PoolHandle: @unchecked Sendable {
     let pool: OpaquePointer
+    /// The pool's monitors tell it what they see until they have ended.
+    let servers: ServerWatch
 
-    func destroy() { mongoc_client_pool_destroy(pool) }
+    func destroy() { withExtendedLifetime(servers) { mongoc_client_pool_destroy(pool) } }
 }

@@ -158,7 +158,7 @@ extension GridFSBucket {
         }
     }
 
-    private static func makeBatch() -> ChunkBatch {
+    static func makeBatch() -> ChunkBatch {
         ChunkBatch(chunkSize: defaultChunkSize, capacity: messageSize / defaultChunkSize)
     }
 
@@ -168,7 +168,7 @@ extension GridFSBucket {
         return options
     }
 
-    private func insert(_ batch: ChunkBatch) async throws(MongoError) {
+    func insert(_ batch: ChunkBatch) async throws(MongoError) {
         let options = chunkOptions
         try await MongoError.retrying(for: patience) { () throws(MongoError) in
             do throws(MongoError) {

@@ -34,6 +34,7 @@ public struct GridFSBucket: Sendable {
     init(name: String, database: MongoDatabase) {
         self.name = name
         core = database.core
+        if let limit = database.patience?.limit { patience = limit }
         files = database.collection(name + ".files")
         chunks = database.collection(name + ".chunks")
         // What was just written must be seen, whatever read preference the URI names.

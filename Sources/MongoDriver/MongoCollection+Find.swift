@@ -79,7 +79,16 @@ public struct AggregateOptions: Sendable, Hashable {
 extension MongoCollection {
     /// The documents that match, as they arrive. The query is sent when the iteration begins.
     public func find(_ filter: BSONDocument = [:], _ options: FindOptions = .init()) -> MongoCursor {
-        MongoCursor(core: core, namespace: namespace, query: findQuery(filter, options), batchSize: options.batchSize)
+        var cursor = MongoCursor(
+            core: core,
+            namespace: namespace,
+            query: findQuery(filter, options),
+            batchSize: options.batchSize,
+            patience: patience,
+            limit: options.limit
+        )
+        if patience != nil { cursor.rest = { rest(of: filter, options, behind: $0, after: $1) } }
+        return cursor
     }
 
     /// All documents that match, in one go: for results that fit into memory.
@@ -106,7 +115,8 @@ extension MongoCollection {
             core: core,
             namespace: namespace,
             query: aggregateQuery(pipeline, options),
-            batchSize: options.batchSize
+            batchSize: options.batchSize,
+            patience: patience
         )
     }
 
@@ -177,7 +187,7 @@ extension MongoCollection {
     /// Reads a cursor to its end within one job.
     func all(_ query: @escaping Query) async throws(MongoError) -> [BSONDocument] {
         try namespace.check()
-        return try await core.perform { [namespace] (client) throws(MongoError) in
+        return try await core.perform(patience, .always) { [namespace] (client) throws(MongoError) in
             try client.withCollection(namespace) { (collection) throws(MongoError) in
                 guard let cursor = try query(client, collection) else { return [] }
                 defer { mongoc_cursor_destroy(cursor) }

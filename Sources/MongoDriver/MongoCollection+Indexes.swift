@@ -40,10 +40,11 @@ extension MongoCollection {
     /// keys or options is an error.
     public func createIndexes(_ indexes: [IndexModel]) async throws(MongoError) {
         guard !indexes.isEmpty else { return }
-        try await write([
-            "createIndexes": .string(name),
-            "indexes": .array(indexes.map { .document($0.document) }),
-        ])
+        try await write(createIndexesCommand(indexes), .always)
+    }
+
+    func createIndexesCommand(_ indexes: [IndexModel]) -> BSONDocument {
+        ["createIndexes": .string(name), "indexes": .array(indexes.map { .document($0.document) })]
     }
 
     /// The indexes as the server describes them: `name`, `key`, and so on. Empty when there is no such collection.

@@ -45,36 +45,6 @@ public struct UpdateResult: Sendable, Hashable {
     }
 }
 
-/// One of the statements of ``MongoCollection/bulkUpdate(_:ordered:)``.
-public struct UpdateStatement: Sendable, Hashable {
-    public var filter: BSONDocument
-    public var update: MongoUpdate
-    /// Whether it changes all documents that match; then libmongoc does not repeat it when the connection breaks.
-    public var multi: Bool
-    public var upsert: Bool
-
-    public init(filter: BSONDocument, update: MongoUpdate, multi: Bool = false, upsert: Bool = false) {
-        self.filter = filter
-        self.update = update
-        self.multi = multi
-        self.upsert = upsert
-    }
-}
-
-/// What many statements found and did together.
-public struct BulkUpdateResult: Sendable, Hashable {
-    public var matched: Int
-    public var modified: Int
-    /// The statements that the server refused; the others were done, or stopped at the first of these when ordered.
-    public var writeErrors: [MongoError.WriteError]
-
-    public init(matched: Int, modified: Int, writeErrors: [MongoError.WriteError] = []) {
-        self.matched = matched
-        self.modified = modified
-        self.writeErrors = writeErrors
-    }
-}
-
 extension MongoCollection {
     /// Inserts a document, with a new `_id` in front where it has none.
     ///
@@ -91,30 +61,6 @@ extension MongoCollection {
         }
         try await insertMany([document])
         return id
-    }
-
-    /// Inserts documents in as few messages as the server's limits allow; those without `_id` are given one.
-    ///
-    /// - Parameter ordered: Whether the first document that is refused stops the rest.
-    /// - Returns: How many were inserted.
-    /// - Throws: When documents are refused the error's `writeErrors` name which. Its code is
-    ///   ``MongoError/Code/duplicateKey`` only where all of them are there already, as far as the write concern asks.
-    @discardableResult
-    public func insertMany(_ documents: [BSONDocument], ordered: Bool = true) async throws(MongoError) -> Int {
-        guard !documents.isEmpty else { return 0 }
-        do throws(MongoError) {
-            let reply = try await bulk(ordered: ordered) { (bulk) throws(MongoError) in
-                for document in documents { try bulk.add(.insert(document), options: Self.unvalidated) }
-            }
-            return reply["nInserted"]?.intValue ?? 0
-        } catch {
-            var error = error
-            let known = error.writeErrors.count + (error.reply["nInserted"]?.intValue ?? 0)
-            if !ordered, !error.writeErrors.isEmpty, !error.isOutcomeUnknown, known < documents.count {
-                error.becomeCutShort()
-            }
-            throw error
-        }
     }
 
     /// Changes the first document that matches. libmongoc repeats it once when the connection breaks.
@@ -141,6 +87,29 @@ extension MongoCollection {
         return try await single(.updateMany(filter, update), upsert: upsert, hint: hint)
     }
 
+    /// Changes all documents that match, through trouble also where the outcome of the first try is unknown.
+    ///
+    /// - Parameter again: What matches then: not what has been changed already and may since have become what it was.
+    /// - Returns: How many matched in the last try, and whether an earlier one may have changed others.
+    package func updateMany(
+        _ filter: BSONDocument,
+        again: BSONDocument,
+        _ update: MongoUpdate
+    ) async throws(MongoError) -> (matched: Int, isUnsure: Bool) {
+        var once = self
+        once.patience = nil
+        var perseverance = Perseverance(core, patience)
+        while true {
+            perseverance.begin()
+            do throws(MongoError) {
+                let result = try await once.updateMany(perseverance.isUnsure ? again : filter, update)
+                return (result.matched, perseverance.isUnsure)
+            } catch {
+                try await perseverance.goOn(after: error, .always)
+            }
+        }
+    }
+
     /// Puts a whole document, which keeps its `_id`, in the place of the first that matches.
     @discardableResult
     public func replaceOne(
@@ -151,78 +120,15 @@ extension MongoCollection {
         try await single(.replaceOne(filter, replacement), upsert: upsert, hint: nil)
     }
 
-    /// Sends many updates in as few messages as the server's limits allow. Refused statements do not throw: they are in
-    /// the result. Everything else does, whether statements were refused or not.
-    public func bulkUpdate(
-        _ statements: [UpdateStatement],
-        ordered: Bool = false
-    ) async throws(MongoError) -> BulkUpdateResult {
-        guard !statements.isEmpty else { return BulkUpdateResult(matched: 0, modified: 0, writeErrors: []) }
-        var reply: BSONDocument
-        var writeErrors: [MongoError.WriteError] = []
-        do throws(MongoError) {
-            reply = try await bulk(ordered: ordered) { (bulk) throws(MongoError) in
-                for statement in statements {
-                    let update = try statement.update.statement()
-                    try bulk.add(
-                        statement.multi ? .updateMany(statement.filter, update) : .updateOne(statement.filter, update),
-                        options: Self.statementOptions(upsert: statement.upsert, hint: nil)
-                    )
-                }
-            }
-        } catch {
-            guard !error.writeErrors.isEmpty, error.code != .network, error.code != .writeConcern else { throw error }
-            reply = error.reply
-            writeErrors = error.writeErrors
-        }
-        return BulkUpdateResult(
-            matched: reply["nMatched"]?.intValue ?? 0,
-            modified: reply["nModified"]?.intValue ?? 0,
-            writeErrors: writeErrors
-        )
-    }
-
     /// Deletes the first document that matches.
     ///
     /// - Returns: 1 or 0.
     @discardableResult
     public func deleteOne(_ filter: BSONDocument) async throws(MongoError) -> Int {
-        let reply = try await bulk(ordered: true) { (bulk) throws(MongoError) in
+        let reply = try await bulk(ordered: true, repetition) { (bulk) throws(MongoError) in
             try bulk.add(.deleteOne(filter), options: BSONDocument())
         }
         return reply["nRemoved"]?.intValue ?? 0
-    }
-
-    /// Deletes all documents that match. It is never repeated by libmongoc, but harmless to repeat.
-    ///
-    /// - Returns: How many.
-    @discardableResult
-    public func deleteMany(_ filter: BSONDocument) async throws(MongoError) -> Int {
-        let reply = try await bulk(ordered: true) { (bulk) throws(MongoError) in
-            try bulk.add(.deleteMany(filter), options: BSONDocument())
-        }
-        return reply["nRemoved"]?.intValue ?? 0
-    }
-
-    /// Deletes all documents that match, however many: so many in one statement that none of them runs into a time-out.
-    /// Harmless to repeat. Where it throws, a part may be deleted.
-    ///
-    /// - Returns: How many.
-    @discardableResult
-    public func deleteInPieces(_ filter: BSONDocument, of piece: Int = 2000) async throws(MongoError) -> Int {
-        var source = self
-        source.readsFromPrimary = true
-        let options = FindOptions(projection: ["_id": 1], batchSize: piece)
-        var found = source.find(filter, options).makeAsyncIterator()
-        var total = 0
-        while true {
-            var ids: [BSONValue] = []
-            while ids.count < piece, let next = try await found.next() {
-                if let id = next["_id"] { ids.append(id) }
-            }
-            if ids.isEmpty { return total }
-            total += try await deleteMany(["$and": [.document(filter), ["_id": ["$in": .array(ids)]]]])
-        }
     }
 }
 
@@ -232,7 +138,7 @@ extension MongoCollection {
         upsert: Bool,
         hint: IndexHint?
     ) async throws(MongoError) -> UpdateResult {
-        let reply = try await bulk(ordered: true) { (bulk) throws(MongoError) in
+        let reply = try await bulk(ordered: true, repetition) { (bulk) throws(MongoError) in
             try bulk.add(statement, options: Self.statementOptions(upsert: upsert, hint: hint))
         }
         return UpdateResult(
@@ -242,14 +148,26 @@ extension MongoCollection {
         )
     }
 
-    private func bulk(
+    func bulk(
         ordered: Bool,
+        _ repetition: Repetition,
         _ fill: @escaping @Sendable (borrowing BulkWrite) throws(MongoError) -> Void
     ) async throws(MongoError) -> BSONDocument {
+        try await bulkCounting(ordered: ordered, patience, repetition, fill).value
+    }
+
+    /// - Returns: Also whether it was sent again although the first one may have been done.
+    func bulkCounting(
+        ordered: Bool,
+        _ patience: Patience?,
+        _ repetition: Repetition,
+        _ fill: @escaping @Sendable (borrowing BulkWrite) throws(MongoError) -> Void
+    ) async throws(MongoError) -> (value: BSONDocument, isUnsure: Bool) {
         try namespace.check()
         var options = writeOptions
         options.append("ordered", .bool(ordered))
-        return try await core.perform { [namespace, options] (client) throws(MongoError) in
+        return try await core.performCounting(patience, repetition) {
+            [namespace, options] (client) throws(MongoError) in
             try client.withCollection(namespace) { (collection) throws(MongoError) in
                 let bulk = try BulkWrite(client, collection, options: options)
                 try fill(bulk)
@@ -261,7 +179,7 @@ extension MongoCollection {
     /// libmongoc would refuse empty keys and would check every byte once more; the server does.
     static let unvalidated: BSONDocument = ["validate": false]
 
-    private static func statementOptions(upsert: Bool, hint: IndexHint?) -> BSONDocument {
+    static func statementOptions(upsert: Bool, hint: IndexHint?) -> BSONDocument {
         var options = unvalidated
         if upsert { options.append("upsert", true) }
         if let hint { options.append("hint", hint.value) }

@@ -13,9 +13,16 @@ public struct MongoCollection: Sendable {
     /// was just written must be seen.
     public var readsFromPrimary = false
 
-    init(namespace: Namespace, core: ClientCore) {
+    /// How long calls through this value go on through trouble; `nil`: not at all.
+    public var patience: Patience?
+    /// Whether writes through this value do no more when the server gets them twice, so that patience covers also those whose
+    /// outcome is unknown. Insertions and deletions are covered without it.
+    public var isIdempotent = false
+
+    init(namespace: Namespace, core: ClientCore, patience: Patience?) {
         self.namespace = namespace
         self.core = core
+        self.patience = patience
     }
 
     public var name: String { namespace.collection }
@@ -31,7 +38,7 @@ public struct MongoCollection: Sendable {
     /// Deletes the collection with its indexes; one that does not exist is no error.
     public func drop() async throws(MongoError) {
         do throws(MongoError) {
-            try await write(["drop": .string(name)])
+            try await write(["drop": .string(name)], .always)
         } catch {
             // NamespaceNotFound: servers before 7.0 say so.
             guard error.serverCode == 26 else { throw error }
@@ -40,10 +47,11 @@ public struct MongoCollection: Sendable {
 
     /// Sends a command that writes, with this value's write concern.
     @discardableResult
-    func write(_ command: BSONDocument) async throws(MongoError) -> BSONDocument {
+    func write(_ command: BSONDocument, _ repetition: Repetition? = nil) async throws(MongoError) -> BSONDocument {
         try namespace.check()
         let options = writeOptions
-        return try await core.perform { [namespace] (client) throws(MongoError) in
+        return try await core.perform(patience, repetition ?? self.repetition) {
+            [namespace] (client) throws(MongoError) in
             try client.run(.write, command, options: options, database: namespace.database)
         }
     }
@@ -52,10 +60,19 @@ public struct MongoCollection: Sendable {
     func read(_ command: BSONDocument) async throws(MongoError) -> BSONDocument {
         try namespace.check()
         let options = readOptions
-        return try await core.perform { [namespace] (client) throws(MongoError) in
+        return try await core.perform(patience, .always) { [namespace] (client) throws(MongoError) in
             try client.run(.read, command, options: options, database: namespace.database)
         }
     }
+
+    /// The same collection for statements that may be sent twice; see ``isIdempotent``.
+    package var idempotent: MongoCollection {
+        var copy = self
+        copy.isIdempotent = true
+        return copy
+    }
+
+    var repetition: Repetition { isIdempotent ? .always : .ifNotDone }
 
     var writeOptions: BSONDocument {
         guard let writeConcern else { return BSONDocument() }

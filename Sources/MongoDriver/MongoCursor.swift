@@ -5,6 +5,9 @@ public import BSON
 /// An iterator holds a connection and one of the client's `maxOpenCursors` until it has come to the end, has thrown, was
 /// let go, or its task was cancelled. A document that is not well-formed BSON is thrown as
 /// ``MongoError/Code/invalidDocument``; after that alone, `next()` goes on with the following document.
+///
+/// With patience a query that is cut off goes on: from its beginning while nothing was handed out, else behind the last
+/// document, where its sort has `_id` in it. In any other order it is cut off.
 public struct MongoCursor: AsyncSequence, Sendable {
     public typealias Element = BSONDocument
     public typealias Failure = MongoError
@@ -13,13 +16,37 @@ public struct MongoCursor: AsyncSequence, Sendable {
     let namespace: Namespace
     let query: MongoCollection.Query
     let batchSize: Int?
+    let patience: Patience?
+    let limit: Int?
+    /// The query behind a document of this one, after so many; `nil` where its order does not tell.
+    var rest: (@Sendable (_ last: BSONDocument, _ count: Int) -> MongoCursor?)?
+
+    init(
+        core: ClientCore,
+        namespace: Namespace,
+        query: @escaping MongoCollection.Query,
+        batchSize: Int?,
+        patience: Patience?,
+        limit: Int? = nil
+    ) {
+        self.core = core
+        self.namespace = namespace
+        self.query = query
+        self.batchSize = batchSize
+        self.patience = patience
+        self.limit = limit
+    }
 
     public func makeAsyncIterator() -> Iterator {
         Iterator(cursor: self)
     }
 
     public struct Iterator: AsyncIteratorProtocol {
-        private let cursor: MongoCursor
+        private var cursor: MongoCursor
+        /// Where patience goes on: what was handed out of `cursor`.
+        private var last: BSONDocument?
+        private var count = 0
+        private var perseverance: Perseverance?
         private var handle: CursorHandle?
         private var documents: ArraySlice<Result<BSONDocument, MongoError>> = []
         private var failure: MongoError?
@@ -44,10 +71,11 @@ public struct MongoCursor: AsyncSequence, Sendable {
                     isAtEnd = true
                     throw MongoError(.cancelled, "the task that iterated \(cursor.namespace.collection) was cancelled")
                 }
-                if let document = documents.popFirst() { return try document.get() }
+                if let document = documents.popFirst() { return try handOut(document) }
                 if let failure {
                     self.failure = nil
-                    throw failure
+                    try await goOn(after: failure)
+                    continue
                 }
                 if isAtEnd { return nil }
                 do throws(MongoError) {
@@ -56,12 +84,49 @@ public struct MongoCursor: AsyncSequence, Sendable {
                     failure = chunk.failure
                     isAtEnd = chunk.isLast
                     if isAtEnd { handle = nil }
+                    if !documents.isEmpty { perseverance = nil }
                 } catch {
                     isAtEnd = true
                     handle = nil
-                    throw error
+                    try await goOn(after: error)
                 }
             }
+        }
+
+        private mutating func handOut(
+            _ document: Result<BSONDocument, MongoError>
+        ) throws(MongoError) -> BSONDocument {
+            let document = try document.get()
+            if cursor.patience != nil {
+                last = document
+                count += 1
+            }
+            return document
+        }
+
+        /// Waits, and has the rest asked for; throws where there is no going on.
+        private mutating func goOn(after error: MongoError) async throws(MongoError) {
+            isAtEnd = true
+            var rest: MongoCursor? = cursor
+            if let last {
+                if let limit = cursor.limit, limit > 0, count >= limit { return }
+                rest = cursor.rest?(last, count)
+            }
+            // Nobody may take a part for the whole.
+            guard cursor.patience != nil, error.isPassing else { throw error }
+            guard let rest else {
+                var error = error
+                error.message += "; the documents up to here are not all, and their order does not tell where to go on"
+                throw error
+            }
+            var perseverance = perseverance ?? Perseverance(cursor.core, cursor.patience)
+            try await perseverance.goOn(after: error, .always)
+            perseverance.begin()
+            self.perseverance = perseverance
+            cursor = rest
+            last = nil
+            count = 0
+            isAtEnd = false
         }
 
         private mutating func fetch() async throws(MongoError) -> CursorChunk {

@@ -5,19 +5,24 @@ import CLibMongoC
 public struct MongoDatabase: Sendable {
     public let name: String
     let core: ClientCore
+    /// How long calls through this value, and through collections made of it, go on through trouble; `nil`: not at all.
+    public var patience: Patience?
 
     /// A collection; nothing is sent, and a name that cannot be fails at the first call.
     public func collection(_ name: String) -> MongoCollection {
-        MongoCollection(namespace: Namespace(database: self.name, collection: name), core: core)
+        MongoCollection(namespace: Namespace(database: self.name, collection: name), core: core, patience: patience)
     }
 
-    /// Sends a command to the primary, once: it is not repeated when the connection breaks.
+    /// Sends a command to the primary. It is not repeated when the connection breaks, unless there is patience and it may be.
     ///
+    /// - Parameter isIdempotent: Whether it does no harm when the server gets it twice.
     /// - Returns: The server's whole answer.
     @discardableResult
-    public func runCommand(_ command: BSONDocument) async throws(MongoError) -> BSONDocument {
+    public func runCommand(_ command: BSONDocument, isIdempotent: Bool = false) async throws(MongoError) -> BSONDocument
+    {
         try Namespace.check(database: name)
-        return try await core.perform { [name] (client) throws(MongoError) in
+        return try await core.perform(patience, isIdempotent ? .always : .ifNotDone) {
+            [name] (client) throws(MongoError) in
             try client.run(.plain, command, database: name)
         }
     }
@@ -30,7 +35,7 @@ public struct MongoDatabase: Sendable {
     /// The names of the collections and views, sorted.
     public func listCollectionNames() async throws(MongoError) -> [String] {
         try Namespace.check(database: name)
-        return try await core.perform { [name] (client) throws(MongoError) in
+        return try await core.perform(patience, .always) { [name] (client) throws(MongoError) in
             guard let database = mongoc_client_get_database(client.pointer, name) else { return [] }
             defer { mongoc_database_destroy(database) }
             var error = bson_error_t()

@@ -61,6 +61,9 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
     public var labels: [String]
     /// The statements that were refused, in order; the others of an unordered call were done.
     public var writeErrors: [WriteError]
+    /// Of many updates, those of which nobody knows whether they were done, and those that were not sent any more; what was
+    /// before them was answered. `nil` where that makes no sense.
+    public var unanswered: Range<Int>?
     /// What was answered, counts of a partly done bulk write included; empty when nothing came back.
     public var reply: BSONDocument
 
@@ -108,7 +111,7 @@ extension MongoError {
     /// Host unreachable, not found or timed out, shutting down, stepping down, not primary, election under way, read
     /// concern not available yet: the list of the retryable reads and writes specifications.
     private static let retryableServerCodes: Set<Int> = [
-        6, 7, 89, 91, 134, 189, 262, 9001, 10107, 11600, 11602, 13435, 13436,
+        6, 7, 89, 91, 134, 189, 262, 9001, 10058, 10107, 11600, 11602, 13435, 13436,
     ]
 
     /// The server stopped while it was at work on the statement.

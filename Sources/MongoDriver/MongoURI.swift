@@ -56,6 +56,11 @@ struct MongoURI: ~Copyable {
         if !has(option) { mongoc_uri_set_option_as_int32(pointer, option, value.milliseconds32) }
     }
 
+    /// Sets the option, whatever the URI says.
+    func set(_ option: String, _ value: Duration) {
+        mongoc_uri_set_option_as_int32(pointer, option, value.milliseconds32)
+    }
+
     /// The text with passwords replaced by `***`. Only for a URI that parsed: then the first `@` ends the user.
     static func redact(_ text: String) -> String {
         guard let schemeEnd = text.range(of: "://") else { return "***" }

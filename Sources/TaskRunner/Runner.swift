@@ -50,6 +50,8 @@ public final class Runner: Service {
     ///   or the state directory cannot be written.
     public init(hub: Hub, options: RunnerOptions, logger: Logger) throws {
         try Self.check(options)
+        // A renewal must not wait behind a statement that waits for an election: a runner's own loops go on.
+        let hub = hub.patience == nil ? hub : hub.with(patience: nil)
         self.hub = hub
         currentOptions = Mutex(options)
         id = runnerID.description

@@ -15,8 +15,12 @@ extension BlobStore {
         try await collectUploads(before: limit, into: &report)
         let owners = try await collectReservations(before: limit, into: &report)
         try await collectFiles(before: limit, owners, into: &report)
-        try await collectOrphans(before: limit, into: &report)
-        return report
+        var found = report
+        try await hub.beginningAnew { (isFirst) async throws(HubError) in
+            let known = isFirst ? [] : Set(found.orphans.map(\.file))
+            try await collectOrphans(before: limit, except: known, into: &found)
+        }
+        return found
     }
 
     private func collectUploads(before limit: BSONDateTime, into report: inout GarbageReport) async throws(HubError) {
@@ -148,7 +152,11 @@ extension BlobStore {
     }
 
     /// Looks for chunks whose file has no document, in the index alone: one entry for each file is visited.
-    private func collectOrphans(before limit: BSONDateTime, into report: inout GarbageReport) async throws(HubError) {
+    private func collectOrphans(
+        before limit: BSONDateTime,
+        except known: Set<BSONValue>,
+        into report: inout GarbageReport
+    ) async throws(HubError) {
         // What a server makes of it: a walk from file to file in the index (DISTINCT_SCAN).
         let cursor = gridFS.chunks.aggregate(
             [["$group": ["_id": "$files_id"]]],
@@ -157,7 +165,8 @@ extension BlobStore {
         var page: [BSONValue] = []
         do {
             for try await group in cursor {
-                page.append(group["_id"] ?? .null)
+                let id = group["_id"] ?? .null
+                if !known.contains(id) { page.append(id) }
                 if page.count == 1000 {
                     try await collectOrphans(among: page, before: limit, into: &report)
                     page = []

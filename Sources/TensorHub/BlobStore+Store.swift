@@ -20,7 +20,14 @@ extension BlobStore {
             let hash = known ?? SHA256.hex(of: bytes)
             if let blob = try await reserve(hash, for: owner) { return blob }
             let position = Mutex(0)
-            return try await upload(for: owner, sha256: known, uploader: uploader) { id, hash in
+            let source = RereadableSource { buffer, offset in
+                bytes.withUnsafeBytes { bytes in
+                    let piece = bytes[min(Int(offset), bytes.count)...].prefix(buffer.count)
+                    buffer.copyBytes(from: piece)
+                    return piece.count
+                }
+            }
+            return try await upload(for: owner, sha256: known, uploader: uploader, again: source) { id, hash in
                 try await gridFS.uploadChunks(of: id) { batch in
                     position.withLock { position in
                         position += bytes.withUnsafeBytes {
@@ -43,7 +50,11 @@ extension BlobStore {
             }
             if let hash, let blob = try await reserve(hash, for: owner) { return blob }
             let position = Mutex(Int64(0))
-            return try await upload(for: owner, sha256: known, uploader: uploader) { id, hash in
+            let source = RereadableSource(
+                hash: { try await file.hash(by: hub.client) },
+                read: { try file.read($0, at: $1) }
+            )
+            return try await upload(for: owner, sha256: known, uploader: uploader, again: source) { id, hash in
                 try await gridFS.uploadChunks(of: id) { batch in
                     try position.withLock { position in
                         try batch.fill { buffer in
@@ -58,8 +69,12 @@ extension BlobStore {
         case .stream(let stream):
             if let known, let blob = try await reserve(known, for: owner) { return blob }
             var pieces = PieceReader(stream)
-            return try await upload(for: owner, sha256: known, uploader: uploader) { id, hash in
-                try await gridFS.uploadChunks(of: id) { batch in
+            var bucket = gridFS
+            // Nobody can read it again: what is acknowledged must have come to stay.
+            if hub.patience != nil { bucket.chunks.writeConcern = .majority }
+            let kept = bucket
+            return try await upload(for: owner, sha256: known, uploader: uploader, again: nil) { id, hash in
+                try await kept.uploadChunks(of: id) { batch in
                     try await pieces.fill(batch)
                     try await hub.client.work { batch.forEachContent { hash.update($0) } }
                 }
@@ -90,15 +105,17 @@ extension BlobStore {
 
     /// - Parameters:
     ///   - sha256: What the content has to have.
+    ///   - source: Where chunks that a change of the primary has taken back are read once more; `nil` where they cannot be.
     ///   - send: Inserts the chunks of that file, and has their content hashed.
     private func upload(
         for owner: ObjectID,
         sha256 expected: String?,
         uploader: ObjectID?,
+        again source: RereadableSource?,
         send: (_ id: ObjectID, _ hash: ContentHash) async throws -> GridFSBucket.Uploaded
     ) async throws(HubError) -> Blob {
         let id = ObjectID()
-        try await begin(id, uploader)
+        try await begin(id, uploader, isKept: source == nil && hub.patience != nil)
         let (hash, uploaded): (String, GridFSBucket.Uploaded)
         do throws(HubError) {
             let content = ContentHash()
@@ -111,7 +128,14 @@ extension BlobStore {
                     "the content has SHA-256 \(hash), not \(expected); nothing was stored"
                 )
             }
-            try await confirm(id, chunks: uploaded.chunks)
+            // A runner delivers the whole again, and whoever takes a dead attempt's uploads away must not meet new ones.
+            if let source, uploader == nil, hub.patience != nil {
+                try await confirm(id, chunks: uploaded.chunks) { () async throws(HubError) in
+                    try await restore(id, uploaded, hash, from: source)
+                }
+            } else {
+                try await confirm(id, chunks: uploaded.chunks)
+            }
         } catch {
             await discard(id)
             throw error
@@ -131,6 +155,21 @@ extension BlobStore {
             await discard(id)
         }
         return blob
+    }
+
+    private func restore(
+        _ id: ObjectID,
+        _ uploaded: GridFSBucket.Uploaded,
+        _ hash: String,
+        from source: RereadableSource
+    ) async throws(HubError) {
+        try await transferring {
+            // It may be another content by now, of which a part must not be mixed in.
+            if let now = try await source.hash?(), now != hash {
+                throw HubError.invalid("content", "the content has changed while it was stored; store it again")
+            }
+            try await gridFS.restoreChunks(of: id, length: uploaded.length, reading: source.read)
+        }
     }
 
     /// Inserts the file's document. Where another program has stored the same content meanwhile, that one is reserved.
@@ -164,4 +203,12 @@ extension BlobStore {
             throw HubError(transfer: error)
         }
     }
+}
+
+/// A content that can be read a second time, from any place.
+struct RereadableSource: Sendable {
+    /// Its hash as it is by now; `nil` where it cannot change.
+    var hash: (@Sendable () async throws -> String)?
+    /// Puts bytes from a place on into memory; returns how many, 0 at the end.
+    var read: @Sendable (UnsafeMutableRawBufferPointer, _ offset: Int64) throws -> Int
 }

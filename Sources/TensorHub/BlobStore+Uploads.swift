@@ -8,7 +8,9 @@ extension BlobStore {
     private static let heartbeat: Duration = .seconds(15)
 
     /// Says that chunks of that file are going to come. Not for the majority to know: the chunks are not either.
-    func begin(_ id: ObjectID, _ uploader: ObjectID?) async throws(HubError) {
+    ///
+    /// - Parameter isKept: Whether it shall outlive a change of the primary.
+    func begin(_ id: ObjectID, _ uploader: ObjectID?, isKept: Bool = false) async throws(HubError) {
         let time = try await hub.serverTime()
         var document: BSONDocument = [
             "_id": .objectID(id), "started": .dateTime(time), "heartbeat": .dateTime(time),
@@ -16,7 +18,7 @@ extension BlobStore {
         if let uploader { document.append("uploader", .objectID(uploader)) }
         try await retrying { () async throws(MongoError) in
             do throws(MongoError) {
-                try await uploads.with(WriteConcern(.members(1))).insertOne(document)
+                try await (isKept ? uploads : uploads.with(WriteConcern(.members(1)))).insertOne(document)
             } catch {
                 // The answer to the first try was lost.
                 if error.code != .duplicateKey { throw error }
@@ -102,16 +104,35 @@ extension BlobStore {
         ).matched == 1
     }
 
+    /// How often chunks that were taken back are sent again.
+    private static let mendings = 5
+
     /// All chunks are there and will stay: this write is acknowledged by the majority, so all before it are, and whatever a
     /// change of primary has taken back is missing in the count.
-    func confirm(_ id: ObjectID, chunks: Int) async throws(HubError) {
-        let goesOn = try await retrying { () async throws(MongoError) in try await beat(id, uploads) }
-        var counted = gridFS.chunks
-        counted.readConcern = .majority
-        let count = try await retrying { () async throws(MongoError) in
-            try await counted.countDocuments(["files_id": .objectID(id)])
-        }
-        guard goesOn, count == chunks else {
+    ///
+    /// - Parameter mend: Sends again what is missing; `nil` where that is the caller's affair.
+    func confirm(
+        _ id: ObjectID,
+        chunks: Int,
+        mend: (() async throws(HubError) -> Void)? = nil
+    ) async throws(HubError) {
+        for mending in 0... {
+            let goesOn = try await retrying { () async throws(MongoError) in try await beat(id, uploads) }
+            var counted = gridFS.chunks
+            counted.readConcern = .majority
+            let count = try await retrying { () async throws(MongoError) in
+                try await counted.countDocuments(["files_id": .objectID(id)])
+            }
+            if goesOn, count == chunks { return }
+            let entry = try await retrying { () async throws(MongoError) in
+                try await uploads.findOne(["_id": .objectID(id)])
+            }
+            if let mend, mending < Self.mendings, entry?["dropped"] != true {
+                // The entry in the list may have been taken back too.
+                if entry == nil { try await begin(id, nil, isKept: true) }
+                try await mend()
+                continue
+            }
             throw HubError(
                 .database,
                 "of \(chunks) chunks of an upload to \(bucket.rawValue) \(count) are left"

@@ -21,7 +21,14 @@ extension Hub {
     /// Runs ended tasks again; the history of their attempts stays.
     @discardableResult
     public func retryTasks(_ selection: TaskSelection) async throws(HubError) -> Int {
-        try await change(selection, from: [.finished, .failed, .cancelled], TaskStatements.retryByHand)
+        // One that was retried and has ended again meanwhile is not retried twice.
+        let now = try await serverTime()
+        return try await change(
+            selection,
+            from: [.finished, .failed, .cancelled],
+            again: Filter(["hub.ended": ["$not": ["$gt": .dateTime(now)]]]),
+            TaskStatements.retryByHand
+        )
     }
 
     /// Keeps pending tasks from being claimed until `releaseTasks`.
@@ -50,23 +57,31 @@ extension Hub {
             filter = ["$and": [.document(filter), ["status": ["$ne": "running"]]]]
         }
         var deleted = 0
+        var last: BSONDocument?
         while true {
-            let (count, checkpoints) = try await translatingErrors {
-                () async throws(MongoError) -> (Int, [TaskCheckpoint]) in
-                let options = FindOptions(projection: ["_id": 1, "hub.checkpoint": 1], limit: 1000)
-                let batch = try await tasks.findAll(filter, options)
-                let ids = batch.compactMap { $0["_id"] }
-                if ids.isEmpty { return (0, []) }
-                let count = try await tasks.deleteMany(["$and": [.document(filter), ["_id": ["$in": .array(ids)]]]])
+            let place = last.flatMap { MongoCollection.behind($0, ["_id": 1]) }
+            let rest = place.map { ["$and": [.document(filter), .document($0)]] } ?? filter
+            let batch = try await translatingErrors { () async throws(MongoError) in
+                try await tasks.findAll(
+                    rest,
+                    FindOptions(sort: ["_id": 1], projection: ["_id": 1, "hub.checkpoint": 1], limit: 1000)
+                )
+            }
+            // Each is met once: those that were claimed meanwhile stay, and those behind them go all the same.
+            guard let end = batch.last else { return deleted }
+            last = end
+            let ids = batch.compactMap { $0["_id"] }
+            deleted += try await translatingErrors { () async throws(MongoError) in
+                let count = try await tasks.delete(ids, matching: filter)
                 // Only then the output: a task that was claimed meanwhile stays, and keeps what it has printed.
                 let gone = try await missingTasks(ids)
                 try await output.deleteInPieces(["task_id": ["$in": .array(gone)]], of: Self.outputDeletedAtOnce)
-                return (count, batch.compactMap { TaskRecord($0).checkpoint })
+                return count
             }
             // A checkpoint of a task that is still there is still referred to, and stays.
-            for checkpoint in checkpoints { try await releaseCheckpoint(checkpoint) }
-            deleted += count
-            if count == 0 { return deleted }
+            for checkpoint in batch.compactMap({ TaskRecord($0).checkpoint }) {
+                try await releaseCheckpoint(checkpoint)
+            }
         }
     }
 
@@ -87,9 +102,12 @@ extension Hub {
     /// Chunks of output, 256 KiB each: what a slow disk deletes in a few seconds.
     static let outputDeletedAtOnce = 500
 
+    /// - Parameter again: What else must hold of a task when the statement is sent once more, since the first one may have
+    ///   been done.
     private func change(
         _ selection: TaskSelection,
         from states: [TaskStatus],
+        again: Filter = .all,
         _ pipeline: [BSONDocument]
     ) async throws(HubError) -> Int {
         try await ensureIndexes()
@@ -100,7 +118,11 @@ extension Hub {
             ]
         ]
         return try await translatingErrors { () async throws(MongoError) in
-            try await tasks.updateMany(filter, .pipeline(pipeline)).matched
+            // Of a statement whose answer was lost nobody can tell how many it has changed.
+            let before = patience == nil ? 0 : try await tasks.countDocuments(filter)
+            let narrowed = (Filter(filter) && again).document
+            let (matched, isUnsure) = try await tasks.updateMany(filter, again: narrowed, .pipeline(pipeline))
+            return isUnsure ? max(before, matched) : matched
         }
     }
 }

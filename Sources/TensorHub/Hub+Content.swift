@@ -114,7 +114,7 @@ extension Hub {
     {
         try await translatingErrors { () async throws(MongoError) in
             // Changes nothing; the server waits all the same for what was written before.
-            try await self.collection(collection).updateOne(
+            try await self.collection(collection).idempotent.updateOne(
                 ["_id": .objectID(id), collection.nameField: .string(name)],
                 .document(["$set": [collection.nameField: .string(name)]])
             ).matched == 1

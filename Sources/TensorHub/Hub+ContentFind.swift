@@ -138,16 +138,21 @@ extension Hub {
         try await ensureIndexes(collection.indexes, of: source, mustBeUnique: false)
         let projection: BSONDocument = [collection.blobField: 1, "hub.files.blob": 1]
         var deleted = 0
+        var last: BSONDocument?
         while true {
+            let place = last.flatMap { MongoCollection.behind($0, ["_id": 1]) }
+            let rest = place.map { ["$and": [.document(filter), .document($0)]] } ?? filter
             let batch = try await translatingErrors { () async throws(MongoError) in
-                try await source.findAll(filter, FindOptions(projection: projection, limit: Self.deletedAtOnce))
+                try await source.findAll(
+                    rest,
+                    FindOptions(sort: ["_id": 1], projection: projection, limit: Self.deletedAtOnce)
+                )
             }
-            let ids = batch.compactMap { $0["_id"] }
-            if ids.isEmpty { return deleted }
-            let count = try await translatingErrors { () async throws(MongoError) in
-                try await source.deleteMany(["$and": [.document(filter), ["_id": ["$in": .array(ids)]]]])
+            guard let end = batch.last else { return deleted }
+            last = end
+            deleted += try await translatingErrors { () async throws(MongoError) in
+                try await source.delete(batch.compactMap { $0["_id"] }, matching: filter)
             }
-            deleted += count
             let blobs = Set(batch.flatMap { ContentFields($0, collection).blobs })
             if !blobs.isEmpty {
                 do throws(HubError) {
@@ -158,7 +163,6 @@ extension Hub {
                     throw failure
                 }
             }
-            if count == 0 { return deleted }
         }
     }
 }

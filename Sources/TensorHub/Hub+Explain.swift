@@ -12,7 +12,7 @@ extension Hub {
     ///
     /// - Throws: `HubError.notFound`.
     public func explain(_ id: ObjectID) async throws(HubError) -> TaskExplanation {
-        try await ensureIndexes()
+        try await expectIndexes()
         guard let task = try await findTasks(.ids([id])).first else {
             throw HubError(.notFound, "no task \(id) in project '\(project)' of database '\(database.name)'")
         }

@@ -41,7 +41,7 @@ extension Hub {
     ///
     /// TensorLayer: `check_unfinished_task`.
     public func hasUnfinishedTasks(_ selection: TaskSelection = .all) async throws(HubError) -> Bool {
-        try await ensureIndexes()
+        try await expectIndexes()
         let filter = unfinishedFilter(selection)
         return try await translatingErrors { () async throws(MongoError) in
             try await tasks.findOne(filter, FindOptions(projection: ["_id": 1])) != nil

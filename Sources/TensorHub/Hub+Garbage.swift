@@ -37,6 +37,17 @@ extension Hub {
     ) async throws(HubError) -> OutputGarbage {
         let limit = try await garbageLimit(age)
         var report = OutputGarbage(isDryRun: dryRun)
+        try await beginningAnew { (isFirst) async throws(HubError) in
+            try await collectOutput(before: limit, except: isFirst ? [] : Set(report.tasks), into: &report)
+        }
+        return report
+    }
+
+    private func collectOutput(
+        before limit: BSONDateTime,
+        except known: Set<BSONValue>,
+        into report: inout OutputGarbage
+    ) async throws(HubError) {
         // A walk from task to task in the index `chunk` (DISTINCT_SCAN).
         var groups = output.aggregate([["$group": ["_id": "$task_id"]]], AggregateOptions(allowDiskUse: true))
             .makeAsyncIterator()
@@ -44,9 +55,9 @@ extension Hub {
             let gone = try await translatingErrors { () async throws(MongoError) -> [BSONValue]? in
                 var page: [BSONValue] = []
                 while page.count < 1000, let group = try await groups.next() { page.append(group["_id"] ?? .null) }
-                return page.isEmpty ? nil : try await missingTasks(page)
+                return page.isEmpty ? nil : try await missingTasks(page.filter { !known.contains($0) })
             }
-            guard let gone else { return report }
+            guard let gone else { return }
             for id in gone { try await collectOutput(of: id, before: limit, into: &report) }
         }
     }

@@ -21,7 +21,7 @@ extension Hub {
         _ body: (LogEntry) throws -> Void
     ) async throws {
         if let newest, newest < 0 { throw HubError.invalid("newest", "newest is \(newest); it must be at least 0") }
-        try await ensureLogIndexes(kind)
+        try await expectLogIndexes(kind)
         let arrivals = LogArrivals(collection: logCollection(kind), project: project)
         /// What was shown of those that are there; `nil` once all of them were.
         var beginning: FollowedBeginning? = FollowedBeginning()

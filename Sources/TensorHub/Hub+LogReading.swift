@@ -17,7 +17,7 @@ extension Hub {
         skip: Int? = nil
     ) async throws(HubError) -> [LogEntry] {
         let options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
-        try await ensureLogIndexes(kind)
+        try await expectLogIndexes(kind)
         try await checkLogSort(kind, filter, sort)
         return try await translatingErrors { () async throws(MongoError) in
             try await logCollection(kind).findAll(logFilter(filter), options).map(LogEntry.init)
@@ -43,7 +43,7 @@ extension Hub {
             names.formUnion(["time", "hub"])
             options.projection = BSONDocument(elements: names.sorted().map { ($0, 1) })
         }
-        try await ensureLogIndexes(kind)
+        try await expectLogIndexes(kind)
         try await checkLogSort(kind, filter, sort)
         var cursor = logCollection(kind).find(logFilter(filter), options).makeAsyncIterator()
         while true {
@@ -64,14 +64,14 @@ extension Hub {
         skip: Int? = nil
     ) async throws(HubError) -> LogReader {
         let options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
-        try await ensureLogIndexes(kind)
+        try await expectLogIndexes(kind)
         try await checkLogSort(kind, filter, sort)
         return LogReader(logCollection(kind).find(logFilter(filter), options))
     }
 
     /// How many entries match.
     public func countLogs(_ kind: LogKind, _ filter: Filter = .all) async throws(HubError) -> Int {
-        try await ensureLogIndexes(kind)
+        try await expectLogIndexes(kind)
         return try await translatingErrors { () async throws(MongoError) in
             try await logCollection(kind).countDocuments(logFilter(filter))
         }
@@ -86,7 +86,7 @@ extension Hub {
         newest: Int = 10_000
     ) async throws(HubError) -> [String] {
         if newest < 1 { throw .invalid("newest", "newest is \(newest); it must be at least 1") }
-        try await ensureLogIndexes(kind)
+        try await expectLogIndexes(kind)
         let pipeline: [BSONDocument] = [
             ["$match": .document(logFilter(filter))],
             ["$sort": .document(Sort.newest.document)],
@@ -134,7 +134,7 @@ extension Hub {
         if let sort, sort.document.isEmpty {
             throw .invalid("sort", "sort is empty; name a field, such as 'step:1', or leave it out")
         }
-        return FindOptions(sort: (sort ?? .oldest).document, limit: limit, skip: skip)
+        return FindOptions(sort: (sort ?? .oldest).total.document, limit: limit, skip: skip)
     }
 }
 
@@ -142,5 +142,15 @@ extension Filter {
     /// Entries of these tasks. None at all matches nothing: an empty list must never become every entry.
     public static func tasks(_ ids: [ObjectID]) -> Filter {
         Filter(["hub.task": TaskSelection.oneOf(ids.map(BSONValue.objectID))])
+    }
+}
+
+extension Sort {
+    /// The same order, and by `_id` among equals: what is cut off in it can be gone on with.
+    var total: Sort {
+        guard document["_id"] == nil, let last = document.keys.last, let direction = document[last]?.intValue,
+            !last.hasPrefix("$")
+        else { return self }
+        return then(Sort(["_id": direction < 0 ? -1 : 1]))
     }
 }

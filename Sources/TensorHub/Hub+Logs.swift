@@ -93,6 +93,11 @@ extension Hub {
         try await ensureIndexes(LogIndexes.all, of: logCollection(kind))
     }
 
+    /// The same for who only reads: see `expectIndexes`.
+    func expectLogIndexes(_ kind: LogKind) async throws(HubError) {
+        try await expectIndexes(LogIndexes.all, of: logCollection(kind))
+    }
+
     /// The server's code for a key that a unique index has already.
     private static let duplicateKey = 11000
 }

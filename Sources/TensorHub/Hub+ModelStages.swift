@@ -30,7 +30,7 @@ extension Hub {
         if let version = model.version { entry.append("version", .init(smallest: version)) }
         if let by { entry.append("by", .string(by)) }
         let key = stageID(stage, name)
-        try await upsertStage(key, Self.pipeline(entry))
+        try await upsertStage(key, entry)
         // Deleted meanwhile: a stage must not point to nothing.
         let still = try await translatingErrors { () async throws(MongoError) in
             try await collection(.models).findOne(["_id": .objectID(id)], FindOptions(projection: ["_id": 1]))
@@ -79,21 +79,45 @@ extension Hub {
     @discardableResult
     private func vacate(_ key: BSONValue, _ holder: BSONValue) async throws(HubError) -> Bool {
         try await translatingErrors { () async throws(MongoError) in
-            try await stageCollection.updateOne(["_id": key, "model": holder], .pipeline(Self.pipeline([:]))).matched
-                > 0
+            let held: BSONDocument = ["_id": key, "model": holder]
+            let (matched, isUnsure) = try await stageCollection.updateMany(
+                held,
+                again: held,
+                .pipeline(Self.pipeline([:]))
+            )
+            return matched > 0 || isUnsure
         }
     }
 
-    private func upsertStage(_ key: BSONValue, _ pipeline: [BSONDocument]) async throws(HubError) {
-        // Two that make the first document at the same time: one of them gets a duplicate key, once.
-        for isLast in [false, true] {
+    private func upsertStage(_ key: BSONValue, _ entry: BSONDocument) async throws(HubError) {
+        // An answer that is lost leaves a history of its own: the entry must not be made twice.
+        let start = try await serverTime()
+        for isLast in [false, false, false, true] {
             do throws(MongoError) {
-                _ = try await stageCollection.findAndModify(["_id": key], .pipeline(pipeline), upsert: true)
+                _ = try await stageCollection.findAndModify(["_id": key], .pipeline(Self.pipeline(entry)), upsert: true)
                 return
             } catch {
-                if isLast || error.serverCode != 11000 && error.code != .duplicateKey { throw HubError(error) }
+                // Two that make the first document at the same time: one of them gets a duplicate key, once.
+                let isRace = error.serverCode == 11000 || error.code == .duplicateKey
+                let isLost = patience != nil && error.isOutcomeUnknown
+                if isLast || !isRace && !isLost { throw HubError(error) }
+                if isLost, try await isRecorded(entry, at: key, since: start) { return }
             }
         }
+    }
+
+    /// Whether the last entry of the history of a stage is that one. By the server's clock, a second early: its members' differ.
+    private func isRecorded(_ entry: BSONDocument, at key: BSONValue, since start: BSONDateTime) async throws(HubError)
+        -> Bool
+    {
+        let stored = try await translatingErrors { () async throws(MongoError) in
+            try await stageCollection.findOne(["_id": key])
+        }
+        let last = stored?["history"]?.arrayValue?.last?.documentValue
+        guard let last, let time = last["time"]?.dateTimeValue, last["model"] == entry["model"],
+            last["by"] == entry["by"]
+        else { return false }
+        return time.millisecondsSince1970 >= start.millisecondsSince1970 - 1000
     }
 
     /// Takes a stage away, so that no version of that name holds it.

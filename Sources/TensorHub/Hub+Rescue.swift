@@ -75,7 +75,10 @@ extension Hub {
     /// The UUID of a collection.
     func identity(of collection: String) async throws(HubError) -> String {
         try await translatingErrors { () async throws(MongoError) in
-            let reply = try await database.runCommand(["listCollections": 1, "filter": ["name": .string(collection)]])
+            let reply = try await database.runCommand(
+                ["listCollections": 1, "filter": ["name": .string(collection)]],
+                isIdempotent: true
+            )
             let info = reply.value(atPath: "cursor.firstBatch")?.arrayValue?.first?.documentValue?["info"]?
                 .documentValue
             return info?["uuid"]?.binaryValue.map { $0.bytes.map(Self.hexadecimal).joined() } ?? ""

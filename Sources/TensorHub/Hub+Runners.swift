@@ -73,7 +73,8 @@ extension Hub {
         let filter = RunnerStatements.filter(selection, project: project)
         let update = RunnerStatements.request(request, deadline: deadline, by: by)
         return try await translatingErrors { () async throws(MongoError) in
-            try await runners.updateMany(filter, .pipeline(update)).matched
+            // Asked for twice, it is the same request.
+            try await runners.idempotent.updateMany(filter, .pipeline(update)).matched
         }
     }
 

@@ -37,7 +37,7 @@ extension Hub {
         timeout: Duration? = nil,
         onProgress: (@Sendable (TaskProgress) -> Void)? = nil
     ) async throws -> TaskProgress {
-        try await ensureIndexes()
+        try await expectIndexes()
         let (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         return try await withThrowingTaskGroup(of: Void.self) { group in
             group.addTask { await self.wakeOnChanges(wake) }
@@ -99,7 +99,7 @@ extension Hub {
     }
 
     private func canWatch() async -> Bool {
-        let hello = try? await database.runCommand(["hello": 1])
+        let hello = try? await database.runCommand(["hello": 1], isIdempotent: true)
         return hello?["setName"] != nil || hello?["msg"]?.stringValue == "isdbgrid"
     }
 

@@ -16,6 +16,8 @@ public final class Hub: Sendable {
     public let project: String
     package let logger: Logger
     let clock: ServerClock
+    /// How long the calls go on through an election, or without MongoDB; `nil`: not at all.
+    public let patience: Patience?
     /// Collections whose indexes this hub has made, and buckets.
     let indexed = Mutex(KnownIndexes())
 
@@ -23,12 +25,17 @@ public final class Hub: Sendable {
     public static let defaultDatabase = "tensorhub"
     public static let defaultProject = "default"
 
-    init(client: MongoClient, project: String, logger: Logger) {
+    init(client: MongoClient, project: String, logger: Logger, patience: Patience?) {
         self.client = client
         self.project = project
         self.logger = logger
-        database = client.database(client.defaultDatabaseName ?? Self.defaultDatabase)
-        clock = ServerClock(client.database("admin"))
+        self.patience = patience
+        var database = client.database(client.defaultDatabaseName ?? Self.defaultDatabase)
+        database.patience = patience
+        self.database = database
+        var admin = client.database("admin")
+        admin.patience = patience
+        clock = ServerClock(admin)
     }
 
     /// Opens a hub and makes sure that the server answers.
@@ -37,11 +44,13 @@ public final class Hub: Sendable {
     ///   - uri: A MongoDB connection string, passed whole to libmongoc; its path names the database, `tensorhub` without one.
     ///   - project: Forced into every document and every filter.
     ///   - options: Threads and time-outs; the connection string wins.
+    ///   - patience: How long each call goes on through an election, this one too; `nil` for what must be prompt.
     /// - Throws: `HubError.invalidInput` for a malformed connection string or project, `.unreachable` where nothing answers.
     public static func connect(
         uri: String = Hub.defaultURI,
         project: String = Hub.defaultProject,
         options: MongoClient.Options = .init(),
+        patience: Patience? = Patience(),
         logger: Logger? = nil
     ) async throws(HubError) -> Hub {
         if project.isEmpty { throw .invalid("project", "the project name is empty; leave it out or give it a word") }
@@ -54,7 +63,8 @@ public final class Hub: Sendable {
         let hub = Hub(
             client: client,
             project: project,
-            logger: logger ?? Logger(label: "tensorhub", factory: { _ in SwiftLogNoOpLogHandler() })
+            logger: logger ?? Logger(label: "tensorhub", factory: { _ in SwiftLogNoOpLogHandler() }),
+            patience: patience
         )
         do {
             _ = try await hub.clock.now()
@@ -69,10 +79,11 @@ public final class Hub: Sendable {
     public static func withHub<Value>(
         uri: String = Hub.defaultURI,
         project: String = Hub.defaultProject,
+        patience: Patience? = Patience(),
         logger: Logger? = nil,
         _ body: (Hub) async throws -> Value
     ) async throws -> Value {
-        let hub = try await connect(uri: uri, project: project, logger: logger)
+        let hub = try await connect(uri: uri, project: project, patience: patience, logger: logger)
         do {
             let value = try await body(hub)
             await hub.close()

@@ -32,7 +32,7 @@ final class ServerClock: Sendable {
             return advance(known, to: clock.now)
         }
         let sent = clock.now
-        let reply = try await database.runCommand(["hello": 1])
+        let reply = try await database.runCommand(["hello": 1], isIdempotent: true)
         let received = clock.now
         guard let time = reply["localTime"]?.dateTimeValue else {
             throw MongoError(

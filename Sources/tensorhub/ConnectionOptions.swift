@@ -40,7 +40,12 @@ struct ConnectionOptions: ParsableArguments {
         options.threads = threads
         options.serverSelectionTimeout = Self.serverSelectionTimeout
         do {
-            return try await Hub.connect(uri: settings.uri, project: settings.project, options: options)
+            return try await Hub.connect(
+                uri: settings.uri,
+                project: settings.project,
+                options: options,
+                patience: Patience(onTrouble: { Outage.tellOnce($0) })
+            )
         } catch {
             guard error.code == .unreachable else { throw error }
             let origin = (settings.origins["uri"] ?? settings.origins["uri-file"]).map { "\($0)" } ?? "the default"

@@ -204,7 +204,14 @@ final class Daemon: Sendable {
         options.serverSelectionTimeout = min(.seconds(5), settings.lease / 4)
         // And a statement that a frozen server holds must not be waited for longer than the lease that it may cost.
         options.socketTimeout = min(options.socketTimeout, settings.lease / 2)
-        return try await Hub.connect(uri: settings.uri, project: settings.project, options: options, logger: logger)
+        // The runner's loops are its patience: a renewal must not wait behind another statement.
+        return try await Hub.connect(
+            uri: settings.uri,
+            project: settings.project,
+            options: options,
+            patience: nil,
+            logger: logger
+        )
     }
 
     /// The machine may have booted faster than its database: that is no reason to give up.

@@ -118,6 +118,21 @@ package final class ReplicaSet: Sendable {
         return index
     }
 
+    /// kill -9 of the primary and of one more: the third elects nobody until they are back.
+    ///
+    /// - Returns: Which they were.
+    package func killMajority() async -> [Int] {
+        guard let first = await primary() else { return [] }
+        let killed = [first, (first + 1) % ports.count]
+        for index in killed { await nodes.withLock { $0[index].process }?.kill() }
+        return killed
+    }
+
+    /// Waits until the driver sees a primary.
+    package func waitForPrimary() async -> Bool {
+        await eventually(within: .seconds(60)) { await self.primary() != nil }
+    }
+
     /// Starts a node again on its data.
     package func restart(_ index: Int) async throws { try await start(index) }
 

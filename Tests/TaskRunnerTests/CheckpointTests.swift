@@ -148,7 +148,11 @@ import Testing
         try await withTestDatabase { client, name in
             var options = MongoClient.Options()
             options.applicationName = "checkpoint-\(UInt32.random(in: 0...UInt32.max))"
-            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            let hub = try await Hub.connect(
+                uri: try await TestMongo.uri(database: name),
+                options: options,
+                patience: nil
+            )
             let script =
                 "if [ -e $TENSORHUB_CHECKPOINT_DIR/epoch ]; then exit 0; fi; "
                 + "echo 7 > $TENSORHUB_CHECKPOINT_DIR/epoch; exit 1"

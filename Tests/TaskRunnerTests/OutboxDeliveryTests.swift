@@ -207,7 +207,11 @@ import Testing
         try await withTestDatabase { client, name in
             var options = MongoClient.Options()
             options.applicationName = "refused-\(UInt32.random(in: 0...UInt32.max))"
-            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            let hub = try await Hub.connect(
+                uri: try await TestMongo.uri(database: name),
+                options: options,
+                patience: nil
+            )
             try await withAttempt(hub) { attempt in
                 let delivery = attempt.delivery()
                 try await withFailCommand(

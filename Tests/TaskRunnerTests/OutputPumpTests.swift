@@ -51,7 +51,11 @@ import Testing
             try await withTemporaryDirectory { folder in
                 var options = MongoClient.Options()
                 options.applicationName = "output-\(UInt32.random(in: 0...UInt32.max))"
-                let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+                let hub = try await Hub.connect(
+                    uri: try await TestMongo.uri(database: name),
+                    options: options,
+                    patience: nil
+                )
                 try await body(Source(hub: hub, path: "\(folder)/output.log"), client, options.applicationName)
                 await hub.close()
             }

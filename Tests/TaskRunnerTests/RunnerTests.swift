@@ -278,7 +278,11 @@ private func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
         try await withTestDatabase { client, name in
             var options = MongoClient.Options()
             options.applicationName = "waits-\(UInt32.random(in: 0...UInt32.max))"
-            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            let hub = try await Hub.connect(
+                uri: try await TestMongo.uri(database: name),
+                options: options,
+                patience: nil
+            )
             try await withRunner(hub) { _ in
                 let line = #"{"path": "/v1/logs/training", "body": {"step": 1}}"#
                 try await withFailCommand(

@@ -291,7 +291,11 @@ extension ScriptBackendTests {
             let application = "outage-\(UInt32.random(in: 0...UInt32.max))"
             var options = MongoClient.Options()
             options.applicationName = application
-            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            let hub = try await Hub.connect(
+                uri: try await TestMongo.uri(database: name),
+                options: options,
+                patience: nil
+            )
             try await withTemporaryDirectory { folder in
                 let server = DirectServer()
                 let id = try await hub.createTask(

@@ -17,7 +17,11 @@ struct BlobConnectionTests {
         try await withTestDatabase { admin, name in
             var options = MongoClient.Options()
             options.applicationName = "blobs-\(UInt64.random(in: 0 ... .max))"
-            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            let hub = try await Hub.connect(
+                uri: try await TestMongo.uri(database: name),
+                options: options,
+                patience: nil
+            )
             try await body(hub) { commands, times, body in
                 try await withFailCommand(
                     ["failCommands": .array(commands.map(BSONValue.string)), "closeConnection": true],

@@ -114,7 +114,11 @@ import Testing
         try await withTestDatabase { admin, name in
             var options = MongoClient.Options()
             options.applicationName = "follow-\(UInt64.random(in: 0 ... .max))"
-            let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+            let hub = try await Hub.connect(
+                uri: try await TestMongo.uri(database: name),
+                options: options,
+                patience: nil
+            )
             // The server gives a hundred, then 16 MiB at a time.
             let note = BSONValue.string(String(repeating: "x", count: 60_000))
             for start in stride(from: 0, to: 400, by: 50) {

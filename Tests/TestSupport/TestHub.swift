@@ -1,5 +1,5 @@
 public import BSON
-import MongoDriver
+public import MongoDriver
 public import TensorHub
 
 /// Lends a hub on a database of its own, dropped afterwards.
@@ -19,11 +19,18 @@ public typealias FailingHub = (
 ) async throws -> Void
 
 /// Lends a hub on a database of its own, and what makes the server fail commands of that hub alone.
-public func withFailingHub(_ body: (_ hub: Hub, _ failing: FailingHub) async throws -> Void) async throws {
+public func withFailingHub(
+    patience: Patience? = nil,
+    _ body: (_ hub: Hub, _ failing: FailingHub) async throws -> Void
+) async throws {
     try await withTestDatabase { admin, name in
         var options = MongoClient.Options()
         options.applicationName = "hub-\(UInt64.random(in: 0 ... .max))"
-        let hub = try await Hub.connect(uri: try await TestMongo.uri(database: name), options: options)
+        let hub = try await Hub.connect(
+            uri: try await TestMongo.uri(database: name),
+            options: options,
+            patience: patience
+        )
         let result: Result<Void, any Error>
         do {
             result = .success(

@@ -1,0 +1,19 @@
+/// Which indexes a hub knows to be there.
+struct KnownIndexes {
+    private var complete: Set<String> = []
+    /// Those that are slow or lack a unique one, and when that was seen.
+    private var incomplete: [String: ContinuousClock.Instant] = [:]
+
+    /// Whoever needs them for speed alone asks for what is missing once a minute.
+    private static let patience: Duration = .seconds(60)
+
+    func suffices(for key: String, _ isStrict: Bool, _ now: ContinuousClock.Instant) -> Bool {
+        if complete.contains(key) { return true }
+        return !isStrict && incomplete[key].map { now - $0 < Self.patience } == true
+    }
+
+    mutating func note(_ key: String, isComplete: Bool, _ now: ContinuousClock.Instant) {
+        if isComplete { complete.insert(key) }
+        incomplete[key] = isComplete ? nil : now
+    }
+}
