@@ -1,7 +1,6 @@
 public import BSON
 public import Logging
 public import MongoDriver
-import Synchronization
 
 /// The hub: what a distributor calls to create tasks, to find them, to wait for them and to read their results.
 ///
@@ -19,7 +18,7 @@ public final class Hub: Sendable {
     /// How long the calls go on through an election, or without MongoDB; `nil`: not at all.
     public let patience: Patience?
     /// Collections whose indexes this hub has made, and buckets.
-    let indexed = Mutex(KnownIndexes())
+    let indexed: IndexMemory
 
     public static let defaultURI = "mongodb://127.0.0.1:27017"
     public static let defaultDatabase = "tensorhub"
@@ -36,7 +35,24 @@ public final class Hub: Sendable {
         var admin = client.database("admin")
         admin.patience = patience
         clock = ServerClock(admin)
+        indexed = IndexMemory()
     }
+
+    private init(_ hub: Hub, _ lane: MongoClient.Lane) {
+        client = hub.client.by(lane)
+        project = hub.project
+        logger = hub.logger
+        patience = hub.patience
+        var database = client.database(hub.database.name)
+        database.patience = patience
+        self.database = database
+        clock = hub.clock
+        indexed = hub.indexed
+    }
+
+    /// The same hub, whose calls go by another lane of the same connections: none of them makes one of this hub's wait.
+    /// Each hub of lane `scripts` takes turns with the others.
+    package func by(_ lane: MongoClient.Lane) -> Hub { Hub(self, lane) }
 
     /// Opens a hub and makes sure that the server answers.
     ///

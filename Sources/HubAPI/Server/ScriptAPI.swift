@@ -17,9 +17,13 @@ struct ScriptAPI: Sendable {
     let uploads: Uploads
     let stop: StopSignal
     let bodies = BodyBudget()
+    let doorkeeper: Doorkeeper
+    /// Who has sent the request that is being answered.
+    var peer: PeerConnection?
     let disk: NIOThreadPool
     let logger: Logger
 
+    /// For queries.
     var hub: Hub { backend.hub }
     var isAttempt: Bool { backend.origin != nil }
 
@@ -59,6 +63,7 @@ struct ScriptAPI: Sendable {
     @concurrent
     private func answer(_ request: Request, _ body: RequestStream) async throws -> Answer {
         try authorize(request.headers)
+        if let peer { doorkeeper.prove(peer) }
         let target = request.head.path ?? "/"
         let path = target.prefix { $0 != "?" }
         let route: Route
