@@ -42,6 +42,11 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
     }
 
     init(_ error: MongoError) {
+        if Hub.isRepeatedKey(error.serverCode ?? error.writeErrors.first?.code) {
+            let message = "a document has a key twice, and MongoDB would end if it were changed"
+            self.init(.database, message + "; delete it and write it anew", underlying: error)
+            return
+        }
         self.init(error.code == .unreachable ? .unreachable : .database, error.description, underlying: error)
     }
 
