@@ -196,13 +196,13 @@ let package = Package(
         ),
         .testTarget(
             name: "TensorHubTests",
-            dependencies: ["TensorHub", "MongoDriver", "BSON", "TestSupport"],
+            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "TaskRunnerTests",
             dependencies: [
-                "TaskRunner", "HubAPI", "ScriptClient", "TensorHub", "MongoDriver", "BSON", "TestSupport",
+                "TaskRunner", "HubAPI", "ScriptClient", "TensorHub", "LocalMongo", "MongoDriver", "BSON", "TestSupport",
                 "tensorhub-supervisor",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],

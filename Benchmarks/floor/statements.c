@@ -7,6 +7,9 @@
 
 #define INT(path) "{\"$cond\":[{\"$isNumber\":\"" path "\"},{\"$convert\":{\"input\":\"" path \
     "\",\"to\":\"int\",\"onError\":0,\"onNull\":0}},0]}"
+// Each key at the top and in `hub` is there once: merging keeps one of each.
+#define IF_SOUND(value) "{\"$switch\":{\"branches\":[{\"case\":{\"$eq\":[\"$$ROOT\",{\"$mergeObjects\":[\"$$ROOT\"," \
+    "{\"hub\":{\"$mergeObjects\":[\"$hub\"]}}]}]},\"then\":\"" value "\"}]}}"
 #define HISTORY "{\"$cond\":[{\"$isArray\":\"$hub.history\"},\"$hub.history\",[]]}"
 
 static const int history_limit = 50;
@@ -42,7 +45,7 @@ static void build_claim(struct connection *connection) {
     bson_oid_to_string(&connection->runner, runner);
     if (asprintf(
             &text,
-            "{\"\":[{\"$set\":{\"status\":\"running\",\"hub.attempt\":{\"$add\":[" INT("$hub.attempt") ",1]},"
+            "{\"\":[{\"$set\":{\"status\":" IF_SOUND("running") ",\"hub.attempt\":{\"$add\":[" INT("$hub.attempt") ",1]},"
             "\"hub.started\":\"$$NOW\",\"hub.lease\":{\"runner\":{\"$oid\":\"%s\"},\"token\":{\"$oid\":\"%s\"},"
             "\"expires\":{\"$add\":[\"$$NOW\",{\"$numberLong\":\"%d\"}]}}}},"
             "{\"$set\":{\"hub.history\":{\"$slice\":[{\"$concatArrays\":[" HISTORY ",[{\"attempt\":\"$hub.attempt\","
@@ -75,6 +78,7 @@ static void append_queue(bson_t *filter, const struct options *options) {
     BSON_APPEND_UTF8(filter, "project_name", options->project);
     BSON_APPEND_UTF8(filter, "status", "pending");
     BSON_APPEND_BOOL(filter, "hub.ready", true);
+    BCON_APPEND(filter, "hub.v", "{", "$not", "{", "$gt", BCON_INT32(1), "}", "}");
     if (options->name != NULL) BSON_APPEND_UTF8(filter, "task_name", options->name);
 }
 
@@ -227,7 +231,7 @@ mongoc_change_stream_t *watch_queue(struct connection *connection) {
             "{\"updateDescription.updatedFields.status\":\"pending\"},{\"operationType\":\"update\",\"$expr\":" CANCELLED
             "}]}},{\"$project\":{\"documentKey\":1,\"cancelled\":{\"$and\":[{\"$eq\":[\"$operationType\",\"update\"]},"
             CANCELLED "]},\"foreign\":{\"$and\":[{\"$eq\":[\"$operationType\",\"insert\"]},"
-            "{\"$ne\":[{\"$type\":\"$fullDocument.hub.ready\"},\"bool\"]}]}}}]}",
+            "{\"$ne\":[{\"$type\":\"$fullDocument.hub.ready\"},\"bool\"]}]},\"version\":\"$fullDocument.hub.v\"}}]}",
             connection->options->project
         ) < 0) fail("watch", "no memory");
     bson_t *pipeline = from_json(text), *options = BCON_NEW("maxAwaitTimeMS", BCON_INT64(5000));

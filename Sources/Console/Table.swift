@@ -43,14 +43,22 @@ package struct Table: Sendable {
         }.joined()
     }
 
-    /// Takes from the widest elastic column until all fits.
+    /// Takes from the widest elastic columns until all fits: these are as wide as each other then, or wider by one.
     private func fit(_ widths: inout [Int], into width: Int) {
-        var excess = widths.reduce(0, +) + Self.gap.count * (widths.count - 1) - width
-        while excess > 0 {
-            let elastic = columns.indices.filter { columns[$0].isElastic && widths[$0] > Self.narrowest }
-            guard let widest = elastic.max(by: { widths[$0] < widths[$1] }) else { return }
-            widths[widest] -= 1
-            excess -= 1
+        let excess = widths.reduce(0, +) + Self.gap.count * (widths.count - 1) - width
+        let elastic = columns.indices.filter { columns[$0].isElastic && widths[$0] > Self.narrowest }
+        if excess <= 0 || elastic.isEmpty { return }
+        func gain(_ limit: Int) -> Int { elastic.reduce(0) { $0 + max(0, widths[$1] - limit) } }
+        // The largest limit that is enough, by halving.
+        var (low, high) = (Self.narrowest, elastic.map { widths[$0] }.max() ?? 0)
+        while low < high {
+            let middle = (low + high + 1) / 2
+            if gain(middle) >= excess { low = middle } else { high = middle - 1 }
+        }
+        var left = gain(low) - excess
+        for index in elastic.reversed() where widths[index] > low {
+            widths[index] = left > 0 ? low + 1 : low
+            left -= 1
         }
     }
 }

@@ -1,5 +1,6 @@
 import BSON
 import Logging
+import MongoDriver
 import Synchronization
 import TensorHub
 
@@ -83,13 +84,18 @@ final class Reporter: Sendable {
 
     private func deliver(_ ends: [AttemptEnd]) async -> [Hub.ReportOutcome]? {
         var hasWarned = false
+        var isOutcomeUnknown = false
         while true {
             do {
+                // A task with a key twice would end MongoDB again.
+                if isOutcomeUnknown { try await hub.putAsideRepeated(ends, runner: runner) }
+                isOutcomeUnknown = false
                 let outcomes = try await hub.report(ends, runner: runner)
                 contact.succeeded()
                 return outcomes
             } catch {
                 if mustGiveUp() { return nil }
+                if (error.underlying as? MongoError)?.isOutcomeUnknown == true { isOutcomeUnknown = true }
                 if contact.failed(error), !hasWarned {
                     logger.warning(
                         "MongoDB does not take results; they are kept and sent again",

@@ -54,7 +54,8 @@ extension Runner {
             if mustGiveUp() || state.withLock({ $0.isDone }) { return false }
             await pause(Reporter.retryPause)
             progress.cameRound(.claims)
-            do {
+            do throws(HubError) {
+                try await putAsideRepeated()
                 for task in try await hub.claimed(by: token) { start(task, in: &group) }
                 unresolved = nil
                 mustLook.withLock { $0 = true }
@@ -64,6 +65,18 @@ extension Runner {
             }
         }
         return true
+    }
+
+    /// A task with a key twice where a claim does not see it would end MongoDB again.
+    ///
+    /// - Throws: Where MongoDB is still away.
+    private func putAsideRepeated() async throws(HubError) {
+        do throws(HubError) {
+            try await hub.putAsideRepeated(options.query)
+        } catch {
+            if error.isTransient { throw error }
+            logger.warning("Cannot look for tasks with a key twice", metadata: ["error": "\(error)"])
+        }
     }
 
     private func claim(_ look: RunnerState.Look, token: ObjectID) async throws(HubError) -> [TaskRecord] {
@@ -138,8 +151,14 @@ extension Runner {
     /// Foreign tasks are adopted and due ones promoted at every poll; then the queue is looked at, come what may.
     func pollQueue() async {
         defer { progress.ended(.queue) }
+        var nextLook = ContinuousClock.now
         while !Task.isCancelled {
             progress.cameRound(.queue)
+            if ContinuousClock.now >= nextLook {
+                // Later ones are seen as events.
+                nextLook += Self.newerPause
+                if let version = try? await hub.findNewerTask()?.newerVersion { tellNewer(version) }
+            }
             do throws(HubError) {
                 _ = try await hub.adoptAndPromote()
                 contact.succeeded()
@@ -152,6 +171,22 @@ extension Runner {
             wake.yield()
             await pause(Self.poll * Double.random(in: 0.8...1.2))
         }
+    }
+
+    /// Between two looks for tasks that need a newer version.
+    private static let newerPause: Duration = .seconds(3600)
+
+    /// Told once for each version.
+    private func tellNewer(_ version: Int) {
+        let isNews = newestVersion.withLock { newest in
+            defer { newest = max(newest, version) }
+            return version > newest
+        }
+        guard isNews else { return }
+        logger.notice(
+            "There are tasks for newer runners than this one; they are left alone",
+            metadata: ["task.version": "\(version)", "known.version": "\(TaskObstacle.knownVersion)"]
+        )
     }
 
     /// Change events: a new or returned task is looked for at once, a request to cancel acted upon.
@@ -182,6 +217,10 @@ extension Runner {
             let mine = state.withLock { $0.leases.filter { $0.key == id } }
             guard !mine.isEmpty, let found = try? await hub.inspect(mine, runner: runnerID) else { return }
             for id in found.cancelled { stop(id, attempt: mine[id], .cancelled) }
+            return
+        }
+        if let version = TaskRecord(["hub": ["v": event["version"] ?? .null]]).newerVersion {
+            tellNewer(version)
             return
         }
         if event["foreign"]?.boolValue == true {

@@ -39,6 +39,8 @@ public final class Runner: Service {
     let wakes: AsyncStream<Void>
     let wake: AsyncStream<Void>.Continuation
     let mustLook = Mutex(true)
+    /// The newest version of tasks that the log has told of.
+    let newestVersion = Mutex(0)
     let heartbeat = Mutex(Heartbeat())
     private let databaseIdentity = Mutex("")
     /// Which database the attempts come from: `Hub.identity()`, known once it was reached.
@@ -270,6 +272,7 @@ public final class Runner: Service {
             logger.warning("The reply to a claim is lost; asking again", metadata: ["error": "\(error)"])
         }
         while true {
+            try? await hub.putAsideRepeated(options.query)
             if let found = try? await hub.claimed(by: claim.token) { return found.first }
             try await Task.sleep(for: Reporter.retryPause)
         }

@@ -20,6 +20,8 @@ public struct GarbageReport: Sendable, Hashable {
     /// that was asked for.
     public var foreign: [Blob] = []
     public var areForeignDeleted = false
+    /// Whether documents of newer versions of this library are there: then no file passes for one that nothing refers to.
+    public var hasNewerDocuments = false
 
     /// Chunks of a file that has no document.
     public struct Orphan: Sendable, Hashable {

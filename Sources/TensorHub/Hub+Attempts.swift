@@ -34,16 +34,23 @@ extension Hub {
         try await translatingErrors { () async throws(MongoError) in
             let now = try await clock.now()
             let horizon = BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
-            let changes: [(BSONDocument, [BSONDocument])] = [
-                (TaskStatements.adoptFilter(project: project), TaskStatements.adopt),
-                (TaskStatements.failLargeFilter(project: project, ready: false), TaskStatements.failLarge),
-                (TaskStatements.promoteFilter(project: project, horizon: horizon), TaskStatements.promote),
-                (TaskStatements.expireFilter(project: project, horizon: horizon), TaskStatements.expire),
-            ]
-            // One message: an idle runner sends little else.
-            let result = try await tasks.bulkUpdate(
-                changes.map { UpdateStatement(filter: $0, update: .pipeline($1), multi: true) }
-            )
+            let large = TaskStatements.failLargeFilter(project: project, ready: false)
+            let promote = TaskStatements.promoteFilter(project: project, horizon: horizon)
+            let expire = TaskStatements.expireFilter(project: project, horizon: horizon)
+            // One message: an idle runner sends little else. Operators where they suffice: they cost less than pipelines.
+            let result = try await leavingRepeated(TaskStatements.adoptFilter(project: project)) {
+                adopt async throws(MongoError) in
+                let result = try await tasks.bulkUpdate([
+                    UpdateStatement(filter: adopt, update: .pipeline(TaskStatements.adopt), multi: true),
+                    UpdateStatement(filter: large, update: .document(TaskStatements.failLarge), multi: true),
+                    UpdateStatement(filter: promote, update: .document(TaskStatements.promote), multi: true),
+                    UpdateStatement(filter: expire, update: .document(TaskStatements.expire), multi: true),
+                ])
+                if let error = result.writeErrors.first(where: { Self.isRepeatedKey($0.code) }) {
+                    throw MongoError(.write, error.message, serverCode: error.code, writeErrors: result.writeErrors)
+                }
+                return result
+            }
             if let error = result.writeErrors.first {
                 throw MongoError(.write, error.message, serverCode: error.code, writeErrors: result.writeErrors)
             }
@@ -52,7 +59,8 @@ extension Hub {
     }
 
     /// What a runner must hear of: new tasks of the project, tasks that became pending again, requests to cancel. An
-    /// event has `documentKey`, `foreign` (an insert that needs adopting) and `cancelled`, never a script.
+    /// event has `documentKey`, `foreign` (an insert that needs adopting), `cancelled` and, of an insert, `version`, never a
+    /// script.
     package func watchQueue() -> ChangeStream {
         let cancelled: BSONValue = [
             "$ne": [
@@ -81,6 +89,7 @@ extension Hub {
                                 ["$ne": [["$type": "$fullDocument.hub.ready"], "bool"]],
                             ]
                         ],
+                        "version": "$fullDocument.hub.v",
                     ]
                 ],
             ],
@@ -121,7 +130,8 @@ extension Hub {
         }
         var claimed = 0
         var queueIsEmpty = false
-        for skip in [0, Int.random(in: 0..<(4 * count))] {
+        var skip = 0
+        for _ in 0..<2 {
             let wanted = count - claimed
             let candidates = try await translatingErrors { () async throws(MongoError) in
                 try await tasks.findAll(
@@ -134,32 +144,38 @@ extension Hub {
             var guarded = filter
             guarded["_id"] = ["$in": .array(candidates.compactMap { $0["_id"] })]
             var tries = 0
-            var won = try await failingLarge { () async throws(MongoError) in
+            var won = try await failingLarge(guarded) { filter async throws(MongoError) in
                 tries += 1
-                return try await tasks.updateMany(guarded, .pipeline(claim.pipeline)).matched
+                return try await tasks.updateMany(filter, .pipeline(claim.pipeline)).matched
             }
-            // The statement that came upon a document without room has claimed those before it.
+            // The statement that came upon a document without room, or with a key twice, has claimed those before it.
             if tries > 1 { won = try await self.claimed(by: claim.token).count - claimed }
             claimed += won
             // Some were lost to other runners: once more from a place where fewer look. Few candidates are no race.
             if won == candidates.count { break }
+            skip = tries > 1 ? 0 : Int.random(in: 0..<(4 * count))
         }
         let mine = claimed == 0 ? [] : try await self.claimed(by: claim.token)
         return Claimed(tasks: mine, queueIsEmpty: queueIsEmpty)
     }
 
-    /// Tries once more when a document at the head of the queue has no room for a lease, after it was failed.
-    private func failingLarge<Value>(_ claim: () async throws(MongoError) -> Value) async throws(HubError) -> Value {
+    /// Tries once more when a document at the head of the queue has no room for a lease, or a key twice, after it was
+    /// failed.
+    private func failingLarge<Value>(
+        _ filter: BSONDocument,
+        sort: BSONDocument? = nil,
+        _ claim: (BSONDocument) async throws(MongoError) -> Value
+    ) async throws(HubError) -> Value {
         try await translatingErrors { () async throws(MongoError) in
             do throws(MongoError) {
-                return try await claim()
+                return try await leavingRepeated(filter, sort: sort, claim)
             } catch {
                 guard Self.isTooLarge(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
                 _ = try await tasks.updateMany(
                     TaskStatements.failLargeFilter(project: project, ready: true),
-                    .pipeline(TaskStatements.failLarge)
+                    .document(TaskStatements.failLarge)
                 )
-                return try await claim()
+                return try await leavingRepeated(filter, sort: sort, claim)
             }
         }
     }
@@ -179,7 +195,7 @@ extension Hub {
         sort: BSONDocument?,
         _ claim: TaskStatements.Claim
     ) async throws(HubError) -> TaskRecord? {
-        try await failingLarge { () async throws(MongoError) in
+        try await failingLarge(filter, sort: sort) { filter async throws(MongoError) in
             try await tasks.findAndModify(filter, .pipeline(claim.pipeline), sort: sort).map(TaskRecord.init)
         }
     }
@@ -200,10 +216,10 @@ extension Hub {
     ) async throws(HubError) -> Renewal {
         let ids: BSONValue = ["$in": .array(attempts.keys.map(BSONValue.objectID))]
         _ = try await translatingErrors { () async throws(MongoError) in
-            try await tasks.updateMany(
-                ["status": "running", "hub.lease.runner": .objectID(runner), "_id": ids],
-                .pipeline(TaskStatements.renew(lease))
-            )
+            let mine: BSONDocument = ["status": "running", "hub.lease.runner": .objectID(runner), "_id": ids]
+            return try await leavingRepeated(mine) { filter async throws(MongoError) in
+                try await tasks.updateMany(filter, .pipeline(TaskStatements.renew(lease)))
+            }
         }
         return try await inspect(attempts, runner: runner)
     }
@@ -251,7 +267,10 @@ extension Hub {
         }
         var outcomes = [ReportOutcome](repeating: .accepted, count: ends.count)
         if result.matched == ends.count { return outcomes }
-        for error in result.writeErrors {
+        // Somebody has written the task anew while it ran.
+        let repeated = result.writeErrors.filter { Self.isRepeatedKey($0.code) }.map { ends[$0.index] }
+        if !repeated.isEmpty { try await putAsideRepeated(repeated, runner: runner) }
+        for error in result.writeErrors where !Self.isRepeatedKey(error.code) {
             // DocumentValidationFailure is a schema of the administrator's. Any other code may pass when repeated.
             guard Self.isTooLarge(error.code) || error.code == 121 else {
                 throw HubError(.database, "MongoDB does not take the end of an attempt: \(error.message)")

@@ -3,7 +3,8 @@ import MongoDriver
 
 extension Hub {
     /// Cancels: a pending task at once; a running one as soon as its runner reports that the script is dead, `cancelled`
-    /// then. One statement, whatever the number. Ended tasks are left alone.
+    /// then. One statement, whatever the number. Ended tasks are left alone. Those of newer versions are cancelled too: what
+    /// `status` and `hub.cancel` mean stays.
     ///
     /// - Parameters:
     ///   - by: Who wants it, for the record.
@@ -15,10 +16,19 @@ extension Hub {
         by: String? = nil,
         reason: String? = nil
     ) async throws(HubError) -> Int {
-        try await change(selection, from: [.pending, .running], TaskStatements.cancel(by: by, reason: reason))
+        try await change(
+            selection,
+            from: [.pending, .running],
+            TaskStatements.cancel(by: by, reason: reason),
+            takesNewer: true,
+            ending: .cancelled
+        )
     }
 
     /// Runs ended tasks again; the history of their attempts stays.
+    ///
+    /// - Throws: `HubError.wrongState`, as `holdTasks` and `releaseTasks` do, where some need a newer version of this library;
+    ///   the others were changed.
     @discardableResult
     public func retryTasks(_ selection: TaskSelection) async throws(HubError) -> Int {
         // One that was retried and has ended again meanwhile is not retried twice.
@@ -27,7 +37,8 @@ extension Hub {
             selection,
             from: [.finished, .failed, .cancelled],
             again: Filter(["hub.ended": ["$not": ["$gt": .dateTime(now)]]]),
-            TaskStatements.retryByHand
+            TaskStatements.retryByHand,
+            ending: nil
         )
     }
 
@@ -102,13 +113,17 @@ extension Hub {
     /// Chunks of output, 256 KiB each: what a slow disk deletes in a few seconds.
     static let outputDeletedAtOnce = 500
 
-    /// - Parameter again: What else must hold of a task when the statement is sent once more, since the first one may have
-    ///   been done.
+    /// - Parameters:
+    ///   - again: What else must hold of a task when the statement is sent once more, since the first one may have been done.
+    ///   - takesNewer: Whether it is safe for tasks of newer versions.
+    ///   - ending: In which state a task ends that has a key twice; `nil` leaves it as it is.
     private func change(
         _ selection: TaskSelection,
         from states: [TaskStatus],
         again: Filter = .all,
-        _ pipeline: [BSONDocument]
+        _ pipeline: [BSONDocument],
+        takesNewer: Bool = false,
+        ending: TaskStatus? = .failed
     ) async throws(HubError) -> Int {
         try await ensureIndexes()
         let filter: BSONDocument = [
@@ -117,12 +132,37 @@ extension Hub {
                 ["status": TaskSelection.oneOf(states.map { .string($0.rawValue) })],
             ]
         ]
-        return try await translatingErrors { () async throws(MongoError) in
+        var sound = Self.sound(filter)
+        if !takesNewer { sound.append("hub.v", TaskStatements.known) }
+        let (changed, newer) = try await translatingErrors { [sound] () async throws(MongoError) -> (Int, Int) in
             // Of a statement whose answer was lost nobody can tell how many it has changed.
-            let before = patience == nil ? 0 : try await tasks.countDocuments(filter)
-            let narrowed = (Filter(filter) && again).document
-            let (matched, isUnsure) = try await tasks.updateMany(filter, again: narrowed, .pipeline(pipeline))
-            return isUnsure ? max(before, matched) : matched
+            let before = patience == nil ? 0 : try await tasks.countDocuments(sound)
+            let narrowed = (Filter(sound) && again).document
+            let (matched, isUnsure) = try await tasks.updateMany(sound, again: narrowed, .pipeline(pipeline))
+            let changed = isUnsure ? max(before, matched) : matched
+            let left = try await leftAlone(filter, takesNewer: takesNewer)
+            let newer = left.filter { !takesNewer && $0.newerVersion != nil }.count
+            guard let ending else { return (changed, newer) }
+            let repeated = left.filter { $0.repeatedKey != nil && (takesNewer || $0.newerVersion == nil) }
+            return (changed + (try await putAside(repeated, of: filter, as: ending)), newer)
         }
+        if newer > 0 {
+            throw HubError(
+                .wrongState,
+                "\(newer) of the tasks need a newer version of TensorHub than this one and were left as they are"
+                    + (changed > 0 ? ", the other \(changed) were changed" : "") + "; do that with the newer one"
+            )
+        }
+        return changed
+    }
+
+    /// What a change could not be made to: tasks with a key twice, and those of newer versions.
+    private func leftAlone(_ filter: BSONDocument, takesNewer: Bool) async throws(MongoError) -> [TaskRecord] {
+        var reasons: [BSONValue] = [["$expr": TaskStatements.hasRepeatedKey]]
+        if !takesNewer { reasons.append(["hub.v": TaskStatements.newer]) }
+        let pipeline: [BSONDocument] = [
+            ["$match": .document(filter)], ["$match": ["$or": .array(reasons)]], ["$unset": ["script", "hub.files"]],
+        ]
+        return try await tasks.aggregateAll(pipeline).map(TaskRecord.init)
     }
 }

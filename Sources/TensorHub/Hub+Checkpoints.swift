@@ -94,7 +94,7 @@ extension TaskStatements {
             "attempt": .init(smallest: checkpoint.attempt), "time": "$$NOW", "declared": .bool(checkpoint.isDeclared),
             "files": ["$literal": .array(checkpoint.files.map { .document($0.document) })],
         ]
-        return [["$set": ["hub.checkpoint": ["$mergeObjects": [.document(document)]]]]]
+        return guarded([["$set": ["hub.checkpoint": ["$mergeObjects": [.document(document)]]]]])
     }
 }
 

@@ -117,12 +117,15 @@ extension Hub {
             ).map(ModelRecord.init)
         }
         var result: [ObjectID: ModelRecord] = [:]
+        let asked = Set(ids)
+        let withContent = Dictionary(
+            dataSets.compactMap { dataSet in dataSet.sha256.flatMap { hash in dataSet.id.map { (hash, [$0]) } } },
+            uniquingKeysWith: +
+        )
         for model in models where model.id.map(ignored.contains) != true {
-            let sources = model.sources
-            for dataSet in dataSets {
-                guard let id = dataSet.id else { continue }
-                let isUsed = sources.contains { $0.id == id || ($0.sha256 != nil && $0.sha256 == dataSet.sha256) }
-                if isUsed { result[id] = model }
+            for source in model.sources {
+                if asked.contains(source.id) { result[source.id] = model }
+                for id in source.sha256.flatMap({ withContent[$0] }) ?? [] { result[id] = model }
             }
         }
         return result

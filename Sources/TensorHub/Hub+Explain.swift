@@ -69,13 +69,15 @@ extension Hub {
 
     /// Runners that may matter: not those that have stopped, nor lost ones whose successor is there.
     private static func relevant(_ runners: [RunnerRecord]) -> [RunnerRecord] {
-        runners.filter { runner in
+        let living = runners.filter { $0.state != .lost && $0.state != .stopped }
+        let newest = Dictionary(
+            living.map { ([$0.host, $0.name], $0.started ?? .distantPast) },
+            uniquingKeysWith: max
+        )
+        return runners.filter { runner in
             if runner.state == .stopped { return false }
-            if runner.state != .lost { return true }
-            return !runners.contains {
-                $0.id != runner.id && $0.state != .lost && $0.state != .stopped && $0.host == runner.host
-                    && $0.name == runner.name && ($0.started ?? .distantPast) > (runner.started ?? .distantPast)
-            }
+            guard runner.state == .lost, let successor = newest[[runner.host, runner.name]] else { return true }
+            return successor <= runner.started ?? .distantPast
         }
     }
 
@@ -243,6 +245,8 @@ extension Hub {
 extension TaskRecord {
     /// What keeps every runner from taking it.
     func obstacles(now: BSONDateTime) -> [TaskObstacle] {
+        if let key = repeatedKey { return [.repeatedKey(key)] }
+        if let newerVersion { return [.newerVersion(newerVersion)] }
         if isHeld { return [.held] }
         switch document.value(atPath: "hub.ready")?.boolValue {
         case true: return []

@@ -48,7 +48,7 @@ extension Hub {
     /// - Parameter entry: The holder; empty for nobody. With the time it is the document, and the last entry of its history.
     private static func pipeline(_ entry: BSONDocument) -> [BSONDocument] {
         let literal: BSONValue = ["$literal": .document(entry)]
-        return [
+        return TaskStatements.guardedAtTop([
             [
                 "$replaceWith": [
                     "$mergeObjects": [
@@ -69,7 +69,7 @@ extension Hub {
                     ]
                 ]
             ]
-        ]
+        ])
     }
 
     /// Takes a stage from whoever holds it, which the document remembers.

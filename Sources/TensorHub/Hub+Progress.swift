@@ -28,7 +28,7 @@ extension TaskStatements {
         if let message = progress.message { document.append("message", ["$literal": .string(message)]) }
         document.append("time", "$$NOW")
         // In place of the one before, not merged into it.
-        return [["$set": ["hub.progress": ["$mergeObjects": [.document(document)]]]]]
+        return guarded([["$set": ["hub.progress": ["$mergeObjects": [.document(document)]]]]])
     }
 }
 

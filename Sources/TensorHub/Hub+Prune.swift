@@ -123,7 +123,7 @@ private struct Prune {
 
     /// Those that are old enough and not among the newest of their name, without their files.
     private func candidates(_ collection: ContentCollection) async throws(HubError) -> [[BSONDocument]] {
-        let query = ContentQuery(name: retention.name)
+        let query = ContentQuery(name: retention.name, filter: Filter(["hub.v": TaskStatements.known]))
         let found = try await translatingErrors { () async throws(MongoError) in
             try await hub.collection(collection).findAll(
                 collection.filter(query, project: hub.project),
@@ -161,7 +161,10 @@ private struct Prune {
     mutating func tasks() async throws(HubError) {
         let statuses = retention.statuses.map { BSONValue.string($0.rawValue) }
         var conditions: [BSONValue] = [
-            ["project_name": .string(hub.project), "status": TaskSelection.oneOf(statuses)]
+            [
+                "project_name": .string(hub.project), "status": TaskSelection.oneOf(statuses),
+                "hub.v": TaskStatements.known,
+            ]
         ]
         if let name = retention.name { conditions.append(["task_name": .string(name)]) }
         if let cutoff {

@@ -31,16 +31,20 @@ extension Hub {
             let horizon = try await rescueHorizon()
             var filter = TaskStatements.rescueFilter(project: project, horizon: horizon, overdue: overdue)
             if let ids { filter.append("_id", ["$in": .array(ids.map(BSONValue.objectID))]) }
+            func rescue() async throws(MongoError) -> Int {
+                try await leavingRepeated(filter) { filter async throws(MongoError) in
+                    try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched
+                }
+            }
             do throws(MongoError) {
-                return try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched
+                return try await rescue()
             } catch {
                 guard Self.isTooLarge(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
                 let large = try await tasks.updateMany(
                     TaskStatements.rescueLargeFilter(filter),
-                    .pipeline(TaskStatements.failMinimally)
+                    .pipeline(TaskStatements.guarded(TaskStatements.failMinimally))
                 )
-                return large.matched
-                    + (try await tasks.updateMany(filter, .pipeline(TaskStatements.rescue)).matched)
+                return large.matched + (try await rescue())
             }
         }
     }
@@ -56,14 +60,15 @@ extension Hub {
     @discardableResult
     package func rescueUnleased(after limit: Duration) async throws(HubError) -> Int {
         try await translatingErrors { () async throws(MongoError) in
-            let rescued = try await tasks.updateMany(
-                TaskStatements.rescueUnleasedFilter(project: project, after: limit),
-                .pipeline(TaskStatements.rescueUnleased)
-            ).matched
-            _ = try await tasks.updateMany(
-                TaskStatements.markUnleasedFilter(project: project),
-                .pipeline(TaskStatements.markUnleased)
-            )
+            let due = TaskStatements.rescueUnleasedFilter(project: project, after: limit)
+            let rescued = try await leavingRepeated(due) { filter async throws(MongoError) in
+                try await tasks.updateMany(filter, .pipeline(TaskStatements.rescueUnleased)).matched
+            }
+            // Another runner's tasks: one with a key twice is left to it.
+            let new = TaskStatements.markUnleasedFilter(project: project)
+            _ = try await leavingRepeated(new, as: nil) { filter async throws(MongoError) in
+                try await tasks.updateMany(filter, .pipeline(TaskStatements.markUnleased))
+            }
             return rescued
         }
     }

@@ -74,7 +74,13 @@ extension Hub {
         let update = RunnerStatements.request(request, deadline: deadline, by: by)
         return try await translatingErrors { () async throws(MongoError) in
             // Asked for twice, it is the same request.
-            try await runners.idempotent.updateMany(filter, .pipeline(update)).matched
+            let runners = runners.idempotent
+            do throws(MongoError) {
+                return try await runners.updateMany(filter, .pipeline(update)).matched
+            } catch {
+                guard Self.isRepeatedKey(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
+                return try await runners.updateMany(Self.sound(filter), .pipeline(update)).matched
+            }
         }
     }
 
@@ -178,12 +184,23 @@ extension Hub {
     /// Writes a sign of life; makes the document at the first one. Returns it with what is asked of the runner.
     package func beat(_ beat: RunnerBeat) async throws(HubError) -> RunnerRecord? {
         let stored = try await translatingErrors { () async throws(MongoError) in
-            try await runners.findAndModify(
-                ["_id": .objectID(beat.id)],
-                .pipeline(RunnerStatements.beat(beat, project: project)),
-                projection: ["labels": 0, "query": 0, "running": 0],
-                upsert: true
-            )
+            let filter: BSONDocument = ["_id": .objectID(beat.id)]
+            func beatOnce() async throws(MongoError) -> BSONDocument? {
+                try await runners.findAndModify(
+                    filter,
+                    .pipeline(RunnerStatements.beat(beat, project: project)),
+                    projection: ["labels": 0, "query": 0, "running": 0],
+                    upsert: true
+                )
+            }
+            do throws(MongoError) {
+                return try await beatOnce()
+            } catch {
+                guard Self.isRepeatedKey(error.serverCode) else { throw error }
+                // Somebody has written a key into it twice: it is this runner's own, and made anew.
+                try await runners.deleteOne(filter)
+                return try await beatOnce()
+            }
         }
         return stored.flatMap { RunnerRecord($0, silence: .zero, isLost: false) }
     }

@@ -46,6 +46,11 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
     }
 
     init(_ error: MongoError) {
+        if Hub.isRepeatedKey(error.serverCode ?? error.writeErrors.first?.code) {
+            let message = "a document has a key twice, and MongoDB would end if it were changed"
+            self.init(.database, message + "; delete it and write it anew", underlying: error)
+            return
+        }
         switch (error.code, error.serverCode) {
         case (.unreachable, _): self.init(.unreachable, error.description, underlying: error)
         case (.busy, _): self.init(.busy, error.message, underlying: error)

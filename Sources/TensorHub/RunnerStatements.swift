@@ -85,7 +85,7 @@ enum RunnerStatements {
                 ]
             )
         }
-        return [["$set": .document(set)]]
+        return TaskStatements.guardedAtTop([["$set": .document(set)]])
     }
 
     /// Asks for something: the whole object in place of whatever is there.
@@ -96,7 +96,7 @@ enum RunnerStatements {
         }
         control.append("time", "$$NOW")
         if let by { control.append("by", literal(.string(by))) }
-        return [["$set": ["control": ["$mergeObjects": [.document(control)]]]]]
+        return TaskStatements.guardedAtTop([["$set": ["control": ["$mergeObjects": [.document(control)]]]]])
     }
 
     /// Documents that nobody needs once that runner has started: those of its predecessors, and very old ones.

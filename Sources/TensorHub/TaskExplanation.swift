@@ -80,6 +80,9 @@ public struct TaskCount: Sendable, Hashable {
 
 /// Why no runner takes a pending task now.
 public enum TaskObstacle: Sendable, Hashable {
+    /// The version of TensorHub's documents that this library knows.
+    public static let knownVersion = Int(TaskStatements.version)
+
     /// Somebody holds it until it is released.
     case held
     /// Nobody is to take it before that time.
@@ -96,6 +99,10 @@ public enum TaskObstacle: Sendable, Hashable {
     case notReady
     /// No runner of the project is known.
     case noRunner
+    /// It needs that version of TensorHub's documents, newer than the one that this library knows.
+    case newerVersion(Int)
+    /// That key is there twice: the next runner that comes upon it ends it as failed.
+    case repeatedKey(String)
 
     /// One word for programs.
     public var word: String {
@@ -108,6 +115,8 @@ public enum TaskObstacle: Sendable, Hashable {
         case .notAdopted: "not-adopted"
         case .notReady: "not-ready"
         case .noRunner: "no-runner"
+        case .newerVersion: "newer-version"
+        case .repeatedKey: "repeated-key"
         }
     }
 }
@@ -221,6 +230,10 @@ extension TaskObstacle {
         var document: BSONDocument = ["kind": .string(word)]
         switch self {
         case .held, .due, .notAdopted, .notReady, .noRunner: break
+        case .newerVersion(let version):
+            document.append("version", .init(smallest: version))
+            document.append("known", .int32(TaskStatements.version))
+        case .repeatedKey(let key): document.append("key", .string(key))
         case .notBefore(let until): document.append("until", .dateTime(until))
         case .backingOff(let until, let failures, let limit, let cause):
             document.append("until", .dateTime(until))

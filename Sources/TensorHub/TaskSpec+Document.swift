@@ -86,13 +86,22 @@ extension TaskSpec {
                 throw .invalid("files", "file '\(file.path)' is given twice; give it once")
             }
         }
-        for path in paths where paths.contains(where: { $0.hasPrefix(path + "/") }) {
-            throw .invalid("files", "'\(path)' is given as a file and as a folder; rename one")
+        for path in paths {
+            var folder = Substring(path)
+            while let slash = folder.lastIndex(of: "/") {
+                folder = folder[..<slash]
+                if paths.contains(String(folder)) {
+                    throw .invalid("files", "'\(folder)' is given as a file and as a folder; rename one")
+                }
+            }
         }
     }
 
     /// MongoDB stores other keys too, but no filter finds them.
     static func validateKeys(of document: BSONDocument, at path: String) throws(HubError) {
+        if let key = document.repeatedKey {
+            throw .invalid("\(path).\(key)", "key '\(key)' is in \(path) twice; give it once")
+        }
         for (key, value) in document {
             if key.isEmpty {
                 throw .invalid(path, "\(path) has an empty key; name it")

@@ -34,12 +34,14 @@ extension TaskStatements {
     }
 
     /// An expired lease is a lost runner.
-    static let rescue = lost(
-        TaskFailure(
-            kind: runnerLost,
-            message: "\(lostLimit) attempts were lost with their runners; the task may be what kills them"
-        ),
-        history: historyEntry(attempt: "$hub.attempt", ["end": "$$NOW", "cause": .string(runnerLost)])
+    static let rescue = guarded(
+        lost(
+            TaskFailure(
+                kind: runnerLost,
+                message: "\(lostLimit) attempts were lost with their runners; the task may be what kills them"
+            ),
+            history: historyEntry(attempt: "$hub.attempt", ["end": "$$NOW", "cause": .string(runnerLost)])
+        )
     )
 
     package static let runnerLost = "runner-lost"
@@ -54,6 +56,7 @@ extension TaskStatements {
     ) -> BSONDocument {
         [
             "hub.lease.expires": ["$lt": .dateTime(horizon)], "status": "running", "project_name": .string(project),
+            "hub.v": known,
             "$expr": ["$lt": ["$hub.lease.expires", ["$subtract": ["$$NOW", milliseconds(overdue)]]]],
         ]
     }
@@ -73,10 +76,13 @@ extension TaskStatements {
     // MARK: Running without a lease
 
     /// TensorLayer's own runners write none. From the moment that this is seen the time counts.
-    static let markUnleased: [BSONDocument] = [normalizeHub, ["$set": ["hub.unleased": "$$NOW"]]]
+    static let markUnleased = guarded([normalizeHub, ["$set": ["hub.unleased": "$$NOW"]]])
 
     static func unleasedFilter(project: String) -> BSONDocument {
-        ["project_name": .string(project), "status": "running", "hub.lease": ["$not": ["$type": "object"]]]
+        [
+            "project_name": .string(project), "status": "running", "hub.lease": ["$not": ["$type": "object"]],
+            "hub.v": known,
+        ]
     }
 
     static func markUnleasedFilter(project: String) -> BSONDocument {
@@ -96,7 +102,7 @@ extension TaskStatements {
     }
 
     /// Adoption then looks at it as at any foreign document.
-    static let rescueUnleased: [BSONDocument] = [
+    static let rescueUnleased = guarded([
         [
             "$set": [
                 "status": pending, "hub.lost": ["$add": [int("$hub.lost"), 1]],
@@ -104,20 +110,19 @@ extension TaskStatements {
             ]
         ],
         ["$unset": ["hub.ready", "hub.unleased", "hub.deadline"]],
-    ]
+    ])
 
     // MARK: Other times
 
     /// Pending for longer than its distributor would wait, and never taken: who takes it takes the deadline away.
-    static let expire: [BSONDocument] = [
-        [
-            "$set": [
-                "status": "failed", "hub.ended": "$$NOW",
-                "hub.error": [
-                    "kind": .string(queueDeadline), "message": "no runner took the task before its queue deadline",
-                ],
-            ]
-        ]
+    static let expire: BSONDocument = [
+        "$set": [
+            "status": "failed",
+            "hub.error": [
+                "kind": .string(queueDeadline), "message": "no runner took the task before its queue deadline",
+            ],
+        ],
+        "$currentDate": ["hub.ended": true],
     ]
 
     package static let queueDeadline = "queue-deadline"
@@ -125,19 +130,20 @@ extension TaskStatements {
     package static func expireFilter(project: String, horizon: BSONDateTime) -> BSONDocument {
         [
             "hub.deadline": ["$lte": .dateTime(horizon)], "status": pending, "project_name": .string(project),
+            "hub.v": known, "hub.0": isNoArray,
             "$expr": ["$lte": ["$hub.deadline", "$$NOW"]],
         ]
     }
 
     /// A restarted runner takes its attempts over: the lease and the history name it from now on.
     package static func reown(attempt: Int, runner: ObjectID, lease: Duration) -> [BSONDocument] {
-        [
+        guarded([
             [
                 "$set": [
                     "hub.lease.runner": .objectID(runner), "hub.lease.expires": expiry(lease),
                     "hub.history": historyEntry(attempt: .init(smallest: attempt), ["runner": .objectID(runner)]),
                 ]
             ]
-        ]
+        ])
     }
 }

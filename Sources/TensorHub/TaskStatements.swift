@@ -14,7 +14,7 @@ package enum TaskStatements {
     // MARK: Into `pending`
 
     /// Foreign documents become ours, or `failed` with the reason where they cannot be run. Its filter: `adoptFilter`.
-    package static let adopt: [BSONDocument] = [
+    package static let adopt: [BSONDocument] = guarded([
         normalizeHub,
         ["$set": ["hub.error": ["$switch": ["branches": .array(rejections), "default": "$$REMOVE"]]]],
         [
@@ -37,37 +37,41 @@ package enum TaskStatements {
             ]
         ],
         ["$unset": ["hub.lease", "hub.cancel", "hub.unleased"]],
-    ]
+    ])
 
-    /// Pending documents that no version of ours has written: `hub.ready` is neither true nor false. Those that have no
-    /// room for our fields are left to `failLarge`.
+    /// What `hub.ready` is in documents that no version of ours has written: neither true nor false, nor the mark of a
+    /// newer one.
+    private static let foreign: BSONValue = ["$nin": [true, false], "$not": ["$gt": .int32(version)]]
+
+    /// Pending documents that no version of ours has written. Those that have no room for our fields are left to
+    /// `failLarge`.
     package static func adoptFilter(project: String) -> BSONDocument {
         [
-            "project_name": .string(project), "status": pending, "hub.ready": ["$nin": [true, false]],
+            "project_name": .string(project), "status": pending, "hub.ready": foreign, "hub.v": known,
             "$expr": ["$lt": [size, .init(smallest: TaskSpec.maximumDocumentSize - 2048)]],
         ]
     }
 
     /// One document that is too large to be changed would stop every statement over many: nothing fits into it but the
     /// word `failed`, which is shorter than `pending`.
-    package static let failLarge: [BSONDocument] = [["$set": ["status": "failed"]]]
+    package static let failLarge: BSONDocument = ["$set": ["status": "failed"]]
 
     /// - Parameter ready: Whether it is about documents that pass for ready or about foreign ones.
     package static func failLargeFilter(project: String, ready: Bool) -> BSONDocument {
         [
-            "project_name": .string(project), "status": pending, "hub.ready": ready ? true : ["$nin": [true, false]],
+            "project_name": .string(project), "status": pending, "hub.ready": ready ? true : foreign, "hub.v": known,
             "$expr": ["$gte": [size, .init(smallest: TaskSpec.maximumDocumentSize - (ready ? 32_768 : 2048))]],
         ]
     }
 
     /// Tasks whose time has come become ready.
-    package static let promote: [BSONDocument] = [["$set": ["hub.ready": true]]]
+    package static let promote: BSONDocument = ["$set": ["hub.ready": true]]
 
     /// - Parameter horizon: The server's time, estimated, a little late: it bounds the index scan; `$$NOW` decides.
     package static func promoteFilter(project: String, horizon: BSONDateTime) -> BSONDocument {
         [
             "status": pending, "hub.ready": false, "hub.not_before": ["$lte": .dateTime(horizon)],
-            "project_name": .string(project), "hub.hold": ["$ne": true],
+            "project_name": .string(project), "hub.hold": ["$ne": true], "hub.v": known, "hub.0": isNoArray,
             "$expr": ["$lte": ["$hub.not_before", "$$NOW"]],
         ]
     }
@@ -115,7 +119,7 @@ package enum TaskStatements {
                 TaskStatements.normalizeHub,
                 [
                     "$set": [
-                        "status": "running",
+                        "status": ifSound("running"),
                         "hub.attempt": ["$add": [int("$hub.attempt"), 1]],
                         "hub.started": "$$NOW",
                         "hub.lease": whole([
@@ -159,7 +163,7 @@ package enum TaskStatements {
         host: String? = nil
     ) -> BSONDocument {
         var document: BSONDocument = [
-            "project_name": .string(project), "status": pending, "hub.ready": true,
+            "project_name": .string(project), "status": pending, "hub.ready": true, "hub.v": known,
             // Nobody could report on any other.
             "_id": ["$type": "objectId"],
         ]
@@ -173,7 +177,7 @@ package enum TaskStatements {
     package static let claimOrder: BSONDocument = ["hub.priority": -1, "time": 1, "_id": 1]
 
     package static func renew(_ lease: Duration) -> [BSONDocument] {
-        [["$set": ["hub.lease.expires": expiry(lease)]]]
+        guarded([["$set": ["hub.lease.expires": expiry(lease)]]])
     }
 
     // MARK: Out of `running`
@@ -278,6 +282,9 @@ package enum TaskStatements {
 
     static let size: BSONValue = ["$bsonSize": "$$ROOT"]
 
+    /// For `hub.0`: update operators refuse to change fields of an array, pipelines change those of each element.
+    static let isNoArray: BSONValue = ["$exists": false]
+
     /// Why a foreign document cannot be run, the first reason that holds.
     private static let rejections: [BSONValue] = [
         rejection(
@@ -329,7 +336,7 @@ package enum TaskStatements {
         [
             "case": condition,
             "then": [
-                "kind": "cannot-run",
+                "kind": .string(cannotRun),
                 "message": .string("the task cannot be run: \(field) \(demand)"),
             ],
         ]

@@ -15,7 +15,8 @@ enum Assignment {
         var document = BSONDocument()
         for text in texts {
             if filesAllowed, text.hasPrefix("@") {
-                document = document.merging(try object(file: String(text.dropFirst()), flag: flag))
+                let fields = try object(file: String(text.dropFirst()), flag: flag)
+                for (key, value) in fields { document.append(key, value) }
                 continue
             }
             guard let equals = text.firstIndex(of: "=") else {
@@ -24,12 +25,12 @@ enum Assignment {
             }
             let name = String(text[..<equals])
             if name.isEmpty { throw .badInput("\(flag) '\(text)' has no name before the '='; name it") }
-            if !repeatsAllowed, document[name] != nil {
-                throw .badInput("\(flag) '\(name)' is given twice; give it once")
-            }
-            document[name] = try value(String(text[text.index(after: equals)...]), name: name, flag: flag)
+            document.append(name, try value(String(text[text.index(after: equals)...]), name: name, flag: flag))
         }
-        return document
+        if !repeatsAllowed, let name = document.repeatedKey {
+            throw .badInput("\(flag) '\(name)' is given twice; give it once")
+        }
+        return document.withoutRepeatedKeys
     }
 
     /// JSON if it is JSON, else the text. A number that BSON cannot hold must not become another, or text, unseen.
@@ -62,7 +63,8 @@ enum Assignment {
     private static func object(file path: String, flag: String) throws(CommandFailure) -> BSONDocument {
         let bytes = try InputFile(path, role: "\(flag) @\(path)", limit: ParameterLines.longest).bytes
         do {
-            return try BSONDocument(extendedJSON: bytes, options: ParameterLines.options).keepingLastOfEach()
+            // JSON allows a name twice; the last one counts, as in most parsers.
+            return try BSONDocument(extendedJSON: bytes, options: ParameterLines.options).withoutRepeatedKeys
         } catch {
             throw .badInput("\(flag) @\(path) is no JSON object of hyper-parameters: \(error.message)")
         }
@@ -93,7 +95,7 @@ enum ParameterLines {
             let place = "line \(index + 1) of \(source)"
             do {
                 let document = try BSONDocument(extendedJSON: Array(text), options: options)
-                lines.append(Line(place: place, document: document.keepingLastOfEach()))
+                lines.append(Line(place: place, document: document.withoutRepeatedKeys))
             } catch {
                 throw .badInput("\(place) is no JSON object of hyper-parameters: \(error.message); nothing was created")
             }
@@ -108,13 +110,7 @@ enum ParameterLines {
 extension BSONDocument {
     /// These fields, and those of the other document in place of any of the same name.
     func merging(_ other: BSONDocument) -> BSONDocument {
-        var merged = self
-        for (key, value) in other { merged[key] = value }
-        return merged
-    }
-
-    /// JSON allows a name twice; the last one counts, as in most parsers.
-    func keepingLastOfEach() -> BSONDocument {
-        Set(keys).count == count ? self : BSONDocument().merging(self)
+        if isEmpty { return other }
+        return BSONDocument(elements: [self, other].flatMap { $0.map { ($0.key, $0.value) } }).withoutRepeatedKeys
     }
 }

@@ -47,6 +47,12 @@ struct CollectGarbage: AsyncParsableCommand {
                 "\(counted(kept, "file")) of other programs, which nothing refers to: --foreign deletes them"
             )
         }
+        for report in reports where report.hasNewerDocuments {
+            StandardError.line(
+                "\(report.bucket.rawValue): a newer version has written documents there, so files that no document names are "
+                    + "kept; run its `tensorhub gc`"
+            )
+        }
         let bytes = reports.reduce(lost.bytes) { $0.addingClamped($1.bytes) }
         StandardError.line(
             reports.allSatisfy(\.isClean) && lost.tasks.isEmpty

@@ -4,6 +4,8 @@ import Console
 struct InputLines {
     private var buffer: [UInt8] = []
     private var isAtEnd = false
+    /// So much of the buffer has no line end.
+    private var searched = 0
 
     /// Bytes: what MongoDB takes as a document.
     private static let longest = 16 << 20
@@ -15,15 +17,21 @@ struct InputLines {
         while true {
             var lines: [[UInt8]] = []
             var start = 0
-            while lines.count < limit, let end = buffer[start...].firstIndex(of: UInt8(ascii: "\n")) {
+            while lines.count < limit, let end = buffer[searched...].firstIndex(of: UInt8(ascii: "\n")) {
                 lines.append(Array(buffer[start..<end]))
                 start = end + 1
+                searched = start
             }
+            // With enough lines the rest was not looked at.
+            searched = lines.count < limit ? buffer.count - start : 0
             buffer.removeFirst(start)
             if !lines.isEmpty { return lines }
             if isAtEnd {
                 if buffer.isEmpty { return nil }
-                defer { buffer = [] }
+                defer {
+                    buffer = []
+                    searched = 0
+                }
                 return [buffer]
             }
             if buffer.count > Self.longest {

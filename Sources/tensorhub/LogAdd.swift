@@ -68,7 +68,7 @@ struct LogAdd: AsyncParsableCommand {
                 if text.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { continue }
                 do {
                     let entry = try BSONDocument(extendedJSON: text, options: ParameterLines.options)
-                    entries.append(entry.keepingLastOfEach())
+                    entries.append(entry.withoutRepeatedKeys)
                     _ = try Hub.logDocument(entries[entries.count - 1], project: "-", time: .now, origin: nil)
                 } catch {
                     let reason = (error as? HubError)?.message ?? (error as? BSONError)?.message ?? "\(error)"

@@ -38,7 +38,10 @@ struct LogCurves {
         let horizontal = x == "time" || x == "order" ? [] : [x ?? "step"]
         // MongoDB refuses a field and a part of it in one projection.
         let all = fields + horizontal
-        return all.filter { field in !all.contains { field.hasPrefix($0 + ".") } }
+        let known = Set(all)
+        return all.filter { field in
+            !field.indices.contains { field[$0] == "." && known.contains(String(field[..<$0])) }
+        }
     }
 
     /// - Throws: A failure of status 2 for a value that is no number.
@@ -137,11 +140,15 @@ struct LogCurves {
     private static func laterAttemptsFirst(_ samples: [Sample]) -> [Sample] {
         let attempts = Set(samples.map(\.attempt)).sorted()
         if attempts.count < 2 { return samples }
+        let first = Dictionary(
+            samples.compactMap { sample in sample.x.map { (sample.attempt, $0) } },
+            uniquingKeysWith: min
+        )
         var begins: [Int: Double] = [:]
         var least = Double.infinity
         for attempt in attempts.reversed() {
             begins[attempt] = least
-            least = min(least, samples.lazy.filter { $0.attempt == attempt }.compactMap(\.x).min() ?? .infinity)
+            least = min(least, first[attempt] ?? .infinity)
         }
         return samples.filter { ($0.x ?? 0) < begins[$0.attempt] ?? .infinity }
     }
@@ -158,14 +165,11 @@ extension LogTasks {
             projection: ["task_name": 1, "hyper_parameters": 1]
         )
         let parameters = Dictionary(
-            tasks.compactMap { task in task.id.map { ($0, (task.hyperParameters ?? [:]).flattened) } },
+            tasks.compactMap { task in task.id.map { ($0, values(of: task)) } },
             uniquingKeysWith: { first, _ in first }
         )
-        func text(_ id: ObjectID, _ key: String) -> String? {
-            parameters[id]?.first { $0.key == key }?.value.tableText
-        }
-        var keys: [String] = []
-        for (key, _) in parameters.values.flatMap(\.self) where !keys.contains(key) { keys.append(key) }
+        func text(_ id: ObjectID, _ key: String) -> String? { parameters[id]?[key]?.tableText }
+        var keys = Array(Set(parameters.values.flatMap(\.keys)))
         keys = keys.filter { key in Set(ids.map { text($0, key) }).count > 1 }.sorted()
         let names = Dictionary(
             tasks.compactMap { task in task.id.map { ($0, task.name) } },
@@ -183,5 +187,12 @@ extension LogTasks {
             labels[id] = (label.isEmpty ? "task" : label) + " " + String(id.description.suffix(6))
         }
         return labels
+    }
+
+    private static func values(of task: TaskRecord) -> [String: BSONValue] {
+        Dictionary(
+            (task.hyperParameters ?? [:]).flattened.map { ($0.key, $0.value) },
+            uniquingKeysWith: { first, _ in first }
+        )
     }
 }

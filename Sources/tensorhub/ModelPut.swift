@@ -76,7 +76,7 @@ struct ModelPut: AsyncParsableCommand {
         let bytes = try InputFile(path, role: "--architecture", limit: TaskSpec.maximumDocumentSize).bytes
         let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
         if let document = try? BSONDocument(extendedJSON: bytes, options: options) {
-            return document.keepingLastOfEach()
+            return document.withoutRepeatedKeys
         }
         let name = BSONValue.string(path.split(separator: "/").last.map(String.init) ?? path)
         if let text = String(validating: bytes, as: UTF8.self) { return ["file": name, "text": .string(text)] }

@@ -40,8 +40,9 @@ struct ResultTable {
         columns.append(.init("ID"))
         if hasNames { columns.append(.init("NAME", isElastic: true)) }
         if hasStates { columns.append(.init("STATUS")) }
+        let values = rows.map(cells)
         let valueColumns = titles.enumerated().map { index, title in
-            let isNumeric = rows.allSatisfy { cells($0)[index].map { $0.doubleValue != nil } ?? true }
+            let isNumeric = values.allSatisfy { $0[index].map { $0.doubleValue != nil } ?? true }
             return Table.Column(title, isRightAligned: isNumeric, isElastic: !isNumeric)
         }
         var table = Table(columns + valueColumns)
@@ -50,7 +51,7 @@ struct ResultTable {
             cells.append(row.fixed[0])
             if hasNames { cells.append(row.fixed[1]) }
             if hasStates { cells.append(row.fixed[2]) }
-            return cells + self.cells(row).map { $0?.tableText ?? "" }
+            return cells + values[index].map { $0?.tableText ?? "" }
         }
         return table.text(width: width)
     }

@@ -66,6 +66,7 @@ struct RunnerTargets: ParsableArguments {
             return alive
         }
         var targets: [RunnerRecord] = []
+        var seen: Set<ObjectID> = []
         for word in runners {
             let found = try RunnerRecord.matching(word, among: known)
             let alive = found.filter { $0.state != .stopped }
@@ -78,7 +79,7 @@ struct RunnerTargets: ParsableArguments {
                         : "runner '\(word)' has stopped; nothing can be asked of it"
                 )
             }
-            for runner in alive where !targets.contains(where: { $0.id == runner.id }) { targets.append(runner) }
+            for runner in alive where seen.insert(runner.id).inserted { targets.append(runner) }
         }
         return targets
     }

@@ -65,8 +65,8 @@ struct Wait: AsyncParsableCommand {
         let found = try await hub.findTasks(selection, sort: .oldest, limit: nil, projection: ["_id": 1]).compactMap(
             \.id
         )
-        if !isChanging, selection.names.isEmpty, let missing = selection.ids.first(where: { !Set(found).contains($0) })
-        {
+        let there = Set(found)
+        if !isChanging, selection.names.isEmpty, let missing = selection.ids.first(where: { !there.contains($0) }) {
             throw CommandFailure(
                 ExitStatus.nothingMatched,
                 "no task \(missing) in project '\(hub.project)' of database '\(hub.database.name)'"

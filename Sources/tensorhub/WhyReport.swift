@@ -59,6 +59,11 @@ struct WhyReport {
         case .notAdopted: "another program wrote it; the next runner that looks at the queue adopts it, within seconds"
         case .notReady: "hub.ready is false and no field says why; set it to true, or submit the task again"
         case .noRunner: "no runner of this project is known; start tensorhubd on a machine"
+        case .newerVersion(let version):
+            "it needs a runner that knows version \(version) of tasks, and this TensorHub knows \(TaskObstacle.knownVersion); "
+                + "start a newer tensorhubd"
+        case .repeatedKey(let key):
+            "it has the key '\(key)' twice, so that no runner can take it; submit it again with each key once"
         }
     }
 

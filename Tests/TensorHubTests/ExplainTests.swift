@@ -5,7 +5,7 @@ import Testing
 
 @testable import TensorHub
 
-/// A collection in which 600,000 tasks that are none of our business lie in the way.
+/// A collection in which 800,000 tasks that are none of our business lie in the way.
 @Suite struct ExplainTests {
     /// The most keys and documents that a statement may look at, however large the collection.
     private static let handful = 10
@@ -21,10 +21,17 @@ import Testing
     private func fill(_ hub: Hub) async throws {
         let tasks = hub.database.collection("Task")
         let far = BSONDateTime(millisecondsSince1970: 4_000_000_000_000)
-        for kind in ["finished", "waiting", "other"] {
+        for kind in ["finished", "waiting", "other", "newer"] {
             for batch in 0..<20 {
                 let documents = (0..<10_000).map { index -> BSONDocument in
                     var own: BSONDocument = ["v": 1, "ready": .bool(kind != "waiting"), "priority": 0, "attempt": 0]
+                    if kind == "newer" {
+                        own["v"] = 2
+                        own["priority"] = 9
+                        // Ready for a newer runner, or waiting for its time.
+                        own["ready"] = .double(index % 2 == 0 ? 2 : 2.5)
+                        own.append("not_before", .dateTime(BSONDateTime(millisecondsSince1970: 1)))
+                    }
                     if kind == "waiting" { own.append("not_before", .dateTime(far)) }
                     return [
                         "task_name": kind == "other" ? "other" : "mine", "project_name": .string(hub.project),
@@ -37,7 +44,7 @@ import Testing
         }
     }
 
-    @Test func `A claim and a wait look at a handful of keys among 600,000 other tasks`() async throws {
+    @Test func `A claim and a wait look at a handful of keys among 800,000 other tasks`() async throws {
         try await withTestHub { hub in
             try await hub.ensureIndexes()
             try await fill(hub)
@@ -71,6 +78,7 @@ import Testing
                 ("wait for an identifier", hub.unfinishedFilter(.ids([ObjectID()]))),
                 ("adopt", TaskStatements.adoptFilter(project: hub.project)),
                 ("promote", TaskStatements.promoteFilter(project: hub.project, horizon: now)),
+                ("expire", TaskStatements.expireFilter(project: hub.project, horizon: now)),
                 ("look up a claim", ["hub.lease.token": .objectID(ObjectID()), "status": "running"]),
                 (
                     "renew",

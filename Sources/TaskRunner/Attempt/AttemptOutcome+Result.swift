@@ -26,14 +26,16 @@ extension AttemptOutcome {
             }
         }
         if !reported.isEmpty {
-            for (key, value) in reported { result[key] = value }
+            let both = [result, reported].flatMap { $0.map { ($0.key, $0.value) } }
+            result = BSONDocument(elements: both).withoutRepeatedKeys
             guard result.bytes.count <= limit else {
                 let message =
                     "the results take \(result.bytes.count) bytes in the database; their task has room for \(limit)"
                 return .failure(ResultFault(kind: .badResult, message: message))
             }
         }
-        let missing = keys.filter { result[$0] == nil }
+        let there = keys.isEmpty ? [] : Set(result.map { Array($0.key.utf8) })
+        let missing = keys.filter { !there.contains(Array($0.utf8)) }
         guard missing.isEmpty else {
             let names = missing.map { "'\($0)'" }.joined(separator: ", ")
             let message = "the script ended without the saved result key\(missing.count > 1 ? "s" : "") \(names)"
@@ -60,17 +62,6 @@ extension AttemptOutcome {
         guard document.bytes.count <= limit else {
             return bad("takes \(document.bytes.count) bytes in the database; its task has room for \(limit)")
         }
-        return .success(withoutRepeatedKeys(document))
-    }
-
-    private static func withoutRepeatedKeys(_ document: BSONDocument) -> BSONDocument {
-        var last: [String: BSONValue] = [:]
-        var order: [String] = []
-        for (key, value) in document {
-            if last.updateValue(value, forKey: key) == nil { order.append(key) }
-        }
-        // The usual document has none and is not written anew.
-        guard order.count < document.count else { return document }
-        return BSONDocument(elements: order.map { ($0, last[$0] ?? .null) })
+        return .success(document.withoutRepeatedKeys)
     }
 }

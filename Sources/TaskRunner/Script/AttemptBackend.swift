@@ -104,10 +104,11 @@ final class AttemptBackend: ScriptBackend {
     /// Blocks.
     func merge(_ new: BSONDocument) throws {
         try results.withLock { known in
-            guard var all = try known ?? directory.reportedResult() else {
+            guard let before = try known ?? directory.reportedResult() else {
                 throw HubError(.database, "the results so far cannot be read: the disk has damaged them")
             }
-            for (key, value) in new { all[key] = value }
+            let both = [before, new].flatMap { $0.map { ($0.key, $0.value) } }
+            let all = BSONDocument(elements: both).withoutRepeatedKeys
             if all.bytes.count > AttemptDirectory.resultLimit {
                 throw HubError(
                     .invalidInput,

@@ -1,0 +1,100 @@
+package import BSON
+import Logging
+import MongoDriver
+
+/// Tasks with a key twice are put aside, named in the log, and everything else goes on without them.
+extension Hub {
+    /// So many documents of the head of a queue are looked at for one with a key twice.
+    private static let headLimit = 1000
+
+    /// Runs a statement whose pipeline fails on tasks with a key twice. Where it does, those among its documents are put
+    /// aside, and it runs again without them.
+    ///
+    /// - Parameters:
+    ///   - sort: The order in which the statement meets them.
+    ///   - status: The state in which they end; `nil` leaves them as they are.
+    func leavingRepeated<Value>(
+        _ filter: BSONDocument,
+        sort: BSONDocument? = nil,
+        as status: TaskStatus? = .failed,
+        _ statement: (BSONDocument) async throws(MongoError) -> Value
+    ) async throws(MongoError) -> Value {
+        do throws(MongoError) {
+            return try await statement(filter)
+        } catch {
+            guard Self.isRepeatedKey(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
+            if let status { try await putAside(filter, sort: sort, as: status) }
+            return try await statement(Self.sound(filter))
+        }
+    }
+
+    static func isRepeatedKey(_ code: Int?) -> Bool { code == TaskStatements.repeatedKeyCode }
+
+    /// Only those of the documents that have each key once. Slower: the server looks into each.
+    static func sound(_ filter: BSONDocument) -> BSONDocument {
+        var filter = filter
+        filter.append("$nor", [["$expr": TaskStatements.hasRepeatedKey]])
+        return filter
+    }
+
+    /// Ends the tasks that match and have a key twice, with the reason. Returns how many.
+    @discardableResult
+    func putAside(
+        _ filter: BSONDocument,
+        sort: BSONDocument? = nil,
+        as status: TaskStatus = .failed
+    ) async throws(MongoError) -> Int {
+        var head: [BSONDocument] = [["$match": .document(filter)]]
+        if let sort { head.append(["$sort": .document(sort)]) }
+        head += [
+            ["$limit": .init(smallest: Self.headLimit)], ["$match": ["$expr": TaskStatements.hasRepeatedKey]],
+            ["$unset": ["script", "hub.files"]],
+        ]
+        return try await putAside(tasks.aggregateAll(head).map(TaskRecord.init), of: filter, as: status)
+    }
+
+    /// - Parameter filter: What they must still match.
+    func putAside(
+        _ repeated: [TaskRecord],
+        of filter: BSONDocument,
+        as status: TaskStatus
+    ) async throws(MongoError) -> Int {
+        var count = 0
+        for task in repeated {
+            guard let id = task.document["_id"] else { continue }
+            let key = task.repeatedKey ?? "_id"
+            logger.warning(
+                "A task has a key twice, which would end MongoDB; it is put aside",
+                metadata: ["task.id": "\(id.objectIDValue?.description ?? "\(id)")", "key": "\(key)"]
+            )
+            let one: BSONDocument = ["$and": [["_id": id], .document(filter)]]
+            do throws(MongoError) {
+                let update = TaskStatements.putAside(status, repeatedKey: key)
+                count += try await tasks.updateOne(one, .document(update)).matched
+            } catch {
+                if error.isRetryable { throw error }
+                // There is no room for the reason, or `hub` is no document.
+                count += try await tasks.updateOne(one, .document(["$set": ["status": .string(status.rawValue)]]))
+                    .matched
+            }
+        }
+        return count
+    }
+
+    /// After MongoDB has gone away under a claim: what that would have met, and would meet again, is looked at.
+    package func putAsideRepeated(_ query: ClaimQuery) async throws(HubError) {
+        _ = try await translatingErrors { () async throws(MongoError) in
+            try await putAside(query.document(project: project), sort: query.order)
+        }
+    }
+
+    /// The same after MongoDB has gone away under a report of these attempts' ends.
+    package func putAsideRepeated(_ ends: [AttemptEnd], runner: ObjectID) async throws(HubError) {
+        let ids = ends.map { BSONValue.objectID($0.taskID) }
+        _ = try await translatingErrors { () async throws(MongoError) in
+            try await putAside([
+                "_id": ["$in": .array(ids)], "status": "running", "hub.lease.runner": .objectID(runner),
+            ])
+        }
+    }
+}
