@@ -17,6 +17,10 @@ final class ClientCore: @unchecked Sendable {
     let hosts: String
     let defaultDatabaseName: String?
     let redactedURI: String
+    /// Who the server takes us for, in sentences; `nil` where the URI names nobody.
+    let user: String?
+    /// Whether the URI has a way to log in without a name, as by a certificate.
+    let hasMechanism: Bool
     let options: MongoClient.Options
     let logger: Logger?
     /// How long libmongoc looks for a server; also the limit of waiting for a free cursor.
@@ -61,6 +65,8 @@ final class ClientCore: @unchecked Sendable {
         hosts = uri.hosts
         defaultDatabaseName = uri.database
         redactedURI = MongoURI.redact(text)
+        user = uri.user
+        hasMechanism = uri.hasMechanism
         self.options = options
         self.logger = logger
         serverSelectionTimeout = uri.milliseconds(
@@ -99,7 +105,10 @@ final class ClientCore: @unchecked Sendable {
 
     /// Runs `body` with a client of its own on a thread that may block. The call is not interrupted by cancellation of
     /// the calling task: its outcome counts.
+    ///
+    /// - Parameter action: For the sentence that says that it may not be done.
     func perform<Value: Sendable>(
+        _ action: Action,
         _ body: @escaping @Sendable (LentClient) throws(MongoError) -> Value
     ) async throws(MongoError) -> Value {
         try beginActivity()
@@ -111,18 +120,19 @@ final class ClientCore: @unchecked Sendable {
                 continuation.resume(returning: result)
             }
         }
-        return try result.get()
+        do { return try result.get() } catch { throw error.naming(action, by: self) }
     }
 
     /// Like `perform`, for messages of megabytes: they wait for each other rather than make small calls wait.
     func transfer<Value: Sendable>(
+        _ action: Action,
         _ body: @escaping @Sendable (LentClient) throws(MongoError) -> Value
     ) async throws(MongoError) -> Value {
         while !(await transferSlots.acquire(within: .seconds(3600))) {
             if Task.isCancelled { throw MongoError(.cancelled, "the task was cancelled before its data was sent") }
         }
         defer { transferSlots.release() }
-        return try await perform(body)
+        return try await perform(action, body)
     }
 
     /// Runs `body` on a thread that may block, without a client.

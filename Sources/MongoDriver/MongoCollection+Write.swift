@@ -103,7 +103,7 @@ extension MongoCollection {
     public func insertMany(_ documents: [BSONDocument], ordered: Bool = true) async throws(MongoError) -> Int {
         guard !documents.isEmpty else { return 0 }
         do throws(MongoError) {
-            let reply = try await bulk(ordered: ordered) { (bulk) throws(MongoError) in
+            let reply = try await bulk(.insert(namespace), ordered: ordered) { (bulk) throws(MongoError) in
                 for document in documents { try bulk.add(.insert(document), options: Self.unvalidated) }
             }
             return reply["nInserted"]?.intValue ?? 0
@@ -152,7 +152,7 @@ extension MongoCollection {
     }
 
     /// Sends many updates in as few messages as the server's limits allow. Refused statements do not throw: they are in
-    /// the result. Everything else does, whether statements were refused or not.
+    /// the result. Everything else does, whether statements were refused or not; so does a right that is missing.
     public func bulkUpdate(
         _ statements: [UpdateStatement],
         ordered: Bool = false
@@ -161,7 +161,7 @@ extension MongoCollection {
         var reply: BSONDocument
         var writeErrors: [MongoError.WriteError] = []
         do throws(MongoError) {
-            reply = try await bulk(ordered: ordered) { (bulk) throws(MongoError) in
+            reply = try await bulk(.update(namespace), ordered: ordered) { (bulk) throws(MongoError) in
                 for statement in statements {
                     let update = try statement.update.statement()
                     try bulk.add(
@@ -171,7 +171,8 @@ extension MongoCollection {
                 }
             }
         } catch {
-            guard !error.writeErrors.isEmpty, error.code != .network, error.code != .writeConcern else { throw error }
+            let isOfStatements = error.code != .network && error.code != .writeConcern && error.code != .forbidden
+            guard !error.writeErrors.isEmpty, isOfStatements else { throw error }
             reply = error.reply
             writeErrors = error.writeErrors
         }
@@ -187,7 +188,7 @@ extension MongoCollection {
     /// - Returns: 1 or 0.
     @discardableResult
     public func deleteOne(_ filter: BSONDocument) async throws(MongoError) -> Int {
-        let reply = try await bulk(ordered: true) { (bulk) throws(MongoError) in
+        let reply = try await bulk(.delete(namespace), ordered: true) { (bulk) throws(MongoError) in
             try bulk.add(.deleteOne(filter), options: BSONDocument())
         }
         return reply["nRemoved"]?.intValue ?? 0
@@ -198,7 +199,7 @@ extension MongoCollection {
     /// - Returns: How many.
     @discardableResult
     public func deleteMany(_ filter: BSONDocument) async throws(MongoError) -> Int {
-        let reply = try await bulk(ordered: true) { (bulk) throws(MongoError) in
+        let reply = try await bulk(.delete(namespace), ordered: true) { (bulk) throws(MongoError) in
             try bulk.add(.deleteMany(filter), options: BSONDocument())
         }
         return reply["nRemoved"]?.intValue ?? 0
@@ -232,7 +233,7 @@ extension MongoCollection {
         upsert: Bool,
         hint: IndexHint?
     ) async throws(MongoError) -> UpdateResult {
-        let reply = try await bulk(ordered: true) { (bulk) throws(MongoError) in
+        let reply = try await bulk(.update(namespace), ordered: true) { (bulk) throws(MongoError) in
             try bulk.add(statement, options: Self.statementOptions(upsert: upsert, hint: hint))
         }
         return UpdateResult(
@@ -243,13 +244,14 @@ extension MongoCollection {
     }
 
     private func bulk(
+        _ action: Action,
         ordered: Bool,
         _ fill: @escaping @Sendable (borrowing BulkWrite) throws(MongoError) -> Void
     ) async throws(MongoError) -> BSONDocument {
         try namespace.check()
         var options = writeOptions
         options.append("ordered", .bool(ordered))
-        return try await core.perform { [namespace, options] (client) throws(MongoError) in
+        return try await core.perform(action) { [namespace, options] (client) throws(MongoError) in
             try client.withCollection(namespace) { (collection) throws(MongoError) in
                 let bulk = try BulkWrite(client, collection, options: options)
                 try fill(bulk)

@@ -43,7 +43,8 @@ public struct MongoCollection: Sendable {
     func write(_ command: BSONDocument) async throws(MongoError) -> BSONDocument {
         try namespace.check()
         let options = writeOptions
-        return try await core.perform { [namespace] (client) throws(MongoError) in
+        let action = Action.command(command, database: namespace.database)
+        return try await core.perform(action) { [namespace] (client) throws(MongoError) in
             try client.run(.write, command, options: options, database: namespace.database)
         }
     }
@@ -52,7 +53,8 @@ public struct MongoCollection: Sendable {
     func read(_ command: BSONDocument) async throws(MongoError) -> BSONDocument {
         try namespace.check()
         let options = readOptions
-        return try await core.perform { [namespace] (client) throws(MongoError) in
+        let action = Action.command(command, database: namespace.database)
+        return try await core.perform(action) { [namespace] (client) throws(MongoError) in
             try client.run(.read, command, options: options, database: namespace.database)
         }
     }

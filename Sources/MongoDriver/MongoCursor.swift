@@ -47,7 +47,7 @@ public struct MongoCursor: AsyncSequence, Sendable {
                 if let document = documents.popFirst() { return try document.get() }
                 if let failure {
                     self.failure = nil
-                    throw failure
+                    throw failure.naming(.read(cursor.namespace), by: cursor.core)
                 }
                 if isAtEnd { return nil }
                 do throws(MongoError) {
@@ -59,7 +59,7 @@ public struct MongoCursor: AsyncSequence, Sendable {
                 } catch {
                     isAtEnd = true
                     handle = nil
-                    throw error
+                    throw error.naming(.read(cursor.namespace), by: cursor.core)
                 }
             }
         }

@@ -17,7 +17,7 @@ public struct MongoDatabase: Sendable {
     @discardableResult
     public func runCommand(_ command: BSONDocument) async throws(MongoError) -> BSONDocument {
         try Namespace.check(database: name)
-        return try await core.perform { [name] (client) throws(MongoError) in
+        return try await core.perform(.command(command, database: name)) { [name] (client) throws(MongoError) in
             try client.run(.plain, command, database: name)
         }
     }
@@ -30,7 +30,7 @@ public struct MongoDatabase: Sendable {
     /// The names of the collections and views, sorted.
     public func listCollectionNames() async throws(MongoError) -> [String] {
         try Namespace.check(database: name)
-        return try await core.perform { [name] (client) throws(MongoError) in
+        return try await core.perform(.listCollections(database: name)) { [name] (client) throws(MongoError) in
             guard let database = mongoc_client_get_database(client.pointer, name) else { return [] }
             defer { mongoc_database_destroy(database) }
             var error = bson_error_t()
