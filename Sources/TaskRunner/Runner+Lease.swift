@@ -18,24 +18,21 @@ extension Runner {
             progress.cameRound(.leases)
             let leases = state.withLock { $0.leases }
             if leases.isEmpty {
+                leaseObstacle.passed()
                 hasFailed = false
                 continue
             }
             do throws(HubError) {
                 let renewal = try await hub.renew(leases, runner: runnerID, lease: options.lease)
                 contact.succeeded()
+                leaseObstacle.passed()
                 hasFailed = false
                 for id in renewal.lost { stop(id, attempt: leases[id], .leaseLost) }
                 for id in renewal.cancelled { stop(id, attempt: leases[id], .cancelled) }
             } catch {
                 hasFailed = true
                 // Healthy work goes on while MongoDB is away, unless somebody has set a limit to that.
-                if contact.failed(error) {
-                    logger.warning(
-                        "Cannot renew leases; the scripts run on",
-                        metadata: ["error": "\(error)", "attempts": "\(leases.count)"]
-                    )
-                }
+                if contact.failed(error) { leaseObstacle.met(error, facts: ["attempts": "\(leases.count)"]) }
                 if let limit = options.outageLimit, let away = contact.awayFor, away > limit {
                     for (id, attempt) in leases { stop(id, attempt: attempt, .outage) }
                 }

@@ -14,6 +14,9 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
         public static let wrongState = Code(name: "wrong state")
         /// MongoDB cannot be reached.
         public static let unreachable = Code(name: "unreachable")
+        /// MongoDB does not let the user of the connection string do that, or does not let it in. The message is one sentence
+        /// that says who may not do what; nothing that the server quotes is in it.
+        public static let forbidden = Code(name: "forbidden")
         /// MongoDB answered with an error; `underlying` has its code.
         public static let database = Code(name: "database error")
         /// The time limit of a wait has passed.
@@ -42,7 +45,13 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
     }
 
     init(_ error: MongoError) {
-        self.init(error.code == .unreachable ? .unreachable : .database, error.description, underlying: error)
+        let code: Code =
+            switch error.code {
+            case .unreachable: .unreachable
+            case .forbidden, .authentication: .forbidden
+            default: .database
+            }
+        self.init(code, error.description, underlying: error)
     }
 
     /// Whether the same call may succeed later: nobody answers, or a primary is being elected.
