@@ -131,7 +131,7 @@ let package = Package(
         .target(
             name: "Console",
             dependencies: [
-                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Settings",
+                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Settings", "CMongoStart",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -188,6 +188,13 @@ let package = Package(
             path: "Tests/chaos-run",
             swiftSettings: settings
         ),
+        // A script in Swift, for the tests that run one.
+        .executableTarget(
+            name: "reporting-script",
+            dependencies: ["ScriptClient", "BSON"],
+            path: "Tests/reporting-script",
+            swiftSettings: settings
+        ),
         .testTarget(name: "BSONTests", dependencies: ["BSON", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "MongoDriverTests",
@@ -222,7 +229,7 @@ let package = Package(
             name: "CommandTests",
             dependencies: [
                 "TensorHub", "MongoDriver", "BSON", "Console", "TestSupport", "tensorhub", "tensorhubd",
-                "tensorhub-supervisor",
+                "tensorhub-supervisor", "reporting-script",
             ],
             swiftSettings: settings
         ),

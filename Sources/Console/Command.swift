@@ -1,5 +1,6 @@
 package import ArgumentParser
 import Glibc
+import MongoDriver
 
 /// A command that deals with signals itself; every other one ends at Ctrl-C.
 package protocol HandlesSignals {}
@@ -13,7 +14,7 @@ package enum CommandFrame {
         signal(SIGPIPE, SIG_IGN)
         let name = root.configuration.commandName ?? "tensorhub"
         do {
-            let parsed = try await root.asyncParseAsRoot()
+            let parsed = try await root.asyncParseAsRoot(CommandLineArguments.all)
             if !(parsed is any HandlesSignals) { Interrupt.endProcessOnSignal() }
             if var command = parsed as? any AsyncParsableCommand {
                 try await command.run()
@@ -38,7 +39,8 @@ package enum CommandFrame {
             return ExitStatus.done
         }
         if status == .validationFailure {
-            StandardError.line(root.fullMessage(for: error))
+            // It repeats what it does not know, and that may be a connection string.
+            StandardError.line(ConnectionText.redacted(root.fullMessage(for: error)))
             return ExitStatus.badInput
         }
         let failure = CommandFailure(error)

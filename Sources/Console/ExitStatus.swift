@@ -1,7 +1,9 @@
+import MongoDriver
+
 /// What the exit status of a command says; the same for every command.
 package enum ExitStatus {
     package static let done: Int32 = 0
-    /// MongoDB or the system refused.
+    /// MongoDB or the system refused, also for want of a right.
     package static let failure: Int32 = 1
     /// Something that the caller gave cannot be used; nothing was written.
     package static let badInput: Int32 = 2
@@ -29,9 +31,10 @@ package struct CommandFailure: Error, Sendable, CustomStringConvertible {
     /// Without the program's name; empty when all was said already.
     package var message: String
 
+    /// - Parameter message: Passwords of connection strings that it repeats are left out.
     package init(_ status: Int32, _ message: String) {
         self.status = status
-        self.message = message
+        self.message = ConnectionText.redacted(message)
     }
 
     package static func badInput(_ message: String) -> CommandFailure {

@@ -6,7 +6,8 @@ import MongoDriver
 extension LocalMongoServer {
     /// Initiates the replica set, or tells one from an earlier start its new port; then waits for the primary.
     static func makePrimary(
-        port: Int,
+        _ port: Int,
+        _ login: String?,
         process: MongodProcess,
         dataDirectory: String,
         logger: Logger?
@@ -15,7 +16,9 @@ extension LocalMongoServer {
         options.threads = 1
         options.serverSelectionTimeout = .seconds(1)
         options.applicationName = "tensorhub-local"
-        let client = try MongoClient(uri: "mongodb://127.0.0.1:\(port)/?directConnection=true", options: options)
+        let user = login.map { "\($0)@" } ?? ""
+        let uri = "mongodb://\(user)127.0.0.1:\(port)/?directConnection=true"
+        let client = try MongoClient(uri: uri, options: options)
         let admin = client.database("admin")
         let address = "127.0.0.1:\(port)"
         let clock = ContinuousClock()

@@ -36,6 +36,7 @@ public final class LocalMongoServer: Sendable {
     ///   - port: `nil` for a free one.
     ///   - isStandalone: Whether it is no replica set, and so has neither change streams nor retryable writes.
     ///   - cacheSize: GiB of memory for the storage engine.
+    ///   - login: `user:password`, percent-encoded, of an administrator, where the server asks for one.
     ///   - extraArguments: Further arguments of mongod, as `--setParameter enableTestCommands=1`.
     public static func start(
         dataDirectory: String,
@@ -43,6 +44,7 @@ public final class LocalMongoServer: Sendable {
         port: Int? = nil,
         isStandalone: Bool = false,
         cacheSize: Double = 0.25,
+        login: String? = nil,
         extraArguments: [String] = [],
         logger: Logger? = nil
     ) async throws -> LocalMongoServer {
@@ -59,7 +61,7 @@ public final class LocalMongoServer: Sendable {
                     + (isStandalone ? [] : ["--replSet", replicaSet]) + extraArguments
             )
             do {
-                try await makePrimary(port: chosen, process: process, dataDirectory: dataDirectory, logger: logger)
+                try await makePrimary(chosen, login, process: process, dataDirectory: dataDirectory, logger: logger)
                 return LocalMongoServer(
                     uri:
                         "mongodb://127.0.0.1:\(chosen)/\(isStandalone ? "?directConnection=true" : "?replicaSet=\(replicaSet)")",

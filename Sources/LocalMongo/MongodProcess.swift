@@ -71,6 +71,17 @@ private func openDescriptors() -> [CInt] {
     return result
 }
 
+/// The variables of this process but our own settings: the connection string of another server is nothing to mongod.
+private func ownEnvironment() -> [UnsafeMutablePointer<CChar>?] {
+    var result: [UnsafeMutablePointer<CChar>?] = []
+    var entry = environ
+    while let variable = entry.pointee {
+        if strncmp(variable, "TENSORHUB_", 10) != 0 { result.append(variable) }
+        entry += 1
+    }
+    return result + [nil]
+}
+
 private func spawn(_ arguments: [String]) -> Result<pid_t, LocalMongoError> {
     let command = ["setpriv", "--pdeathsig", "KILL", "--"] + arguments
     var attributes = posix_spawnattr_t()
@@ -102,7 +113,8 @@ private func spawn(_ arguments: [String]) -> Result<pid_t, LocalMongoError> {
     argv.append(nil)
     defer { for argument in argv { free(argument) } }
     var pid: pid_t = 0
-    let status = posix_spawnp(&pid, "setpriv", &actions, &attributes, argv, environ)
+    var variables = ownEnvironment()
+    let status = posix_spawnp(&pid, "setpriv", &actions, &attributes, argv, &variables)
     guard status == 0 else {
         return .failure(
             LocalMongoError(

@@ -10,7 +10,7 @@ extension ChangeStreamSource {
             try core.withClient { (client) throws(MongoError) in try run(client) }
             return nil
         } catch {
-            return error
+            return error.naming(.watch(namespace), by: core)
         }
     }
 

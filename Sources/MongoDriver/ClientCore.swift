@@ -31,17 +31,29 @@ struct ClientCore: Sendable {
     /// How long the server may work on a query that names no limit of its own.
     var queryLimit: Duration? { lane.queryLimit }
 
+    /// Who the server takes us for, in sentences; `nil` where the URI names nobody.
+    var user: String? { connections.user }
+    /// Whether the URI has a way to log in without a name, as by a certificate.
+    var hasMechanism: Bool { connections.hasMechanism }
+
     /// Runs `body` with a client of its own on a thread that may block. The call is not interrupted by cancellation of
     /// the calling task: its outcome counts. But see `call` about the queries of scripts.
+    ///
+    /// - Parameter action: For the sentence that says that it may not be done.
     func perform<Value: Sendable>(
+        _ action: Action,
         _ body: @escaping @Sendable (LentClient) throws(MongoError) -> Value
     ) async throws(MongoError) -> Value {
         try connections.beginActivity(in: lane.lane)
-        return try await call {
-            defer { connections.endActivity(in: lane.lane) }
-            return Result { () throws(MongoError) -> Value in try withClient(body) }
-        } refused: {
-            connections.endActivity(in: lane.lane)
+        do throws(MongoError) {
+            return try await call {
+                defer { connections.endActivity(in: lane.lane) }
+                return Result { () throws(MongoError) -> Value in try withClient(body) }
+            } refused: {
+                connections.endActivity(in: lane.lane)
+            }
+        } catch {
+            throw error.naming(action, by: self)
         }
     }
 
@@ -108,13 +120,14 @@ struct ClientCore: Sendable {
 
     /// Like `perform`, for messages of megabytes: they wait for each other rather than make small calls wait.
     func transfer<Value: Sendable>(
+        _ action: Action,
         _ body: @escaping @Sendable (LentClient) throws(MongoError) -> Value
     ) async throws(MongoError) -> Value {
         while !(await lane.transferSlots.acquire(within: .seconds(3600))) {
             if Task.isCancelled { throw MongoError(.cancelled, "the task was cancelled before its data was sent") }
         }
         defer { lane.transferSlots.release() }
-        return try await perform(body)
+        return try await perform(action, body)
     }
 
     /// Runs `body` on a thread that may block, without a client.

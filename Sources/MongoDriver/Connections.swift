@@ -14,6 +14,10 @@ final class Connections: @unchecked Sendable {
     let hosts: String
     let defaultDatabaseName: String?
     let redactedURI: String
+    /// Who the server takes us for, in sentences; `nil` where the URI names nobody.
+    let user: String?
+    /// Whether the URI has a way to log in without a name, as by a certificate.
+    let hasMechanism: Bool
     let options: MongoClient.Options
     let logger: Logger?
     /// How long libmongoc looks for a server; also the limit of waiting for a free cursor.
@@ -72,6 +76,8 @@ final class Connections: @unchecked Sendable {
         self.uri = text
         defaultDatabaseName = uri.database
         redactedURI = MongoURI.redact(text)
+        user = uri.user
+        hasMechanism = uri.hasMechanism
         self.options = options
         self.logger = logger
         serverSelectionTimeout = uri.milliseconds(

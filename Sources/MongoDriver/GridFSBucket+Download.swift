@@ -41,7 +41,8 @@ extension GridFSBucket {
         let step = file.chunksPerReply
         try Task.checkCancellation()
         let result = try await MongoError.retrying(for: patience) { () throws(MongoError) in
-            try await core.transfer { [namespace = chunks.namespace] (client) throws(MongoError) in
+            try await core.transfer(.read(chunks.namespace)) {
+                [namespace = chunks.namespace] (client) throws(MongoError) in
                 for brought in 0..<Self.run {
                     guard let message = order.take() else { break }
                     let reply: ChunkReply
@@ -76,7 +77,8 @@ extension GridFSBucket {
         try chunks.namespace.check()
         try Task.checkCancellation()
         let result = try await MongoError.retrying(for: patience) { () throws(MongoError) in
-            try await core.transfer { [namespace = chunks.namespace] (client) throws(MongoError) in
+            try await core.transfer(.read(chunks.namespace)) {
+                [namespace = chunks.namespace] (client) throws(MongoError) in
                 let reply = try ChunkReply(numbers, of: file, in: namespace, by: client)
                 return Result { () throws -> ChunkReply in
                     if let write { try reply.visit(write) }

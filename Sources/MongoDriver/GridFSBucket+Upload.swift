@@ -134,7 +134,8 @@ extension GridFSBucket {
         }
         try Task.checkCancellation()
         let options = chunkOptions
-        let end = try await core.transfer { [namespace = chunks.namespace] (client) throws(MongoError) in
+        let end = try await core.transfer(.insert(chunks.namespace)) {
+            [namespace = chunks.namespace] (client) throws(MongoError) in
             Result { () throws -> End in
                 let batch = Self.makeBatch()
                 for _ in 0..<Self.run {
@@ -152,7 +153,7 @@ extension GridFSBucket {
         case .more: return true
         case .over: return false
         case .unsent(let batch, let error):
-            guard error.isRetryable else { throw error }
+            guard error.isRetryable else { throw error.naming(.insert(chunks.namespace), by: core) }
             try await insert(batch)
             return true
         }
@@ -172,7 +173,8 @@ extension GridFSBucket {
         let options = chunkOptions
         try await MongoError.retrying(for: patience) { () throws(MongoError) in
             do throws(MongoError) {
-                try await core.transfer { [namespace = chunks.namespace] (client) throws(MongoError) in
+                try await core.transfer(.insert(chunks.namespace)) {
+                    [namespace = chunks.namespace] (client) throws(MongoError) in
                     try batch.send(by: client, to: namespace, options)
                 }
             } catch {

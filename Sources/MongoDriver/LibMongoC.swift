@@ -22,6 +22,9 @@ enum LibMongoC {
 
     /// Where libmongoc's log lines go: the logger of the client that was made last with one.
     static let logger = Mutex<Logger?>(nil)
+
+    /// The threads that have it parse a connection string.
+    static let parsing = Mutex<Set<pthread_t>>([])
 }
 
 /// Called by libmongoc on any thread, its monitors' included; so it belongs to no actor.
@@ -32,6 +35,11 @@ nonisolated private func receiveLogLine(
     _ context: UnsafeMutableRawPointer?
 ) {
     guard let message, let logger = LibMongoC.logger.withLock({ $0 }) else { return }
+    var libraryText = String(cString: message)
+    // What it says of a connection string it quotes.
+    if LibMongoC.parsing.withLock({ $0.contains(pthread_self()) }) {
+        libraryText = MongoURI.withoutQuotations(libraryText)
+    }
     let swiftLevel: Logger.Level =
         switch level {
         case MONGOC_LOG_LEVEL_ERROR, MONGOC_LOG_LEVEL_CRITICAL, MONGOC_LOG_LEVEL_WARNING: .info
@@ -43,7 +51,7 @@ nonisolated private func receiveLogLine(
         "libmongoc says",
         metadata: [
             "mongoc.domain": "\(domain.map { String(cString: $0) } ?? "")",
-            "mongoc.message": "\(String(cString: message))",
+            "mongoc.message": "\(ServerText.scrubbed(libraryText))",
         ]
     )
 }

@@ -65,7 +65,7 @@ extension MongoCollection {
     ) async throws(MongoError) {
         let reply: BSONDocument
         do throws(MongoError) {
-            reply = try await bulk(ordered: ordered, repetition) { (bulk) throws(MongoError) in
+            reply = try await bulk(.update(namespace), ordered: ordered, repetition) { (bulk) throws(MongoError) in
                 for statement in statements {
                     let update = try statement.update.statement()
                     try bulk.add(
@@ -75,7 +75,9 @@ extension MongoCollection {
                 }
             }
         } catch {
-            guard !error.writeErrors.isEmpty, error.code != .network, error.code != .writeConcern else { throw error }
+            // A right that is missing concerns all of them.
+            let isOfStatements = error.code != .network && error.code != .writeConcern && error.code != .forbidden
+            guard !error.writeErrors.isEmpty, isOfStatements else { throw error }
             reply = error.reply
             result.writeErrors += error.writeErrors.map {
                 MongoError.WriteError(index: statements.startIndex + $0.index, code: $0.code, message: $0.message)

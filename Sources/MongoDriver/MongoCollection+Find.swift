@@ -189,9 +189,12 @@ extension MongoCollection {
     }
 
     /// Reads a cursor to its end within one job.
-    func all(_ query: @escaping Query) async throws(MongoError) -> [BSONDocument] {
+    ///
+    /// - Parameter action: Reading the collection, unless given.
+    func all(_ query: @escaping Query, as action: Action? = nil) async throws(MongoError) -> [BSONDocument] {
         try namespace.check()
-        return try await core.perform(patience, .always) { [namespace] (client) throws(MongoError) in
+        return try await core.perform(action ?? .read(namespace), patience, .always) {
+            [namespace] (client) throws(MongoError) in
             try client.withCollection(namespace) { (collection) throws(MongoError) in
                 guard let cursor = try query(client, collection) else { return [] }
                 defer { mongoc_cursor_destroy(cursor) }

@@ -49,8 +49,9 @@ extension MongoCollection {
 
     /// The indexes as the server describes them: `name`, `key`, and so on. Empty when there is no such collection.
     public func listIndexes() async throws(MongoError) -> [BSONDocument] {
-        try await all { (_, collection) throws(MongoError) in
+        let query: Query = { (_, collection) throws(MongoError) in
             mongoc_collection_find_indexes_with_opts(collection, nil)
         }
+        return try await all(query, as: .listIndexes(namespace))
     }
 }

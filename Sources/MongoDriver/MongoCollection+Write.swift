@@ -150,7 +150,7 @@ extension MongoCollection {
     /// - Returns: 1 or 0.
     @discardableResult
     public func deleteOne(_ filter: BSONDocument) async throws(MongoError) -> Int {
-        let reply = try await bulk(ordered: true, repetition) { (bulk) throws(MongoError) in
+        let reply = try await bulk(.delete(namespace), ordered: true, repetition) { (bulk) throws(MongoError) in
             try bulk.add(.deleteOne(filter), options: BSONDocument())
         }
         return reply["nRemoved"]?.intValue ?? 0
@@ -163,7 +163,7 @@ extension MongoCollection {
         upsert: Bool,
         hint: IndexHint?
     ) async throws(MongoError) -> UpdateResult {
-        let reply = try await bulk(ordered: true, repetition) { (bulk) throws(MongoError) in
+        let reply = try await bulk(.update(namespace), ordered: true, repetition) { (bulk) throws(MongoError) in
             try bulk.add(statement, options: Self.statementOptions(upsert: upsert, hint: hint))
         }
         return UpdateResult(
@@ -174,15 +174,17 @@ extension MongoCollection {
     }
 
     func bulk(
+        _ action: Action,
         ordered: Bool,
         _ repetition: Repetition,
         _ fill: @escaping @Sendable (borrowing BulkWrite) throws(MongoError) -> Void
     ) async throws(MongoError) -> BSONDocument {
-        try await bulkCounting(ordered: ordered, patience, repetition, fill).value
+        try await bulkCounting(action, ordered: ordered, patience, repetition, fill).value
     }
 
     /// - Returns: Also whether it was sent again although the first one may have been done.
     func bulkCounting(
+        _ action: Action,
         ordered: Bool,
         _ patience: Patience?,
         _ repetition: Repetition,
@@ -191,7 +193,7 @@ extension MongoCollection {
         try namespace.check()
         var options = writeOptions
         options.append("ordered", .bool(ordered))
-        return try await core.performCounting(patience, repetition) {
+        return try await core.performCounting(action, patience, repetition) {
             [namespace, options] (client) throws(MongoError) in
             try client.withCollection(namespace) { (collection) throws(MongoError) in
                 let bulk = try BulkWrite(client, collection, options: options)

@@ -50,7 +50,8 @@ public struct MongoCollection: Sendable {
     func write(_ command: BSONDocument, _ repetition: Repetition? = nil) async throws(MongoError) -> BSONDocument {
         try namespace.check()
         let options = writeOptions
-        return try await core.perform(patience, repetition ?? self.repetition) {
+        let action = Action.command(command, database: namespace.database)
+        return try await core.perform(action, patience, repetition ?? self.repetition) {
             [namespace] (client) throws(MongoError) in
             try client.run(.write, command, options: options, database: namespace.database)
         }
@@ -60,7 +61,8 @@ public struct MongoCollection: Sendable {
     func read(_ command: BSONDocument) async throws(MongoError) -> BSONDocument {
         try namespace.check()
         let options = readOptions
-        return try await core.perform(patience, .always) { [namespace] (client) throws(MongoError) in
+        let action = Action.command(command, database: namespace.database)
+        return try await core.perform(action, patience, .always) { [namespace] (client) throws(MongoError) in
             try client.run(.read, command, options: options, database: namespace.database)
         }
     }

@@ -74,7 +74,7 @@ public struct MongoCursor: AsyncSequence, Sendable {
                 if let document = documents.popFirst() { return try handOut(document) }
                 if let failure {
                     self.failure = nil
-                    try await goOn(after: failure)
+                    try await goOn(after: failure.naming(.read(cursor.namespace), by: cursor.core))
                     continue
                 }
                 if isAtEnd { return nil }
@@ -88,7 +88,7 @@ public struct MongoCursor: AsyncSequence, Sendable {
                 } catch {
                     isAtEnd = true
                     handle = nil
-                    try await goOn(after: error)
+                    try await goOn(after: error.naming(.read(cursor.namespace), by: cursor.core))
                 }
             }
         }

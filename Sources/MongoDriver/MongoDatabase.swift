@@ -21,7 +21,8 @@ public struct MongoDatabase: Sendable {
     public func runCommand(_ command: BSONDocument, isIdempotent: Bool = false) async throws(MongoError) -> BSONDocument
     {
         try Namespace.check(database: name)
-        return try await core.perform(patience, isIdempotent ? .always : .ifNotDone) {
+        let action = Action.command(command, database: name)
+        return try await core.perform(action, patience, isIdempotent ? .always : .ifNotDone) {
             [name] (client) throws(MongoError) in
             try client.run(.plain, command, database: name)
         }
@@ -35,7 +36,8 @@ public struct MongoDatabase: Sendable {
     /// The names of the collections and views, sorted.
     public func listCollectionNames() async throws(MongoError) -> [String] {
         try Namespace.check(database: name)
-        return try await core.perform(patience, .always) { [name] (client) throws(MongoError) in
+        return try await core.perform(.listCollections(database: name), patience, .always) {
+            [name] (client) throws(MongoError) in
             guard let database = mongoc_client_get_database(client.pointer, name) else { return [] }
             defer { mongoc_database_destroy(database) }
             var error = bson_error_t()

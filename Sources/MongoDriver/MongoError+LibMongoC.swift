@@ -6,9 +6,9 @@ extension MongoError {
     ///
     /// - Parameter hosts: the servers of the URI, for the sentence that says where nobody answered.
     init(_ error: bson_error_t, reply: BSONDocument, hosts: String) {
-        let text = error.text
+        let text = ServerText.scrubbed(error.text)
         let domain = mongoc_error_domain_t(error.domain)
-        self.init(.server, text, reply: reply)
+        self.init(.server, text, reply: ServerText.scrubbed(reply))
         labels = reply["errorLabels"]?.arrayValue?.compactMap(\.stringValue) ?? []
         codeName = reply["codeName"]?.stringValue
         writeErrors = Self.writeErrors(in: reply)
@@ -45,10 +45,10 @@ extension MongoError {
     init?(failureIn reply: BSONDocument) {
         let writeErrors = Self.writeErrors(in: reply)
         if let first = writeErrors.first {
-            self.init(.write, first.message, writeErrors: writeErrors, reply: reply)
+            self.init(.write, first.message, writeErrors: writeErrors, reply: ServerText.scrubbed(reply))
             adopt(serverCode: first.code)
         } else if let fault = Self.writeConcernFault(in: reply) {
-            self.init(.writeConcern, fault.message, serverCode: fault.code, reply: reply)
+            self.init(.writeConcern, fault.message, serverCode: fault.code, reply: ServerText.scrubbed(reply))
             codeName = fault.name
         } else {
             return nil
@@ -62,7 +62,8 @@ extension MongoError {
         switch serverCode {
         case _ where Self.duplicateCodes.contains(serverCode): code = .duplicateKey
         case 40573: code = .notReplicaSet
-        case 18: code = .authentication
+        case _ where Self.forbiddenCodes.contains(serverCode): code = .forbidden
+        case _ where Self.authenticationCodes.contains(serverCode): code = .authentication
         case 10334, 17419, 17420, 17280: code = .invalidInput
         default: code = writeErrors.isEmpty ? .server : .write
         }
@@ -101,7 +102,7 @@ extension MongoError {
             WriteError(
                 index: $0["index"]?.intValue ?? 0,
                 code: $0["code"]?.intValue ?? 0,
-                message: $0["errmsg"]?.stringValue ?? "no message"
+                message: ServerText.scrubbed($0["errmsg"]?.stringValue ?? "no message")
             )
         }
     }
@@ -114,7 +115,7 @@ extension MongoError {
         guard let fault else { return nil }
         return (
             fault["code"]?.intValue, fault["codeName"]?.stringValue,
-            fault["errmsg"]?.stringValue ?? "no message"
+            ServerText.scrubbed(fault["errmsg"]?.stringValue ?? "no message")
         )
     }
 }

@@ -14,6 +14,8 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
         public static let network = Code(description: "network")
         /// The server refused the user, the password or the certificate.
         public static let authentication = Code(description: "authentication")
+        /// The user has no right to that, or not the room: the message says who may not do what, and nothing of the server's.
+        public static let forbidden = Code(description: "forbidden")
         /// The write was made, but not acknowledged as asked for: it may be rolled back, so its outcome is unknown.
         public static let writeConcern = Code(description: "write concern")
         /// A unique index already holds that key; of several refused statements, the keys of all of them.
@@ -88,6 +90,8 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
     }
 
     public var description: String {
+        // One sentence, the same wherever it is read.
+        if code == .forbidden || code == .authentication { return message }
         var facts: [String] = []
         if let serverCode { facts.append(codeName.map { "\($0), \(serverCode)" } ?? "code \(serverCode)") }
         if writeErrors.count > 1 { facts.append("\(writeErrors.count) statements refused") }

@@ -65,25 +65,27 @@ extension MongoError {
 extension ClientCore {
     /// Like `perform`, through elections where there is patience.
     func perform<Value: Sendable>(
+        _ action: Action,
         _ patience: Patience?,
         _ repetition: Repetition,
         _ body: @escaping @Sendable (LentClient) throws(MongoError) -> Value
     ) async throws(MongoError) -> Value {
-        try await performCounting(patience, repetition, body).value
+        try await performCounting(action, patience, repetition, body).value
     }
 
     /// - Returns: Also whether it was sent again although the first one may have been done.
     func performCounting<Value: Sendable>(
+        _ action: Action,
         _ patience: Patience?,
         _ repetition: Repetition,
         _ body: @escaping @Sendable (LentClient) throws(MongoError) -> Value
     ) async throws(MongoError) -> (value: Value, isUnsure: Bool) {
-        if patience == nil { return (try await perform(body), false) }
+        if patience == nil { return (try await perform(action, body), false) }
         var perseverance = Perseverance(self, patience)
         while true {
             perseverance.begin()
             do throws(MongoError) {
-                return (try await perform(body), perseverance.isUnsure)
+                return (try await perform(action, body), perseverance.isUnsure)
             } catch {
                 try await perseverance.goOn(after: error, repetition)
             }

@@ -16,6 +16,8 @@ public struct ScriptError: Error, Sendable, CustomStringConvertible {
         public static let reservedField = Code(rawValue: "reserved-field")
         /// Nothing matches; `suggestions` has names that are near.
         public static let notFound = Code(rawValue: "not-found")
+        /// MongoDB's user, as which the runner works, may not do that; the message says what.
+        public static let forbidden = Code(rawValue: "forbidden")
         /// The token is that of another attempt.
         public static let otherAttempt = Code(rawValue: "other-attempt")
         /// The runner does not answer, or MongoDB behind it.

@@ -39,6 +39,9 @@ public struct Settings: Sendable {
     /// Absolute: where `tensorhub dev` keeps its database.
     public var dataDirectory: String
 
+    /// The file that shows the password of `uri` to every user of the machine; `nil` where none does.
+    public private(set) var exposingFile: String?
+
     /// Where each key's value comes from, by key name; keys at their default are absent.
     public private(set) var origins: [String: SettingOrigin]
 }
@@ -82,6 +85,7 @@ extension Settings {
         allowedEnvironment = layers.list(.allowedEnvironment)
         logLevel = layers.text(.logLevel)
         dataDirectory = try layers.dataDirectory()
+        exposingFile = layers.exposingFile(of: uri)
         origins = layers.origins
     }
 }

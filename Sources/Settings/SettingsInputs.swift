@@ -20,6 +20,8 @@ public struct SettingsInputs: Sendable {
     public var currentDirectory: String
     public var isRoot: Bool
     public var readFile: @Sendable (String) -> File
+    /// Whether every user of the machine may read the file.
+    public var isReadableByAll: @Sendable (String) -> Bool
 
     public init(
         flags: [String: [String]] = [:],
@@ -29,7 +31,8 @@ public struct SettingsInputs: Sendable {
         homeDirectory: String? = nil,
         currentDirectory: String = "/",
         isRoot: Bool = false,
-        readFile: @escaping @Sendable (String) -> File = { _ in .missing }
+        readFile: @escaping @Sendable (String) -> File = { _ in .missing },
+        isReadableByAll: @escaping @Sendable (String) -> Bool = { _ in false }
     ) {
         self.flags = flags
         self.configFile = configFile
@@ -39,6 +42,7 @@ public struct SettingsInputs: Sendable {
         self.currentDirectory = currentDirectory
         self.isRoot = isRoot
         self.readFile = readFile
+        self.isReadableByAll = isReadableByAll
     }
 
     /// The inputs of this process. To be called at start, before threads exist that might change the environment.
@@ -60,8 +64,14 @@ public struct SettingsInputs: Sendable {
             homeDirectory: variables["HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? passwordFileHome(),
             currentDirectory: currentFolder(),
             isRoot: geteuid() == 0,
-            readFile: readFile
+            readFile: readFile,
+            isReadableByAll: isReadableByAll
         )
+    }
+
+    private static func isReadableByAll(_ path: String) -> Bool {
+        var facts = stat()
+        return stat(path, &facts) == 0 && facts.st_mode & 0o004 != 0
     }
 
     private static func currentHostName() -> String {

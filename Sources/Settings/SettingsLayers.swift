@@ -200,13 +200,13 @@ struct SettingsLayers {
                 throw SettingsError(
                     .unreadableFile,
                     at: "\(given.origin)",
-                    "`uri-file` names \(path), which does not exist"
+                    "`uri-file` names \(Self.shown(path)), which does not exist"
                 )
             case .unreadable(let reason):
                 throw SettingsError(
                     .unreadableFile,
                     at: "\(given.origin)",
-                    "`uri-file` names \(path), which cannot be read: \(reason)"
+                    "`uri-file` names \(Self.shown(path)), which cannot be read: \(reason)"
                 )
             case .content(let bytes):
                 let uri = trimmed(String(decoding: bytes, as: UTF8.self))
@@ -218,6 +218,24 @@ struct SettingsLayers {
             }
         }
         return text(.uri)
+    }
+
+    /// A path for messages: what was put there by mistake may be a connection string.
+    private static func shown(_ path: String) -> String {
+        path.utf8.contains(UInt8(ascii: "@")) ? "a file" : path
+    }
+
+    /// The file that shows the password of `uri` to every user of the machine; `nil` where none does.
+    func exposingFile(of uri: String) -> String? {
+        let login = uri.utf8.lastIndex(of: UInt8(ascii: "@")).map { uri[..<$0].utf8.dropFirst("mongodb://".utf8.count) }
+        guard login?.contains(UInt8(ascii: ":")) == true || uri.lowercased().contains("password=") else { return nil }
+        for layer in layers {
+            let origin = layer[.uri]?.origin
+            if case .file(let path, _)? = origin { return inputs.isReadableByAll(path) ? path : nil }
+            if origin != nil { return nil }
+            if case .text(let path)? = layer[.uriFile]?.value { return inputs.isReadableByAll(path) ? path : nil }
+        }
+        return nil
     }
 
     func stateDirectory() throws(SettingsError) -> String {

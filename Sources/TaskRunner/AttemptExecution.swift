@@ -71,6 +71,7 @@ struct AttemptExecution: Sendable {
             services.addTask { await link.delivery.run() }
             let end = await run(token, link)
             runner.progressBoard.remove(key)
+            runner.contact.refusals.passed(.attempt(key.taskID))
             services.cancelAll()
             return end
         }

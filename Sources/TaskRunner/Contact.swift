@@ -12,9 +12,12 @@ final class Contact: Sendable {
 
     private let state = Mutex(State())
     private let logger: Logger
+    /// What it does not take although it answers.
+    let refusals: Refusals
 
-    init(_ logger: Logger) {
+    init(_ logger: Logger, refusals: Refusals = Refusals()) {
         self.logger = logger
+        self.refusals = refusals
     }
 
     /// How long it has been away; `nil` while it answers.

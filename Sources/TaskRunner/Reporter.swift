@@ -23,10 +23,10 @@ final class Reporter: Sendable {
 
     private let hub: Hub
     private let runner: ObjectID
-    private let logger: Logger
     private let contact: Contact
     private let mustGiveUp: @Sendable () -> Bool
     private let state = Mutex(State())
+    private let obstacle: Obstacle
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 
@@ -40,9 +40,14 @@ final class Reporter: Sendable {
     ) {
         self.hub = hub
         self.runner = runner
-        self.logger = logger
         self.contact = contact
         self.mustGiveUp = mustGiveUp
+        obstacle = Obstacle(
+            logger,
+            .reports,
+            in: contact.refusals,
+            saying: "MongoDB does not take results; they are kept and sent again"
+        )
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -83,7 +88,6 @@ final class Reporter: Sendable {
     }
 
     private func deliver(_ ends: [AttemptEnd]) async -> [Hub.ReportOutcome]? {
-        var hasWarned = false
         var isOutcomeUnknown = false
         while true {
             do {
@@ -92,17 +96,12 @@ final class Reporter: Sendable {
                 isOutcomeUnknown = false
                 let outcomes = try await hub.report(ends, runner: runner)
                 contact.succeeded()
+                obstacle.passed()
                 return outcomes
             } catch {
                 if mustGiveUp() { return nil }
                 if (error.underlying as? MongoError)?.isOutcomeUnknown == true { isOutcomeUnknown = true }
-                if contact.failed(error), !hasWarned {
-                    logger.warning(
-                        "MongoDB does not take results; they are kept and sent again",
-                        metadata: ["error": "\(error)", "attempts": "\(ends.count)"]
-                    )
-                    hasWarned = true
-                }
+                if contact.failed(error) { obstacle.met(error, facts: ["attempts": "\(ends.count)"]) }
                 try? await Task.sleep(for: Self.retryPause)
             }
         }

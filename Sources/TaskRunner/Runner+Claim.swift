@@ -32,11 +32,16 @@ extension Runner {
                         let tasks = try await claim(look, token: token)
                         unresolved = nil
                         contact.succeeded()
+                        claimObstacle.passed()
                         for task in tasks { start(task, in: &attempts) }
                         if tasks.isEmpty { break }
                     } catch {
-                        if contact.failed(error) {
-                            logger.warning("Cannot claim; trying again", metadata: ["error": "\(error)"])
+                        guard contact.failed(error) else { continue }
+                        claimObstacle.met(error)
+                        // A refusal has got nothing, and the same claim would be refused at once.
+                        if error.code == .forbidden {
+                            unresolved = nil
+                            break
                         }
                     }
                 }

@@ -13,6 +13,8 @@ struct Heartbeat: Sendable {
     var due: (control: RunnerControl, rest: Duration)?
     /// Whether its document exists.
     var isRegistered = false
+    /// Whether its document may tell of refusals.
+    var hasToldRefusals = false
 
     mutating func takeDue() -> (control: RunnerControl, rest: Duration)? {
         defer { due = nil }
@@ -81,22 +83,27 @@ extension Runner {
     /// - Parameter last: What it says in place of what it does.
     private func beat(_ last: RunnerRecord.State? = nil) async {
         do throws(HubError) {
-            let record = try await hub.beat(signOfLife(last))
+            let beat = signOfLife(last)
+            let record = try await hub.beat(beat)
             contact.succeeded()
+            beatObstacle.passed()
             heartbeat.withLock { heartbeat in
                 heartbeat.isRegistered = true
+                if beat.refused == [] { heartbeat.hasToldRefusals = false }
                 if let control = record?.control { heartbeat.control = control }
             }
             if let control = record?.control { obey(control, at: record?.heartbeat) }
         } catch {
-            if contact.failed(error) {
-                logger.warning("MongoDB takes no sign of life of this runner", metadata: ["error": "\(error)"])
-            }
+            if contact.failed(error) { beatObstacle.met(error) }
         }
     }
 
     private func signOfLife(_ last: RunnerRecord.State?) -> RunnerBeat {
-        let control = heartbeat.withLock { $0.control }
+        let refusals = contact.refusals.current(now: hub.estimatedTime())
+        let (control, mustTell) = heartbeat.withLock { heartbeat in
+            if !refusals.isEmpty { heartbeat.hasToldRefusals = true }
+            return (heartbeat.control, heartbeat.hasToldRefusals)
+        }
         return state.withLock { state in
             RunnerBeat(
                 id: runnerID,
@@ -114,6 +121,7 @@ extension Runner {
                 running: state.leases.map { RunningAttempt(task: $0.key, attempt: $0.value) },
                 done: state.done,
                 blocked: state.blocked.count,
+                refused: mustTell ? refusals : nil,
                 control: control
             )
         }

@@ -20,6 +20,7 @@ extension Runner {
             progress.cameRound(.leases)
             let leases = state.withLock { $0.leases }
             if leases.isEmpty {
+                leaseObstacle.passed()
                 hasFailed = false
                 watch.nothingToRenew(at: .now)
                 continue
@@ -31,6 +32,7 @@ extension Runner {
                     try await hub.renew(leases, runner: runnerID, lease: options.lease)
                 }
                 contact.succeeded()
+                leaseObstacle.passed()
                 hasFailed = false
                 if let gap = watch.renewed(sentAt: sent) {
                     logger.notice(
@@ -43,12 +45,7 @@ extension Runner {
             } catch {
                 hasFailed = true
                 // Healthy work goes on while MongoDB is away, unless somebody has set a limit to that.
-                if contact.failed(error) {
-                    logger.warning(
-                        "Cannot renew leases; the scripts run on",
-                        metadata: ["error": "\(error)", "attempts": "\(leases.count)"]
-                    )
-                }
+                if contact.failed(error) { leaseObstacle.met(error, facts: ["attempts": "\(leases.count)"]) }
                 if let limit = options.outageLimit, let away = contact.awayFor, away > limit {
                     for (id, attempt) in leases { stop(id, attempt: attempt, .outage) }
                 }

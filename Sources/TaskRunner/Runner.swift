@@ -29,6 +29,10 @@ public final class Runner: Service {
     /// For copying, syncing and moving what scripts store.
     let bulk = BulkThreads()
     let contact: Contact
+    /// What keeps it from claiming, from renewing its leases and from telling of itself.
+    let claimObstacle: Obstacle
+    let leaseObstacle: Obstacle
+    let beatObstacle: Obstacle
     let reporter: Reporter
     let presence: RunnerPresence
     let launcher: AttemptLauncher
@@ -74,9 +78,22 @@ public final class Runner: Service {
         )
         pool = NIOThreadPool(numberOfThreads: min(options.slots, 4))
         presence = try RunnerPresence(stateDirectory: options.stateDirectory, runner: runnerID)
-        contact = Contact(logger)
         let state = SharedRunnerState(slots: options.slots)
         self.state = state
+        contact = Contact(logger, refusals: Refusals { state.tell() })
+        claimObstacle = Obstacle(
+            logger,
+            .claims,
+            in: contact.refusals,
+            saying: "MongoDB takes no claims of this runner; it tries again at every look at the queue"
+        )
+        leaseObstacle = Obstacle(
+            logger,
+            .leases,
+            in: contact.refusals,
+            saying: "Cannot renew leases; the scripts run on"
+        )
+        beatObstacle = Obstacle(logger, saying: "MongoDB takes no sign of life of this runner")
         mustGiveUp = { state.withLock { $0.phase == .killing } }
         reporter = Reporter(
             hub: hub,

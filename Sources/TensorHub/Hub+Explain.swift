@@ -46,6 +46,7 @@ extension Hub {
             var obstacles = answer.obstacles
             if task.avoided.contains(runner.name ?? "") { obstacles.append(.avoided) }
             let isNever = obstacles.contains { $0.isLasting }
+            if let refusal = runner.refused.first(where: { $0.kind == .claims }) { obstacles.append(.refused(refusal)) }
             if let obstacle = Self.obstacle(of: runner, taken: taken[runner.id] ?? 0) {
                 obstacles.insert(obstacle, at: 0)
             }
@@ -210,7 +211,7 @@ extension Hub {
     /// Whether the server could not do what the runner's own words ask, or not in time; everything else is an error of
     /// the call.
     private static func isRefused(_ error: HubError) -> Bool {
-        guard let error = error.underlying as? MongoError else { return false }
+        guard error.code == .database, let error = error.underlying as? MongoError else { return false }
         return error.serverCode != nil && !error.isRetryable
     }
 
@@ -237,7 +238,8 @@ extension Hub {
             lease: task.lease,
             isLeaseExpired: task.lease.map { $0.expires < now } ?? false,
             lastOutput: newest?["time"]?.dateTimeValue,
-            cancel: task.document.value(atPath: "hub.cancel")?.documentValue.map(TaskExplanation.CancelRequest.init)
+            cancel: task.document.value(atPath: "hub.cancel")?.documentValue.map(TaskExplanation.CancelRequest.init),
+            refused: runner?.refused.filter { $0.task == id || $0.kind == .reports || $0.kind == .leases } ?? []
         )
     }
 }

@@ -57,6 +57,7 @@ extension Hub {
             return true
         } catch {
             if error.isRetryable { throw error }
+            if error.code == .forbidden { return try await makeDo(without: indexes, of: collection, isStrict, error) }
         }
         var isComplete = true
         for index in indexes {
@@ -65,13 +66,7 @@ extension Hub {
             } catch {
                 if error.isRetryable { throw error }
                 if index.unique, try await has(index, collection) { continue }
-                if index.unique, isStrict {
-                    var error = error
-                    error.message =
-                        "the unique index '\(index.name)' of collection \(collection.name) cannot be created, and without it "
-                        + "documents may be stored twice: \(error.message)"
-                    throw error
-                }
+                if index.unique, isStrict { throw Self.refusal(of: index, collection, error) }
                 if index.unique { isComplete = false }
                 logger.warning(
                     "Cannot create an index; what needs it will be slow",
@@ -82,11 +77,46 @@ extension Hub {
         return isComplete
     }
 
+    /// The user may not create indexes: those that an administrator has made will do.
+    private func makeDo(
+        without indexes: [IndexModel],
+        of collection: MongoCollection,
+        _ isStrict: Bool,
+        _ refusal: MongoError
+    ) async throws(MongoError) -> Bool {
+        var missing: [IndexModel] = []
+        for index in indexes where try await !has(index, collection) { missing.append(index) }
+        if let unique = missing.first(where: \.unique), isStrict { throw Self.refusal(of: unique, collection, refusal) }
+        if !missing.isEmpty {
+            logger.warning(
+                "Cannot create indexes; what needs them will be slow",
+                metadata: [
+                    "collection": "\(collection.name)", "indexes": "\(missing.map(\.name).joined(separator: ", "))",
+                    "error": "\(refusal)",
+                ]
+            )
+        }
+        return !missing.contains(where: \.unique)
+    }
+
+    private static func refusal(
+        of index: IndexModel,
+        _ collection: MongoCollection,
+        _ error: MongoError
+    ) -> MongoError {
+        var error = error
+        error.message =
+            "the unique index '\(index.name)' of collection \(collection.name) cannot be created, and without it "
+            + "documents may be stored twice: \(error.message)"
+        return error
+    }
+
     /// Whether an administrator has made the same index under another name, or the user merely may not make it again.
     private func has(_ index: IndexModel, _ collection: MongoCollection) async throws(MongoError) -> Bool {
         do {
             return try await collection.listIndexes().contains {
-                $0["key"]?.documentValue.map { Self.haveSameKeys($0, index.keys) } == true && $0["unique"] == true
+                $0["key"]?.documentValue.map { Self.haveSameKeys($0, index.keys) } == true
+                    && (index.unique ? $0["unique"] == true : true)
                     && $0["partialFilterExpression"]?.documentValue == index.partialFilter
             }
         } catch {

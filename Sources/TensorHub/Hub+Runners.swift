@@ -143,6 +143,8 @@ package struct RunnerBeat: Sendable {
     package var running: [RunningAttempt]
     package var done: Int
     package var blocked: Int
+    /// What MongoDB does not take from it; `nil` leaves what is told there.
+    package var refused: [RunnerRefusal]?
     /// What it keeps to where the document does not say it: a pause that its predecessor was under.
     package var control: RunnerControl?
 
@@ -160,6 +162,7 @@ package struct RunnerBeat: Sendable {
         running: [RunningAttempt],
         done: Int,
         blocked: Int,
+        refused: [RunnerRefusal]? = nil,
         control: RunnerControl?
     ) {
         self.id = id
@@ -175,6 +178,7 @@ package struct RunnerBeat: Sendable {
         self.running = running
         self.done = done
         self.blocked = blocked
+        self.refused = refused
         self.control = control
     }
 }

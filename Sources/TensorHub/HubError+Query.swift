@@ -18,7 +18,7 @@ extension HubError {
         return !codes.isEmpty && !codes.contains(where: Self.faultsOfTheServer.contains)
     }
 
-    /// InternalError, Unauthorized, AuthenticationFailed, CursorNotFound, MaxTimeMSExpired, ExceededMemoryLimit of a sort,
-    /// AtlasError, NotImplemented, Interrupted.
-    private static let faultsOfTheServer: Set<Int> = [1, 13, 18, 43, 50, 238, 292, 8000, 11601]
+    /// InternalError, CursorNotFound, MaxTimeMSExpired, ExceededMemoryLimit of a sort, NotImplemented, Interrupted. A missing
+    /// right has a code of its own.
+    private static let faultsOfTheServer: Set<Int> = [1, 43, 50, 238, 292, 11601]
 }

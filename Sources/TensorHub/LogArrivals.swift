@@ -97,6 +97,7 @@ final class LogArrivals: Sendable {
                 await makeRoom()
             }
         } catch {
+            if error.code == .forbidden || error.code == .authentication { throw HubError(error) }
             // The stream was open, so it is nobody's fault: what ended it, a killed cursor for one, does not last.
             var failure = error
             failure.code = .network

@@ -70,6 +70,10 @@ public struct RunnerRecord: Sendable, Hashable {
     public var running: [RunningAttempt] {
         document["running"]?.arrayValue?.compactMap { $0.documentValue.flatMap(RunningAttempt.init) } ?? []
     }
+    /// What MongoDB does not take from it.
+    public var refused: [RunnerRefusal] {
+        document["refused"]?.arrayValue?.compactMap { $0.documentValue.flatMap(RunnerRefusal.init) } ?? []
+    }
     /// What was last asked of it, whether or not it has heard of it yet.
     public var control: RunnerControl? { document["control"]?.documentValue.flatMap(RunnerControl.init) }
 

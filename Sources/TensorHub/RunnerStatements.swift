@@ -75,6 +75,10 @@ enum RunnerStatements {
             "running": literal(.array(running)), "done": .int64(Int64(beat.done)),
             "blocked": .int32(Int32(clamping: beat.blocked)),
         ]
+        if let refused = beat.refused {
+            let all = refused.map { BSONValue.document($0.document) }
+            set.append("refused", refused.isEmpty ? "$$REMOVE" : literal(.array(all)))
+        }
         if let control = beat.control {
             set.append(
                 "control",

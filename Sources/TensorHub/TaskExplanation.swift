@@ -51,6 +51,8 @@ public struct TaskExplanation: Sendable, Hashable {
         public var lastOutput: BSONDateTime?
         /// Somebody wants it cancelled; its script is not dead yet.
         public var cancel: CancelRequest?
+        /// What MongoDB does not take of it: until it does, the attempt stays open.
+        public var refused: [RunnerRefusal] = []
     }
 
     public struct CancelRequest: Sendable, Hashable {
@@ -139,6 +141,8 @@ public enum RunnerObstacle: Sendable, Hashable {
     case filterFails(String)
     /// The task failed there and is to be tried elsewhere.
     case avoided
+    /// MongoDB does not let it claim.
+    case refused(RunnerRefusal)
 
     /// One word for programs.
     public var word: String {
@@ -153,6 +157,7 @@ public enum RunnerObstacle: Sendable, Hashable {
         case .filtered: "filtered"
         case .filterFails: "filter-fails"
         case .avoided: "avoided"
+        case .refused: "refused"
         }
     }
 
@@ -217,6 +222,7 @@ extension TaskExplanation.Execution {
             if let reason = cancel.reason { request.append("reason", .string(reason)) }
             document.append("cancel", .document(request))
         }
+        if !refused.isEmpty { document.append("refused", .array(refused.map { .document($0.document) })) }
         return document
     }
 }
@@ -263,6 +269,9 @@ extension RunnerObstacle {
         case .otherNames(let names): document.append("names", .array(names.map(BSONValue.string)))
         case .filtered(let filter): document.append("filter", .string(filter.document.extendedJSON()))
         case .filterFails(let message): document.append("message", .string(message))
+        case .refused(let refusal):
+            document.append("message", .string(refusal.text))
+            if let since = refusal.since { document.append("since", .dateTime(since)) }
         }
         return document
     }

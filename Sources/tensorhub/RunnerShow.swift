@@ -59,9 +59,18 @@ struct RunnerShow: AsyncParsableCommand {
             ("filter", runner.filter.document.isEmpty ? nil : runner.filter.description),
             ("sort", runner.sort?.document.description),
         ]
-        var text = FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })
+        let refused = runner.refused.map { ("refused", $0.words) }
+        var text = FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } } + refused)
         if !tasks.isEmpty { text += "\n" + List.table(tasks, now: now).text(width: StandardOutput.width) }
         return text
+    }
+}
+
+extension RunnerRefusal {
+    /// `claims: MongoDB user gpu1 may not update Task (since 2024-02-29T12:00:00Z)`.
+    var words: String {
+        let what = task.map { "task \($0)" } ?? kind.rawValue
+        return "\(what): \(text)" + (since.map { " (since \($0))" } ?? "")
     }
 }
 

@@ -1,14 +1,17 @@
 import ArgumentParser
+import BSON
 import Console
 import Logging
 import Settings
+import TensorHub
 
 struct Serve: AsyncParsableCommand, HandlesSignals {
     static let configuration = CommandConfiguration(
         abstract: "Serve data sets, models, logs and tasks over HTTP to programs in any language.",
         discussion: """
             Writes a line of JSON to standard output when it is ready: {"socket": ...} or
-            {"url": ..., "token_file": ...}. Every request over TCP has to show the token:
+            {"url": ..., "token_file": ...}; {"error": ...} where MongoDB does not let
+            its user in. Every request over TCP has to show the token:
             Authorization: Bearer TOKEN. A Unix socket is for its user alone and needs none.
             /v1/openapi.json describes the interface.
 
@@ -94,9 +97,16 @@ struct Serve: AsyncParsableCommand, HandlesSignals {
                 level: .init(rawValue: logLevel ?? "warning") ?? .warning
             )
         )
-        // The signals are held from before the first thing that would have to be taken down.
-        try await session.run {
-            try await connection.hub(threads: ServeSession.databaseThreads, queries: ServeSession.queries)
+        do {
+            // The signals are held from before the first thing that would have to be taken down.
+            try await session.run {
+                try await connection.hub(threads: ServeSession.databaseThreads, queries: ServeSession.queries)
+            }
+        } catch let error as HubError where error.code == .forbidden {
+            // For the program that has started it.
+            let facts: BSONDocument = ["error": ["code": "forbidden", "message": .string(error.message)]]
+            StandardOutput.line(facts.extendedJSON())
+            throw error
         }
     }
 }

@@ -99,6 +99,8 @@ struct WhyReport {
             return "its filter does not match, \(filter); change the task's fields or the runner's filter"
         case .filterFails(let message):
             return "its filter cannot be evaluated: \(message); correct the runner's filter"
+        case .refused(let refusal):
+            return "MongoDB takes no claims of it: \(refusal.text); it claims once MongoDB lets it"
         case .avoided: return "the task failed there and is to be tried elsewhere; another runner has to take it"
         }
     }
@@ -134,6 +136,10 @@ struct WhyReport {
         facts.append(("last output", execution.lastOutput.map { ago($0) } ?? "none yet"))
         if let cancel = execution.cancel {
             facts.append(("cancelling", Self.words(cancel) + "; its script is being stopped"))
+        }
+        for refusal in execution.refused {
+            let length = refusal.since.map { " (for \(explanation.time.since($0).shortText))" } ?? ""
+            facts.append(("refused", "\(refusal.text)\(length); the attempt stays open until MongoDB takes it"))
         }
         return FactLines.text(facts, indent: "  ")
     }

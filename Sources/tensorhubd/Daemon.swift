@@ -34,6 +34,12 @@ final class Daemon: Sendable {
             : StandardErrorLog.logger(label: "tensorhubd", level: level)
         options.scriptServer = ScriptHTTPServer(logger: logger)
         self.options = options
+        if let file = settings.exposingFile {
+            logger.warning(
+                "Every user of this machine can read the password of MongoDB; take that right away (chmod o-r)",
+                metadata: ["file": "\(file)"]
+            )
+        }
     }
 
     /// - Returns: The exit status, once it is drained.

@@ -14,7 +14,10 @@ struct URITests {
             "mongodb://host:99999", "mongodb://host/?replicaSet", "mongodb://a,b/?directConnection=true",
             "mongodb://host/\0", "mongodb://user:\(password)@", "mongodb://user:\(password)@host:xx",
             "mongodb://us:er:\(password)@host", "mongodb://user:\(password)%zz@host",
-            "mongodb://user:\(password)@@host", "mongodb://user:\(password)/@host", "mongodb+srv://",
+            "mongodb://user:\(password)@@host", "mongodb://user:\(password)", "mongodb://user:1/\(password)@host",
+            "mongodb://user:1/x?\(password)=1@host", "mongodb://host/?authMechanism=\(password)",
+            "mongodb://user:\"\(password)%@host", "mongodb://host/?retryWrites=\(password)",
+            "mongodb://user:\(password)/@host", "mongodb+srv://",
             "mongodb+srv://user:\(password)@host:27017", "mongodb://host/?tlsCertificateKeyFilePassword=%zz\(password)",
         ]
     )
@@ -33,6 +36,8 @@ struct URITests {
             ("mongodb://user:\(password)@host:1/db?w=1", "mongodb://user:***@host:1/db?w=1"),
             ("mongodb://user:\(password)%40x@a,b/db", "mongodb://user:***@a,b/db"),
             ("mongodb://host/?appname=a@b", "mongodb://host/?appname=a@b"),
+            ("mongodb://user:1?a=\(password)@host/?w=1", "mongodb://user:***@host/?w=1"),
+            ("mongodb://user%3A\(password)@host/", "mongodb://***@host/"),
             ("mongodb://user:@host/", "mongodb://user:***@host/"),
             (
                 "mongodb://h/?tls=true&tlsCertificateKeyFilePassword=\(password)&w=1",

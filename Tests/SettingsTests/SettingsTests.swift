@@ -158,6 +158,27 @@ private func fault(in text: String) -> String {
 @Suite struct `The connection URI` {
     private let secret = "mongodb://ada:hunter2@db.example/lab"
 
+    @Test func `put where the path of a file belongs is not repeated`() {
+        for text in ["uri-file: '\(secret)'", "uri-file: ada:hunter2@db.example"] {
+            #expect(fault(in: text).contains("`uri-file` names a file"), "\(fault(in: text))")
+            #expect(!fault(in: text).contains("hunter2"))
+        }
+    }
+
+    @Test func `in a file that every user may read is noticed, unless it has no password or does not count`() throws {
+        func exposing(_ files: [String: String], environment: [String: String] = [:]) throws -> String? {
+            var given = inputs(files: files, environment: environment)
+            given.isReadableByAll = { $0 == systemFile || $0 == "/etc/tensorhub/uri" }
+            return try Settings(given).exposingFile
+        }
+        #expect(try exposing([systemFile: "uri: \(secret)"]) == systemFile)
+        #expect(try exposing([systemFile: "uri-file: uri", "/etc/tensorhub/uri": secret]) == "/etc/tensorhub/uri")
+        #expect(try exposing([systemFile: "uri: mongodb://h/?tlsCertificateKeyFilePassword=x"]) == systemFile)
+        #expect(try exposing([systemFile: "uri: mongodb://ada@db.example:1/lab"]) == nil)
+        #expect(try exposing([systemFile: "slots: 2", userFile: "uri: \(secret)"]) == nil)
+        #expect(try exposing([systemFile: "uri: \(secret)"], environment: ["TENSORHUB_URI": secret]) == nil)
+    }
+
     @Test func `may stand in a file of its own`() throws {
         let files = [systemFile: "uri-file: uri", "/etc/tensorhub/uri": secret + "\n"]
         #expect(try Settings(inputs(files: files)).uri == secret)

@@ -147,6 +147,41 @@ import Testing
         }
     }
 
+    @Test func `What MongoDB refuses of a runner is named by its pending task and by its running one, until it passes`()
+        async throws
+    {
+        try await withTestHub { hub in
+            let ids = try await hub.createTasks([TaskSpec(script: "pass"), TaskSpec(script: "pass")])
+            let runner = RunnerBeat.of("gpu1")
+            let since = BSONDateTime(millisecondsSince1970: 1_700_000_000_000)
+            let claims = RunnerRefusal(.claims, text: "MongoDB user gpu1 may not update Task", since: since)
+            let output = RunnerRefusal(.attempt, task: ids[0], text: "the output cannot be stored", since: since)
+            let other = RunnerRefusal(.attempt, task: ObjectID(), text: "of another", since: since)
+            try await beat(hub, "gpu1") {
+                $0.id = runner.id
+                $0.refused = [claims, output, other]
+            }
+            let claim = TaskStatements.Claim(runner: runner.id, token: ObjectID(), host: "gpu1", lease: .seconds(60))
+            #expect(try await hub.claim(1, .init(), claim).tasks.map(\.id) == [ids[0]])
+            #expect(try await hub.findRunners().first?.refused == [claims, output, other])
+            #expect(try await waiting(hub, ids[1]).candidates.first?.obstacles == [.refused(claims)])
+            guard case .running(let execution) = try await hub.explain(ids[0]).situation else {
+                Issue.record("it does not run")
+                return
+            }
+            #expect(execution.refused == [output])
+            // A sign of life without a word about it leaves what is told there.
+            try await beat(hub, "gpu1") { $0.id = runner.id }
+            #expect(try await hub.findRunners().first?.refused.count == 3)
+            try await beat(hub, "gpu1") {
+                $0.id = runner.id
+                $0.refused = []
+            }
+            #expect(try await hub.findRunners().first?.document["refused"] == nil)
+            #expect(try await waiting(hub, ids[1]).candidates.first?.obstacles == [])
+        }
+    }
+
     @Test func `A lost runner whose successor is there does not count`() async throws {
         try await withTestHub { hub in
             let id = try await hub.createTask(TaskSpec(script: "pass"))

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from .attempt import result as result
     from .attempt import save_results as save_results
     from .attempt import should_stop as should_stop
+    from .errors import Forbidden as Forbidden
     from .errors import HubError as HubError
     from .errors import InvalidInput as InvalidInput
     from .errors import NotFound as NotFound
@@ -48,6 +49,7 @@ _MODULES = {
     "TensorHub": "hub",
     "Model": "model",
     "ObjectId": "values",
+    "Forbidden": "errors",
     "HubError": "errors",
     "InvalidInput": "errors",
     "NotFound": "errors",

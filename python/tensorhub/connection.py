@@ -73,10 +73,10 @@ def url_connector(url: str, cafile: Optional[str] = None) -> Tuple[Connector, st
         parts = None
     if parts is None or parts.scheme not in ("http", "https") or not host or port == 0:
         looks = "it looks like http://127.0.0.1:8321 or https://hub.example, the port from 1 to 65535"
-        raise errors.invalid("url", "url: %r is no address; %s" % (url, looks))
+        raise errors.invalid("url", "url: %s is no address; %s" % (errors.shown(url), looks))
     if parts.scheme == "http":
         if cafile:
-            raise errors.invalid("cafile", "cafile: a certificate is for https:// addresses; %r is none" % url)
+            raise errors.invalid("cafile", "cafile: a certificate is for https:// addresses; %s is none" % errors.shown(url))
         return (lambda: http.client.HTTPConnection(host, port, timeout=SILENCE, blocksize=PIECE)), prefix
     import ssl
 

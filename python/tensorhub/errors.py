@@ -30,6 +30,10 @@ class Refused(HubError, PermissionError):
     """The token is wrong, or this may not be done from here: a task creates and deletes nothing."""
 
 
+class Forbidden(Refused):
+    """MongoDB does not let the hub's user do that; the text says who may not do what."""
+
+
 class Unreachable(HubError, ConnectionError):
     """The hub, or MongoDB behind it, does not answer."""
 
@@ -45,7 +49,7 @@ def error_of(status: int, answer: Any) -> HubError:
         message = "the hub answered with status %d" % status
     kind = HubError
     if status in (401, 403):
-        kind = Refused
+        kind = Forbidden if code == "forbidden" else Refused
     elif status == 404:
         kind = NotFound
     elif status == 503:
@@ -61,6 +65,12 @@ def error_of(status: int, answer: Any) -> HubError:
     if error.suggestions and not any(name in message for name in error.suggestions):
         error.args = (message + "; near it: " + ", ".join(error.suggestions),)
     return error
+
+
+def shown(address: Any) -> str:
+    """What was given as an address, for messages; not where it may hold a password."""
+    text = repr(address)
+    return "what is given" if "@" in text or "://" in text and not text[1:].startswith("http") else text
 
 
 def make(kind: Any, message: str, code: str) -> Any:

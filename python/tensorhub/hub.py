@@ -71,8 +71,11 @@ class TensorHub(DataSets, Models, Logs, Tasks):
         address = url or (environment.get("TENSORHUB_URL") if uri is None else None)
         if address:
             connector, prefix = url_connector(address, cafile or environment.get("TENSORHUB_CA_FILE"))
-            self._client = Client(connector, token or _token(token_file), prefix, name="the hub at " + address)
-            self._address = address
+            # A login in front of the host is not used, but it may be one.
+            scheme, _, rest = address.partition("://")
+            authority, slash, path = rest.partition("/")
+            self._address = scheme + "://" + authority.rpartition("@")[2] + slash + path
+            self._client = Client(connector, token or _token(token_file), prefix, name="the hub at " + self._address)
             try:
                 self._take_project_of_hub(None if address == url else "TENSORHUB_URL", project_name)
             except BaseException:

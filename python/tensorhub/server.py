@@ -171,14 +171,19 @@ class PrivateServer:
                 break
             text += piece
         try:
-            if isinstance(json.loads(text.partition(b"\n")[0].decode("utf-8")), dict):
-                return
+            facts = json.loads(text.partition(b"\n")[0].decode("utf-8"))
         except ValueError:
-            pass
+            facts = None
+        if isinstance(facts, dict) and "error" not in facts:
+            return
         try:
             self._process.wait(1)
         except subprocess.TimeoutExpired:
             pass
+        if isinstance(facts, dict):
+            refusal = errors.error_of(403, facts)
+            refusal.status = None
+            raise refusal
         words = self._last_words() or "it said nothing within %d s" % START_LIMIT
         if self._process.poll() == BAD_SETTINGS:
             raise errors.invalid("uri" if words.startswith("uri: ") else None, "%s (%s)" % (words, self._origin))
@@ -229,7 +234,7 @@ def uri_of(ip: str, port: int, dbname: str, username: Optional[str], password: O
     if not 0 < number < 65536:
         raise errors.invalid("port", "port: %r is no number from 1 to 65535" % (port,))
     if not isinstance(ip, str) or not ip or any(character in ip for character in "/?#@, "):
-        raise errors.invalid("ip", "ip: %r is no host; give a name or an address, or all of it as uri=" % (ip,))
+        raise errors.invalid("ip", "ip: %s is no host; give a name or an address, or all of it as uri=" % errors.shown(ip))
     host = "[%s]" % ip if ":" in ip and not ip.startswith("[") else ip
     login = ""
     # TensorLayer's default is the text 'None'.
@@ -241,5 +246,6 @@ def uri_of(ip: str, port: int, dbname: str, username: Optional[str], password: O
 
 def address_of(uri: str) -> str:
     """The hosts of a connection string, without the login."""
-    authority = uri.partition("://")[2].partition("/")[0].partition("?")[0]
-    return authority.rpartition("@")[2]
+    # A question mark may be one of the password's, as libmongoc reads it.
+    authority = uri.partition("://")[2].partition("/")[0]
+    return authority.rpartition("@")[2].partition("?")[0]

@@ -79,11 +79,17 @@ class PackageTests(unittest.TestCase):
         for port in ("x", 0, 65536, None):
             with self.assertRaisesRegex(InvalidInput, "port: .* is no number"):
                 server.uri_of("localhost", port, "temp", None, None)
+        for text in ("ann:pw@h", "mongodb://ann:pw@h"):
+            with self.assertRaises(InvalidInput) as caught:
+                server.uri_of(text, 1, "db", None, None)
+            self.assertNotIn("pw", str(caught.exception))
         with self.assertRaisesRegex(InvalidInput, "ip: 'a/b' is no host"):
             server.uri_of("a/b", 27017, "temp", None, None)
         with self.assertRaisesRegex(InvalidInput, "project_name: it holds a NUL"):
             server.serve("mongodb://localhost", "a\0b")
         self.assertEqual(server.address_of("mongodb://u:p%40@a:1,b:2/x?appName=c"), "a:1,b:2")
+        self.assertEqual(server.address_of("mongodb://u:12?a=b@h:1/x"), "h:1")
+        self.assertEqual(server.address_of("mongodb://h:1?w=1"), "h:1")
         self.assertEqual(server.uri_of("::1", 27017, "temp", "u", "p@"), "mongodb://u:p%40@[::1]:27017/temp")
 
     def test_its_modules_import_without_a_warning(self):

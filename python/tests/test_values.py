@@ -94,6 +94,11 @@ class ErrorTests(unittest.TestCase):
             self.assertIsInstance(error, errors.HubError)
             self.assertEqual((str(error), error.code, error.field, error.status), ("m", "c", "f", status))
 
+    def test_what_mongodb_forbids_is_told_apart(self):
+        error = errors.error_of(403, {"error": {"code": "forbidden", "message": "MongoDB user ann may not update Task"}})
+        self.assertIs(type(error), errors.Forbidden)
+        self.assertIs(type(errors.error_of(403, {"error": {"code": "read-only", "message": "m"}})), errors.Refused)
+
     def test_names_that_are_near_are_told(self):
         error = errors.error_of(404, {"error": {"message": "no data set mnits", "suggestions": ["mnist"]}})
         self.assertEqual(str(error), "no data set mnits; near it: mnist")

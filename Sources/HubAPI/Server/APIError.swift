@@ -1,5 +1,6 @@
 import BSON
 import HTTPTypes
+import MongoDriver
 import TensorHub
 
 /// An answer that says what was wrong: a status for HTTP, a code for programs, a sentence for people.
@@ -79,6 +80,8 @@ extension APIError {
         switch error {
         case let error as APIError: self = error
         case let error as HubError: self.init(hub: error)
+        case let error as MongoError where error.code == .forbidden || error.code == .authentication:
+            self.init(.forbidden, "forbidden", error.message)
         default: self.init(.internalServerError, "database", "\(error)")
         }
     }
@@ -89,6 +92,7 @@ extension APIError {
         case .notFound: self.init(.notFound, "not-found", error.message)
         case .wrongState: self.init(.conflict, "wrong-state", error.message)
         case .notInAttempt: self = .notInAttempt
+        case .forbidden: self.init(.forbidden, "forbidden", error.message)
         case .unreachable: self.init(.serviceUnavailable, "unreachable", error.message)
         case .tooSlow: self.init(.badRequest, "too-slow", field: "filter", error.message)
         case .busy: self = .busy(error.message)

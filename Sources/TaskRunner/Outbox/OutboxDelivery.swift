@@ -85,7 +85,7 @@ final class OutboxDelivery: Sendable {
         self.pool = pool
         self.contact = contact
         self.logger = logger
-        obstacle = Obstacle(logger)
+        obstacle = Obstacle(logger, .attempt(sink.key.taskID), in: contact.refusals)
         self.retryPause = retryPause
         self.isLost = isLost
         self.mustGiveUp = mustGiveUp
