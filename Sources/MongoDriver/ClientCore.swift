@@ -21,6 +21,7 @@ struct ClientCore: Sendable {
     }
 
     var hosts: String { connections.hosts }
+    var defaultDatabaseName: String? { connections.defaultDatabaseName }
     /// What the servers are, as far as libmongoc's monitors have seen.
     var servers: ServerWatch { connections.servers }
     /// The connection string, for a connection with limits of its own.

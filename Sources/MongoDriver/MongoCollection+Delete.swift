@@ -10,7 +10,8 @@ extension MongoCollection {
     }
 
     private func deleteCounting(_ filter: BSONDocument) async throws(MongoError) -> (count: Int, isUnsure: Bool) {
-        let (reply, isUnsure) = try await bulkCounting(.delete(namespace), ordered: true, patience, .always) { (bulk) throws(MongoError) in
+        let (reply, isUnsure) = try await bulkCounting(.delete(namespace), ordered: true, patience, .always) {
+            (bulk) throws(MongoError) in
             try bulk.add(.deleteMany(filter), options: BSONDocument())
         }
         return (reply["nRemoved"]?.intValue ?? 0, isUnsure)

@@ -12,7 +12,8 @@ extension MongoCollection {
         try namespace.check()
         let command = createIndexesCommand(indexes)
         let options = writeOptions
-        try await core.perform(.command(command, database: namespace.database)) { [core, namespace] (_) throws(MongoError) in
+        try await core.perform(.command(command, database: namespace.database)) {
+            [core, namespace] (_) throws(MongoError) in
             let uri = try MongoURI(core.uri)
             uri.set(MONGOC_URI_SOCKETTIMEOUTMS, limit)
             uri.set(MONGOC_URI_CONNECTTIMEOUTMS, min(limit, core.serverSelectionTimeout))

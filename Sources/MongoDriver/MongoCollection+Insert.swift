@@ -62,7 +62,8 @@ extension MongoCollection {
 
     private func insert(_ documents: [BSONDocument], ordered: Bool) async throws(MongoError) -> Int {
         do throws(MongoError) {
-            let reply = try await bulkCounting(.insert(namespace), ordered: ordered, nil, .ifNotDone) { (bulk) throws(MongoError) in
+            let reply = try await bulkCounting(.insert(namespace), ordered: ordered, nil, .ifNotDone) {
+                (bulk) throws(MongoError) in
                 for document in documents { try bulk.add(.insert(document), options: Self.unvalidated) }
             }.value
             return reply["nInserted"]?.intValue ?? 0
