@@ -35,7 +35,7 @@ struct ElectionCall: Sendable {
 
     static let tasks: [ElectionCall] = [
         ElectionCall("createTasks") { hub, name in
-            {
+            { () async throws -> Void in
                 let ids = try await hub.createTasks(
                     (0..<50).map { _ in TaskSpec(name: name, script: "#!/bin/true") }
                 )
@@ -45,7 +45,7 @@ struct ElectionCall: Sendable {
         },
         ElectionCall("findTasks, task, countTasks, hasUnfinishedTasks") { hub, name in
             let ids = try await ended(hub, name, 3)
-            return {
+            return { () async throws -> Void in
                 #expect(try await hub.findTasks(.named(name)).count == 3)
                 #expect(try await hub.task(ids[0]).name == name)
                 #expect(try await hub.countTasks(.named(name))[.finished] == 3)
@@ -54,39 +54,39 @@ struct ElectionCall: Sendable {
         },
         ElectionCall("cancelTasks") { hub, name in
             _ = try await ended(hub, name, 5, "pending")
-            return {
+            return { () async throws -> Void in
                 #expect(try await hub.cancelTasks(.named(name), by: "me") == 5)
                 #expect(try await hub.countTasks(.named(name))[.cancelled] == 5)
             }
         },
         ElectionCall("retryTasks") { hub, name in
             _ = try await ended(hub, name, 5, "failed")
-            return {
+            return { () async throws -> Void in
                 #expect(try await hub.retryTasks(.named(name)) == 5)
                 #expect(try await hub.countTasks(.named(name))[.pending] == 5)
             }
         },
         ElectionCall("holdTasks, releaseTasks") { hub, name in
             _ = try await ended(hub, name, 5, "pending")
-            return {
+            return { () async throws -> Void in
                 #expect(try await hub.holdTasks(.named(name)) == 5)
                 #expect(try await hub.releaseTasks(.named(name)) == 5)
             }
         },
         ElectionCall("deleteTasks") { hub, name in
             _ = try await ended(hub, name, 1500)
-            return {
+            return { () async throws -> Void in
                 #expect(try await hub.deleteTasks(.named(name)) == 1500)
                 #expect(try await hub.countTasks(.named(name)).isEmpty)
             }
         },
         ElectionCall("waitForTasks") { hub, name in
             _ = try await ended(hub, name, 2)
-            return { #expect(try await hub.waitForTasks(.named(name)).total == 2) }
+            return { () async throws -> Void in #expect(try await hub.waitForTasks(.named(name)).total == 2) }
         },
         ElectionCall("explain, readOutput") { hub, name in
             let ids = try await ended(hub, name, 1, "pending")
-            return {
+            return { () async throws -> Void in
                 #expect(try await hub.explain(ids[0]).task.name == name)
                 #expect(try await hub.readOutput(of: ids[0]).isEmpty)
             }
@@ -95,7 +95,7 @@ struct ElectionCall: Sendable {
 
     static let logs: [ElectionCall] = [
         ElectionCall("saveLogs") { hub, name in
-            {
+            { () async throws -> Void in
                 try await hub.saveLogs(.training, (0..<200).map { ["run": .string(name), "n": .int32($0)] })
                 let found = try await hub.logs(.training, FieldPath("run") == .string(name))
                 #expect(found.compactMap { $0.document["n"]?.intValue } == Array(0..<200))
@@ -103,7 +103,7 @@ struct ElectionCall: Sendable {
         },
         ElectionCall("forEachLog, countLogs, logFieldNames, deleteLogs") { hub, name in
             try await hub.saveLogs(.validation, (0..<500).map { ["run": .string(name), name: .int32($0)] })
-            return {
+            return { () async throws -> Void in
                 let mine = FieldPath("run") == .string(name)
                 var seen: [Int] = []
                 try await hub.forEachLog(.validation, mine) { seen.append($0.document[name]?.intValue ?? -1) }
@@ -117,7 +117,7 @@ struct ElectionCall: Sendable {
 
     static let contents: [ElectionCall] = [
         ElectionCall("saveDataSet, findDataSet, download, deleteDataSets") { hub, name in
-            {
+            { () async throws -> Void in
                 let bytes = [UInt8](repeating: 7, count: 3_000_000) + Array(name.utf8)
                 let saved = try await hub.saveDataSet(.bytes(bytes, as: "data"), name: name)
                 #expect(saved.version == 1)
@@ -130,7 +130,7 @@ struct ElectionCall: Sendable {
             }
         },
         ElectionCall("saveDataSet of a stream") { hub, name in
-            {
+            { () async throws -> Void in
                 let pieces = (0..<20).map { [UInt8](repeating: UInt8($0), count: 200_000) }
                 let stream = AsyncThrowingStream<[UInt8], any Error> { continuation in
                     for piece in pieces { continuation.yield(piece) }
@@ -146,7 +146,7 @@ struct ElectionCall: Sendable {
             }
         },
         ElectionCall("saveModel, setStage, unsetStage, deleteModels") { hub, name in
-            {
+            { () async throws -> Void in
                 let saved = try await hub.saveModel(.bytes(Array(name.utf8), as: "weights"), name: name)
                 #expect(saved.version == 1)
                 try await hub.setStage("production", of: ContentQuery(name: name), by: "me")
@@ -166,13 +166,13 @@ struct ElectionCall: Sendable {
             try await hub.runners.insertOne([
                 "_id": .objectID(id), "project": .string(hub.project), "name": .string(name), "state": "running",
             ])
-            return {
+            return { () async throws -> Void in
                 #expect(try await hub.findRunners().contains { $0.id == id })
                 #expect(try await hub.pauseRunners(.ids([id]), by: "me") == 1)
             }
         },
         ElectionCall("serverTime, collectGarbage, collectOutput") { hub, _ in
-            {
+            { () async throws -> Void in
                 _ = try await hub.serverTime()
                 _ = try await hub.collectGarbage()
                 _ = try await hub.collectOutput()
@@ -180,7 +180,7 @@ struct ElectionCall: Sendable {
         },
         ElectionCall("prune") { hub, name in
             _ = try await ended(hub, name, 3)
-            return {
+            return { () async throws -> Void in
                 let report = try await hub.prune(Retention(kinds: [.tasks], name: name))
                 #expect(report.counts[.tasks] == 3)
             }
