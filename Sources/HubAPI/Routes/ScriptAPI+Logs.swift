@@ -65,9 +65,7 @@ extension ScriptAPI {
     @concurrent
     func asQuery<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
         do {
-            guard let peer else { return try await body() }
-            guard let value = try await peer.gone.untilStopped(body) else { throw APIError.ended }
-            return value
+            return try await whileHeard(body)
         } catch let error as HubError where error.isQueryFault {
             throw APIError.invalid("filter", "MongoDB cannot use the filter or the sort: \(error.message)")
         }
