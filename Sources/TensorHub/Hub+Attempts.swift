@@ -144,7 +144,8 @@ extension Hub {
             var guarded = filter
             guarded["_id"] = ["$in": .array(candidates.compactMap { $0["_id"] })]
             var tries = 0
-            var won = try await failingLarge(guarded) { filter async throws(MongoError) in
+            var won = try await failingLarge(guarded, of: filter, sort: query.order) {
+                filter async throws(MongoError) in
                 tries += 1
                 return try await tasks.updateMany(filter, .pipeline(claim.pipeline)).matched
             }
@@ -163,19 +164,20 @@ extension Hub {
     /// failed.
     private func failingLarge<Value>(
         _ filter: BSONDocument,
+        of queue: BSONDocument? = nil,
         sort: BSONDocument? = nil,
         _ claim: (BSONDocument) async throws(MongoError) -> Value
     ) async throws(HubError) -> Value {
         try await translatingErrors { () async throws(MongoError) in
             do throws(MongoError) {
-                return try await leavingRepeated(filter, sort: sort, claim)
+                return try await leavingRepeated(filter, of: queue, sort: sort, claim)
             } catch {
                 guard Self.isTooLarge(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
                 _ = try await tasks.updateMany(
                     TaskStatements.failLargeFilter(project: project, ready: true),
                     .document(TaskStatements.failLarge)
                 )
-                return try await leavingRepeated(filter, sort: sort, claim)
+                return try await leavingRepeated(filter, of: queue, sort: sort, claim)
             }
         }
     }

@@ -143,7 +143,7 @@ extension Hub {
             let left = try await leftAlone(filter, takesNewer: takesNewer)
             let newer = left.filter { !takesNewer && $0.newerVersion != nil }.count
             guard let ending else { return (changed, newer) }
-            let repeated = left.filter { $0.repeatedKey != nil && (takesNewer || $0.newerVersion == nil) }
+            let repeated = left.filter { takesNewer || $0.newerVersion == nil }
             return (changed + (try await putAside(repeated, of: filter, as: ending)), newer)
         }
         if newer > 0 {
@@ -161,7 +161,7 @@ extension Hub {
         var reasons: [BSONValue] = [["$expr": TaskStatements.hasRepeatedKey]]
         if !takesNewer { reasons.append(["hub.v": TaskStatements.newer]) }
         let pipeline: [BSONDocument] = [
-            ["$match": .document(filter)], ["$match": ["$or": .array(reasons)]], ["$unset": ["script", "hub.files"]],
+            ["$match": .document(filter)], ["$match": ["$or": .array(reasons)]], ["$unset": "script"],
         ]
         return try await tasks.aggregateAll(pipeline).map(TaskRecord.init)
     }

@@ -11,10 +11,12 @@ extension Hub {
     /// aside, and it runs again without them.
     ///
     /// - Parameters:
+    ///   - queue: Where else such tasks are looked for, since the next statement would meet them; `nil` for `filter` itself.
     ///   - sort: The order in which the statement meets them.
     ///   - status: The state in which they end; `nil` leaves them as they are.
     func leavingRepeated<Value>(
         _ filter: BSONDocument,
+        of queue: BSONDocument? = nil,
         sort: BSONDocument? = nil,
         as status: TaskStatus? = .failed,
         _ statement: (BSONDocument) async throws(MongoError) -> Value
@@ -23,7 +25,7 @@ extension Hub {
             return try await statement(filter)
         } catch {
             guard Self.isRepeatedKey(error.serverCode ?? error.writeErrors.first?.code) else { throw error }
-            if let status { try await putAside(filter, sort: sort, as: status) }
+            if let status { try await putAside(queue ?? filter, sort: sort, as: status) }
             return try await statement(Self.sound(filter))
         }
     }
@@ -48,7 +50,7 @@ extension Hub {
         if let sort { head.append(["$sort": .document(sort)]) }
         head += [
             ["$limit": .init(smallest: Self.headLimit)], ["$match": ["$expr": TaskStatements.hasRepeatedKey]],
-            ["$unset": ["script", "hub.files"]],
+            ["$unset": "script"],
         ]
         return try await putAside(tasks.aggregateAll(head).map(TaskRecord.init), of: filter, as: status)
     }
@@ -62,7 +64,8 @@ extension Hub {
         var count = 0
         for task in repeated {
             guard let id = task.document["_id"] else { continue }
-            let key = task.repeatedKey ?? "_id"
+            // The script has not come with it.
+            let key = task.repeatedKey ?? "script"
             logger.warning(
                 "A task has a key twice, which would end MongoDB; it is put aside",
                 metadata: ["task.id": "\(id.objectIDValue?.description ?? "\(id)")", "key": "\(key)"]
