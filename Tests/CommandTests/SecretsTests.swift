@@ -128,6 +128,9 @@ import Testing
                     "TENSORHUB_URI": guarded.uri("gpu1", Self.passwords[0])
                 ]) { $1 }
             )
+            // Before somebody else makes them.
+            let index = "MongoDB user gpu1 may not create an index on TaskOutput"
+            #expect(await eventually(within: .seconds(60)) { daemon.errors.contains(index) }, "\(daemon.errors)")
             let id = try await fixture.run("submit", try fixture.file("x.py", "pass")).output.trimmingLineEnd
             let sentence = "MongoDB user gpu1 may not update Task"
             let isNamed = try await eventually(within: .seconds(60)) {
@@ -139,7 +142,6 @@ import Testing
             let environment = try readFile("/proc/\(daemon.pid)/environ")
             leaks.check(environment, "the daemon's first environment")
             #expect(String(decoding: environment, as: UTF8.self).contains("TENSORHUB_URI=mongodb://gpu1:***@127.0.0.1"))
-            #expect(daemon.errors.contains("MongoDB user gpu1 may not create an index on Task"), "\(daemon.errors)")
             // Once for a collection.
             #expect(!daemon.errors.contains("Cannot create an index;"), "\(daemon.errors)")
             try await guarded.grant("gpu1", ["": ["update"]])

@@ -91,6 +91,14 @@ struct RightsTests {
             await expect("MongoDB user gpu1 may not insert into fs.chunks") {
                 try await mine.upload(content(), uploadDate: now)
             }
+            await expect("MongoDB user gpu1 may not insert into fs.chunks") {
+                _ = try await mine.uploadChunks(
+                    of: ObjectID(),
+                    reading: { batch in
+                        _ = [1, 2, 3].withUnsafeBytes { batch.append($0) }
+                    }
+                )
+            }
             let file = try await root.upload(content(), uploadDate: now)
             await expect("MongoDB user gpu1 may not read fs.chunks") { for try await _ in mine.read(file) {} }
             await client.close()
