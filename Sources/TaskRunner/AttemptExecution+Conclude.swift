@@ -74,6 +74,19 @@ extension AttemptExecution {
         }
     }
 
+    /// An attempt whose directory does not tell what is needed to go on with it: whatever lives of it is ended first.
+    func endDamaged(_ inherited: InheritedAttempt, _ damage: DamagedAttempt) async -> Ended {
+        await runner.endProcesses(of: inherited.directory)
+        if damage.isGone { runner.damage.note(inherited.directory.path, damage.reason) }
+        return Ended(
+            outcome: .lost(
+                kind: .journalLost,
+                message: "the attempt directory was damaged when its runner was started again: \(damage.reason)"
+            ),
+            directory: damage.isGone ? nil : inherited.directory
+        )
+    }
+
     /// The slot is not free, and a cancelled task not cancelled, before every process of the attempt is dead.
     func endSurvivors(_ token: ObjectID) async {
         var hasWarned = false
@@ -88,7 +101,7 @@ extension AttemptExecution {
                 )
             }
             // Not `runner.pause`: it has to be waited for even when everything else is cancelled.
-            await uncancelledPause(pause)
+            await runner.uncancelledPause(pause)
             pause = min(pause * 2, .seconds(5))
         }
         if hasWarned {
@@ -104,12 +117,8 @@ extension AttemptExecution {
                 return try await runner.pool.runIfActive { try AttemptSurvivors.kill(token) }
             } catch {
                 guard (error as? AttemptError)?.mayPass == true else { return nil }
-                await uncancelledPause(Reporter.retryPause)
+                await runner.uncancelledPause(Reporter.retryPause)
             }
         }
-    }
-
-    private func uncancelledPause(_ duration: Duration) async {
-        await Task { try? await Task.sleep(for: duration) }.value
     }
 }

@@ -136,6 +136,8 @@ package struct RunnerBeat: Sendable {
     package var running: [RunningAttempt]
     package var done: Int
     package var blocked: Int
+    /// How much it has found damaged on its machine.
+    package var damaged: Int
     /// What it keeps to where the document does not say it: a pause that its predecessor was under.
     package var control: RunnerControl?
 
@@ -153,6 +155,7 @@ package struct RunnerBeat: Sendable {
         running: [RunningAttempt],
         done: Int,
         blocked: Int,
+        damaged: Int = 0,
         control: RunnerControl?
     ) {
         self.id = id
@@ -168,6 +171,7 @@ package struct RunnerBeat: Sendable {
         self.running = running
         self.done = done
         self.blocked = blocked
+        self.damaged = damaged
         self.control = control
     }
 }

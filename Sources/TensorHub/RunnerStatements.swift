@@ -75,6 +75,7 @@ enum RunnerStatements {
             "running": literal(.array(running)), "done": .int64(Int64(beat.done)),
             "blocked": .int32(Int32(clamping: beat.blocked)),
         ]
+        if beat.damaged > 0 { set.append("damaged", .int32(Int32(clamping: beat.damaged))) }
         if let control = beat.control {
             set.append(
                 "control",
