@@ -76,14 +76,23 @@ extension AttemptExecution {
 
     /// An attempt whose directory does not tell what is needed to go on with it: whatever lives of it is ended first.
     func endDamaged(_ inherited: InheritedAttempt, _ damage: DamagedAttempt) async -> Ended {
-        await runner.endProcesses(of: inherited.directory)
-        if damage.isGone { runner.damage.note(inherited.directory.path, damage.reason) }
+        let directory = inherited.directory
+        await runner.endProcesses(of: directory)
+        // What is no directory has no checkpoint either.
+        let isFolder = (try? await runner.pool.runIfActive { directory.isFolder }) == true
+        _ = try? await runner.pool.runIfActive { [runner] in
+            if damage.isGone {
+                runner.damage.note(directory.path, damage.reason)
+            } else if !isFolder {
+                runner.damage.setAside(directory.path, damage.reason)
+            }
+        }
         return Ended(
             outcome: .lost(
                 kind: .journalLost,
                 message: "the attempt directory was damaged when its runner was started again: \(damage.reason)"
             ),
-            directory: damage.isGone ? nil : inherited.directory
+            directory: isFolder ? directory : nil
         )
     }
 

@@ -99,7 +99,9 @@ package struct AttemptDirectory: Sendable, Hashable {
 
     /// Keeps a supervisor that has not started the script yet from ever doing so.
     package func abandon() throws(AttemptError) -> Abandonment {
-        try withJournal { (journal) throws(AttemptError) in
+        // A link in the place of the directory leads to somebody else's claim.
+        guard isFolder else { return .abandoned }
+        return try withJournal { (journal) throws(AttemptError) in
             // The lock ends with the descriptor.
             guard tensorhub_lock(journal.descriptor, 0) == 0 else {
                 if errno == EWOULDBLOCK { return .busy }

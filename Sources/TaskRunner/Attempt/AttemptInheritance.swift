@@ -124,6 +124,13 @@ extension AttemptDirectory {
         }
     }
 
+    /// Whether it is there and its journal is, neither of them a link or a file.
+    var isFolder: Bool {
+        var (status, journal) = (stat(), stat())
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
+            && (lstat(journalPath, &journal) != 0 || journal.st_mode & S_IFMT == S_IFDIR)
+    }
+
     /// Gives back the rights that a script has taken from us, to the directory and to what is ours in it.
     func restoreModes(in all: borrowing LocalFolder, _ damage: DamagedThings) {
         var count = LocalFolder.restoreMode(name, in: all.descriptor) ? 1 : 0
@@ -150,7 +157,10 @@ extension AttemptDirectory {
         let kept = try damage.moveToLost(path)
         // Without it, nobody takes it for an attempt again, and no supervisor that comes late begins. A link in the place of the
         // journal leads to somebody else's.
-        if let journal = try? LocalFolder("journal", in: LocalFolder(kept)) {
+        let name = kept.split(separator: "/").last.map(String.init) ?? name
+        if let lost = try? LocalFolder("\(parent)/../lost"), let folder = try? LocalFolder(name, in: lost),
+            let journal = try? LocalFolder("journal", in: folder)
+        {
             unlinkat(journal.descriptor, "claim.json", 0)
         }
         return kept

@@ -29,7 +29,10 @@ package final class DamagedThings: Sendable {
     /// - Parameter kept: Where it is now.
     func note(_ path: String, _ reason: String, kept: String? = nil) {
         let count = found.withLock { found -> Int? in
-            guard kept != nil || found.told.insert("\(path): \(reason)").inserted else { return nil }
+            // What stays is met again and again, and a script may make any number of such things.
+            guard kept != nil || found.told.count < 1000 && found.told.insert("\(path): \(reason)").inserted else {
+                return nil
+            }
             found.count += 1
             return found.count
         }
@@ -110,7 +113,7 @@ package final class DamagedThings: Sendable {
     /// its place, that is set aside.
     func folder(_ path: String) throws(AttemptError) -> LocalFolder {
         var first: AttemptError?
-        for _ in 0..<3 {
+        for _ in 0..<4 {
             do throws(AttemptError) {
                 let folder = try LocalFolder(path)
                 // Readable is not enough: names are looked up and made in it.
