@@ -43,8 +43,15 @@ extension Hub {
         while true {
             let gone = try await translatingErrors { () async throws(MongoError) -> [BSONValue]? in
                 var page: [BSONValue] = []
-                while page.count < 1000, let group = try await groups.next() { page.append(group["_id"] ?? .null) }
-                return page.isEmpty ? nil : try await missingTasks(page)
+                var isOver = true
+                while let group = try await groups.next() {
+                    let id = group["_id"] ?? .null
+                    if id.isPlainIdentifier { page.append(id) }
+                    if page.count < 1000 { continue }
+                    isOver = false
+                    break
+                }
+                return page.isEmpty && isOver ? nil : try await missingTasks(page)
             }
             guard let gone else { return report }
             for id in gone { try await collectOutput(of: id, before: limit, into: &report) }
