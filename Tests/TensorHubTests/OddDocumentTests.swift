@@ -133,11 +133,10 @@ import Testing
                 ),
                 (
                     "expired leases",
-                    { () async throws in
-                        #expect(
-                            try await hub.expiredLeases().count == (status == "running" ? 1000 : 0)
-                                || status != "running"
-                        )
+                    {
+                        let count = try await hub.expiredLeases().count
+                        // No more than that at a time.
+                        if status == "running" { #expect(count == 1000) }
                     }
                 ),
                 ("leased", { () async throws in #expect(try await hub.leased([id, foreign]).count == 2) }),
