@@ -68,7 +68,7 @@ let package = Package(
         .target(
             name: "TensorHub",
             dependencies: [
-                "BSON", "MongoDriver", "CLibCrypto", "CLibZ", .product(name: "Logging", package: "swift-log"),
+                "BSON", "MongoDriver", "CLinux", "CLibCrypto", "CLibZ", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
         ),

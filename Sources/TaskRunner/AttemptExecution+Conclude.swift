@@ -74,6 +74,28 @@ extension AttemptExecution {
         }
     }
 
+    /// An attempt whose directory does not tell what is needed to go on with it: whatever lives of it is ended first.
+    func endDamaged(_ inherited: InheritedAttempt, _ damage: DamagedAttempt) async -> Ended {
+        let directory = inherited.directory
+        await runner.endProcesses(of: directory)
+        // What is no directory has no checkpoint either.
+        let isFolder = (try? await runner.pool.runIfActive { directory.isFolder }) == true
+        _ = try? await runner.pool.runIfActive { [runner] in
+            if damage.isGone {
+                runner.damage.note(directory.path, damage.reason)
+            } else if !isFolder {
+                runner.damage.setAside(directory.path, damage.reason)
+            }
+        }
+        return Ended(
+            outcome: .lost(
+                kind: .journalLost,
+                message: "the attempt directory was damaged when its runner was started again: \(damage.reason)"
+            ),
+            directory: isFolder ? directory : nil
+        )
+    }
+
     /// The slot is not free, and a cancelled task not cancelled, before every process of the attempt is dead.
     func endSurvivors(_ token: ObjectID) async {
         var hasWarned = false
@@ -88,7 +110,7 @@ extension AttemptExecution {
                 )
             }
             // Not `runner.pause`: it has to be waited for even when everything else is cancelled.
-            await uncancelledPause(pause)
+            await runner.uncancelledPause(pause)
             pause = min(pause * 2, .seconds(5))
         }
         if hasWarned {
@@ -104,12 +126,8 @@ extension AttemptExecution {
                 return try await runner.pool.runIfActive { try AttemptSurvivors.kill(token) }
             } catch {
                 guard (error as? AttemptError)?.mayPass == true else { return nil }
-                await uncancelledPause(Reporter.retryPause)
+                await runner.uncancelledPause(Reporter.retryPause)
             }
         }
-    }
-
-    private func uncancelledPause(_ duration: Duration) async {
-        await Task { try? await Task.sleep(for: duration) }.value
     }
 }

@@ -43,6 +43,7 @@ extension AttemptExecution {
                 try await runner.pool.runIfActive { try directory.putAwayCheckpoint() }
             } catch {
                 logger.error("The checkpoint is lost to this machine", metadata: ["error": "\(error)"])
+                await runner.tendFolders()
             }
         }
         var end = end
@@ -93,8 +94,13 @@ extension AttemptExecution {
     /// The result does not count any more, but somebody may want to look at it.
     func keep(_ directory: AttemptDirectory?) async {
         var metadata: Logger.Metadata = [:]
-        if let directory, let path = try? await runner.pool.runIfActive({ try directory.keepForInspection() }) {
-            metadata["directory"] = "\(path)"
+        if let directory {
+            let damage = runner.damage
+            if let reason = inherited?.damage?.reason {
+                _ = try? await runner.pool.runIfActive { damage.setAside(directory.path, reason) }
+            } else if let path = try? await runner.pool.runIfActive({ try directory.keepForInspection(damage) }) {
+                metadata["directory"] = "\(path)"
+            }
         }
         logger.notice(
             "The attempt is no longer ours: another one exists or the task was ended. Its result does not count",
@@ -104,10 +110,16 @@ extension AttemptExecution {
 
     private func discard(_ directory: AttemptDirectory?) async {
         guard let directory else { return }
+        let damage = runner.damage
         do {
-            try await runner.pool.runIfActive { try directory.remove() }
+            if let reason = inherited?.damage?.reason {
+                _ = try await runner.pool.runIfActive { damage.setAside(directory.path, reason) }
+            } else {
+                try await runner.pool.runIfActive { try directory.remove() }
+            }
         } catch {
-            logger.warning("Cannot remove the attempt directory", metadata: ["error": "\(error)"])
+            // What nobody can remove must not be taken for an attempt again.
+            _ = try? await runner.pool.runIfActive { damage.setAside(directory.path, "it cannot be removed: \(error)") }
         }
     }
 }

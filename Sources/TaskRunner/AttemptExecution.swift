@@ -131,6 +131,7 @@ struct AttemptExecution: Sendable {
 
     private func execute(_ token: ObjectID, _ link: ScriptLink) async -> Ended {
         let started: Started
+        if let inherited, let damage = inherited.damage { return await endDamaged(inherited, damage) }
         do {
             if let inherited {
                 guard let found = try await takeUp(inherited, link) else { return Ended(isOpen: true) }
@@ -143,6 +144,7 @@ struct AttemptExecution: Sendable {
             return Ended(outcome: .stopped(reason: control.reason?.rawValue ?? ""), directory: inherited?.directory)
         } catch let error as AttemptError where error.code == .machine {
             logger.error("This machine cannot start the attempt; the task goes back", metadata: ["error": "\(error)"])
+            await runner.tendFolders()
             return Ended(outcome: .stopped(reason: AttemptOutcome.machineFault), directory: inherited?.directory)
         } catch {
             let kind = error is AttemptError ? AttemptOutcome.Kind.cannotStart.rawValue : Self.cannotRun

@@ -12,18 +12,19 @@ extension Runner {
     func sweepCheckpoints() async {
         let waiting = WaitingCheckpoints(stateDirectory: options.stateDirectory)
         while !Task.isCancelled {
+            await tendFolders()
             do {
                 try await sweep(waiting)
             } catch {
-                logger.debug("Cannot remove old checkpoints from this machine", metadata: ["error": "\(error)"])
+                logger.warning("Cannot remove old checkpoints from this machine", metadata: ["error": "\(error)"])
             }
             await pause(Self.checkpointSweepPause)
         }
     }
 
     private func sweep(_ waiting: WaitingCheckpoints) async throws {
-        let tasks = try await pool.runIfActive { [presence] in
-            try waiting.removeBrokenOff(isLiving: presence.isLiving)
+        let tasks = try await pool.runIfActive { [presence, damage] in
+            try waiting.removeBrokenOff(damage, isLiving: presence.isLiving)
             return try waiting.tasks()
         }
         if tasks.isEmpty { return }
@@ -37,8 +38,8 @@ extension Runner {
         // One that was made to run again meanwhile may be just about to take it up.
         let claimed = state.withLock { Set($0.attempts.keys.map(\.taskID)) }
         try await pool.runIfActive {
-            try waiting.remove(ended.subtracting(claimed))
-            try waiting.remove(tasks.subtracting(known), olderThan: WaitingCheckpoints.strangerLimit)
+            try waiting.remove(ended.subtracting(claimed), self.damage)
+            try waiting.remove(tasks.subtracting(known), olderThan: WaitingCheckpoints.strangerLimit, self.damage)
         }
     }
 }

@@ -2,6 +2,7 @@ import BSON
 import Glibc
 import Logging
 import MongoDriver
+import NIOPosix
 import Synchronization
 import TensorHub
 
@@ -57,6 +58,11 @@ extension Runner {
             group.addTask {
                 while !Task.isCancelled {
                     await self.pause(self.beatInterval * Double.random(in: 0.8...1))
+                    do {
+                        try await self.pool.runIfActive { try self.presence.renew() }
+                    } catch {
+                        self.logger.debug("Cannot see to this runner's lock", metadata: ["error": "\(error)"])
+                    }
                     self.state.tell()
                 }
             }
@@ -122,6 +128,7 @@ extension Runner {
                 done: state.done,
                 blocked: state.blocked.count,
                 refused: mustTell ? refusals : nil,
+                damaged: damage.count,
                 control: control
             )
         }
@@ -177,7 +184,7 @@ extension Runner {
     }
 
     /// What this machine calls itself.
-    private static let host: String = {
+    static let host: String = {
         var name = [CChar](repeating: 0, count: 256)
         gethostname(&name, name.count - 1)
         return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)

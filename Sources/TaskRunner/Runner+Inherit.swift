@@ -7,10 +7,16 @@ import TensorHub
 /// is nothing that a script notices.
 extension Runner {
     /// Takes up living attempts, reports ended ones, and stops those that somebody else has meanwhile. Waits for MongoDB as
-    /// long as it takes, while the scripts run on.
+    /// long as it takes, while the scripts run on. Attempts whose directories are damaged come after all others.
     func inheritAttempts(into group: inout DiscardingTaskGroup) async {
         guard !database.isEmpty else { return }
-        guard let attempts = await findInherited(), !attempts.isEmpty else { return }
+        guard let found = await findInherited() else { return }
+        await takeOver(found.attempts.map { InheritedAttempt($0.directory, $0.claim) }, into: &group)
+        if !found.damaged.isEmpty { await settleDamaged(found, into: &group) }
+    }
+
+    func takeOver(_ attempts: [InheritedAttempt], into group: inout DiscardingTaskGroup) async {
+        if attempts.isEmpty { return }
         let inheritances = attempts.map {
             Hub.Inheritance(
                 taskID: $0.claim.taskID,
@@ -18,30 +24,39 @@ extension Runner {
                 owners: $0.claim.formerRunners
             )
         }
-        guard let owned = await reown(inheritances) else { return }
+        guard
+            let owned = await waitingForMongoDB({ () async throws(HubError) in
+                try await self.hub.reown(inheritances, runner: self.runnerID, lease: self.options.lease)
+            })
+        else { return }
         for attempt in attempts {
             if let task = owned[attempt.claim.taskID], task.attempt == Int(attempt.claim.attempt) {
                 start(task, attempt, in: &group)
             } else {
                 let record = (try? await pool.runIfActive { try attempt.directory.task() }) ?? nil
-                let task = TaskRecord(record ?? ["_id": .objectID(attempt.claim.taskID)])
-                start(task, attempt, in: &group)?.stop(.leaseLost)
+                // What the directory says of itself may be damaged; its name is not.
+                var document = record ?? [:]
+                document["_id"] = .objectID(attempt.claim.taskID)
+                start(TaskRecord(document), attempt, in: &group)?.stop(.leaseLost)
             }
         }
     }
 
     /// `nil` where it cannot be told. Waits while this machine is too short of something to look.
-    private func findInherited() async -> [InheritedAttempt]? {
+    private func findInherited() async -> AttemptInheritance? {
         var hasWarned = false
         while true {
             progress.cameRound(.claims)
             do {
                 return try await pool.runIfActive {
-                    try self.presence.inherit(
+                    try AttemptInheritance.take(
                         from: self.launcher.attemptsFolder,
+                        by: self.runnerID,
+                        self.presence,
                         project: self.hub.project,
-                        database: self.database
-                    ).map { InheritedAttempt($0.directory, $0.claim) }
+                        database: self.database,
+                        damage: self.damage
+                    )
                 }
             } catch {
                 let mayPass = (error as? AttemptError)?.mayPass == true
@@ -55,14 +70,16 @@ extension Runner {
         }
     }
 
-    /// `nil` where the runner gave up waiting for MongoDB; the attempts run on.
-    private func reown(_ attempts: [Hub.Inheritance]) async -> [ObjectID: TaskRecord]? {
+    /// Asks until it is answered; `nil` where the runner gives up waiting for MongoDB. The attempts run on.
+    func waitingForMongoDB<Value: Sendable>(
+        _ ask: () async throws(HubError) -> Value
+    ) async -> Value? {
         while true {
             progress.cameRound(.claims)
             do throws(HubError) {
-                let owned = try await hub.reown(attempts, runner: runnerID, lease: options.lease)
+                let value = try await ask()
                 contact.succeeded()
-                return owned
+                return value
             } catch {
                 if contact.failed(error) {
                     logger.error("Cannot take attempts over; trying again", metadata: ["error": "\(error)"])

@@ -34,6 +34,7 @@ public final class Runner: Service {
     let leaseObstacle: Obstacle
     let beatObstacle: Obstacle
     let reporter: Reporter
+    let damage: DamagedThings
     let presence: RunnerPresence
     let launcher: AttemptLauncher
     let progressBoard = ProgressBoard()
@@ -70,14 +71,21 @@ public final class Runner: Service {
         logger[metadataKey: "runner.id"] = "\(runnerID)"
         self.logger = logger
         try makeFolders(options.stateDirectory)
+        damage = DamagedThings(stateDirectory: options.stateDirectory, logger: logger)
+        damage.restoreMode(options.stateDirectory)
         launcher = try AttemptLauncher(
             stateDirectory: options.stateDirectory,
             supervisor: try SupervisorProcess.locate(configured: options.supervisorPath),
             environment: inheritedEnvironment(),
-            allowing: options.allowedEnvironment
+            allowing: options.allowedEnvironment,
+            damage: damage
         )
         pool = NIOThreadPool(numberOfThreads: min(options.slots, 4))
-        presence = try RunnerPresence(stateDirectory: options.stateDirectory, runner: runnerID)
+        presence = try RunnerPresence(
+            stateDirectory: options.stateDirectory,
+            runner: runnerID,
+            damage: damage
+        )
         let state = SharedRunnerState(slots: options.slots)
         self.state = state
         contact = Contact(logger, refusals: Refusals { state.tell() })
@@ -376,8 +384,11 @@ private func inheritedEnvironment() -> [String: String] {
 private func makeFolders(_ path: String) throws(AttemptError) {
     var folder = path.hasPrefix("/") ? "" : "."
     for part in path.split(separator: "/") {
+        let parent = folder
         folder += "/\(part)"
-        guard mkdir(folder, 0o755) == 0 || errno == EEXIST || access(folder, F_OK) == 0 else {
+        if mkdir(folder, 0o755) == 0 || errno == EEXIST || access(folder, F_OK) == 0 { continue }
+        // A script may have taken its own user's rights away, above the state directory too.
+        guard errno == EACCES, LocalFolder.restoreMode(parent), mkdir(folder, 0o755) == 0 || errno == EEXIST else {
             throw .call("make folder", folder)
         }
     }

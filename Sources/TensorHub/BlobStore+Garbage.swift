@@ -1,4 +1,5 @@
 import BSON
+import Logging
 import MongoDriver
 
 /// What crashes have left.
@@ -48,7 +49,7 @@ extension BlobStore {
         let found = try await retrying { () async throws(MongoError) in
             try await uploads.findAll(stale, FindOptions(projection: ["saving": 1]))
         }
-        for id in found.filter({ $0["saving"] != true }).compactMap({ $0["_id"] }) {
+        for id in found.filter({ $0["saving"] != true }).compactMap({ $0["_id"] }) where id.isPlainIdentifier {
             report.staleUploads += 1
             let (isStored, count) = try await retrying { () async throws(MongoError) in
                 (try await gridFS.file(id) != nil, try await gridFS.countChunks(of: id))
@@ -61,12 +62,14 @@ extension BlobStore {
     private func collectReservations(before limit: BSONDateTime, into report: inout GarbageReport)
         async throws(HubError) -> Set<BSONValue>
     {
-        let stale: BSONDocument = ["metadata.pending.time": ["$lt": .dateTime(limit)]]
+        // In an array, which no writer of ours makes, the server could not name what is to be changed.
+        let isOurs: BSONValue = ["$not": ["$type": "array"]]
+        let stale: BSONDocument = ["metadata": isOurs, "metadata.pending.time": ["$lt": .dateTime(limit)]]
         let found = try await retrying { () async throws(MongoError) in
             try await files.findAll(stale, FindOptions(projection: ["metadata.pending": 1]))
         }
         let pending = found.flatMap { $0.value(atPath: "metadata.pending")?.arrayValue ?? [] }
-        let owners = pending.filter { Self.isStale($0, limit, []) }.map(Self.owner)
+        let owners = pending.filter { Self.isStale($0, limit, []) }.map(Self.owner).filter(\.isPlainIdentifier)
         let living = try await living(Set(owners), since: limit)
         report.staleReservations = owners.filter { !living.contains($0) }.count
         if report.isDryRun { return living }
@@ -75,7 +78,7 @@ extension BlobStore {
             let dead: BSONDocument = ["time": ["$lt": .dateTime(limit)], "id": ["$in": .array(piece)]]
             _ = try await retrying { () async throws(MongoError) in
                 try await files.updateMany(
-                    ["metadata.pending": ["$elemMatch": .document(dead)]],
+                    ["metadata": isOurs, "metadata.pending": ["$elemMatch": .document(dead)]],
                     .document(["$pull": ["metadata.pending": .document(dead)]])
                 )
             }
@@ -125,7 +128,18 @@ extension BlobStore {
             guard let end = page.last else { return }
             last = end.id
             let referred = try await referred(page.compactMap { $0.id.objectIDValue })
-            for file in page { try await judge(file, isReferred: referred, before: limit, owners, into: &report) }
+            for file in page {
+                do throws(HubError) {
+                    try await judge(file, isReferred: referred, before: limit, owners, into: &report)
+                } catch {
+                    if error.isTransient { throw error }
+                    report.damaged += 1
+                    hub.logger.error(
+                        "A file cannot be judged; the others are",
+                        metadata: ["bucket": "\(bucket.rawValue)", "file": "\(file.id)", "error": "\(error)"]
+                    )
+                }
+            }
         }
     }
 
@@ -180,7 +194,7 @@ extension BlobStore {
         do {
             for try await group in cursor {
                 let id = group["_id"] ?? .null
-                if !known.contains(id) { page.append(id) }
+                if id.isPlainIdentifier, !known.contains(id) { page.append(id) }
                 if page.count == 1000 {
                     try await collectOrphans(among: page, before: limit, into: &report)
                     page = []

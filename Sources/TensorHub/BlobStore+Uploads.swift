@@ -192,7 +192,7 @@ extension BlobStore {
             try await uploads.findAll(["$and": [.document(filter), ["dropped": true]]])
         }
         for upload in dropped {
-            guard let id = upload["_id"] else { continue }
+            guard let id = upload["_id"], id.isPlainIdentifier else { continue }
             // The last step of an upload whose file is there may be missing.
             let isStored = try await retrying { () async throws(MongoError) in try await gridFS.file(id) != nil }
             if !isStored {

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 import MongoDriver
 
@@ -67,7 +68,9 @@ extension ContentCache {
     /// Whether the content is there and untouched since it was verified; that it is used is noted.
     private func isVerified(_ entry: Entry) throws -> Bool {
         let path = "\(folder)/blobs/\(entry.name)"
-        guard let status = ContentFolder.status(path), ContentFolder.isMarked(status), hasLength(entry, status) else {
+        guard let status = ContentFolder.status(path), ContentFolder.isMarked(status), hasLength(entry, status),
+            status.st_mode & 0o444 == 0o444
+        else {
             return false
         }
         ContentFolder.use(path)
@@ -84,13 +87,15 @@ extension ContentCache {
         let path = "\(folder)/blobs/\(entry.name)"
         let file = try await hub.client.work { () throws -> BlobFile? in
             guard let status = ContentFolder.status(path), hasLength(entry, status) else { return nil }
+            _ = tensorhub_restore_mode(AT_FDCWD, path)
             return try BlobFile.open(path, followingLinks: false)
         }
         if let file, let hash = entry.file.blob.sha256, try await file.hash(by: hub.client) == hash {
             try await hub.client.work { try ContentFolder.mark(path) }
             return true
         }
-        _ = try await hub.client.work { unlink(path) }
+        // Whatever it is.
+        try await hub.client.work { ContentFolder.remove(path) }
         return false
     }
 
@@ -99,7 +104,7 @@ extension ContentCache {
         let path = "\(folder)/blobs/\(entry.name)"
         let partial = path + ".partial"
         // What a process has left that was killed.
-        _ = try await hub.client.work { unlink(partial) }
+        try await hub.client.work { ContentFolder.remove(partial) }
         do throws(HubError) {
             try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial)
         } catch {

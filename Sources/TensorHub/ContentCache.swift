@@ -1,4 +1,5 @@
 import Glibc
+import Logging
 import MongoDriver
 
 /// The data sets and models of a machine: each content once, verified, shared by all attempts and runners of the machine,
@@ -36,8 +37,10 @@ public struct ContentCache: Sendable {
         for file in files { try Self.check(file.path) }
         do {
             try await hub.client.work {
-                try ContentFolder.make(folder + "/blobs")
-                try ContentFolder.make(folder + "/locks")
+                for path in [folder, folder + "/blobs", folder + "/locks"] {
+                    guard let damage = try ContentFolder.makeOwn(path) else { continue }
+                    hub.logger.error("The cache was damaged", metadata: ["path": "\(path)", "reason": "\(damage)"])
+                }
                 try ContentFolder.makeNew(target)
             }
             do {

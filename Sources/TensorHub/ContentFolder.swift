@@ -1,3 +1,5 @@
+import BSON
+import CLinux
 import Glibc
 import MongoDriver
 
@@ -19,6 +21,25 @@ enum ContentFolder {
             if mkdir(path, 0o755) != 0, errno != EEXIST { throw BlobFile.failure("make", path) }
         default: throw BlobFile.failure("make", path)
         }
+    }
+
+    /// Makes a folder of the cache's own. Where a script has taken our rights to it away, they are given back; what is in its
+    /// place is moved aside.
+    ///
+    /// - Returns: What was wrong.
+    static func makeOwn(_ path: String) throws(HubError) -> String? {
+        var damage: String?
+        var status = stat()
+        if stat(path, &status) == 0 || errno == EACCES {
+            if tensorhub_restore_mode(AT_FDCWD, path) == 1 { damage = "our rights to it were gone; they are back" }
+        }
+        if lstat(path, &status) == 0, stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
+            let aside = "\(path).damaged.\(ObjectID())"
+            guard rename(path, aside) == 0 else { throw BlobFile.failure("move", path) }
+            damage = "it was no folder; what it was is \(aside) now"
+        }
+        try make(path)
+        return damage
     }
 
     /// Makes a folder that must not be there.

@@ -1,3 +1,4 @@
+import CLinux
 import Glibc
 
 /// A lock that processes of this machine share: flock(2) on a file that is there only while somebody holds or wants it.
@@ -27,7 +28,13 @@ enum ContentLock {
 
     /// - Returns: The descriptor that holds the lock; `nil` where somebody else does.
     private static func take(_ path: String) throws(HubError) -> Int32? {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW
+        var descriptor = open(path, flags, 0o600)
+        if descriptor < 0, [EACCES, EISDIR, ELOOP].contains(errno) {
+            // A script's doing: our rights to it are given back, or what is in its place is removed.
+            if tensorhub_restore_mode(AT_FDCWD, path) == 0 { ContentFolder.remove(path) }
+            descriptor = open(path, flags, 0o600)
+        }
         guard descriptor >= 0 else { throw BlobFile.failure("open", path) }
         // It may have been unlinked between the two, and then it locks nothing that others see.
         var (held, named) = (stat(), stat())

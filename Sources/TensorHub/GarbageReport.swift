@@ -16,6 +16,8 @@ public struct GarbageReport: Sendable, Hashable {
     public var unreferenced: [Blob] = []
     /// Files that were condemned and are referred to: they are kept.
     public var pardoned = 0
+    /// Files whose documents keep them from being judged, named in the log.
+    public var damaged = 0
     /// Files that other programs have stored and that no document of TensorLayer's or ours refers to. Deleted only where
     /// that was asked for.
     public var foreign: [Blob] = []

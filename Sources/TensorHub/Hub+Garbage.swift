@@ -54,8 +54,15 @@ extension Hub {
         while true {
             let gone = try await translatingErrors { () async throws(MongoError) -> [BSONValue]? in
                 var page: [BSONValue] = []
-                while page.count < 1000, let group = try await groups.next() { page.append(group["_id"] ?? .null) }
-                return page.isEmpty ? nil : try await missingTasks(page.filter { !known.contains($0) })
+                var isOver = true
+                while let group = try await groups.next() {
+                    let id = group["_id"] ?? .null
+                    if id.isPlainIdentifier { page.append(id) }
+                    if page.count < 1000 { continue }
+                    isOver = false
+                    break
+                }
+                return page.isEmpty && isOver ? nil : try await missingTasks(page.filter { !known.contains($0) })
             }
             guard let gone else { return }
             for id in gone { try await collectOutput(of: id, before: limit, into: &report) }

@@ -152,4 +152,30 @@ extension Hub {
         }
         return (Int64(seq) + 1, Int64(offset + (newest["data"]?.binaryValue?.bytes.count ?? 0)))
     }
+
+    /// Who has some tasks, of whatever project: state, attempt and lease.
+    package func leased(_ ids: [ObjectID]) async throws(HubError) -> [ObjectID: TaskRecord] {
+        let found = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findAll(
+                ["_id": ["$in": .array(ids.map(BSONValue.objectID))]],
+                FindOptions(projection: ["project_name": 1, "status": 1, "hub.attempt": 1, "hub.lease": 1])
+            )
+        }
+        let records = found.map(TaskRecord.init)
+        return Dictionary(
+            records.compactMap { task in task.id.map { ($0, task) } },
+            uniquingKeysWith: { first, _ in first }
+        )
+    }
+
+    /// Which of some runners say that they are, or were, on that host.
+    package func runners(_ ids: [ObjectID], on host: String) async throws(HubError) -> Set<ObjectID> {
+        let found = try await translatingErrors { () async throws(MongoError) in
+            try await runners.findAll(
+                ["_id": ["$in": .array(ids.map(BSONValue.objectID))], "host": .string(host)],
+                FindOptions(projection: ["_id": 1])
+            )
+        }
+        return Set(found.compactMap { $0["_id"]?.objectIDValue })
+    }
 }

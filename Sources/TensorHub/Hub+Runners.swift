@@ -145,6 +145,8 @@ package struct RunnerBeat: Sendable {
     package var blocked: Int
     /// What MongoDB does not take from it; `nil` leaves what is told there.
     package var refused: [RunnerRefusal]?
+    /// How much it has found damaged on its machine.
+    package var damaged: Int
     /// What it keeps to where the document does not say it: a pause that its predecessor was under.
     package var control: RunnerControl?
 
@@ -163,6 +165,7 @@ package struct RunnerBeat: Sendable {
         done: Int,
         blocked: Int,
         refused: [RunnerRefusal]? = nil,
+        damaged: Int = 0,
         control: RunnerControl?
     ) {
         self.id = id
@@ -179,6 +182,7 @@ package struct RunnerBeat: Sendable {
         self.done = done
         self.blocked = blocked
         self.refused = refused
+        self.damaged = damaged
         self.control = control
     }
 }

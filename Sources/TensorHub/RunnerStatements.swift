@@ -79,6 +79,7 @@ enum RunnerStatements {
             let all = refused.map { BSONValue.document($0.document) }
             set.append("refused", refused.isEmpty ? "$$REMOVE" : literal(.array(all)))
         }
+        if beat.damaged > 0 { set.append("damaged", .int32(Int32(clamping: beat.damaged))) }
         if let control = beat.control {
             set.append(
                 "control",

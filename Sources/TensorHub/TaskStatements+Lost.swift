@@ -87,16 +87,22 @@ extension TaskStatements {
 
     static func markUnleasedFilter(project: String) -> BSONDocument {
         var filter = unleasedFilter(project: project)
-        filter.append("hub.unleased", ["$not": ["$type": "date"]])
+        filter.append("$expr", ["$ne": [["$type": "$hub.unleased"], "date"]])
         return filter
     }
 
     static func rescueUnleasedFilter(project: String, after time: Duration) -> BSONDocument {
         var filter = unleasedFilter(project: project)
         filter.append("hub.unleased", ["$type": "date"])
+        // An array of dates passes that.
         filter.append(
             "$expr",
-            ["$lt": [["$add": ["$hub.unleased", milliseconds(time)]], "$$NOW"]]
+            [
+                "$and": [
+                    ["$eq": [["$type": "$hub.unleased"], "date"]],
+                    ["$lt": ["$hub.unleased", ["$subtract": ["$$NOW", milliseconds(time)]]]],
+                ]
+            ]
         )
         return filter
     }

@@ -51,6 +51,7 @@ struct RunnerShow: AsyncParsableCommand {
             ("asked for", runner.control.map { $0.words }),
             ("slots", runner.slotsText),
             ("done", "\(runner.done)"),
+            ("damaged", runner.damaged == 0 ? nil : "\(runner.damaged): named in its log, set aside in lost/"),
             ("started", runner.started.map { "\($0)" }),
             ("last seen", runner.heartbeat.map { "\($0)" + (runner.silence.map { " (\($0.shortText) ago)" } ?? "") }),
             ("lease", runner.lease?.shortText),

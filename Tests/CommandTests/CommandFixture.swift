@@ -22,7 +22,10 @@ struct CommandFixture: Sendable {
     }
 
     func run(_ name: String, _ arguments: [String], input: String? = nil) async throws -> ProgramResult {
-        let program = try Program.start(name, arguments, environment: environment)
+        let program =
+            name == "tensorhubd"
+            ? try Program.startDaemon(arguments, environment: environment)
+            : try Program.start(name, arguments, environment: environment)
         program.send(input ?? "")
         return try await end(of: program)
     }
@@ -66,13 +69,16 @@ struct CommandFixture: Sendable {
         #expect(areOver)
     }
 
+    /// Starts a daemon on the fixture's own state directory, as a user that is not root.
+    func startDaemon(_ arguments: String...) throws -> Program { try startDaemon(arguments) }
+
+    func startDaemon(_ arguments: [String]) throws -> Program {
+        try Program.startDaemon(["--state-directory", "\(folder)/state"] + arguments, environment: environment)
+    }
+
     /// Lends a daemon.
     func withDaemon<Value>(_ arguments: String..., body: () async throws -> Value) async throws -> Value {
-        let daemon = try Program.start(
-            "tensorhubd",
-            ["--state-directory", "\(folder)/state"] + arguments,
-            environment: environment
-        )
+        let daemon = try startDaemon(arguments)
         let result: Result<Value, any Error>
         do { result = .success(try await body()) } catch { result = .failure(error) }
         for _ in 0..<3 { daemon.signal(SIGTERM) }
@@ -131,6 +137,8 @@ func withCommands(_ body: (CommandFixture) async throws -> Void) async throws {
 private func withCommandsAtOnce(_ body: (CommandFixture) async throws -> Void) async throws {
     try await withTestHub(project: "test") { hub in
         try await withTemporaryDirectory { folder in
+            // The daemon makes its state directory there, and its scripts leave files.
+            try Unprivileged.give(folder)
             let uri = try await TestMongo.uri(database: hub.database.name)
             var environment = [
                 "PATH": getenv("PATH").map { String(cString: $0) } ?? "/usr/bin:/bin", "HOME": folder,

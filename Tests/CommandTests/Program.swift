@@ -1,6 +1,7 @@
 import Glibc
 import MongoDriver
 import Synchronization
+import TestSupport
 import Testing
 
 /// One of our executables, as somebody at a shell starts it.
@@ -32,15 +33,21 @@ final class Program: Sendable {
 
     /// - Parameter environment: Everything that the program finds there.
     static func start(_ name: String, _ arguments: [String], environment: [String: String]) throws -> Program {
+        let path = name.contains("/") ? name : "\(folder)/\(name)"
         // One at a time: a pipe's end that another program inherits would never close.
-        try starting.withLock { _ in try startAlone(name, arguments, environment) }
+        return try starting.withLock { _ in try startAlone([path] + arguments, environment) }
+    }
+
+    /// A daemon, as a user that is not root.
+    static func startDaemon(_ arguments: [String], environment: [String: String]) throws -> Program {
+        let command = Unprivileged.command(["\(try Unprivileged.programs())/tensorhubd"] + arguments)
+        return try starting.withLock { _ in try startAlone(command, environment) }
     }
 
     private static let starting = Mutex(())
 
     private static func startAlone(
-        _ name: String,
-        _ arguments: [String],
+        _ command: [String],
         _ environment: [String: String]
     ) throws -> Program {
         let (inputReader, inputWriter) = try pipe()
@@ -61,16 +68,15 @@ final class Program: Sendable {
         posix_spawnattr_setsigmask(&attributes, &signals)
         sigfillset(&signals)
         posix_spawnattr_setsigdefault(&attributes, &signals)
-        let path = name.contains("/") ? name : "\(folder)/\(name)"
-        var words: [UnsafeMutablePointer<CChar>?] = ([path] + arguments).map { strdup($0) } + [nil]
+        var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
         var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") } + [nil]
         defer { for text in words + variables { free(text) } }
         var pid: pid_t = 0
-        let status = posix_spawn(&pid, path, &actions, &attributes, &words, &variables)
+        let status = posix_spawnp(&pid, command[0], &actions, &attributes, &words, &variables)
         for descriptor in [inputReader, outputWriter, errorWriter] { close(descriptor) }
         guard status == 0 else {
             for descriptor in [inputWriter, outputReader, errorReader] { close(descriptor) }
-            throw ProgramFailure(message: "\(path): \(String(cString: strerror(status)))")
+            throw ProgramFailure(message: "\(command[0]): \(String(cString: strerror(status)))")
         }
         let program = Program(pid: pid, input: inputWriter)
         program.collect(outputReader) { $0.output += $1 }

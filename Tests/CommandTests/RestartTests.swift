@@ -8,11 +8,7 @@ import Testing
 /// The daemon may die at any moment; the task does not.
 @Suite struct RestartTests {
     private func start(_ fixture: CommandFixture, _ arguments: String...) throws -> Program {
-        try Program.start(
-            "tensorhubd",
-            ["--state-directory", "\(fixture.folder)/state"] + arguments,
-            environment: fixture.environment
-        )
+        try fixture.startDaemon(arguments)
     }
 
     private func end(_ daemon: Program, _ fixture: CommandFixture) async throws {
@@ -192,8 +188,7 @@ import Testing
                 var environment = fixture.environment
                 environment["TENSORHUB_URI"] = uri
                 environment["TENSORHUB_TEST_LEASE"] = isStopped ? "16" : "4"
-                let daemon = try Program.start(
-                    "tensorhubd",
+                let daemon = try Program.startDaemon(
                     ["--state-directory", "\(fixture.folder)/state", "--log-level", "debug"],
                     environment: environment
                 )

@@ -141,11 +141,7 @@ import Testing
 
     @Test func aDaemonIsDrainedResumedAndStoppedFromAfar() async throws {
         try await withCommands { fixture in
-            let daemon = try Program.start(
-                "tensorhubd",
-                ["--state-directory", "\(fixture.folder)/state", "--name", "gpu1", "--labels", "site=lab"],
-                environment: fixture.environment
-            )
+            let daemon = try fixture.startDaemon("--name", "gpu1", "--labels", "site=lab")
             #expect(
                 try await eventually(within: .seconds(60)) {
                     try await fixture.hub.findRunners().contains { $0.state == .running }

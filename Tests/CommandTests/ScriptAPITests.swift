@@ -7,13 +7,7 @@ import Testing
 
 /// What Python scripts write through the script API, with real daemons that die in between.
 @Suite(.timeLimit(.minutes(10))) struct ScriptAPITests {
-    private func start(_ fixture: CommandFixture) throws -> Program {
-        try Program.start(
-            "tensorhubd",
-            ["--state-directory", "\(fixture.folder)/state"],
-            environment: fixture.environment
-        )
-    }
+    private func start(_ fixture: CommandFixture) throws -> Program { try fixture.startDaemon() }
 
     private func kill(_ daemon: Program, _ fixture: CommandFixture) async throws {
         daemon.signal(SIGKILL)

@@ -215,9 +215,10 @@ import Testing
                 #expect(entries("\(folder)/checkpoints").sorted() == stay.sorted())
                 withExtendedLifetime(presence) {}
                 let waiting = WaitingCheckpoints(stateDirectory: folder)
-                try waiting.remove([stranger], olderThan: .seconds(3600))
+                let damage = DamagedThings(stateDirectory: folder)
+                try waiting.remove([stranger], olderThan: .seconds(3600), damage)
                 #expect(entries("\(folder)/checkpoints").contains("\(stranger).1"))
-                try waiting.remove([stranger], olderThan: .seconds(-2))
+                try waiting.remove([stranger], olderThan: .seconds(-2), damage)
                 #expect(!entries("\(folder)/checkpoints").contains("\(stranger).1"))
             }
         }

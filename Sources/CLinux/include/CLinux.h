@@ -38,4 +38,8 @@ static inline ssize_t tensorhub_copy_file_range(int from, int to, size_t count) 
 /// means the structure.
 int tensorhub_lock(int file, int wait);
 
+/// Gives a file or folder of this process's user the rights back that its owner needs; 1 where they were missing and are
+/// back. By way of a descriptor of the thing itself (O_PATH), so that no link leads anywhere else.
+int tensorhub_restore_mode(int folder, const char *name);
+
 #endif

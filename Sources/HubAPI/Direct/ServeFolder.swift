@@ -16,7 +16,13 @@ package final class ServeFolder: Sendable {
     package init(in parent: String) throws(HubError) {
         try Self.makeFolders(parent)
         // While one makes its folder, nobody may take it for one that is left over.
-        let gate = open("\(parent)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        var gate = open("\(parent)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        if gate < 0, [EACCES, EISDIR, ELOOP].contains(errno) {
+            // One damaged thing must not keep every server from starting.
+            tensorhub_restore_mode(AT_FDCWD, parent)
+            if tensorhub_restore_mode(AT_FDCWD, "\(parent)/lock") == 0 { FolderTree.remove("\(parent)/lock") }
+            gate = open("\(parent)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        }
         guard gate >= 0, tensorhub_lock(gate, 1) == 0 else { throw Self.failure(parent) }
         defer { close(gate) }
         for name in FolderTree.entries(parent) where name.hasPrefix("server-") {
@@ -42,6 +48,8 @@ package final class ServeFolder: Sendable {
     deinit { close(lock) }
 
     private static func removeIfAbandoned(_ path: String) {
+        tensorhub_restore_mode(AT_FDCWD, path)
+        tensorhub_restore_mode(AT_FDCWD, "\(path)/lock")
         let file = open("\(path)/lock", O_RDWR | O_CLOEXEC)
         // Without a lock file it was made by somebody who ended in the middle: whoever is making one holds the gate.
         if file >= 0 {

@@ -25,6 +25,25 @@ package struct AttemptClaim: Sendable, Equatable {
         outputLimit = plan.outputLimit
     }
 
+    /// What can be said of an attempt whose own claim is damaged. Nobody knows its token any more.
+    init(
+        of directory: AttemptDirectory,
+        runner: ObjectID,
+        formerRunner: ObjectID,
+        project: String,
+        database: String
+    ) {
+        taskID = directory.taskID
+        attempt = directory.attempt
+        token = ObjectID()
+        self.runner = runner
+        formerRunners = [formerRunner]
+        self.project = project
+        self.database = database
+        savedResultKeys = []
+        outputLimit = Int64(AttemptPlan.defaultOutputLimit)
+    }
+
     init?(_ document: BSONDocument) {
         guard let taskID = document["task_id"]?.objectIDValue,
             let attempt = document["attempt"]?.intValue.flatMap({ Int32(exactly: $0) }),

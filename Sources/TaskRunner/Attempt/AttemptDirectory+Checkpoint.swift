@@ -18,19 +18,37 @@ extension AttemptDirectory {
     private func putAwayCheckpoint(at path: String, of attempt: Int32) throws(AttemptError) {
         guard mkdir(waitingPath, 0o755) == 0 || errno == EEXIST else { throw .call("make folder", waitingPath) }
         let waiting = try LocalFolder(waitingPath)
-        for older in try waitingCheckpoints() { try waiting.removeTree(older.name) }
+        removeWaiting(try waitingCheckpoints(), in: waiting)
+        // A folder without rights for its owner cannot be moved.
+        LocalFolder.restoreMode(path)
         guard rename(path, "\(waitingPath)/\(taskID).\(attempt)") == 0 else { throw .call("rename", path) }
     }
 
     /// Gives the new attempt what an earlier one put away here, if it did.
     package func restoreCheckpoint() throws(AttemptError) {
-        let found = try waitingCheckpoints()
+        let found = try waitingCheckpoints().filter(canBeOurs)
         guard let newest = found.last else { return }
+        LocalFolder.restoreMode("\(waitingPath)/\(newest.name)")
         guard rename("\(waitingPath)/\(newest.name)", checkpointPath) == 0 || errno == ENOENT else {
             throw .call("rename", "\(waitingPath)/\(newest.name)")
         }
         let waiting = try LocalFolder(waitingPath)
-        for older in found.dropLast() { try waiting.removeTree(older.name) }
+        removeWaiting(found.dropLast(), in: waiting)
+    }
+
+    /// One that cannot be removed waits on, until its task has ended; it keeps nobody from a newer one.
+    private func removeWaiting(
+        _ checkpoints: some Sequence<(name: String, attempt: Int32)>,
+        in waiting: borrowing LocalFolder
+    ) {
+        for checkpoint in checkpoints { try? waiting.remove(checkpoint.name) }
+    }
+
+    /// Whether an earlier attempt can have left it; anything else a script has put there.
+    private func canBeOurs(_ checkpoint: (name: String, attempt: Int32)) -> Bool {
+        var status = stat()
+        return checkpoint.attempt < attempt && lstat("\(waitingPath)/\(checkpoint.name)", &status) == 0
+            && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// Removes a directory whose script was never started, and puts the checkpoint back for the next attempt; where that
@@ -41,7 +59,7 @@ extension AttemptDirectory {
     }
 
     /// Which attempt left what waits here; `nil` where nothing does.
-    func newestCheckpoint() throws(AttemptError) -> Int32? { try waitingCheckpoints().last?.attempt }
+    func newestCheckpoint() throws(AttemptError) -> Int32? { try waitingCheckpoints().filter(canBeOurs).last?.attempt }
 
     /// The oldest first. A name without an attempt is that of an earlier version of ours.
     private func waitingCheckpoints() throws(AttemptError) -> [(name: String, attempt: Int32)] {
@@ -61,7 +79,7 @@ extension AttemptDirectory {
         guard mkdir(waitingPath, 0o755) == 0 || errno == EEXIST else { throw .call("make folder", waitingPath) }
         let waiting = try LocalFolder(waitingPath)
         let name = WaitingCheckpoints.arrivalName(of: taskID, runner)
-        try waiting.removeTree(name)
+        try waiting.remove(name)
         try waiting.makeFolder(name, mode: 0o755)
         return "\(waitingPath)/\(name)"
     }
@@ -83,6 +101,6 @@ extension AttemptDirectory {
     func removeArrived(_ arrival: String) {
         guard let name = arrival.split(separator: "/").last else { return }
         // What stays is removed before the next arrival, or once the runner is gone.
-        try? LocalFolder(waitingPath).removeTree(String(name))
+        try? LocalFolder(waitingPath).remove(String(name))
     }
 }

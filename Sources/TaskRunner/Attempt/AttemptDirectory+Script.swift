@@ -32,7 +32,7 @@ extension AttemptDirectory {
     /// Bodies of an earlier server, which nobody can name any more.
     func emptySpool() throws(AttemptError) {
         let journal = try LocalFolder(journalPath)
-        try journal.removeTree("spool")
+        try journal.remove("spool")
         try journal.makeFolder("spool", mode: 0o700)
     }
 

@@ -14,8 +14,8 @@ import Glibc
 /// s            the script API's socket
 /// ```
 ///
-/// `claim.json` is the last file that ``create(_:command:in:)`` writes. A directory without it is what is left of a
-/// start or of a removal that was cut short: nothing ran in it.
+/// `claim.json` is the last file that ``create(_:command:in:)`` writes. A directory without it, and without what a
+/// supervisor writes, is what is left of a start or of a removal that was cut short: nothing ran in it.
 package struct AttemptDirectory: Sendable, Hashable {
     package let taskID: ObjectID
     package let attempt: Int32
@@ -99,7 +99,9 @@ package struct AttemptDirectory: Sendable, Hashable {
 
     /// Keeps a supervisor that has not started the script yet from ever doing so.
     package func abandon() throws(AttemptError) -> Abandonment {
-        try withJournal { (journal) throws(AttemptError) in
+        // A link in the place of the directory leads to somebody else's claim.
+        guard isFolder else { return .abandoned }
+        return try withJournal { (journal) throws(AttemptError) in
             // The lock ends with the descriptor.
             guard tensorhub_lock(journal.descriptor, 0) == 0 else {
                 if errno == EWOULDBLOCK { return .busy }
@@ -112,27 +114,6 @@ package struct AttemptDirectory: Sendable, Hashable {
             }
             return .abandoned
         } ?? .abandoned
-    }
-
-    /// Attempts whose results do not count are kept for people to look at: so many, the newest.
-    static let keptLimit = 20
-
-    /// Moves the directory to `<state>/lost/`, out of the way of further attempts.
-    package func keepForInspection() throws(AttemptError) -> String {
-        let folder = "\(parent)/../lost"
-        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw .call("make folder", folder) }
-        let lost = try LocalFolder(folder)
-        try lost.removeTree(name)
-        // Without it, nobody takes it for an attempt again.
-        unlink("\(journalPath)/claim.json")
-        guard rename(path, "\(folder)/\(name)") == 0 else { throw .call("rename", path) }
-        let kept = try lost.names().map { name in
-            var status = stat()
-            _ = stat("\(folder)/\(name)", &status)
-            return (name: name, time: status.st_ctim.tv_sec)
-        }
-        for old in kept.sorted(by: { $0.time > $1.time }).dropFirst(Self.keptLimit) { try lost.removeTree(old.name) }
-        return "\(folder)/\(name)"
     }
 
     private static func write(_ file: AttemptFile, in work: borrowing LocalFolder) throws(AttemptError) {

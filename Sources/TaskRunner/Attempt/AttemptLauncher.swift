@@ -1,8 +1,11 @@
+import Glibc
+
 /// What a runner prepares once to start attempts: where they live, and what all of them share.
 package struct AttemptLauncher: Sendable {
     /// `<state>/attempts`.
     package let attemptsFolder: String
     private let supervisor: String
+    private let damage: DamagedThings
     private let environment: ScriptEnvironment
     private let pythonFolder: String
 
@@ -12,20 +15,21 @@ package struct AttemptLauncher: Sendable {
     ///   - stateDirectory: exists already.
     ///   - supervisor: from ``SupervisorProcess/locate(configured:)``.
     ///   - allowing: names that the configuration lets through, see ``ScriptEnvironment``.
+    ///   - damage: where it is told what was in the way.
     package init(
         stateDirectory: String,
         supervisor: String,
         environment: [String: String],
-        allowing: [String] = []
+        allowing: [String] = [],
+        damage: DamagedThings? = nil
     ) throws(AttemptError) {
+        let damage = damage ?? DamagedThings(stateDirectory: stateDirectory)
         self.supervisor = supervisor
+        self.damage = damage
         self.environment = ScriptEnvironment(inherited: environment, allowing: allowing)
         attemptsFolder = "\(stateDirectory)/attempts"
-        let state = try LocalFolder(stateDirectory)
-        do throws(AttemptError) { try state.makeFolder("attempts", mode: 0o755) } catch {
-            guard error.systemError == 17 else { throw error }  // EEXIST
-        }
-        pythonFolder = try PythonClientFiles.install(in: stateDirectory)
+        _ = try damage.folder(attemptsFolder)
+        pythonFolder = try PythonClientFiles.install(in: stateDirectory, damage)
     }
 
     /// An attempt whose supervisor runs.
@@ -50,7 +54,7 @@ package struct AttemptLauncher: Sendable {
             interpreter: plan.interpreter,
             path: environment.variables["PATH"]
         )
-        let directory = try AttemptDirectory.create(plan, command: command, in: attemptsFolder)
+        let directory = try makeDirectory(plan, command)
         do throws(AttemptError) {
             if plan.attempt > 1 { try directory.restoreCheckpoint() }
         } catch {
@@ -58,6 +62,22 @@ package struct AttemptLauncher: Sendable {
             throw error
         }
         return Prepared(plan: plan, directory: directory, command: command)
+    }
+
+    /// Once more where a script has damaged the folder of all attempts, or has put something where this one is to be.
+    private func makeDirectory(_ plan: AttemptPlan, _ command: ScriptCommand) throws(AttemptError) -> AttemptDirectory {
+        do throws(AttemptError) {
+            return try AttemptDirectory.create(plan, command: command, in: attemptsFolder)
+        } catch {
+            switch error.systemError {
+            case ENOENT, EACCES, ENOTDIR, ELOOP: _ = try damage.folder(attemptsFolder)
+            case EEXIST where error.code == .machine:
+                let directory = AttemptDirectory(taskID: plan.taskID, attempt: plan.attempt, in: attemptsFolder)
+                guard damage.setAside(directory.path, "it was there before the attempt") != nil else { throw error }
+            default: throw error
+            }
+            return try AttemptDirectory.create(plan, command: command, in: attemptsFolder)
+        }
     }
 
     /// Starts the supervisor. When it throws nothing is left behind. Blocks likewise.

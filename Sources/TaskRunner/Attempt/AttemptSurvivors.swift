@@ -2,16 +2,86 @@ package import BSON
 import CLinux
 import Glibc
 
-/// Processes of an attempt that have outlived its supervisor. They are found by the attempt's token, which every process
-/// of an attempt inherits in its environment. Calls block: for pool threads only.
+/// Processes of an attempt that have outlived its supervisor, or that nothing on the disk tells of. They are found by what
+/// every process of an attempt inherits in its environment. Calls block: for pool threads only.
 package enum AttemptSurvivors {
     /// Kills all that are found now.
     ///
     /// - Returns: Their process numbers. Ask again until there are none: what was forked meanwhile is found then.
     /// - Throws: Where the machine is too short of something to tell; ask again then too.
     package static func kill(_ token: ObjectID) throws(AttemptError) -> [Int32] {
+        let wanted = variable("TENSORHUB_ATTEMPT_TOKEN", "\(token)")
+        return try signal(SIGKILL, to: try all()) { environment in environment.contains { $0.elementsEqual(wanted) } }
+    }
+
+    /// Kills what is found of an attempt whose token nobody knows.
+    ///
+    /// - Parameter isPatient: Whether its supervisor, where it lives, is asked to do so: it knows processes that have taken
+    ///   another environment.
+    static func kill(of directory: AttemptDirectory, isPatient: Bool) throws(AttemptError) -> [Int32] {
+        let isWanted: (Environment) -> Bool = { self.directory($0, in: directory.parent) == directory }
+        let pids = try all()
+        if isPatient {
+            var candidates: [Int32] = []
+            for pid in pids where try isSupervisor(pid) { candidates.append(pid) }
+            let supervisors = try signal(SIGQUIT, to: candidates, isWanted)
+            if !supervisors.isEmpty { return supervisors }
+        }
+        return try signal(SIGKILL, to: pids, isWanted)
+    }
+
+    /// The directories of attempts below a folder that processes say they belong to.
+    static func directories(in parent: String, project: String) throws(AttemptError) -> Set<AttemptDirectory> {
+        let mine = variable("TENSORHUB_PROJECT", project)
+        var found: Set<AttemptDirectory> = []
+        for pid in try all() {
+            guard let environment = try environment(of: pid), environment.contains(where: { $0.elementsEqual(mine) })
+            else { continue }
+            if let directory = directory(environment, in: parent) { found.insert(directory) }
+        }
+        return found
+    }
+
+    private typealias Environment = [ArraySlice<UInt8>]
+
+    private static func variable(_ name: String, _ value: String) -> [UInt8] { Array("\(name)=\(value)".utf8) }
+
+    /// The directory that the environment of a process names, where it is one below that folder.
+    private static func directory(_ environment: Environment, in parent: String) -> AttemptDirectory? {
+        func value(_ name: String) -> String? {
+            let start = Array("\(name)=".utf8)
+            return environment.first { $0.starts(with: start) }.map {
+                String(decoding: $0.dropFirst(start.count), as: UTF8.self)
+            }
+        }
+        guard value("TENSORHUB_ATTEMPT_TOKEN") != nil, let id = value("TENSORHUB_TASK_ID").flatMap({ ObjectID($0) }),
+            let attempt = value("TENSORHUB_ATTEMPT").flatMap({ Int32($0) }),
+            let path = value("TENSORHUB_CHECKPOINT_DIR")
+        else { return nil }
+        let directory = AttemptDirectory(taskID: id, attempt: attempt, in: parent)
+        let end = "/\(directory.name)/\(AttemptDirectory.checkpointName)"
+        guard
+            path.utf8.elementsEqual((parent + end).utf8)
+                || path.hasSuffix(end) && isSame(String(path.dropLast(end.count)), parent)
+        else { return nil }
+        return directory
+    }
+
+    /// Whether two paths lead to the same folder: that of an earlier daemon may have been written otherwise.
+    private static func isSame(_ path: String, _ other: String) -> Bool {
+        var (one, two) = (stat(), stat())
+        return stat(path, &one) == 0 && stat(other, &two) == 0 && one.st_ino == two.st_ino && one.st_dev == two.st_dev
+    }
+
+    /// Sends a signal to those of the processes whose environment is wanted. Returns their numbers.
+    private static func signal(
+        _ number: Int32,
+        to pids: [Int32],
+        _ isWanted: (Environment) -> Bool
+    ) throws(AttemptError) -> [Int32] {
         var found: [Int32] = []
-        for pid in try all() where try carries(token, pid) {
+        for pid in pids {
+            guard let environment = try environment(of: pid), isWanted(environment) else { continue }
             let pidfd = tensorhub_pidfd_open(pid)
             guard pidfd >= 0 else {
                 let error = AttemptError.call("open process", "\(pid)")
@@ -20,11 +90,21 @@ package enum AttemptSurvivors {
             }
             defer { close(pidfd) }
             // Asked again now that the descriptor names one process: the number may have gone to a stranger.
-            guard try carries(token, pid) else { continue }
-            _ = tensorhub_pidfd_send_signal(pidfd, SIGKILL)
+            guard let environment = try Self.environment(of: pid), isWanted(environment) else { continue }
+            _ = tensorhub_pidfd_send_signal(pidfd, number)
             found.append(pid)
         }
         return found
+    }
+
+    private static func isSupervisor(_ pid: Int32) throws(AttemptError) -> Bool {
+        do throws(AttemptError) {
+            // The kernel keeps the first 15 bytes of the name.
+            return try LocalFolder("/proc/\(pid)").readAll("comm").starts(with: Array("tensorhub-super".utf8))
+        } catch {
+            if error.mayPass { throw error }
+            return false
+        }
     }
 
     private static func all() throws(AttemptError) -> [Int32] {
@@ -35,14 +115,13 @@ package enum AttemptSurvivors {
     }
 
     /// A dead process that nobody has collected has no environment any more, and one of another user's is not ours.
-    private static func carries(_ token: ObjectID, _ pid: Int32) throws(AttemptError) -> Bool {
-        let environment: [UInt8]
-        do throws(AttemptError) { environment = try LocalFolder("/proc/\(pid)").readAll("environ") } catch {
+    private static func environment(of pid: Int32) throws(AttemptError) -> Environment? {
+        do throws(AttemptError) {
+            return try LocalFolder("/proc/\(pid)").readAll("environ").split(separator: 0)
+        } catch {
             // The kernel gives EIO for the memory of a process that is just going.
             if error.mayPass, error.systemError != EIO { throw error }
-            return false
+            return nil
         }
-        let wanted = Array("TENSORHUB_ATTEMPT_TOKEN=\(token)".utf8)
-        return environment.split(separator: 0).contains { $0.elementsEqual(wanted) }
     }
 }

@@ -4,10 +4,20 @@ import BSON
 package struct InheritedAttempt: Sendable {
     package let directory: AttemptDirectory
     package let claim: AttemptClaim
+    /// What is wrong with its directory: then what lives of it is ended, and the directory is set aside.
+    let damage: DamagedAttempt?
 
     package init(_ directory: AttemptDirectory, _ claim: AttemptClaim) {
         self.directory = directory
         self.claim = claim
+        damage = nil
+    }
+
+    /// One whose claim MongoDB tells.
+    init(_ damage: DamagedAttempt, _ claim: AttemptClaim) {
+        directory = damage.directory
+        self.claim = claim
+        self.damage = damage
     }
 
     package enum State: Sendable {

@@ -6,21 +6,22 @@ package enum PythonClientFiles {
     /// Puts the files into `<state>/python/<hash of them>/tensorhub/` unless they are there, and returns the folder for
     /// `PYTHONPATH`. Another version has another folder, so scripts that run through an upgrade keep theirs. What is there is
     /// compared: with an empty `run.py`, as a power cut may leave it, every Python task would end well at once.
-    package static func install(in stateDirectory: String) throws(AttemptError) -> String {
+    package static func install(
+        in stateDirectory: String,
+        _ damage: DamagedThings? = nil
+    ) throws(AttemptError) -> String {
+        let damage = damage ?? DamagedThings(stateDirectory: stateDirectory)
         let parent = "\(stateDirectory)/python"
         let name = hash
         let folder = "\(parent)/\(name)"
         if isWhole(folder) { return folder }
 
-        guard mkdir(parent, 0o755) == 0 || errno == EEXIST else { throw .call("make folder", parent) }
-        let all = try LocalFolder(parent)
+        let all = try damage.folder(parent)
+        for path in [folder, "\(folder)/tensorhub"] { damage.restoreMode(path) }
+        if isWhole(folder) { return folder }
         // Several may be at it at once.
         let temporary = ".\(name).\(ObjectID())"
-        try all.makeFolder(temporary, mode: 0o755)
-        let root = try LocalFolder(temporary, in: all)
-        try root.makeFolder("tensorhub", mode: 0o755)
-        let package = try LocalFolder("tensorhub", in: root)
-        for (file, bytes) in files { try package.create(file, bytes, mode: 0o644, isSynced: true) }
+        let package = try write(temporary, in: all)
         if renameat(all.descriptor, temporary, all.descriptor, name) != 0 {
             let error = AttemptError.call("rename", folder)
             // Another runner on the same state directory was faster, or what is there is damaged: then file by file, so
@@ -30,10 +31,30 @@ package enum PythonClientFiles {
                     for (file, _) in files { renameat(package.descriptor, file, target.descriptor, file) }
                 }
             }
-            try all.removeTree(temporary)
+            // Nor could that be: no folder is in its place, or another one's files. A script that is just about to import one
+            // of them may miss it.
+            if !isWhole(folder) {
+                damage.setAside(folder, "the Python client in it is damaged")
+                let again = ".\(name).\(ObjectID())"
+                _ = try write(again, in: all)
+                renameat(all.descriptor, again, all.descriptor, name)
+            }
+            do throws(AttemptError) { try all.removeTree(temporary) } catch {
+                damage.note("\(parent)/\(temporary)", error.message)
+            }
             guard isWhole(folder) else { throw error }
         }
         return folder
+    }
+
+    /// Makes a folder with all files. Returns the folder of the files.
+    private static func write(_ name: String, in all: borrowing LocalFolder) throws(AttemptError) -> LocalFolder {
+        try all.makeFolder(name, mode: 0o755)
+        let root = try LocalFolder(name, in: all)
+        try root.makeFolder("tensorhub", mode: 0o755)
+        let package = try LocalFolder("tensorhub", in: root)
+        for (file, bytes) in files { try package.create(file, bytes, mode: 0o644, isSynced: true) }
+        return package
     }
 
     private static func isWhole(_ folder: String) -> Bool {

@@ -6,93 +6,202 @@ import Synchronization
 /// The sign on this machine that a runner lives: `<state>/runners/<id>`, locked until its process ends, however it ends.
 /// So the next runner can tell attempts that nobody looks after from those of a living neighbour in the same directory.
 /// Calls block: for pool threads only.
+///
+/// A script may remove such a file or put something else in its place. Then the process itself is looked for: it has the
+/// file open, whatever has become of the name. And every runner makes its file again where it is gone.
 package final class RunnerPresence: Sendable {
     private let folder: String
     private let runner: ObjectID
-    private let file: Int32
+    private let damage: DamagedThings
+    private let file: Mutex<Int32>
 
-    package init(stateDirectory: String, runner: ObjectID) throws(AttemptError) {
+    package init(
+        stateDirectory: String,
+        runner: ObjectID,
+        damage: DamagedThings? = nil
+    ) throws(AttemptError) {
+        let damage = damage ?? DamagedThings(stateDirectory: stateDirectory)
         folder = "\(stateDirectory)/runners"
         self.runner = runner
-        guard mkdir(folder, 0o755) == 0 || errno == EEXIST else { throw .call("make folder", folder) }
-        file = try Self.openFile("\(folder)/\(runner)")
-        guard tensorhub_lock(file, 0) == 0 else { throw .call("lock", "\(folder)/\(runner)") }
+        self.damage = damage
+        _ = try damage.folder(folder)
+        file = Mutex(try Self.lock("\(folder)/\(runner)", damage))
     }
 
     deinit {
         unlink("\(folder)/\(runner)")
-        close(file)
+        file.withLock { _ = close($0) }
     }
 
-    /// What the attempts of dead runners of the same project and database are now: this runner's, and written down as
-    /// such before this returns, so that no other one takes them too.
-    ///
-    /// - Parameter database: As ``AttemptClaim/database`` has it.
-    package func inherit(
-        from attempts: String,
-        project: String,
-        database: String
-    ) throws(AttemptError) -> [(directory: AttemptDirectory, claim: AttemptClaim)] {
-        // One heir at a time.
-        let turn = try Self.openFile("\(folder)/.heir")
+    /// Makes the sign again where a script has removed it, or put something else in its place.
+    package func renew() throws(AttemptError) {
+        let path = "\(folder)/\(runner)"
+        var (held, named) = (stat(), stat())
+        let isThere = file.withLock { fstat($0, &held) } == 0 && lstat(path, &named) == 0
+        if isThere, held.st_ino == named.st_ino, held.st_dev == named.st_dev { return }
+        _ = try damage.folder(folder)
+        // Nobody looks for runners meanwhile.
+        let turn = try takeTurn()
         defer { close(turn) }
-        guard tensorhub_lock(turn, 1) == 0 else { throw .call("lock", "\(folder)/.heir") }
+        if isThere { damage.setAside(path, "it is not the lock of the runner that it names") }
+        let new = try Self.lock(path, damage)
+        damage.note(path, "the lock of a living runner was gone, and was made again")
+        let old = file.withLock { file in
+            defer { file = new }
+            return file
+        }
+        close(old)
+    }
 
-        let others = try LocalFolder(folder).names().compactMap { ObjectID($0) }.filter { $0 != runner }
-        var living: Set<ObjectID> = []
-        var dead: [(id: ObjectID, file: Int32)] = []
-        defer { for other in dead { close(other.file) } }
-        for id in others {
-            let file: Int32
-            do throws(AttemptError) { file = try Self.openFile("\(folder)/\(id)", flags: O_RDWR) } catch {
-                // It has ended meanwhile. Of one that cannot be asked nothing may be taken.
-                if error.systemError == ENOENT { continue }
-                throw error
-            }
-            if tensorhub_lock(file, 0) == 0 {
-                dead.append((id, file))
-            } else {
-                close(file)
-                living.insert(id)
+    /// What is found of other runners.
+    package struct Others: Sendable {
+        package var living: Set<ObjectID> = []
+        /// Their locks are here, and nobody holds them.
+        package var dead: Set<ObjectID> = []
+    }
+
+    /// Has the body look at the runners of this machine and take over what the dead ones have left, while nobody else does.
+    /// Their signs go away afterwards: what they left must be written down as somebody's before the body returns.
+    package func withOthers<Value>(
+        _ body: (Others) throws(AttemptError) -> Value
+    ) throws(AttemptError) -> Value {
+        let turn = try takeTurn()
+        defer { close(turn) }
+        var others = Others()
+        var locks: [Int32] = []
+        defer { for lock in locks { close(lock) } }
+        for id in try damage.folder(folder).names().compactMap({ ObjectID($0) }) where id != runner {
+            switch try sign(of: id) {
+            case .locked: others.living.insert(id)
+            case .free(let lock):
+                others.dead.insert(id)
+                locks.append(lock)
+            case .gone: break
+            case .odd(let reason):
+                if try isHolding(id) {
+                    others.living.insert(id)
+                } else {
+                    others.dead.insert(id)
+                    damage.setAside("\(folder)/\(id)", reason)
+                }
             }
         }
-        var inherited: [(AttemptDirectory, AttemptClaim)] = []
-        for directory in try AttemptDirectory.existing(in: attempts) {
-            guard var claim = try directory.claim() else {
-                // What a start or a removal left that was cut short; a living neighbour may be at it just now.
-                if living.isEmpty { try? directory.remove() }
-                continue
-            }
-            guard claim.project == project, claim.database == database, !living.contains(claim.runner) else { continue }
-            if claim.runner != runner {
-                claim.formerRunners.append(claim.runner)
-                claim.runner = runner
-                try directory.write(claim)
-            }
-            inherited.append((directory, claim))
-        }
-        for other in dead { unlink("\(folder)/\(other.id)") }
-        return inherited
+        let result = try body(others)
+        for id in others.dead { unlink("\(folder)/\(id)") }
+        return result
     }
 
     /// Whether a runner that has been here lives: this one, or a neighbour.
-    func isLiving(_ id: ObjectID) -> Bool {
+    package func isLiving(_ id: ObjectID) -> Bool {
         if id == runner { return true }
         // Whoever looks for attempts without a runner at the same time must not find that lock taken by us.
-        guard let turn = try? Self.openFile("\(folder)/.heir") else { return true }
+        guard let turn = try? takeTurn() else { return true }
         defer { close(turn) }
-        guard tensorhub_lock(turn, 1) == 0 else { return true }
-        // For want of descriptors it cannot be told.
-        guard let file = try? Self.openFile("\(folder)/\(id)", flags: O_RDWR) else {
-            return access("\(folder)/\(id)", F_OK) == 0
+        do throws(AttemptError) {
+            switch try sign(of: id) {
+            case .locked: return true
+            case .free(let lock):
+                close(lock)
+                return false
+            case .gone, .odd: return try isHolding(id)
+            }
+        } catch {
+            // For want of descriptors it cannot be told.
+            return true
         }
-        defer { close(file) }
-        return tensorhub_lock(file, 0) != 0
     }
 
-    private static func openFile(_ path: String, flags: Int32 = O_RDWR | O_CREAT) throws(AttemptError) -> Int32 {
-        let file = open(path, flags | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard file >= 0 else { throw .call("open", path) }
+    /// The same for one whose sign nobody has found: its name may have been removed.
+    func isHolding(_ id: ObjectID) throws(AttemptError) -> Bool {
+        try RunnerHolders.find(besides: getpid()).contains(id)
+    }
+
+    private enum Sign {
+        case locked
+        /// Locked by us now.
+        case free(Int32)
+        case gone
+        case odd(String)
+    }
+
+    /// - Throws: Where the machine is too short of something to tell.
+    private func sign(of id: ObjectID) throws(AttemptError) -> Sign {
+        let path = "\(folder)/\(id)"
+        do throws(AttemptError) {
+            let file = try Self.openFile(path, O_RDWR, damage)
+            if tensorhub_lock(file, 0) == 0 { return .free(file) }
+            close(file)
+            return .locked
+        } catch {
+            if error.mayPass { throw error }
+            return error.systemError == ENOENT ? .gone : .odd(error.message)
+        }
+    }
+
+    private func takeTurn() throws(AttemptError) -> Int32 {
+        let path = "\(folder)/.heir"
+        let turn: Int32
+        do throws(AttemptError) { turn = try Self.openFile(path, O_RDWR | O_CREAT, damage) } catch {
+            if error.mayPass { throw error }
+            _ = try damage.folder(folder)
+            damage.setAside(path, error.message)
+            turn = try Self.openFile(path, O_RDWR | O_CREAT, damage)
+        }
+        guard tensorhub_lock(turn, 1) == 0 else {
+            close(turn)
+            throw .call("lock", path)
+        }
+        return turn
+    }
+
+    private static func lock(_ path: String, _ damage: DamagedThings) throws(AttemptError) -> Int32 {
+        let file = try openFile(path, O_RDWR | O_CREAT, damage)
+        guard tensorhub_lock(file, 0) == 0 else {
+            close(file)
+            throw .call("lock", path)
+        }
         return file
+    }
+
+    private static func openFile(
+        _ path: String,
+        _ flags: Int32,
+        _ damage: DamagedThings
+    ) throws(AttemptError) -> Int32 {
+        do throws(AttemptError) { return try LocalFile.openRegular(path, flags) } catch {
+            guard error.systemError == EACCES, damage.restoreMode(path) else { throw error }
+            return try LocalFile.openRegular(path, flags)
+        }
+    }
+}
+
+/// The processes behind the signs of runners: a runner has its file open for as long as it lives.
+enum RunnerHolders {
+    /// The runners whose files a process of this user has open.
+    ///
+    /// - Throws: Where the machine is too short of something to tell.
+    static func find(besides own: pid_t) throws(AttemptError) -> Set<ObjectID> {
+        var found: Set<ObjectID> = []
+        for pid in try LocalFolder("/proc").names().compactMap({ Int32($0) }) where pid != own {
+            do throws(AttemptError) {
+                let files = try LocalFolder("/proc/\(pid)/fd")
+                for file in try files.names() { if let id = runner(file, in: files) { found.insert(id) } }
+            } catch {
+                if error.mayPass { throw error }
+                // It has ended, or is another user's.
+            }
+        }
+        return found
+    }
+
+    private static func runner(_ file: String, in files: borrowing LocalFolder) -> ObjectID? {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let count = readlinkat(files.descriptor, file, &buffer, buffer.count)
+        guard count > 0 else { return nil }
+        // "<path> (deleted)" where the name is gone.
+        let path =
+            String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+            .split(separator: " ").first ?? ""
+        return path.split(separator: "/").last.flatMap { ObjectID(String($0)) }
     }
 }

@@ -24,18 +24,22 @@ struct WaitingCheckpoints: Sendable {
     func tasks() throws(AttemptError) -> Set<ObjectID> { Set(try names().compactMap(Self.task)) }
 
     /// Removes what runners that are gone were bringing here.
-    func removeBrokenOff(isLiving: (ObjectID) -> Bool) throws(AttemptError) {
+    func removeBrokenOff(_ damage: DamagedThings, isLiving: (ObjectID) -> Bool) throws(AttemptError) {
         for name in try names() where name.hasPrefix(".") {
             let runner = name.split(separator: ".").last.flatMap { ObjectID(String($0)) }
             if let runner, isLiving(runner) { continue }
-            try LocalFolder(path).removeTree(name)
+            remove(name, damage)
         }
     }
 
     /// Removes the checkpoints of some tasks.
     ///
     /// - Parameter age: Only what has been here for so long.
-    func remove(_ tasks: Set<ObjectID>, olderThan age: Duration = .zero) throws(AttemptError) {
+    func remove(
+        _ tasks: Set<ObjectID>,
+        olderThan age: Duration = .zero,
+        _ damage: DamagedThings
+    ) throws(AttemptError) {
         for name in try names() {
             guard let task = Self.task(name), tasks.contains(task) else { continue }
             var status = stat()
@@ -43,7 +47,14 @@ struct WaitingCheckpoints: Sendable {
             guard lstat("\(path)/\(name)", &status) == 0,
                 age == .zero || Int64(time(nil) - status.st_ctim.tv_sec) > age.components.seconds
             else { continue }
-            try LocalFolder(path).removeTree(name)
+            remove(name, damage)
+        }
+    }
+
+    /// One that cannot be removed keeps none of the others.
+    private func remove(_ name: String, _ damage: DamagedThings) {
+        do throws(AttemptError) { try LocalFolder(path).remove(name) } catch {
+            damage.setAside("\(path)/\(name)", "it cannot be removed: \(error.message)")
         }
     }
 

@@ -80,19 +80,45 @@ final class Outbox: Sendable {
     // MARK: After a restart
 
     /// Goes on with what an earlier process has left; a record that it did not come to finish is cut off.
-    func recover() throws(AttemptError) {
-        guard access(folder, F_OK) == 0 else { return }
-        let segments = try LocalFolder(folder).names().compactMap(UInt64.init).sorted()
-        guard let first = segments.first, let last = segments.last else { return }
+    ///
+    /// - Returns: Whether something else was in the place of the folder: nobody knows what was in it.
+    @discardableResult
+    func recover() throws(AttemptError) -> Bool {
+        var status = stat()
+        guard lstat(folder, &status) == 0 else { return false }
+        guard status.st_mode & S_IFMT == S_IFDIR else {
+            guard rename(folder, "\(folder).damaged") == 0 else { throw .call("move", folder) }
+            return true
+        }
+        let segments = Self.consecutive(try LocalFolder(folder).names().compactMap(UInt64.init).sorted())
+        guard let first = segments.first, let last = segments.last else { return false }
         var start = Position(segment: first, offset: 0)
         if let bytes = try LocalFolder(folder).read("position", limit: 64), let stored = Self.position(bytes) {
             start = max(start, stored)
         }
-        let end = Position(segment: last, offset: try cut(last))
+        let end: Position
+        do throws(AttemptError) { end = Position(segment: last, offset: try cut(last)) } catch {
+            guard let number = error.systemError, Self.gone.contains(number) else { throw error }
+            // Something else is in its place. Out of the way, it reads as a segment that is gone.
+            let path = path(of: last)
+            guard rename(path, "\(path).damaged") == 0 || errno == ENOENT else { throw .call("move", path) }
+            end = Position(segment: last + 1, offset: 0)
+        }
         // A position behind the end can only come from a disk that lost its latest writes.
         let delivered = min(start, end)
         writer.withLock { $0.end = end }
         reader.withLock { $0.delivered = delivered }
+        return false
+    }
+
+    /// Those that we can have written: one follows the other, but where one was removed. A script may leave files with any
+    /// number for a name.
+    private static func consecutive(_ segments: [UInt64]) -> ArraySlice<UInt64> {
+        let mine = segments.drop { $0 == 0 }.prefix { $0 < 1 << 40 }
+        for (index, (one, next)) in zip(mine.indices, zip(mine, mine.dropFirst())) where next - one > 1000 {
+            return mine[...index]
+        }
+        return mine
     }
 
     /// Removes what is no whole record at the end of a segment. Returns its length then.

@@ -20,7 +20,7 @@ extension OutboxDelivery {
         let result: Result<Void, AttemptError> = recovery.withLock { _ in
             guard state.withLock({ $0.mustRecover }) else { return .success(()) }
             do throws(AttemptError) {
-                try outbox.recover()
+                if try outbox.recover() { lost("What a script wrote is damaged or gone, and lost", [:]) }
                 let (delivered, end) = (outbox.delivered, outbox.end)
                 // A folder tells nothing: its record may not have come to be written.
                 var newest = 0

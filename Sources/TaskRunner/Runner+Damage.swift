@@ -1,0 +1,136 @@
+import BSON
+import Logging
+import NIOPosix
+import TensorHub
+
+/// Attempts whose directories are damaged: MongoDB tells whose they are. What lives of them is ended before their tasks go
+/// back, so that no script runs beside its own second attempt.
+extension Runner {
+    func settleDamaged(_ found: AttemptInheritance, into group: inout DiscardingTaskGroup) async {
+        let ids = found.damaged.map(\.directory.taskID)
+        let known = await waitingForMongoDB { () async throws(HubError) in
+            let tasks = try await self.hub.leased(ids)
+            let runners = tasks.values.compactMap(\.lease?.runner)
+            return (tasks, try await self.hub.runners(runners, on: Self.host))
+        }
+        guard let (tasks, local) = known else { return }
+        var ours: [InheritedAttempt] = []
+        for damaged in found.damaged {
+            switch await verdict(damaged, tasks[damaged.directory.taskID], local, found) {
+            case .ours(let former):
+                let claim = AttemptClaim(
+                    of: damaged.directory,
+                    runner: runnerID,
+                    formerRunner: former,
+                    project: hub.project,
+                    database: database
+                )
+                ours.append(InheritedAttempt(damaged, claim))
+            case .nobodys: group.addTask { await self.clear(damaged) }
+            case .others:
+                logger.notice(
+                    "A damaged attempt directory may be another runner's; it stays",
+                    metadata: ["directory": "\(damaged.directory.path)", "reason": "\(damaged.reason)"]
+                )
+            }
+        }
+        await takeOver(ours, into: &group)
+    }
+
+    private enum Verdict {
+        /// A dead runner of this machine holds its lease.
+        case ours(former: ObjectID)
+        /// Its task has ended, or goes on in another attempt or elsewhere.
+        case nobodys
+        /// A living neighbour's, another project's or another database's.
+        case others
+    }
+
+    private func verdict(
+        _ damaged: DamagedAttempt,
+        _ task: TaskRecord?,
+        _ local: Set<ObjectID>,
+        _ found: AttemptInheritance
+    ) async -> Verdict {
+        guard let task else {
+            // Deleted; or a neighbour's, who works on another database.
+            return found.hasNeighbours ? .others : .nobodys
+        }
+        if task.project != hub.project { return .others }
+        guard task.status == .running, task.attempt == Int(damaged.directory.attempt), let owner = task.lease?.runner
+        else {
+            // A living neighbour may be removing it just now.
+            return damaged.mayBeRemains && !damaged.isAlive && found.hasNeighbours ? .others : .nobodys
+        }
+        let isLiving = (try? await pool.runIfActive { self.presence.isLiving(owner) }) ?? true
+        if isLiving { return .others }
+        // A script may give a directory of its own the name of an attempt that runs on another machine.
+        let isLocal = found.dead.contains(owner) || local.contains(owner) || damaged.isAlive
+        return isLocal ? .ours(former: owner) : .nobodys
+    }
+
+    /// Ends what lives of it, and puts the directory out of the way.
+    private func clear(_ damaged: DamagedAttempt) async {
+        await endProcesses(of: damaged.directory)
+        try? await pool.runIfActive {
+            if damaged.isGone {
+                self.damage.note(damaged.directory.path, damaged.reason)
+            } else if damaged.mayBeRemains && !damaged.isAlive {
+                damaged.directory.removeRemains(self.damage)
+            } else {
+                self.damage.setAside(damaged.directory.path, damaged.reason)
+            }
+        }
+    }
+
+    /// Ends every process of an attempt that is found by its environment: its supervisor is asked first.
+    func endProcesses(of directory: AttemptDirectory) async {
+        let start = ContinuousClock.now
+        var pause: Duration = .milliseconds(10)
+        var hasWarned = false
+        while true {
+            let age = ContinuousClock.now - start
+            do {
+                let pids = try await pool.runIfActive {
+                    try AttemptSurvivors.kill(of: directory, isPatient: age < Self.supervisorPatience)
+                }
+                if pids.isEmpty {
+                    // A supervisor that is just being started finds no claim any more.
+                    let state = try await pool.runIfActive { try directory.abandon() }
+                    if state != .busy || age > Self.supervisorPatience { return }
+                } else if age > Self.supervisorPatience * 2, !hasWarned {
+                    hasWarned = true
+                    logger.error("Processes survive SIGKILL, the kernel holds them", metadata: ["pids": "\(pids)"])
+                }
+            } catch {
+                // A journal that cannot be opened cannot be begun in either.
+                guard (error as? AttemptError)?.mayPass == true else { return }
+            }
+            await uncancelledPause(pause)
+            pause = min(pause * 2, .seconds(1))
+        }
+    }
+
+    /// A supervisor gives its processes ten seconds to die.
+    private static let supervisorPatience: Duration = .seconds(12)
+
+    /// Has to be waited for even when everything else is cancelled.
+    func uncancelledPause(_ duration: Duration) async {
+        await Task { try? await Task.sleep(for: duration) }.value
+    }
+
+    /// Sees to the folders that everything needs, after something went wrong and every hour.
+    func tendFolders() async {
+        let state = options.stateDirectory
+        try? await pool.runIfActive {
+            for name in ["attempts", WaitingCheckpoints.folderName, "runners"] {
+                do throws(AttemptError) { _ = try self.damage.folder("\(state)/\(name)") } catch {
+                    self.damage.note("\(state)/\(name)", error.message)
+                }
+            }
+            do throws(AttemptError) { _ = try PythonClientFiles.install(in: state, self.damage) } catch {
+                self.damage.note("\(state)/python", error.message)
+            }
+        }
+    }
+}
