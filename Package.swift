@@ -69,7 +69,7 @@ let package = Package(
         .target(
             name: "TensorHub",
             dependencies: [
-                "BSON", "MongoDriver", "CLibCrypto", "CLibZ", .product(name: "Logging", package: "swift-log"),
+                "BSON", "MongoDriver", "CLibCrypto", "CLibZ", "CLinux", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
         ),
@@ -197,7 +197,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TensorHubTests",
-            dependencies: ["TensorHub", "MongoDriver", "BSON", "TestSupport"],
+            dependencies: ["TensorHub", "MongoDriver", "BSON", "CLinux", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

@@ -29,9 +29,8 @@ extension ContentCache {
         let source = "\(folder)/blobs/\(entry.name)"
         let place = "\(target)/\(entry.file.path)"
         try await hub.client.work {
-            if let slash = entry.file.path.lastIndex(of: "/") {
-                try ContentFolder.make("\(target)/\(entry.file.path[..<slash])")
-            }
+            let above = GuardedPath.split(place).folder
+            if above != target { try ContentFolder.make(above) }
         }
         var isLinked = try await hub.client.work { try isVerified(entry) }
         if isLinked { isLinked = try await link(source, place, entry, hub) }
@@ -90,7 +89,7 @@ extension ContentCache {
             try await hub.client.work { try ContentFolder.mark(path) }
             return true
         }
-        _ = try await hub.client.work { unlink(path) }
+        _ = try await hub.client.work { ContentFolder.unlink(path) }
         return false
     }
 
@@ -99,9 +98,9 @@ extension ContentCache {
         let path = "\(folder)/blobs/\(entry.name)"
         let partial = path + ".partial"
         // What a process has left that was killed.
-        _ = try await hub.client.work { unlink(partial) }
+        _ = try await hub.client.work { FolderTree.remove(partial) }
         do throws(HubError) {
-            try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial)
+            try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial, followingLinks: false)
         } catch {
             throw error.naming(entry.file)
         }
@@ -110,11 +109,13 @@ extension ContentCache {
             try await hub.client.bulk {
                 try BlobFile.open(partial, followingLinks: false).synchronize()
                 try ContentFolder.mark(partial)
-                guard rename(partial, path) == 0 else { throw BlobFile.failure("rename", partial) }
+                guard ContentFolder.rename(partial, to: entry.name) == 0 else {
+                    throw BlobFile.failure("rename", partial)
+                }
             }
         } catch {
             // Also where it was cancelled before its turn came.
-            unlink(partial)
+            FolderTree.remove(partial)
             throw error
         }
     }
@@ -129,7 +130,7 @@ extension ContentCache {
             guard let status = ContentFolder.status("\(blobs)/\(name)") else { continue }
             if name.hasSuffix(".partial") {
                 let lock = "\(folder)/locks/\(name.dropLast(".partial".count))"
-                if ContentLock.tryWith(lock, { unlink("\(blobs)/\(name)") }) { continue }
+                if ContentLock.tryWith(lock, { ContentFolder.unlink("\(blobs)/\(name)") }) { continue }
             } else if !room.wanted.contains(name) {
                 candidates.append((name, Int64(status.st_size), status.st_atim))
             }
@@ -137,7 +138,10 @@ extension ContentCache {
         }
         candidates.sort { ($0.used.tv_sec, $0.used.tv_nsec) < ($1.used.tv_sec, $1.used.tv_nsec) }
         for candidate in candidates where total > limit {
-            if ContentLock.tryWith("\(folder)/locks/\(candidate.name)", { unlink("\(blobs)/\(candidate.name)") }) {
+            if ContentLock.tryWith(
+                "\(folder)/locks/\(candidate.name)",
+                { ContentFolder.unlink("\(blobs)/\(candidate.name)") }
+            ) {
                 total -= candidate.size
             }
         }

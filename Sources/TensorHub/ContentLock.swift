@@ -27,12 +27,12 @@ enum ContentLock {
 
     /// - Returns: The descriptor that holds the lock; `nil` where somebody else does.
     private static func take(_ path: String) throws(HubError) -> Int32? {
-        let descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
+        let descriptor = GuardedPath.open(path, O_RDWR | O_CREAT, mode: 0o600)
         guard descriptor >= 0 else { throw BlobFile.failure("open", path) }
         // It may have been unlinked between the two, and then it locks nothing that others see.
-        var (held, named) = (stat(), stat())
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &held) == 0, stat(path, &named) == 0,
-            held.st_ino == named.st_ino, held.st_dev == named.st_dev
+        var held = stat()
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &held) == 0,
+            let named = GuardedPath.status(path), held.st_ino == named.st_ino, held.st_dev == named.st_dev
         else {
             close(descriptor)
             return nil
@@ -41,7 +41,7 @@ enum ContentLock {
     }
 
     private static func release(_ path: String, _ descriptor: Int32) {
-        unlink(path)
+        ContentFolder.unlink(path)
         close(descriptor)
     }
 }
