@@ -1,3 +1,4 @@
+import BSON
 import Logging
 import NIOPosix
 import TensorHub
@@ -56,6 +57,13 @@ extension AttemptExecution {
                 return nil
             }
             end.outputLost += await pump.refused
+            if let missing = ended.report.map(pump.missing), missing > 0 {
+                end.outputLost += missing
+                logger.warning(
+                    "Some of the script's output is lost: it is not in its journal any more",
+                    metadata: ["bytes": "\(missing)"]
+                )
+            }
         }
         end.refused = link.delivery.refused
         while true {
@@ -64,6 +72,7 @@ extension AttemptExecution {
                 logger.info("Attempt ended", metadata: ["cause": "\(end.cause)", "status": "\(end.status)"])
                 if case .finish = end.transition { await releaseCheckpoint(link) }
                 await discard(ended.directory)
+                if case .failed(.journalLost, _, _) = ended.outcome { await discardMoved(ended.directory, link.token) }
                 return end
             case .leaseLost:
                 await keep(ended.directory)
@@ -102,12 +111,26 @@ extension AttemptExecution {
         )
     }
 
+    private func discardMoved(_ directory: AttemptDirectory?, _ token: ObjectID) async {
+        guard let directory else { return }
+        do {
+            try await runner.pool.runIfActive { try directory.removeMoved(token) }
+        } catch {
+            logger.warning("Cannot look for what the script has moved", metadata: ["error": "\(error)"])
+        }
+    }
+
     private func discard(_ directory: AttemptDirectory?) async {
         guard let directory else { return }
         do {
             try await runner.pool.runIfActive { try directory.remove() }
         } catch {
-            logger.warning("Cannot remove the attempt directory", metadata: ["error": "\(error)"])
+            // Out of the way at least.
+            let kept = try? await runner.pool.runIfActive { try directory.keepForInspection() }
+            logger.warning(
+                "Cannot remove the attempt directory",
+                metadata: ["error": "\(error)", "directory": "\(kept ?? directory.path)"]
+            )
         }
     }
 }

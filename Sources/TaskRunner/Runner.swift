@@ -50,13 +50,15 @@ public final class Runner: Service {
     ///   or the state directory cannot be written.
     public init(hub: Hub, options: RunnerOptions, logger: Logger) throws {
         try Self.check(options)
+        try makeFolders(options.stateDirectory)
+        var options = options
+        options.stateDirectory = try AttemptLauncher.withoutLinks(options.stateDirectory)
         self.hub = hub
         currentOptions = Mutex(options)
         id = runnerID.description
         var logger = logger
         logger[metadataKey: "runner.id"] = "\(runnerID)"
         self.logger = logger
-        try makeFolders(options.stateDirectory)
         launcher = try AttemptLauncher(
             stateDirectory: options.stateDirectory,
             supervisor: try SupervisorProcess.locate(configured: options.supervisorPath),

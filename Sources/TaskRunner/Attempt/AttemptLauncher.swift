@@ -1,3 +1,5 @@
+import Glibc
+
 /// What a runner prepares once to start attempts: where they live, and what all of them share.
 package struct AttemptLauncher: Sendable {
     /// `<state>/attempts`.
@@ -20,12 +22,20 @@ package struct AttemptLauncher: Sendable {
     ) throws(AttemptError) {
         self.supervisor = supervisor
         self.environment = ScriptEnvironment(inherited: environment, allowing: allowing)
-        attemptsFolder = "\(stateDirectory)/attempts"
-        let state = try LocalFolder(stateDirectory)
-        do throws(AttemptError) { try state.makeFolder("attempts", mode: 0o755) } catch {
-            guard error.systemError == 17 else { throw error }  // EEXIST
+        let state = try Self.withoutLinks(stateDirectory)
+        do throws(AttemptError) { try StateFolder(state).open(state).makeFolder("attempts", mode: 0o755) } catch {
+            guard error.systemError == EEXIST else { throw error }
         }
+        // A person may have put it on another disk.
+        attemptsFolder = try Self.withoutLinks("\(state)/attempts")
         pythonFolder = try PythonClientFiles.install(in: stateDirectory)
+    }
+
+    /// The links in the path of the state directory are somebody's choice, and are followed now: those that come later are not.
+    static func withoutLinks(_ path: String) throws(AttemptError) -> String {
+        guard let resolved = realpath(path, nil) else { throw .call("open", path) }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     /// An attempt whose supervisor runs.

@@ -8,8 +8,10 @@ struct WaitingCheckpoints: Sendable {
     static let folderName = "checkpoints"
 
     let path: String
+    private let state: StateFolder
 
     init(stateDirectory: String) {
+        state = StateFolder(stateDirectory)
         path = "\(stateDirectory)/\(Self.folderName)"
     }
 
@@ -28,7 +30,7 @@ struct WaitingCheckpoints: Sendable {
         for name in try names() where name.hasPrefix(".") {
             let runner = name.split(separator: ".").last.flatMap { ObjectID(String($0)) }
             if let runner, isLiving(runner) { continue }
-            try LocalFolder(path).removeTree(name)
+            try state.open(path).removeTree(name)
         }
     }
 
@@ -38,17 +40,19 @@ struct WaitingCheckpoints: Sendable {
     func remove(_ tasks: Set<ObjectID>, olderThan age: Duration = .zero) throws(AttemptError) {
         for name in try names() {
             guard let task = Self.task(name), tasks.contains(task) else { continue }
-            var status = stat()
             // A rename sets the time.
-            guard lstat("\(path)/\(name)", &status) == 0,
+            guard let status = try state.open(path).status(name),
                 age == .zero || Int64(time(nil) - status.st_ctim.tv_sec) > age.components.seconds
             else { continue }
-            try LocalFolder(path).removeTree(name)
+            try state.open(path).removeTree(name)
         }
     }
 
     private func names() throws(AttemptError) -> [String] {
-        access(path, F_OK) == 0 ? try LocalFolder(path).names() : []
+        do throws(AttemptError) { return try state.open(path).names() } catch {
+            if error.systemError == ENOENT { return [] }
+            throw error
+        }
     }
 
     private static func task(_ name: String) -> ObjectID? {
