@@ -203,7 +203,7 @@ let package = Package(
         ),
         .testTarget(
             name: "TensorHubTests",
-            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON", "TestSupport"],
+            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON", "CLinux", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(

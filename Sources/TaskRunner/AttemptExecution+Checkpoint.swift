@@ -74,16 +74,25 @@ extension AttemptExecution {
         while true {
             if control.reason != nil { throw AttemptError(.machine, "it was stopped before it began") }
             do throws(HubError) {
-                try await runner.transport.downloadBlob(file.blob, in: .checkpoints, to: path)
+                try await runner.transport.downloadBlob(
+                    file.blob,
+                    in: .checkpoints,
+                    to: path,
+                    followingLinks: false
+                )
                 break
             } catch {
                 guard error.isTransient, !runner.mustGiveUp() else { throw error }
                 runner.contact.failed(error)
-                try? await runner.pool.runIfActive { _ = unlink(path) }
+                try? await runner.pool.runIfActive { try directory.state.remove(path) }
                 await runner.pause(Reporter.retryPause)
             }
         }
         let mode = mode_t(truncatingIfNeeded: file.mode) & 0o777 | 0o600
-        _ = try await runner.pool.runIfActive { chmod(path, mode) }
+        try await runner.pool.runIfActive {
+            let written = try directory.state.openRegular(path, O_RDONLY)
+            fchmod(written, mode)
+            close(written)
+        }
     }
 }

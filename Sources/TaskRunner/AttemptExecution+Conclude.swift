@@ -32,9 +32,14 @@ extension AttemptExecution {
                 savedResultKeys: savedResultKeys,
                 stopReason: reason,
                 output: started.output,
-                resultLimit: room
+                resultLimit: room,
+                wasTakenUp: inherited != nil && started.process != nil
             )
             return Ended(outcome: outcome, report: report, directory: directory, pump: pump)
+        }
+        // That of the script API is another one of the same.
+        if [directory, link.backend.directory].filter({ $0.state.restored?.take() == true }).count > 0 {
+            logger.warning("The script has changed the modes of its attempt directory; what was needed is restored")
         }
         if let report = ended.report, let error = report.outputError {
             logger.warning(

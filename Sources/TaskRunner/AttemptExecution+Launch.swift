@@ -75,7 +75,10 @@ extension AttemptExecution {
             // At once: somebody may want it stopped while MongoDB is waited for.
             control.attach(inherited.directory, found)
         case .ended(let found): ending = found
-        case .neverStarted: throw AttemptError(.machine, "the runner ended before it had started the script")
+        case .neverStarted:
+            // A script that has given its journal's name to another folder may run all the same.
+            await endSurvivors(inherited.claim.token)
+            throw AttemptError(.machine, "the runner ended before it had started the script")
         }
         await reopen(link, isRunning: process != nil)
         let stored = await storedOutput()

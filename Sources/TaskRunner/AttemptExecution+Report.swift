@@ -1,3 +1,4 @@
+import BSON
 import Logging
 import NIOPosix
 import TensorHub
@@ -57,6 +58,13 @@ extension AttemptExecution {
                 return nil
             }
             end.outputLost += await pump.refused
+            if let missing = ended.report.map(pump.missing), missing > 0 {
+                end.outputLost += missing
+                logger.warning(
+                    "Some of the script's output is lost: it is not in its journal any more",
+                    metadata: ["bytes": "\(missing)"]
+                )
+            }
         }
         end.refused = link.delivery.refused
         while true {
@@ -65,6 +73,7 @@ extension AttemptExecution {
                 logger.info("Attempt ended", metadata: ["cause": "\(end.cause)", "status": "\(end.status)"])
                 if case .finish = end.transition { await releaseCheckpoint(link) }
                 await discard(ended.directory)
+                if case .failed(.journalLost, _, _) = ended.outcome { await discardMoved(ended.directory, link.token) }
                 return end
             case .leaseLost:
                 await keep(ended.directory)
@@ -106,6 +115,15 @@ extension AttemptExecution {
             "The attempt is no longer ours: another one exists or the task was ended. Its result does not count",
             metadata: metadata
         )
+    }
+
+    private func discardMoved(_ directory: AttemptDirectory?, _ token: ObjectID) async {
+        guard let directory else { return }
+        do {
+            try await runner.pool.runIfActive { try directory.removeMoved(token) }
+        } catch {
+            logger.warning("Cannot look for what the script has moved", metadata: ["error": "\(error)"])
+        }
     }
 
     private func discard(_ directory: AttemptDirectory?) async {

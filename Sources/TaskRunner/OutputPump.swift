@@ -105,6 +105,9 @@ actor OutputPump {
         return false
     }
 
+    /// Bytes that were on the disk when the script ended and that nobody can read any more.
+    nonisolated func missing(_ report: ExitReport) -> Int64 { reader.missing(report) }
+
     private func failed(_ error: any Error) {
         if let error = error as? HubError, !contact.failed(error) { return }
         obstacle.met(error, what: "the output")

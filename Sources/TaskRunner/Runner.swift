@@ -63,6 +63,9 @@ public final class Runner: Service {
         try Self.check(options)
         // A renewal must not wait behind a statement that waits for an election: a runner's own loops go on.
         let hub = hub.patience == nil ? hub : hub.with(patience: nil)
+        try makeFolders(options.stateDirectory)
+        var options = options
+        options.stateDirectory = try AttemptLauncher.withoutLinks(options.stateDirectory)
         self.hub = hub
         transport = hub.by(.transport)
         currentOptions = Mutex(options)
@@ -70,7 +73,6 @@ public final class Runner: Service {
         var logger = logger
         logger[metadataKey: "runner.id"] = "\(runnerID)"
         self.logger = logger
-        try makeFolders(options.stateDirectory)
         damage = DamagedThings(stateDirectory: options.stateDirectory, logger: logger)
         damage.restoreMode(options.stateDirectory)
         launcher = try AttemptLauncher(

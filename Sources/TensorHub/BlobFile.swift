@@ -15,10 +15,11 @@ final class BlobFile: Sendable {
 
     /// Whatever is there, a named pipe too, this does not wait for anybody.
     ///
-    /// - Parameter followingLinks: Whether the path may be a symbolic link; not where somebody else may have put one there.
+    /// - Parameter followingLinks: Whether the path may lead through symbolic links; not where scripts may have made them.
     static func open(_ path: String, followingLinks: Bool = true) throws(HubError) -> BlobFile {
-        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK | (followingLinks ? 0 : O_NOFOLLOW)
-        let descriptor = Glibc.open(path, flags)
+        let descriptor =
+            followingLinks
+            ? Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : GuardedPath.open(path, O_RDONLY)
         guard descriptor >= 0 else { throw failure("read", path) }
         let file = BlobFile(path: path, descriptor: descriptor)
         guard try file.status().st_mode & S_IFMT == S_IFREG else {
@@ -29,14 +30,16 @@ final class BlobFile: Sendable {
     }
 
     /// A new file of that size; one that is there already is an error.
-    static func create(_ path: String, size: Int64) throws(HubError) -> BlobFile {
-        let descriptor = Glibc.open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    static func create(_ path: String, size: Int64, followingLinks: Bool = true) throws(HubError) -> BlobFile {
+        let flags = O_RDWR | O_CREAT | O_EXCL
+        let descriptor =
+            followingLinks ? Glibc.open(path, flags | O_CLOEXEC, 0o600) : GuardedPath.open(path, flags, mode: 0o600)
         guard descriptor >= 0 else { throw failure("create", path) }
         let file = BlobFile(path: path, descriptor: descriptor)
         // The whole size at once: a full disk is found before anything is downloaded. Not every file system can.
         let status = size > 0 ? posix_fallocate(descriptor, 0, off_t(size)) : 0
         if status != 0, status != EOPNOTSUPP, status != EINVAL {
-            unlink(path)
+            if followingLinks { unlink(path) } else { FolderTree.remove(path) }
             throw failure("write", path, status)
         }
         return file

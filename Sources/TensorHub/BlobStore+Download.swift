@@ -5,12 +5,12 @@ import MongoDriver
 
 extension BlobStore {
     /// Brings a blob into a new file.
-    func download(_ blob: Blob, to path: String) async throws(HubError) {
+    func download(_ blob: Blob, to path: String, followingLinks: Bool) async throws(HubError) {
         guard let file = try await file(blob.id) else { throw lost(blob.id) }
         let expected = blob.sha256 ?? file.metadata?["sha256"]?.stringValue
         let target = try await transferring {
             // A file system that cannot reserve space is given all of it as zeros.
-            try await hub.client.bulk { try BlobFile.create(path, size: file.length) }
+            try await hub.client.bulk { try BlobFile.create(path, size: file.length, followingLinks: followingLinks) }
         }
         do throws(HubError) {
             do throws(HubError) {
@@ -21,7 +21,7 @@ extension BlobStore {
                 try await download(file, to: target, expected: expected)
             }
         } catch {
-            unlink(path)
+            if followingLinks { unlink(path) } else { FolderTree.remove(path) }
             await noteDamage(error, file)
             throw error
         }

@@ -30,9 +30,8 @@ extension ContentCache {
         let source = "\(folder)/blobs/\(entry.name)"
         let place = "\(target)/\(entry.file.path)"
         try await hub.client.work {
-            if let slash = entry.file.path.lastIndex(of: "/") {
-                try ContentFolder.make("\(target)/\(entry.file.path[..<slash])")
-            }
+            let above = GuardedPath.split(place).folder
+            if above != target { try ContentFolder.make(above) }
         }
         var isLinked = try await hub.client.work { try isVerified(entry) }
         if isLinked { isLinked = try await link(source, place, entry, hub) }
@@ -87,7 +86,7 @@ extension ContentCache {
         let path = "\(folder)/blobs/\(entry.name)"
         let file = try await hub.client.work { () throws -> BlobFile? in
             guard let status = ContentFolder.status(path), hasLength(entry, status) else { return nil }
-            _ = tensorhub_restore_mode(AT_FDCWD, path)
+            GuardedPath.restoreRights(at: path)
             return try BlobFile.open(path, followingLinks: false)
         }
         if let file, let hash = entry.file.blob.sha256, try await file.hash(by: hub.client) == hash {
@@ -95,7 +94,7 @@ extension ContentCache {
             return true
         }
         // Whatever it is.
-        try await hub.client.work { ContentFolder.remove(path) }
+        _ = try await hub.client.work { FolderTree.remove(path) }
         return false
     }
 
@@ -104,9 +103,9 @@ extension ContentCache {
         let path = "\(folder)/blobs/\(entry.name)"
         let partial = path + ".partial"
         // What a process has left that was killed.
-        try await hub.client.work { ContentFolder.remove(partial) }
+        _ = try await hub.client.work { FolderTree.remove(partial) }
         do throws(HubError) {
-            try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial)
+            try await hub.downloadBlob(entry.file.blob, in: entry.bucket, to: partial, followingLinks: false)
         } catch {
             throw error.naming(entry.file)
         }
@@ -115,11 +114,13 @@ extension ContentCache {
             try await hub.client.bulk {
                 try BlobFile.open(partial, followingLinks: false).synchronize()
                 try ContentFolder.mark(partial)
-                guard rename(partial, path) == 0 else { throw BlobFile.failure("rename", partial) }
+                guard ContentFolder.rename(partial, to: entry.name) == 0 else {
+                    throw BlobFile.failure("rename", partial)
+                }
             }
         } catch {
             // Also where it was cancelled before its turn came.
-            unlink(partial)
+            FolderTree.remove(partial)
             throw error
         }
     }
@@ -134,7 +135,7 @@ extension ContentCache {
             guard let status = ContentFolder.status("\(blobs)/\(name)") else { continue }
             if name.hasSuffix(".partial") {
                 let lock = "\(folder)/locks/\(name.dropLast(".partial".count))"
-                if ContentLock.tryWith(lock, { unlink("\(blobs)/\(name)") }) { continue }
+                if ContentLock.tryWith(lock, { ContentFolder.unlink("\(blobs)/\(name)") }) { continue }
             } else if !room.wanted.contains(name) {
                 candidates.append((name, Int64(status.st_size), status.st_atim))
             }
@@ -142,7 +143,10 @@ extension ContentCache {
         }
         candidates.sort { ($0.used.tv_sec, $0.used.tv_nsec) < ($1.used.tv_sec, $1.used.tv_nsec) }
         for candidate in candidates where total > limit {
-            if ContentLock.tryWith("\(folder)/locks/\(candidate.name)", { unlink("\(blobs)/\(candidate.name)") }) {
+            if ContentLock.tryWith(
+                "\(folder)/locks/\(candidate.name)",
+                { ContentFolder.unlink("\(blobs)/\(candidate.name)") }
+            ) {
                 total -= candidate.size
             }
         }

@@ -15,8 +15,9 @@ public struct ContentCache: Sendable {
     /// Bytes.
     public var limit: Int64
 
+    /// - Parameter folder: Links in its path are followed now, those that come later are not: scripts can write there.
     public init(folder: String, limit: Int64) {
-        self.folder = folder
+        self.folder = GuardedPath.withoutLinks(folder)
         self.limit = limit
     }
 
@@ -62,7 +63,7 @@ public struct ContentCache: Sendable {
                     }
                 }
             } catch {
-                try? await hub.client.work { ContentFolder.remove(target) }
+                _ = try? await hub.client.work { FolderTree.remove(target) }
                 throw error
             }
         } catch {

@@ -3,22 +3,21 @@ import CLinux
 import Glibc
 import MongoDriver
 
-/// The folders of the cache, and what is made from it. All calls block.
+/// The folders of the cache, and what is made from it. Scripts can write there, so nothing follows a link. All calls block.
 enum ContentFolder {
     /// The modification time of verified content.
     private static let mark = timespec(tv_sec: 1, tv_nsec: 0)
 
     /// Makes a folder, and those above it, where they are missing.
     static func make(_ path: String) throws(HubError) {
-        if mkdir(path, 0o755) == 0 { return }
+        if makeOne(path) == 0 { return }
         switch errno {
         case EEXIST: return
         case ENOENT:
-            guard let slash = path.lastIndex(of: "/"), slash > path.startIndex else {
-                throw BlobFile.failure("make", path)
-            }
-            try make(String(path[..<slash]))
-            if mkdir(path, 0o755) != 0, errno != EEXIST { throw BlobFile.failure("make", path) }
+            let above = GuardedPath.split(path).folder
+            guard above != "/", above != "." else { throw BlobFile.failure("make", path) }
+            try make(above)
+            if makeOne(path) != 0, errno != EEXIST { throw BlobFile.failure("make", path) }
         default: throw BlobFile.failure("make", path)
         }
     }
@@ -31,7 +30,7 @@ enum ContentFolder {
         var damage: String?
         var status = stat()
         if stat(path, &status) == 0 || errno == EACCES {
-            if tensorhub_restore_mode(AT_FDCWD, path) == 1 { damage = "our rights to it were gone; they are back" }
+            if GuardedPath.restoreRights(at: path) { damage = "our rights to it were gone; they are back" }
         }
         if lstat(path, &status) == 0, stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
             let aside = "\(path).damaged.\(ObjectID())"
@@ -44,13 +43,31 @@ enum ContentFolder {
 
     /// Makes a folder that must not be there.
     static func makeNew(_ path: String) throws(HubError) {
-        if let slash = path.lastIndex(of: "/"), slash > path.startIndex { try make(String(path[..<slash])) }
-        guard mkdir(path, 0o755) == 0 else { throw BlobFile.failure("make", path) }
+        let above = GuardedPath.split(path).folder
+        if above != "/", above != "." { try make(above) }
+        guard makeOne(path) == 0 else { throw BlobFile.failure("make", path) }
+    }
+
+    private static func makeOne(_ path: String) -> Int32 {
+        let result = GuardedPath.inFolder(of: path) { mkdirat($0, $1, 0o755) }
+        guard result < 0, errno == EACCES else { return result }
+        // A script may have taken our rights to the folder above away.
+        let above = GuardedPath.split(path).folder
+        guard GuardedPath.restoreRights(above, below: above) else { return result }
+        return GuardedPath.inFolder(of: path) { mkdirat($0, $1, 0o755) }
+    }
+
+    /// Removes a file; what is not there is no error.
+    @discardableResult
+    static func unlink(_ path: String) -> Int32 { GuardedPath.inFolder(of: path) { unlinkat($0, $1, 0) } }
+
+    /// Gives a file another name in the same folder.
+    static func rename(_ path: String, to name: String) -> Int32 {
+        GuardedPath.inFolder(of: path) { renameat($0, $1, $0, name) }
     }
 
     static func status(_ path: String) -> stat? {
-        var status = stat()
-        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG ? status : nil
+        GuardedPath.status(path).flatMap { $0.st_mode & S_IFMT == S_IFREG ? $0 : nil }
     }
 
     static func isMarked(_ status: stat) -> Bool {
@@ -59,14 +76,17 @@ enum ContentFolder {
 
     /// Makes a file read-only and says that it is verified.
     static func mark(_ path: String) throws(HubError) {
-        guard chmod(path, 0o444) == 0, setTimes(path, now(), mark) else {
-            throw BlobFile.failure("change", path)
-        }
+        let file = GuardedPath.open(path, O_RDONLY)
+        guard file >= 0 else { throw BlobFile.failure("change", path) }
+        defer { close(file) }
+        let times = [now(), mark]
+        guard fchmod(file, 0o444) == 0, futimens(file, times) == 0 else { throw BlobFile.failure("change", path) }
     }
 
     /// Notes that a file is used. One that belongs to another user keeps its place in the order.
     static func use(_ path: String) {
-        _ = setTimes(path, now(), timespec(tv_sec: 0, tv_nsec: leave))
+        let times = [now(), timespec(tv_sec: 0, tv_nsec: leave)]
+        _ = GuardedPath.inFolder(of: path) { utimensat($0, $1, times, AT_SYMLINK_NOFOLLOW) }
     }
 
     /// Finer than UTIME_NOW, which counts ticks: the order of uses matters.
@@ -78,12 +98,6 @@ enum ContentFolder {
 
     /// UTIME_OMIT, which is too complicated a macro for Swift.
     private static let leave = (1 << 30) - 2
-
-    private static func setTimes(_ path: String, _ access: timespec, _ modification: timespec) -> Bool {
-        withUnsafePointer(to: (access, modification)) {
-            $0.withMemoryRebound(to: timespec.self, capacity: 2) { utimensat(AT_FDCWD, path, $0, 0) == 0 }
-        }
-    }
 
     /// What became of a link.
     enum Linking: Sendable {
@@ -97,7 +111,10 @@ enum ContentFolder {
     /// Links a file to another name.
     static func link(_ source: String, _ target: String, mode: Int32) throws(HubError) -> Linking {
         if mode & 0o111 != 0 { return .needsCopy }
-        if Glibc.link(source, target) == 0 { return .linked }
+        let result = GuardedPath.inFolder(of: source) { from, name in
+            GuardedPath.inFolder(of: target) { linkat(from, name, $0, $1, 0) }
+        }
+        if result == 0 { return .linked }
         switch errno {
         case ENOENT where status(source) == nil: return .missing
         // Another file system, too many links, or a kernel that links only what one owns.
@@ -113,21 +130,26 @@ enum ContentFolder {
         let opened = try await client.bulk { () throws -> (original: BlobFile, copy: BlobFile)? in
             guard let status = status(source) else { return nil }
             let original = try BlobFile.open(source, followingLinks: false)
-            return (original, try BlobFile.create(target, size: Int64(status.st_size)))
+            return (original, try BlobFile.create(target, size: Int64(status.st_size), followingLinks: false))
         }
         guard let (original, copy) = opened else { return false }
         do {
             try await copy.copy(from: original, by: client)
             try await client.bulk { try copy.setMode(mode & 0o111 == 0 ? 0o444 : 0o555) }
         } catch {
-            unlink(target)
+            FolderTree.remove(target)
             throw error
         }
         return true
     }
 
     static func names(_ path: String) -> [String] {
-        guard let directory = opendir(path) else { return [] }
+        let folder = GuardedPath.open(path, O_RDONLY | O_DIRECTORY)
+        guard folder >= 0 else { return [] }
+        guard let directory = fdopendir(folder) else {
+            close(folder)
+            return []
+        }
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
@@ -137,16 +159,5 @@ enum ContentFolder {
             if name != ".", name != ".." { names.append(name) }
         }
         return names
-    }
-
-    /// Removes a folder with everything in it; links are removed, not followed.
-    static func remove(_ path: String) {
-        var status = stat()
-        if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-            for name in names(path) { remove("\(path)/\(name)") }
-            rmdir(path)
-        } else {
-            unlink(path)
-        }
     }
 }

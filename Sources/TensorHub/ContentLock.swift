@@ -28,18 +28,18 @@ enum ContentLock {
 
     /// - Returns: The descriptor that holds the lock; `nil` where somebody else does.
     private static func take(_ path: String) throws(HubError) -> Int32? {
-        let flags = O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW
-        var descriptor = open(path, flags, 0o600)
+        let flags = O_RDWR | O_CREAT
+        var descriptor = GuardedPath.open(path, flags, mode: 0o600)
         if descriptor < 0, [EACCES, EISDIR, ELOOP].contains(errno) {
             // A script's doing: our rights to it are given back, or what is in its place is removed.
-            if tensorhub_restore_mode(AT_FDCWD, path) == 0 { ContentFolder.remove(path) }
-            descriptor = open(path, flags, 0o600)
+            if !GuardedPath.restoreRights(at: path) { FolderTree.remove(path) }
+            descriptor = GuardedPath.open(path, flags, mode: 0o600)
         }
         guard descriptor >= 0 else { throw BlobFile.failure("open", path) }
         // It may have been unlinked between the two, and then it locks nothing that others see.
-        var (held, named) = (stat(), stat())
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &held) == 0, stat(path, &named) == 0,
-            held.st_ino == named.st_ino, held.st_dev == named.st_dev
+        var held = stat()
+        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &held) == 0,
+            let named = GuardedPath.status(path), held.st_ino == named.st_ino, held.st_dev == named.st_dev
         else {
             close(descriptor)
             return nil
@@ -48,7 +48,7 @@ enum ContentLock {
     }
 
     private static func release(_ path: String, _ descriptor: Int32) {
-        unlink(path)
+        ContentFolder.unlink(path)
         close(descriptor)
     }
 }

@@ -62,6 +62,16 @@ extension Hub {
     ///
     /// - Throws: `HubError.blobLost`, `.hashMismatch`, `.noSpace`; `.invalidInput` where the file cannot be made.
     public func downloadBlob(_ blob: Blob, in bucket: BlobBucket, to path: String) async throws(HubError) {
-        try await BlobStore(bucket, of: self).download(blob, to: path)
+        try await downloadBlob(blob, in: bucket, to: path, followingLinks: true)
+    }
+
+    /// - Parameter followingLinks: Whether the path may lead through links; not where scripts may have made them.
+    package func downloadBlob(
+        _ blob: Blob,
+        in bucket: BlobBucket,
+        to path: String,
+        followingLinks: Bool
+    ) async throws(HubError) {
+        try await BlobStore(bucket, of: self).download(blob, to: path, followingLinks: followingLinks)
     }
 }

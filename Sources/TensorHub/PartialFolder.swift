@@ -32,7 +32,7 @@ package final class PartialFolder: Sendable {
     deinit { if descriptor >= 0 { close(descriptor) } }
 
     /// Removes it with everything in it; nothing where it was renamed.
-    package func remove() { ContentFolder.remove(path) }
+    package func remove() { FolderTree.remove(GuardedPath.withoutLinks(path)) }
 
     private static let infix = ".partial-"
 
@@ -51,7 +51,7 @@ package final class PartialFolder: Sendable {
             let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             if descriptor < 0 { continue }
             defer { close(descriptor) }
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { ContentFolder.remove(path) }
+            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { FolderTree.remove(GuardedPath.withoutLinks(path)) }
         }
     }
 }

@@ -14,8 +14,47 @@
 // Room for exit.json, taken before the script starts: how it ended is written down even if it fills the disk.
 #define EXIT_RESERVED ".exit.json.reserved"
 
+// The script runs as our user and may have taken our rights to the journal away (chmod). The folder that we hold open is ours
+// in any case: they are restored. Called after a call has failed; returns whether it is worth trying again.
+static bool restore_rights(int journal) {
+    if (errno != EACCES) return false;
+    struct stat status;
+    bool is_restored = fstat(journal, &status) == 0 && (status.st_mode & S_IRWXU) != S_IRWXU
+        && fchmod(journal, (status.st_mode & 07777) | S_IRWXU) == 0;
+    errno = EACCES;
+    return is_restored;
+}
+
+// Something that the script has put where one of our files belongs: a file goes, a folder gets another name. Links and named
+// pipes are neither followed nor opened, and a file that has another name elsewhere keeps it. Returns whether the name is free.
+static bool clear_name(int journal, const char *name) {
+    if (unlinkat(journal, name, 0) == 0 || errno == ENOENT) return true;
+    if (restore_rights(journal) && unlinkat(journal, name, 0) == 0) return true;
+    static int moved;
+    char aside[64];
+    snprintf(aside, sizeof aside, ".aside.%d.%d", getpid(), ++moved);
+    return renameat(journal, name, journal, aside) == 0;
+}
+
+// Makes a new file: never through a link, never into a file that is there.
 static int create(int journal, const char *name) {
-    return openat(journal, name, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+    for (int tries = 0;; tries++) {
+        int file = openat(journal, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+        if (file >= 0 || tries == 2) return file;
+        bool is_worth_it = errno == EEXIST ? clear_name(journal, name) : restore_rights(journal);
+        if (!is_worth_it) return -1;
+    }
+}
+
+// Gives a whole file its name. Returns 0 or errno.
+static int put(int journal, const char *temporary, const char *name) {
+    for (int tries = 0;; tries++) {
+        if (renameat(journal, temporary, journal, name) == 0) return 0;
+        int error = errno;
+        bool is_folder = error == EISDIR || error == ENOTEMPTY || error == EEXIST;
+        bool is_worth_it = is_folder ? clear_name(journal, name) : restore_rights(journal);
+        if (tries == 2 || !is_worth_it) return error;
+    }
 }
 
 // Writes all of the text and closes the file. Returns 0 or errno.
@@ -44,16 +83,15 @@ int journal_write(int journal, const char *name, const char *text, size_t count,
     char temporary[64];
     snprintf(temporary, sizeof temporary, ".%s.new", name);
     int error = write_temporary(journal, temporary, text, count, sync);
-    if (error == 0 && renameat(journal, temporary, journal, name) < 0) error = errno;
-    return error;
+    return error == 0 ? put(journal, temporary, name) : error;
 }
 
 void journal_write_new(int journal, const char *name, const char *text) {
     char temporary[64];
     snprintf(temporary, sizeof temporary, ".%s.first", name);
-    if (write_temporary(journal, temporary, text, strlen(text), false) == 0) {
-        linkat(journal, temporary, journal, name, 0);
-    }
+    // What could not be written is not there: whatever has that name is the script's.
+    if (write_temporary(journal, temporary, text, strlen(text), false) != 0) return;
+    linkat(journal, temporary, journal, name, 0);
     unlinkat(journal, temporary, 0);
 }
 
@@ -83,6 +121,9 @@ int journal_write_pids(int journal, pid_t supervisor, pid_t script) {
     struct json json = {.count = 0};
     add(&json, "{\"supervisor\":{\"pid\":%d,\"start\":%llu},", supervisor, process_start(supervisor));
     add(&json, "\"script\":{\"pid\":%d,\"start\":%llu},", script, process_start(script));
+    // Which folder the journal is: the script may give its name to another one.
+    struct stat status;
+    if (fstat(journal, &status) == 0) add(&json, "\"journal\":%llu,", (unsigned long long)status.st_ino);
     add(&json, "\"boot_id\":\"%s\"}\n", boot);
     return journal_write(journal, "pids.json", json.text, json.count, false);
 }
@@ -105,6 +146,15 @@ static void add_output(struct json *json, const struct output *output) {
         const char *reason = output->error != 0 ? strerror(output->error) : "the file system cannot free a file's middle";
         add(json, ",\"output_stored\":%lld,\"output_error\":\"%s\"", (long long)output->stored, reason);
     }
+}
+
+// Whether that name still leads to the open file.
+static bool has_name(int journal, const char *name, int file) {
+    struct stat ours, named;
+    if (fstat(file, &ours) < 0) return false;
+    int result = fstatat(journal, name, &named, AT_SYMLINK_NOFOLLOW);
+    if (result < 0 && restore_rights(journal)) result = fstatat(journal, name, &named, AT_SYMLINK_NOFOLLOW);
+    return result == 0 && named.st_ino == ours.st_ino && named.st_dev == ours.st_dev;
 }
 
 int journal_write_exit(int journal, const struct ending *ending) {
@@ -130,8 +180,9 @@ int journal_write_exit(int journal, const struct ending *ending) {
 
     // Into the reserved room, with the length that it has at last.
     int file = ending->reserved;
+    bool is_ours = has_name(journal, EXIT_RESERVED, file);
     int error = ftruncate(file, (off_t)json.count) < 0 ? errno : fill(file, json.text, json.count, true);
-    if (error == 0 && renameat(journal, EXIT_RESERVED, journal, "exit.json") < 0) error = errno;
+    if (error == 0) error = is_ours ? put(journal, EXIT_RESERVED, "exit.json") : ENOENT;
     // Gone, if the script has meddled with our files. A new one then, unless the whole folder is gone.
     if (error != 0) error = journal_write(journal, "exit.json", json.text, json.count, true);
     return error;
@@ -148,7 +199,9 @@ int journal_reserve_exit(int journal) {
 
 void journal_sync_result(int journal) {
     // The script chose what this is: neither a link nor a named pipe may lead us elsewhere or block us.
-    int file = openat(journal, "result.json", O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    static const int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
+    int file = openat(journal, "result.json", flags);
+    if (file < 0 && restore_rights(journal)) file = openat(journal, "result.json", flags);
     if (file < 0) return;
     struct stat status;
     if (fstat(file, &status) == 0 && S_ISREG(status.st_mode)) fsync(file);

@@ -37,7 +37,7 @@ static const char usage[] =
     "\n"
     "The attempt ends when PROGRAM ends; whatever it left running is killed.\n"
     "SIGTERM: stop the script; a second one, or SIGQUIT: kill it now. SIGKILL: the script dies too.\n"
-    "Exit status: 0 exit.json is written, 64 usage, 71 could not begin, 74 exit.json could not be written, 75 journal/ is gone.\n";
+    "Exit status: 0 exit.json is written, 64 usage, 71 could not begin, 74 exit.json could not be written, 75 journal/ is lost.\n";
 
 // How long processes may take to die of SIGKILL; longer means that the kernel holds them (a hung disk or GPU).
 static const double kill_patience = 10;
@@ -261,6 +261,12 @@ static void run_until_leader_ends(struct supervisor *self) {
     }
 }
 
+// Whether the machine is short of something. Anything else that a call in the journal says is the script's doing.
+static bool is_shortage(int error) {
+    return error == ENOSPC || error == EDQUOT || error == EIO || error == EROFS || error == ENOMEM || error == EMFILE
+        || error == ENFILE;
+}
+
 static int finish(struct supervisor *self, int start_error) {
     double duration = now_seconds() - self->started;
     // Killed, and not by us: the kernel does that when memory is short, and counts it.
@@ -274,7 +280,8 @@ static int finish(struct supervisor *self, int start_error) {
         &self->tree, &self->output, start_error, duration, self->stopped, out_of_memory, self->reserved,
     };
     int error = journal_write_exit(self->journal, &ending);
-    return error == 0 ? STATUS_DONE : error == ENOENT ? STATUS_JOURNAL_LOST : STATUS_NOT_WRITTEN;
+    if (error == 0) return STATUS_DONE;
+    return is_shortage(error) ? STATUS_NOT_WRITTEN : STATUS_JOURNAL_LOST;
 }
 
 int main(int argc, char **argv) {

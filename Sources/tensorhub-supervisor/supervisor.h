@@ -12,7 +12,7 @@ enum {
     STATUS_USAGE = 64,
     STATUS_NO_SYSTEM_RESOURCE = 71,  // it could not begin: no descriptors, no memory, no processes
     STATUS_NOT_WRITTEN = 74,         // exit.json could not be written (disk full)
-    STATUS_JOURNAL_LOST = 75,        // the journal folder is gone
+    STATUS_JOURNAL_LOST = 75,        // the journal folder is gone, or the script has ruined it
 };
 
 #define KIB ((int64_t)1024)

@@ -3,6 +3,7 @@ import Glibc
 import Logging
 import MongoDriver
 import NIOPosix
+import Synchronization
 import TensorHub
 import TestSupport
 import Testing
@@ -20,9 +21,9 @@ import Testing
         let disk = TurnThreads(name: "test", limit: 2, share: 1)
         var logger: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
 
-        func delivery() -> OutboxDelivery {
+        func delivery(sync: @escaping @Sendable (Int32) -> Int32 = { fsync($0) }) -> OutboxDelivery {
             OutboxDelivery(
-                Outbox(directory.outboxPath),
+                Outbox(directory.outboxPath, in: directory.state, sync: sync),
                 sink: OutboxSink(
                     hub: hub,
                     runner: ObjectID(),
@@ -342,6 +343,65 @@ import Testing
             }
             #expect(try await !attempt.deliver(delivery))
             #expect(access(attempt.directory.unsentPath, F_OK) == 0)
+        }
+    }
+
+    @Test func `A checkpoint that was declared is on the disk before it is acknowledged, its folders' names too`()
+        async throws
+    {
+        try await withAttempt { attempt in
+            let synced = Mutex<[String]>([])
+            let delivery = attempt.delivery { file in
+                var buffer = [CChar](repeating: 0, count: 4096)
+                let count = readlink("/proc/self/fd/\(file)", &buffer, buffer.count)
+                let path = String(decoding: buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
+                synced.withLock { $0.append(path) }
+                return fsync(file)
+            }
+            mkdir(attempt.directory.checkpointPath, 0o755)
+            mkdir("\(attempt.directory.checkpointPath)/a", 0o755)
+            try writeFile("\(attempt.directory.checkpointPath)/a/epoch", "7")
+            try writeFile("\(attempt.directory.checkpointPath)/state", "7")
+            try writeFile("\(attempt.directory.journalPath)/claim.json", "{}")
+            try await attempt.backend(delivery).storeCheckpoint()
+            let (kept, journal) = (attempt.directory.keptPath, attempt.directory.journalPath)
+            let paths = synced.withLock { $0 }
+            let expected = [
+                "\(kept)/.checkpoint.1/0", "\(kept)/.checkpoint.1/1", "\(kept)/.checkpoint.1", kept, journal,
+                "\(journal)/claim.json", attempt.directory.path, attempt.directory.parent, "\(journal)/outbox/1",
+                "\(journal)/outbox",
+            ]
+            for path in expected { #expect(paths.contains(path), "\(path) of \(paths)") }
+            // The record names what is there already.
+            let first = paths.firstIndex(of: "\(journal)/outbox/1") ?? 0
+            #expect(first > paths.firstIndex(of: kept) ?? .max)
+        }
+    }
+
+    @Test(arguments: ["ENOTDIR", "link", "far"])
+    func `An outbox that a script has ruined does not keep the end of its attempt`(damage: String) async throws {
+        try await withAttempt { attempt in
+            let first = attempt.delivery()
+            _ = try first.outbox.append([attempt.log(1)])
+            let outbox = attempt.directory.outboxPath
+            switch damage {
+            case "far": try writeFile("\(outbox)/18446744073709551615", "x")
+            case "link":
+                removeTree(outbox)
+                symlink("/tmp", outbox)
+            default:
+                removeTree(outbox)
+                try writeFile(outbox, "x")
+            }
+            let heir = attempt.delivery()
+            try await heir.recover()
+            #expect(
+                try await attempt.deliver(heir) {
+                    try await heir.append([attempt.log(2)])
+                }
+            )
+            let steps = try await attempt.hub.logs(.training).map { $0.document["step"]?.intValue }
+            #expect(steps == (damage == "far" ? [1, 2] : [2]))
         }
     }
 }

@@ -80,7 +80,10 @@ import Testing
             #expect(throws: AttemptError.self) { try outbox.append([record(4)]) }
             syncs.withLock { $0 = (0, false) }
             _ = try outbox.append([record(5)], isSynced: true)
-            #expect(syncs.withLock { $0.count } == 2, "the segment that is left, and the new one")
+            #expect(
+                syncs.withLock { $0.count } == 3,
+                "the segment that is left, the new one, and the folder with its name"
+            )
             #expect(try drain(outbox) == [record(1), record(3, filling: 200), record(5)])
         }
     }

@@ -4,6 +4,7 @@
 
 #include <malloc.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -12,6 +13,10 @@
 
 /// POSIX_SPAWN_SETSID: the new process leads a session of its own. Glibc declares it for _GNU_SOURCE alone.
 enum { TENSORHUB_SPAWN_SETSID = 0x80 };
+
+/// O_PATH: a descriptor that names a file or folder without any right to what is in it. Glibc declares it for _GNU_SOURCE
+/// alone.
+enum { TENSORHUB_O_PATH = 010000000 };
 
 /// A descriptor that becomes readable when the process ends; -1 and errno otherwise (pidfd_open(2)).
 static inline int tensorhub_pidfd_open(pid_t pid) {
@@ -38,8 +43,11 @@ static inline ssize_t tensorhub_copy_file_range(int from, int to, size_t count) 
 /// means the structure.
 int tensorhub_lock(int file, int wait);
 
-/// Gives a file or folder of this process's user the rights back that its owner needs; 1 where they were missing and are
-/// back. By way of a descriptor of the thing itself (O_PATH), so that no link leads anywhere else.
-int tensorhub_restore_mode(int folder, const char *name);
+/// Opens a file whose path leads through no symbolic link, and is none itself; -1 and ELOOP or ENOTDIR otherwise (openat2(2)).
+/// In a path below a folder that scripts can write to, any part may have become one.
+int tensorhub_open_without_links(const char *path, int flags, unsigned mode);
+
+/// The same for a kernel without openat2: one part of the path after the other.
+int tensorhub_open_part_by_part(const char *path, int flags, unsigned mode);
 
 #endif

@@ -78,7 +78,7 @@ public final class DirectBackend: ScriptBackend {
     /// The bytes are in MongoDB.
     private func remove(_ content: Content) async {
         let paths = content.files.compactMap { if case .file(let path) = $0.source { path } else { nil } }
-        await onThread("spool") { for path in paths { unlink(path) } }
+        await onThread("spool") { for path in paths { FolderTree.remove(path) } }
     }
 
     public func settle() async {}
@@ -141,8 +141,7 @@ public final class DirectBackend: ScriptBackend {
     }
 
     private static func size(of path: String) -> Int64? {
-        var status = stat()
-        return stat(path, &status) == 0 ? Int64(status.st_size) : nil
+        GuardedPath.status(path).map { Int64($0.st_size) }
     }
 }
 

@@ -19,18 +19,20 @@ package final class ServeFolder: Sendable {
         var gate = open("\(parent)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         if gate < 0, [EACCES, EISDIR, ELOOP].contains(errno) {
             // One damaged thing must not keep every server from starting.
-            tensorhub_restore_mode(AT_FDCWD, parent)
-            if tensorhub_restore_mode(AT_FDCWD, "\(parent)/lock") == 0 { FolderTree.remove("\(parent)/lock") }
+            GuardedPath.restoreRights(at: parent)
+            if !GuardedPath.restoreRights(at: "\(parent)/lock") { FolderTree.remove("\(parent)/lock") }
             gate = open("\(parent)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         }
         guard gate >= 0, tensorhub_lock(gate, 1) == 0 else { throw Self.failure(parent) }
         defer { close(gate) }
-        for name in FolderTree.entries(parent) where name.hasPrefix("server-") {
-            Self.removeIfAbandoned("\(parent)/\(name)")
+        for name in Self.entries(parent) where name.hasPrefix("server-") {
+            Self.removeIfAbandoned(name, in: parent)
         }
         var template = Array("\(parent)/server-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw Self.failure(parent) }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        path = GuardedPath.withoutLinks(
+            String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        )
         lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0, tensorhub_lock(lock, 0) == 0, mkdir("\(path)/spool", 0o700) == 0,
             mkdir("\(path)/links", 0o700) == 0
@@ -47,18 +49,31 @@ package final class ServeFolder: Sendable {
 
     deinit { close(lock) }
 
-    private static func removeIfAbandoned(_ path: String) {
-        tensorhub_restore_mode(AT_FDCWD, path)
-        tensorhub_restore_mode(AT_FDCWD, "\(path)/lock")
-        let file = open("\(path)/lock", O_RDWR | O_CLOEXEC)
+    private static func removeIfAbandoned(_ name: String, in parent: String) {
+        let path = "\(parent)/\(name)"
+        GuardedPath.restoreRights(at: path)
+        GuardedPath.restoreRights(at: "\(path)/lock")
+        let file = open("\(path)/lock", O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         // Without a lock file it was made by somebody who ended in the middle: whoever is making one holds the gate.
         if file >= 0 {
             defer { close(file) }
             guard tensorhub_lock(file, 0) == 0 else { return }
-            FolderTree.remove(path)
-        } else if errno == ENOENT {
-            FolderTree.remove(path)
+        } else if errno != ENOENT {
+            return
         }
+        FolderTree.remove(GuardedPath.withoutLinks(parent) + "/" + name)
+    }
+
+    private static func entries(_ folder: String) -> [String] {
+        guard let directory = opendir(folder) else { return [] }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            names.append(
+                withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+            )
+        }
+        return names
     }
 
     private static func makeFolders(_ path: String) throws(HubError) {
@@ -75,31 +90,5 @@ package final class ServeFolder: Sendable {
             field: "state-directory",
             "\(path) cannot be made: \(String(cString: strerror(errno))); name a folder of your own as state-directory"
         )
-    }
-}
-
-/// Folders with everything in them.
-enum FolderTree {
-    static func entries(_ folder: String) -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
-    }
-
-    /// Files lose this name only: what they are links to stays.
-    static func remove(_ path: String) {
-        var status = stat()
-        if lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFDIR {
-            chmod(path, 0o700)
-            for name in entries(path) { remove("\(path)/\(name)") }
-        }
-        Glibc.remove(path)
     }
 }

@@ -167,7 +167,6 @@ extension ScriptAPI {
     }
 
     private static func size(of path: String) -> Int64? {
-        var status = stat()
-        return stat(path, &status) == 0 ? Int64(status.st_size) : nil
+        GuardedPath.status(path).map { Int64($0.st_size) }
     }
 }

@@ -47,7 +47,7 @@ extension ScriptAPI {
         do {
             return try await store(saved)
         } catch {
-            unlink(file.path)
+            FolderTree.remove(file.path)
             throw error
         }
     }

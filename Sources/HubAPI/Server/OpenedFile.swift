@@ -2,6 +2,7 @@ import Glibc
 import HTTPTypes
 import NIOCore
 import NIOPosix
+import TensorHub
 
 /// A file of this machine, open while it is being sent: it may lose its name meanwhile.
 final class OpenedFile: Sendable {
@@ -13,7 +14,7 @@ final class OpenedFile: Sendable {
 
     /// Blocks, but on nothing that a script may have put in the file's place.
     init(_ path: String) throws(APIError) {
-        descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        descriptor = GuardedPath.open(path, O_RDONLY)
         var status = stat()
         guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
             let reason = String(cString: strerror(errno))

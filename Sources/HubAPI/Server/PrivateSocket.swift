@@ -10,6 +10,8 @@ struct PrivateSocket: ~Copyable {
     let path: String
     /// Where the server has to bind it. Short, whatever the path is.
     let bindPath: String
+    /// The folder of the path, and the name of ours in it.
+    private let parent: CInt
     private let folder: String
     private let descriptor: CInt
     private let name: String
@@ -17,7 +19,8 @@ struct PrivateSocket: ~Copyable {
 
     /// Makes the folder.
     ///
-    /// - Parameter replacesAny: Whether whatever is at the path is replaced; else only a socket that nobody listens on.
+    /// - Parameter replacesAny: Whether whatever is at the path is replaced, and no part of the path may be a link: a running
+    ///   script may have put there what it likes. Else a socket that nobody listens on alone, wherever links lead.
     init(_ path: String, replacesAny: Bool = true) throws(HubError) {
         guard path.utf8.count <= Self.longestPath, !path.isEmpty, !path.utf8.contains(0) else {
             throw HubError(
@@ -27,16 +30,23 @@ struct PrivateSocket: ~Copyable {
             )
         }
         if !replacesAny { try Self.check(path) }
-        let parent = path.lastIndex(of: "/").map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-        var template = Array("\(parent)/.s-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Self.failure(path) }
-        let made = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let opened = open(made, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard opened >= 0 else {
+        let above = GuardedPath.split(path).folder
+        let parent = GuardedPath.open(replacesAny ? above : GuardedPath.withoutLinks(above), O_RDONLY | O_DIRECTORY)
+        guard parent >= 0 else { throw Self.failure(path) }
+        let made = ".s-\(UInt64.random(in: .min ... .max))"
+        guard mkdirat(parent, made, 0o700) == 0 else {
             let failure = Self.failure(path)
-            rmdir(made)
+            close(parent)
             throw failure
         }
+        let opened = openat(parent, made, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        guard opened >= 0 else {
+            let failure = Self.failure(path)
+            unlinkat(parent, made, AT_REMOVEDIR)
+            close(parent)
+            throw failure
+        }
+        self.parent = parent
         self.replacesAny = replacesAny
         folder = made
         descriptor = opened
@@ -54,16 +64,24 @@ struct PrivateSocket: ~Copyable {
         // Somebody may have come meanwhile.
         if !replacesAny { try Self.check(path) }
         var status = stat()
-        guard fchmodat(descriptor, name, 0o600, 0) == 0, fstatat(descriptor, name, &status, 0) == 0,
-            renameat(descriptor, name, AT_FDCWD, path) == 0
+        let last = GuardedPath.split(path).name
+        guard fchmodat(descriptor, name, 0o600, AT_SYMLINK_NOFOLLOW) == 0,
+            fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0
         else { throw Self.failure(path) }
+        if renameat(descriptor, name, parent, last) != 0 {
+            // A folder that a script has made there.
+            guard replacesAny, errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST,
+                FolderTree.remove(last, in: parent) == 0, renameat(descriptor, name, parent, last) == 0
+            else { throw Self.failure(path) }
+        }
         return PublishedSocket(path: path, device: status.st_dev, inode: status.st_ino)
     }
 
     deinit {
         unlinkat(descriptor, name, 0)
         close(descriptor)
-        rmdir(folder)
+        unlinkat(parent, folder, AT_REMOVEDIR)
+        close(parent)
     }
 
     /// - Throws: Where something is at the path that is not the socket of a server that has ended.

@@ -53,7 +53,7 @@ struct SpooledFile: Sendable {
         } catch {
             try? await disk.run {
                 writer.abandon()
-                unlink(path)
+                FolderTree.remove(path)
             }
             throw error
         }
@@ -90,7 +90,14 @@ private final class SpoolWriter: @unchecked Sendable {
 
     init(_ path: String) throws(APIError) {
         self.path = path
-        descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+        descriptor = GuardedPath.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+        if descriptor < 0, errno == EACCES {
+            // A script may have taken our rights to the folder away.
+            let folder = GuardedPath.split(path).folder
+            if GuardedPath.restoreRights(folder, below: folder) {
+                descriptor = GuardedPath.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
+            }
+        }
         if descriptor < 0 { throw Self.failure(path) }
     }
 

@@ -1,6 +1,7 @@
 import BSON
 import Glibc
 import Synchronization
+import TensorHub
 
 /// Bytes that came by `POST /v1/uploads` and wait for the data set or model that they belong to.
 final class Uploads: Sendable {
@@ -34,7 +35,7 @@ final class Uploads: Sendable {
         }
         if files.count < tokens.count {
             // They are taken out already.
-            for file in files { unlink(file.path) }
+            for file in files { FolderTree.remove(file.path) }
             throw .invalid("files", "an upload is named twice; upload each file once for each place")
         }
         return files
@@ -42,7 +43,7 @@ final class Uploads: Sendable {
 
     /// What was taken was not used after all. Files that are not there any more are forgotten.
     func giveBack(_ tokens: [String], _ files: [SpooledFile]) {
-        for (token, file) in zip(tokens, files) where access(file.path, F_OK) == 0 {
+        for (token, file) in zip(tokens, files) where GuardedPath.status(file.path) != nil {
             waiting.withLock { $0[token] = (file, .now) }
         }
     }
@@ -53,7 +54,7 @@ final class Uploads: Sendable {
             for token in old.keys { waiting[token] = nil }
             return old.values.map(\.file)
         }
-        for file in old { unlink(file.path) }
+        for file in old { FolderTree.remove(file.path) }
     }
 
     func removeAll() {
@@ -61,6 +62,6 @@ final class Uploads: Sendable {
             defer { waiting = [:] }
             return waiting.values.map(\.file)
         }
-        for file in all { unlink(file.path) }
+        for file in all { FolderTree.remove(file.path) }
     }
 }

@@ -95,6 +95,8 @@ package struct AttemptProcesses: Sendable, Equatable {
     package var script: Identity
     /// Pids of another boot mean nothing.
     package var bootID: String
+    /// The inode of the supervisor's journal: a script may have given the folder's name to another one.
+    package var journal: UInt64?
 
     init?(json: [UInt8]) {
         guard let document = try? BSONDocument(extendedJSON: json, options: .init(plain: true)),
@@ -104,6 +106,7 @@ package struct AttemptProcesses: Sendable, Equatable {
         self.supervisor = supervisor
         self.script = script
         self.bootID = bootID
+        journal = document["journal"]?.intValue.flatMap { UInt64(exactly: $0) }
     }
 }
 

@@ -7,64 +7,93 @@ extension AttemptDirectory {
     private static let fetchedName = "data-sets.bson"
 
     /// What the script has reported through the API; empty before, nil where the file is damaged.
-    func reportedResult() throws(AttemptError) -> BSONDocument? { try document(Self.resultName) }
+    func reportedResult() throws(AttemptError) -> BSONDocument? { try Self.reportedResult(journal()) }
+
+    static func reportedResult(_ journal: borrowing LocalFolder) throws(AttemptError) -> BSONDocument? {
+        try document(resultName, journal)
+    }
 
     /// Synced, as `exit.json` is: a script that ended well must not be found without what it reported.
     func write(reportedResult: BSONDocument) throws(AttemptError) {
-        try LocalFolder(journalPath).replace(Self.resultName, reportedResult.bytes, isSynced: true)
+        try journal().replace(Self.resultName, reportedResult.bytes, isSynced: true)
     }
 
     /// The data sets that the script has read, for the lineage of what it saves.
     func fetchedDataSets() throws(AttemptError) -> [BSONDocument] {
-        (try document(Self.fetchedName)?["data_sets"]?.arrayValue ?? []).compactMap(\.documentValue)
+        let document = try Self.document(Self.fetchedName, journal())
+        return (document?["data_sets"]?.arrayValue ?? []).compactMap(\.documentValue)
     }
 
     func write(fetchedDataSets: [BSONDocument]) throws(AttemptError) {
         let document: BSONDocument = ["data_sets": .array(fetchedDataSets.map(BSONValue.document))]
-        try LocalFolder(journalPath).replace(Self.fetchedName, document.bytes)
+        try journal().replace(Self.fetchedName, document.bytes)
     }
 
-    private func document(_ name: String) throws(AttemptError) -> BSONDocument? {
-        guard let bytes = try LocalFolder(journalPath).read(name, limit: 64 << 20) else { return [:] }
+    private static func document(
+        _ name: String,
+        _ journal: borrowing LocalFolder
+    ) throws(AttemptError) -> BSONDocument? {
+        guard let bytes = try journal.read(name, limit: 64 << 20) else { return [:] }
         return try? BSONDocument(bytes: bytes)
     }
 
     /// Bodies of an earlier server, which nobody can name any more.
     func emptySpool() throws(AttemptError) {
-        let journal = try LocalFolder(journalPath)
-        try journal.remove("spool")
+        let journal = try journal()
+        try journal.removeTree("spool")
         try journal.makeFolder("spool", mode: 0o700)
+    }
+
+    /// Makes the folder for what is fetched of one name.
+    func makeFetchedFolder(_ name: String) throws(AttemptError) {
+        let directory = try state.open(path)
+        try directory.ensureFolder(Self.fetchedFolderName, mode: 0o755)
+        try LocalFolder(Self.fetchedFolderName, in: directory).ensureFolder(name, mode: 0o755)
     }
 
     // MARK: Files on their way to MongoDB
 
-    /// Makes a folder for the files of one record. Returns whether it is new.
-    func makeKeptFolder(_ name: String) throws(AttemptError) -> Bool {
-        guard mkdir(keptPath, 0o700) == 0 || errno == EEXIST else { throw .call("make folder", keptPath) }
-        if mkdir("\(keptPath)/\(name)", 0o700) == 0 { return true }
-        guard errno == EEXIST else { throw .call("make folder", "\(keptPath)/\(name)") }
-        return false
+    /// Makes an empty folder to be filled, and to be put in place by ``putKeptFolder(_:as:)``. What an earlier runner has left
+    /// under that name is removed.
+    func makePartialFolder(_ name: String) throws(AttemptError) {
+        let journal = try journal()
+        try journal.ensureFolder(Self.keptName, mode: 0o700)
+        let kept = try LocalFolder(Self.keptName, in: journal)
+        try kept.removeTree(name)
+        try kept.makeFolder(name, mode: 0o700)
     }
 
     func removeKeptFolder(_ name: String) {
         // What stays goes with the directory.
-        try? LocalFolder(keptPath).removeTree(name)
-    }
-
-    /// Makes an empty folder to be filled, and to be put in place by ``putKeptFolder(_:as:)``. What an earlier runner has left
-    /// under that name is removed.
-    func makePartialFolder(_ name: String) throws(AttemptError) {
-        if try makeKeptFolder(name) { return }
-        try LocalFolder(keptPath).removeTree(name)
-        guard try makeKeptFolder(name) else { throw .call("make folder", "\(keptPath)/\(name)") }
+        try? state.open(keptPath).removeTree(name)
     }
 
     /// Gives a folder that is complete its name. Returns whether nobody was faster.
     func putKeptFolder(_ partial: String, as name: String) throws(AttemptError) -> Bool {
-        if rename("\(keptPath)/\(partial)", "\(keptPath)/\(name)") == 0 { return true }
-        guard errno == EEXIST || errno == ENOTEMPTY else { throw .call("rename", "\(keptPath)/\(partial)") }
-        return false
+        let kept = try state.open(keptPath)
+        do throws(AttemptError) { try kept.rename(partial, to: name, in: kept) } catch {
+            guard error.systemError == EEXIST || error.systemError == ENOTEMPTY else { throw error }
+            return false
+        }
+        return true
     }
+
+    /// Sees that the names of kept folders outlive a power cut, and what a daemon needs to find the attempt afterwards.
+    func syncKept(_ sync: (Int32) -> Int32) throws(AttemptError) {
+        let journal = try journal()
+        for name in ["claim.json", "task.json"] {
+            // One that the script has removed is not there after a power cut either.
+            guard journal.isFile(name) else { continue }
+            let file = try state.openRegular("\(journalPath)/\(name)", O_RDONLY)
+            defer { close(file) }
+            guard sync(file) == 0 else { throw .call("sync", name) }
+        }
+        try LocalFolder(Self.keptName, in: journal).sync(sync)
+        try journal.sync(sync)
+        for folder in [path, parent] { try state.open(folder).sync(sync) }
+    }
+
+    func hasKeptFolder(_ name: String) -> Bool { (try? state.open(keptPath).isFolder(name)) ?? false }
 
     private static let keptCheckpoint = "checkpoint."
 
@@ -72,7 +101,7 @@ extension AttemptDirectory {
 
     /// The numbers of the copies of the checkpoint folder that are here.
     func keptCheckpointNumbers() throws(AttemptError) -> [Int] {
-        try LocalFolder(keptPath).names().compactMap { name in
+        try state.open(keptPath).names().compactMap { name in
             guard name.hasPrefix(Self.keptCheckpoint), let number = Int(name.dropFirst(Self.keptCheckpoint.count))
             else {
                 return nil

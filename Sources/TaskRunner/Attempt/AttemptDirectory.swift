@@ -21,11 +21,23 @@ package struct AttemptDirectory: Sendable, Hashable {
     package let attempt: Int32
     /// The folder of all attempts.
     let parent: String
+    /// Where that is, and how anything in it is opened.
+    let state: StateFolder
 
     package init(taskID: ObjectID, attempt: Int32, in parent: String) {
         self.taskID = taskID
         self.attempt = attempt
         self.parent = parent
+        state = StateFolder(StateFolder.parent(parent), noting: RestoredRights())
+    }
+
+    package static func == (lhs: Self, rhs: Self) -> Bool {
+        lhs.taskID == rhs.taskID && lhs.attempt == rhs.attempt && lhs.parent == rhs.parent
+    }
+
+    package func hash(into hasher: inout Hasher) {
+        hasher.combine(taskID)
+        hasher.combine(attempt)
     }
 
     package var name: String { "\(taskID).\(attempt)" }
@@ -40,14 +52,17 @@ package struct AttemptDirectory: Sendable, Hashable {
     /// What the script has written and MongoDB has not got.
     var outboxPath: String { "\(path)/journal/outbox" }
     /// The files that belong to it.
-    var keptPath: String { "\(path)/journal/kept" }
+    var keptPath: String { "\(path)/journal/\(Self.keptName)" }
+    static let keptName = "kept"
     /// Where bodies of requests arrive.
     var spoolPath: String { "\(path)/journal/spool" }
     /// What the Python client could not send.
     var unsentPath: String { "\(path)/journal/unsent.jsonl" }
     /// Links to this machine's cache.
-    var fetchedPath: String { "\(path)/datasets" }
-    var socketPath: String { "\(path)/s" }
+    var fetchedPath: String { "\(path)/\(Self.fetchedFolderName)" }
+    static let fetchedFolderName = "datasets"
+    var socketPath: String { "\(path)/\(Self.socketName)" }
+    private static let socketName = "s"
 
     // MARK: Life
 
@@ -59,9 +74,10 @@ package struct AttemptDirectory: Sendable, Hashable {
     ) throws(AttemptError) -> AttemptDirectory {
         for file in plan.files { try check(path: file.path, scriptName: command.scriptName) }
         let directory = AttemptDirectory(taskID: plan.taskID, attempt: plan.attempt, in: parent)
-        guard mkdir(directory.path, 0o755) == 0 else { throw .call("make folder", directory.path) }
+        let all = try directory.state.open(parent)
+        try all.makeFolder(directory.name, mode: 0o755)
         do throws(AttemptError) {
-            try directory.fill(plan, scriptName: command.scriptName)
+            try directory.fill(LocalFolder(directory.name, in: all), plan, scriptName: command.scriptName)
         } catch {
             try? directory.remove()
             throw error
@@ -69,8 +85,11 @@ package struct AttemptDirectory: Sendable, Hashable {
         return directory
     }
 
-    private func fill(_ plan: AttemptPlan, scriptName: String) throws(AttemptError) {
-        let folder = try LocalFolder(path)
+    private func fill(
+        _ folder: borrowing LocalFolder,
+        _ plan: AttemptPlan,
+        scriptName: String
+    ) throws(AttemptError) {
         try folder.makeFolder("journal", mode: 0o700)
         try folder.makeFolder("work", mode: 0o755)
         try folder.makeFolder("checkpoint", mode: 0o755)
@@ -85,7 +104,7 @@ package struct AttemptDirectory: Sendable, Hashable {
 
     /// Names another runner as the one that looks after it.
     package func write(_ claim: AttemptClaim) throws(AttemptError) {
-        try LocalFolder(journalPath).replace("claim.json", claim.bytes)
+        try journal().replace("claim.json", claim.bytes)
     }
 
     package enum Abandonment: Sendable {
@@ -108,10 +127,8 @@ package struct AttemptDirectory: Sendable, Hashable {
                 throw .call("lock", journalPath)
             }
             // It may have come and gone before we had the lock.
-            if faccessat(journal.descriptor, "pids.json", F_OK, 0) == 0 { return .ended }
-            guard unlinkat(journal.descriptor, "claim.json", 0) == 0 || errno == ENOENT else {
-                throw .call("remove", "\(journalPath)/claim.json")
-            }
+            if journal.status("pids.json") != nil { return .ended }
+            try journal.removeTree("claim.json")
             return .abandoned
         } ?? .abandoned
     }
@@ -164,19 +181,43 @@ package struct AttemptDirectory: Sendable, Hashable {
 
     /// Removes the directory with all that is in it; one that the script has removed already is no error.
     package func remove() throws(AttemptError) {
-        let all = try LocalFolder(parent)
-        // What an attempt without files of its own leaves, without listing any folder. First the file that makes it one.
-        for file in ["claim", "task", "pids", "exit", "result"] { unlink("\(path)/journal/\(file).json") }
-        unlink("\(path)/journal/output.log")
-        for name in ScriptCommand.scriptNames { unlink("\(path)/work/\(name)") }
-        unlink(socketPath)
-        for folder in [spoolPath, journalPath, workPath, checkpointPath] { rmdir(folder) }
+        let all = try state.open(parent)
+        removeUsual(in: all)
         try all.removeTree(name)
+    }
+
+    /// Removes what the script has made of its directory under other names beside it.
+    func removeMoved(_ token: ObjectID) throws(AttemptError) {
+        let all = try state.open(parent)
+        for other in try all.names() where other != name && all.isFolder(other) {
+            let journal = try? LocalFolder("journal", in: LocalFolder(other, in: all))
+            let bytes = try? journal?.read("claim.json", limit: 1 << 20)
+            guard let claim = bytes.flatMap({ try? BSONDocument(extendedJSON: $0) }).flatMap(AttemptClaim.init),
+                claim.token == token
+            else { continue }
+            try all.removeTree(other)
+        }
+    }
+
+    /// What an attempt without files of its own leaves, without listing any folder. First the file that makes it one. A script
+    /// may have made anything of these names: what is left is left to whoever lists.
+    private func removeUsual(in all: borrowing LocalFolder) {
+        guard let directory = try? LocalFolder(name, in: all) else { return }
+        if let journal = try? LocalFolder("journal", in: directory) {
+            for file in ["claim", "task", "pids", "exit", "result"] { unlinkat(journal.descriptor, "\(file).json", 0) }
+            unlinkat(journal.descriptor, "output.log", 0)
+            unlinkat(journal.descriptor, "spool", AT_REMOVEDIR)
+        }
+        if let work = try? LocalFolder("work", in: directory) {
+            _ = ScriptCommand.scriptNames.first { unlinkat(work.descriptor, $0, 0) == 0 }
+        }
+        unlinkat(directory.descriptor, Self.socketName, 0)
+        for folder in ["journal", "work", Self.checkpointName] { unlinkat(directory.descriptor, folder, AT_REMOVEDIR) }
     }
 
     /// The attempts of an earlier life of the runner, and what is left of some that never began.
     package static func existing(in parent: String) throws(AttemptError) -> [AttemptDirectory] {
-        try LocalFolder(parent).names().sorted().compactMap { name in
+        try StateFolder(around: parent).open(parent).names().sorted().compactMap { name in
             let parts = name.split(separator: ".", omittingEmptySubsequences: false)
             guard parts.count == 2, let id = ObjectID(String(parts[0])), let attempt = Int32(parts[1]) else {
                 return nil
@@ -218,61 +259,18 @@ package struct AttemptDirectory: Sendable, Hashable {
 
     /// Tells the script, and whoever reads the directory later, why it is being stopped.
     package func writeStopReason(_ reason: String) throws(AttemptError) {
-        try LocalFolder(journalPath).replace("stop-reason", Array(reason.utf8))
+        try journal().replace("stop-reason", Array(reason.utf8))
     }
 
     package func stopReason() throws(AttemptError) -> String? {
         try withJournal { (journal) throws(AttemptError) in try Self.stopReason(journal) } ?? nil
     }
 
-    /// What the attempt came to, once its supervisor has ended. Reads what the decision needs and no more.
-    ///
-    /// - Parameters:
-    ///   - supervisor: from ``SupervisorProcess/wait()``.
-    ///   - stopReason: why the caller asked the script to end; `stop-reason` tells where the caller does not know.
-    ///   - output: for the last lines of a script that failed.
-    ///   - resultLimit: bytes of BSON that the task's document has room for.
-    package func conclude(
-        supervisor: SupervisorProcess.Ending,
-        savedResultKeys: [String],
-        stopReason: String? = nil,
-        output: OutputReader,
-        resultLimit: Int = Self.resultLimit
-    ) throws(AttemptError) -> (report: ExitReport?, outcome: AttemptOutcome) {
-        var report: ExitReport?
-        var result: [UInt8]?
-        var reported: BSONDocument? = [:]
-        var reason = stopReason
-        try withJournal { (journal) throws(AttemptError) in
-            report = try Self.exitReport(journal)
-            if report?.exit == 0 {
-                result = try journal.read("result.json", limit: Self.resultLimit)
-                reported = try reportedResult()
-            }
-            if reason == nil, report == nil || report?.stopped != nil { reason = try Self.stopReason(journal) }
-        }
-        func outcome(tail: [UInt8]) -> AttemptOutcome {
-            AttemptOutcome(
-                report: report,
-                supervisor: supervisor,
-                resultFile: result,
-                reportedResult: reported,
-                savedResultKeys: savedResultKeys,
-                stopReason: reason,
-                tail: tail,
-                resultLimit: resultLimit
-            )
-        }
-        let first = outcome(tail: [])
-        guard case .failed = first, report?.outputBytes != 0 else { return (report, first) }
-        return (report, outcome(tail: try output.tail()))
-    }
-
-    private static func exitReport(_ journal: borrowing LocalFolder) throws(AttemptError) -> ExitReport? {
+    static func exitReport(_ journal: borrowing LocalFolder) throws(AttemptError) -> ExitReport? {
         try journal.read("exit.json", limit: 1 << 20).flatMap(ExitReport.init)
     }
 
-    private static func stopReason(_ journal: borrowing LocalFolder) throws(AttemptError) -> String? {
+    static func stopReason(_ journal: borrowing LocalFolder) throws(AttemptError) -> String? {
         try journal.read("stop-reason", limit: 256).map { bytes in
             String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
         }
@@ -282,15 +280,15 @@ package struct AttemptDirectory: Sendable, Hashable {
         try withJournal { (journal) throws(AttemptError) in try journal.read(name, limit: limit) } ?? nil
     }
 
-    /// Nil when the script has removed its directory: then there is no file, which is what the caller wants to know.
-    private func withJournal<Value>(
+    /// Nil when the script has removed its journal, or put something else in its place: then there is no file, which is what
+    /// the caller wants to know.
+    @discardableResult
+    func withJournal<Value>(
         _ body: (borrowing LocalFolder) throws(AttemptError) -> Value
     ) throws(AttemptError) -> Value? {
-        let journal: LocalFolder
-        do throws(AttemptError) { journal = try LocalFolder(journalPath) } catch {
-            guard error.systemError == ENOENT || error.systemError == ENOTDIR else { throw error }
-            return nil
-        }
-        return try body(journal)
+        guard let folder = try state.openIfThere(journalPath) else { return nil }
+        return try body(folder)
     }
+
+    func journal() throws(AttemptError) -> LocalFolder { try state.open(journalPath) }
 }

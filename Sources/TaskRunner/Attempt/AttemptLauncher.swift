@@ -27,9 +27,18 @@ package struct AttemptLauncher: Sendable {
         self.supervisor = supervisor
         self.damage = damage
         self.environment = ScriptEnvironment(inherited: environment, allowing: allowing)
-        attemptsFolder = "\(stateDirectory)/attempts"
-        _ = try damage.folder(attemptsFolder)
+        let state = try Self.withoutLinks(stateDirectory)
+        _ = try damage.folder("\(state)/attempts")
+        // A person may have put it on another disk.
+        attemptsFolder = try Self.withoutLinks("\(state)/attempts")
         pythonFolder = try PythonClientFiles.install(in: stateDirectory, damage)
+    }
+
+    /// The links in the path of the state directory are somebody's choice, and are followed now: those that come later are not.
+    static func withoutLinks(_ path: String) throws(AttemptError) -> String {
+        guard let resolved = realpath(path, nil) else { throw .call("open", path) }
+        defer { free(resolved) }
+        return String(cString: resolved)
     }
 
     /// An attempt whose supervisor runs.

@@ -25,7 +25,7 @@ package enum AttemptOutcome: Sendable, Equatable {
         case missingResult = "missing-result"
         case badResult = "bad-result"
         case cannotStart = "cannot-start"
-        /// The script deleted its attempt directory.
+        /// The script deleted its journal, or put something else in its place.
         case journalLost = "journal-lost"
         case supervisorLost = "supervisor-lost"
         /// The machine was restarted under it.
@@ -46,6 +46,7 @@ package enum AttemptOutcome: Sendable, Equatable {
     ///   - stopReason: what the runner wrote when it asked the script to end.
     ///   - tail: the last bytes of the output.
     ///   - resultLimit: bytes of BSON that the task's document has room for.
+    ///   - isJournalLost: whether there is no journal any more, or another folder has its name.
     package init(
         report: ExitReport?,
         supervisor: SupervisorProcess.Ending,
@@ -54,7 +55,8 @@ package enum AttemptOutcome: Sendable, Equatable {
         savedResultKeys: [String],
         stopReason: String?,
         tail: [UInt8],
-        resultLimit: Int = AttemptDirectory.resultLimit
+        resultLimit: Int = AttemptDirectory.resultLimit,
+        isJournalLost: Bool = false
     ) {
         let tail = Self.text(ofTail: tail)
         func failed(_ kind: Kind, _ message: String) -> AttemptOutcome {
@@ -68,7 +70,8 @@ package enum AttemptOutcome: Sendable, Equatable {
             if let stopReason {
                 self = .stopped(reason: stopReason)
             } else if let (kind, message) = Self.withoutReport(supervisor) {
-                self = kind == .journalLost ? failed(kind, message) : .lost(kind: kind, message: message)
+                let isTheScripts = kind == .journalLost || isJournalLost
+                self = isTheScripts ? failed(.journalLost, Self.ruined) : .lost(kind: kind, message: message)
             } else {
                 self = .stopped(reason: Self.machineFault)
             }
@@ -131,11 +134,14 @@ package enum AttemptOutcome: Sendable, Equatable {
         return .stopped(reason: reason)
     }
 
+    private static let ruined =
+        "the script has deleted or replaced the journal of its attempt directory; how it ended is lost with it"
+
     /// Nil when the supervisor could not even begin.
     private static func withoutReport(_ supervisor: SupervisorProcess.Ending) -> (Kind, String)? {
         switch supervisor {
         case .exited(0), .exited(75):
-            (.journalLost, "the script has deleted its attempt directory; how it ended is lost with it")
+            (.journalLost, ruined)
         case .exited(74):
             (.supervisorLost, "the supervisor could not write how the script ended; the disk may be full")
         case .exited:

@@ -83,7 +83,7 @@ package final class DamagedThings: Sendable {
         let name = path.split(separator: "/").last.map(String.init) ?? "unnamed"
         let lost = try folder(lostFolder)
         // Left there before under the same name, or put there by a script.
-        do throws(AttemptError) { try lost.remove(name) } catch { note("\(lostFolder)/\(name)", error.message) }
+        do throws(AttemptError) { try lost.removeTree(name) } catch { note("\(lostFolder)/\(name)", error.message) }
         var status = stat()
         let target = lstat("\(lostFolder)/\(name)", &status) == 0 ? "\(name).\(ObjectID())" : name
         // A folder without rights for its owner cannot be moved.
@@ -101,7 +101,7 @@ package final class DamagedThings: Sendable {
             return (name: name, time: status.st_ctim.tv_sec)
         }
         for old in kept.sorted(by: { $0.time > $1.time }).dropFirst(Self.keptLimit) {
-            do throws(AttemptError) { try lost.remove(old.name) } catch {
+            do throws(AttemptError) { try lost.removeTree(old.name) } catch {
                 note("\(lostFolder)/\(old.name)", error.message)
             }
         }
@@ -153,13 +153,5 @@ package final class DamagedThings: Sendable {
             if restoreMode(String(path[..<end])) { return true }
         }
         return false
-    }
-}
-
-extension LocalFolder {
-    /// Removes whatever has that name, also what is no folder. That there is nothing is no error.
-    func remove(_ name: String) throws(AttemptError) {
-        if unlinkat(descriptor, name, 0) == 0 || errno == ENOENT { return }
-        try removeTree(name)
     }
 }

@@ -29,6 +29,9 @@ package struct ExitReport: Sendable, Equatable {
     /// Processes that not even SIGKILL ended: the kernel holds them.
     package var survivors: [Int32] = []
 
+    /// No number of bytes is larger: a script may have written the file itself.
+    private static let mostBytes: Int64 = 1 << 60
+
     /// Nil for anything but an object of JSON.
     package init?(json: [UInt8]) {
         guard let document = try? BSONDocument(extendedJSON: json, options: .init(plain: true)) else { return nil }
@@ -41,11 +44,12 @@ package struct ExitReport: Sendable, Equatable {
         isOutOfMemory = document["out_of_memory"]?.boolValue ?? false
         let seconds = document["duration"]?.doubleValue ?? 0
         duration = .seconds(seconds.isFinite ? min(max(seconds, 0), 1e9) : 0)
-        peakMemory = integer("peak_memory") ?? 0
+        func bytes(_ key: String) -> Int64? { integer(key).map { min(max($0, 0), Self.mostBytes) } }
+        peakMemory = bytes("peak_memory") ?? 0
         userTime = document["user_time"]?.doubleValue ?? 0
         systemTime = document["system_time"]?.doubleValue ?? 0
-        outputBytes = max(integer("output_bytes") ?? 0, 0)
-        outputStored = integer("output_stored") ?? outputBytes
+        outputBytes = bytes("output_bytes") ?? 0
+        outputStored = min(bytes("output_stored") ?? outputBytes, outputBytes)
         outputError = document["output_error"]?.stringValue
         if let gap = document["output_gap"]?.documentValue, let from = gap["from"]?.intValue,
             let to = gap["to"]?.intValue,

@@ -1,29 +1,97 @@
 import Glibc
+import TensorHub
 
 /// An open folder and the plain file calls on names in it. Everything blocks: for pool threads only.
+///
+/// No call on a name follows a link, waits on a named pipe, or writes into a file that has another name elsewhere. Where the
+/// folder is ours and a script has taken our rights to it away, they are restored.
 struct LocalFolder: ~Copyable {
     let descriptor: Int32
+    /// Where a restoration is noted.
+    let restored: RestoredRights?
 
+    /// A folder that no script can reach, such as one of /proc: links in its path are followed.
     init(_ path: String) throws(AttemptError) {
         descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        restored = nil
+        guard descriptor >= 0 else { throw .call("open", path) }
+    }
+
+    /// A folder that scripts can reach: no part of its path may be a link.
+    ///
+    /// - Parameter root: Above it, or itself; ours from there on, and rights that were taken away are restored.
+    init(_ path: String, below root: String, noting restored: RestoredRights? = nil) throws(AttemptError) {
+        self.restored = restored
+        var opened = GuardedPath.open(path, O_RDONLY | O_DIRECTORY)
+        if opened < 0, errno == EACCES, GuardedPath.restoreRights(path, below: root) {
+            restored?.note()
+            opened = GuardedPath.open(path, O_RDONLY | O_DIRECTORY)
+        }
+        descriptor = opened
         guard descriptor >= 0 else { throw .call("open", path) }
     }
 
     init(_ name: String, in parent: borrowing LocalFolder) throws(AttemptError) {
-        descriptor = openat(parent.descriptor, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        let folder = parent.descriptor
+        descriptor = parent.withRights(to: name) {
+            openat(folder, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
+        }
+        restored = parent.restored
         guard descriptor >= 0 else { throw .call("open", name) }
-    }
-
-    /// For a name as the folder lists it, which need not be UTF-8.
-    init(entry name: [CChar], in parent: borrowing LocalFolder) throws(AttemptError) {
-        descriptor = openat(parent.descriptor, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW)
-        guard descriptor >= 0 else { throw .call("open", "a folder") }
     }
 
     deinit { close(descriptor) }
 
     func makeFolder(_ name: String, mode: mode_t) throws(AttemptError) {
-        guard mkdirat(descriptor, name, mode) == 0 else { throw .call("make folder", name) }
+        guard withRights({ mkdirat(descriptor, name, mode) }) == 0 else { throw .call("make folder", name) }
+    }
+
+    /// Makes a folder unless it is there; whatever else has the name goes.
+    func ensureFolder(_ name: String, mode: mode_t) throws(AttemptError) {
+        if withRights({ mkdirat(descriptor, name, mode) }) == 0 { return }
+        guard errno == EEXIST else { throw .call("make folder", name) }
+        if isFolder(name) { return }
+        try removeTree(name)
+        try makeFolder(name, mode: mode)
+    }
+
+    func isFolder(_ name: String) -> Bool { status(name).map { $0.st_mode & S_IFMT == S_IFDIR } ?? false }
+
+    func isFile(_ name: String) -> Bool { status(name).map { $0.st_mode & S_IFMT == S_IFREG } ?? false }
+
+    /// What has that name, itself; `nil` where nothing has.
+    func status(_ name: String) -> stat? {
+        var status = stat()
+        let result = withRights { fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) }
+        return result == 0 ? status : nil
+    }
+
+    /// Removes a file; what is not there is no error.
+    func removeFile(_ name: String) throws(AttemptError) {
+        guard withRights({ unlinkat(descriptor, name, 0) }) == 0 || errno == ENOENT else { throw .call("remove", name) }
+    }
+
+    /// Removes a file or a folder with all that is in it; what is not there is no error.
+    func removeTree(_ name: String) throws(AttemptError) {
+        guard FolderTree.remove(name, in: descriptor) == 0 else { throw .call("remove", name) }
+    }
+
+    /// Gives what has the name another one.
+    func rename(_ name: String, to other: String, in folder: borrowing LocalFolder) throws(AttemptError) {
+        let (from, to) = (descriptor, folder.descriptor)
+        var result = withRights { renameat(from, name, to, other) }
+        if result < 0, errno == EACCES { result = folder.withRights { renameat(from, name, to, other) } }
+        // A folder that gets another one above it is itself changed.
+        if result < 0, errno == EACCES, Self.restoreMode(name, in: from) {
+            restored?.note()
+            result = renameat(from, name, to, other)
+        }
+        guard result == 0 else { throw .call("rename", name) }
+    }
+
+    /// All names in it outlive a power cut.
+    func sync(_ call: (Int32) -> Int32 = { fsync($0) }) throws(AttemptError) {
+        guard call(descriptor) == 0 else { throw .call("sync", "a folder") }
     }
 
     /// Makes a new file; one that is there already is an error.
@@ -33,7 +101,7 @@ struct LocalFolder: ~Copyable {
         mode: mode_t = 0o600,
         isSynced: Bool = false
     ) throws(AttemptError) {
-        try write(name, bytes, flags: O_EXCL, mode: mode, isSynced: isSynced)
+        try write(name, bytes, mode: mode, isSynced: isSynced)
     }
 
     /// Puts the whole file in place at once: whoever opens it sees the old bytes or the new ones.
@@ -41,21 +109,25 @@ struct LocalFolder: ~Copyable {
     /// - Parameter isSynced: Whether a power cut, too, leaves the one or the other.
     func replace(_ name: String, _ bytes: [UInt8], isSynced: Bool = false) throws(AttemptError) {
         let temporary = ".\(name).new"
-        try write(temporary, bytes, flags: O_TRUNC, mode: 0o600, isSynced: isSynced)
-        guard renameat(descriptor, temporary, descriptor, name) == 0 else { throw .call("rename", name) }
+        do throws(AttemptError) { try create(temporary, bytes, isSynced: isSynced) } catch {
+            // What a killed process or a script has left there.
+            guard error.systemError == EEXIST else { throw error }
+            try removeTree(temporary)
+            try create(temporary, bytes, isSynced: isSynced)
+        }
+        do throws(AttemptError) { try rename(temporary, to: name, in: self) } catch {
+            // A folder that a script has made.
+            guard isFolder(name) else { throw error }
+            try removeTree(name)
+            try rename(temporary, to: name, in: self)
+        }
     }
 
-    private func write(
-        _ name: String,
-        _ bytes: [UInt8],
-        flags: Int32,
-        mode: mode_t,
-        isSynced: Bool
-    ) throws(AttemptError) {
-        let file = openat(descriptor, name, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | flags, mode)
+    private func write(_ name: String, _ bytes: [UInt8], mode: mode_t, isSynced: Bool) throws(AttemptError) {
+        let flags = O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW
+        let file = withRights { openat(descriptor, name, flags, mode) }
         guard file >= 0 else { throw .call("create", name) }
         defer { close(file) }
-        try LocalFile.checkRegular(file, name)
         var rest = bytes[...]
         while !rest.isEmpty {
             let count = rest.withUnsafeBytes { Glibc.write(file, $0.baseAddress, $0.count) }
@@ -69,8 +141,11 @@ struct LocalFolder: ~Copyable {
     /// The bytes of a regular file, at most `limit + 1` so that the caller can tell one that is longer; nil when there
     /// is none. Never follows a link, never waits on a named pipe: the script may have left anything here.
     func read(_ name: String, limit: Int) throws(AttemptError) -> [UInt8]? {
-        let file = openat(descriptor, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        if file < 0, errno == ENOENT || errno == ELOOP { return nil }
+        let file = withRights(to: name) {
+            openat(descriptor, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
+        }
+        // A socket cannot be opened at all.
+        if file < 0, errno == ENOENT || errno == ELOOP || errno == ENXIO { return nil }
         guard file >= 0 else { throw .call("open", name) }
         defer { close(file) }
         var status = stat()
@@ -109,8 +184,13 @@ struct LocalFolder: ~Copyable {
     /// Names in the folder, without `.` and `..`.
     func names() throws(AttemptError) -> [String] {
         // A descriptor of its own, because closing the stream closes that too.
-        let copy = openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard copy >= 0, let stream = fdopendir(copy) else { throw .call("list", ".") }
+        let copy = withRights { openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
+        guard copy >= 0 else { throw .call("list", ".") }
+        guard let stream = fdopendir(copy) else {
+            let error = AttemptError.call("list", ".")
+            close(copy)
+            throw error
+        }
         defer { closedir(stream) }
         var names: [String] = []
         while let entry = readdir(stream) {

@@ -20,6 +20,7 @@ package final class OutputReader: Sendable {
     }
 
     private let path: String
+    private let folder: StateFolder
     private let limit: Int64
     private let head: Int64
     private let state: Mutex<State>
@@ -31,15 +32,24 @@ package final class OutputReader: Sendable {
     /// - Parameters:
     ///   - limit: the attempt's ``AttemptPlan/outputLimit``.
     ///   - offset: where to begin: the end of what an earlier runner has delivered.
-    package init(path: String, limit: Int64 = AttemptPlan.defaultOutputLimit, from offset: Int64 = 0) {
+    package convenience init(
+        path: String,
+        limit: Int64 = AttemptPlan.defaultOutputLimit,
+        from offset: Int64 = 0
+    ) {
+        self.init(path, in: StateFolder(around: path), limit: limit, from: offset)
+    }
+
+    private init(_ path: String, in folder: StateFolder, limit: Int64, from offset: Int64) {
         self.path = path
+        self.folder = folder
         self.limit = max(limit, 0)
         head = min(Self.defaultHead, self.limit)
         state = Mutex(State(position: max(offset, 0)))
     }
 
     package convenience init(_ directory: AttemptDirectory, limit: Int64, from offset: Int64 = 0) {
-        self.init(path: directory.outputPath, limit: limit, from: offset)
+        self.init(directory.outputPath, in: directory.state, limit: limit, from: offset)
     }
 
     deinit {
@@ -103,6 +113,11 @@ package final class OutputReader: Sendable {
         return position >= end || report.outputGap.map { $0.contains(position) && $0.upperBound >= end } ?? false
     }
 
+    /// Bytes that the supervisor has put on the disk and that are not there any more.
+    func missing(_ report: ExitReport) -> Int64 {
+        isComplete(report) ? 0 : max(0, min(report.outputStored, report.outputBytes) - position)
+    }
+
     /// The freed middle of a file of that size; the same formula as in the supervisor's output.c.
     func hole(size: Int64) -> Range<Int64> {
         let tail = limit - head
@@ -112,10 +127,11 @@ package final class OutputReader: Sendable {
 
     private func open(_ state: inout State) throws(AttemptError) -> Bool {
         if state.file >= 0 { return true }
-        state.file = Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        guard state.file < 0 else { return true }
-        guard errno == ENOENT else { throw .call("open", path) }
-        return false
+        do throws(AttemptError) { state.file = try folder.openRegular(path, O_RDONLY) } catch {
+            guard error.systemError == ENOENT else { throw error }
+            return false
+        }
+        return true
     }
 
     private func size(of file: Int32) throws(AttemptError) -> Int64 {

@@ -13,6 +13,9 @@ package final class SupervisorProcess: Sendable {
         case unknown
         /// The machine was restarted since.
         case otherBoot
+
+        /// Whether an earlier runner has started it, which may have asked it to stop.
+        var isStrangers: Bool { self == .unknown || self == .otherBoot }
     }
 
     private struct State {

@@ -8,8 +8,10 @@ struct WaitingCheckpoints: Sendable {
     static let folderName = "checkpoints"
 
     let path: String
+    private let state: StateFolder
 
     init(stateDirectory: String) {
+        state = StateFolder(stateDirectory)
         path = "\(stateDirectory)/\(Self.folderName)"
     }
 
@@ -42,9 +44,8 @@ struct WaitingCheckpoints: Sendable {
     ) throws(AttemptError) {
         for name in try names() {
             guard let task = Self.task(name), tasks.contains(task) else { continue }
-            var status = stat()
             // A rename sets the time.
-            guard lstat("\(path)/\(name)", &status) == 0,
+            guard let status = try state.open(path).status(name),
                 age == .zero || Int64(time(nil) - status.st_ctim.tv_sec) > age.components.seconds
             else { continue }
             remove(name, damage)
@@ -53,13 +54,16 @@ struct WaitingCheckpoints: Sendable {
 
     /// One that cannot be removed keeps none of the others.
     private func remove(_ name: String, _ damage: DamagedThings) {
-        do throws(AttemptError) { try LocalFolder(path).remove(name) } catch {
+        do throws(AttemptError) { try state.open(path).removeTree(name) } catch {
             damage.setAside("\(path)/\(name)", "it cannot be removed: \(error.message)")
         }
     }
 
     private func names() throws(AttemptError) -> [String] {
-        access(path, F_OK) == 0 ? try LocalFolder(path).names() : []
+        do throws(AttemptError) { return try state.open(path).names() } catch {
+            if error.systemError == ENOENT { return [] }
+            throw error
+        }
     }
 
     private static func task(_ name: String) -> ObjectID? {

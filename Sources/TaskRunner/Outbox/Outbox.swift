@@ -32,34 +32,40 @@ final class Outbox: Sendable {
         var end: Position
     }
 
-    private struct Writer {
+    struct Writer {
         var file: Int32 = -1
         var end = Position(segment: 1, offset: 0)
+        /// Whether the name of the segment outlives a power cut.
+        var isNamed = false
     }
 
-    private struct Reader {
+    struct Reader {
         var file: Int32 = -1
         var segment: UInt64 = 0
         var positionFile: Int32 = -1
         var delivered = Position(segment: 1, offset: 0)
     }
 
-    private let folder: String
+    let folder: String
+    let state: StateFolder
     private let segmentSize: Int64
-    private let sync: @Sendable (Int32) -> Int32
-    private let writer = Mutex(Writer())
-    private let reader = Mutex(Reader())
+    /// `fsync`, but in tests.
+    let sync: @Sendable (Int32) -> Int32
+    let writer = Mutex(Writer())
+    let reader = Mutex(Reader())
 
     /// Bytes: a segment that has so many is followed by another one.
     static let segmentSize: Int64 = 16 << 20
 
-    /// - Parameter sync: `fdatasync`, but in tests.
+    /// - Parameter sync: `fsync`, but in tests.
     init(
         _ folder: String,
+        in state: StateFolder? = nil,
         segmentSize: Int64 = Outbox.segmentSize,
-        sync: @escaping @Sendable (Int32) -> Int32 = { fdatasync($0) }
+        sync: @escaping @Sendable (Int32) -> Int32 = { fsync($0) }
     ) {
         self.folder = folder
+        self.state = state ?? StateFolder(around: folder)
         self.segmentSize = segmentSize
         self.sync = sync
     }
@@ -77,90 +83,6 @@ final class Outbox: Sendable {
     /// What is before it is delivered.
     var delivered: Position { reader.withLock { $0.delivered } }
 
-    // MARK: After a restart
-
-    /// Goes on with what an earlier process has left; a record that it did not come to finish is cut off.
-    ///
-    /// - Returns: Whether something else was in the place of the folder: nobody knows what was in it.
-    @discardableResult
-    func recover() throws(AttemptError) -> Bool {
-        var status = stat()
-        guard lstat(folder, &status) == 0 else { return false }
-        guard status.st_mode & S_IFMT == S_IFDIR else {
-            guard rename(folder, "\(folder).damaged") == 0 else { throw .call("move", folder) }
-            return true
-        }
-        let segments = Self.consecutive(try LocalFolder(folder).names().compactMap(UInt64.init).sorted())
-        guard let first = segments.first, let last = segments.last else { return false }
-        var start = Position(segment: first, offset: 0)
-        if let bytes = try LocalFolder(folder).read("position", limit: 64), let stored = Self.position(bytes) {
-            start = max(start, stored)
-        }
-        let end: Position
-        do throws(AttemptError) { end = Position(segment: last, offset: try cut(last)) } catch {
-            guard let number = error.systemError, Self.gone.contains(number) else { throw error }
-            // Something else is in its place. Out of the way, it reads as a segment that is gone.
-            let path = path(of: last)
-            guard rename(path, "\(path).damaged") == 0 || errno == ENOENT else { throw .call("move", path) }
-            end = Position(segment: last + 1, offset: 0)
-        }
-        // A position behind the end can only come from a disk that lost its latest writes.
-        let delivered = min(start, end)
-        writer.withLock { $0.end = end }
-        reader.withLock { $0.delivered = delivered }
-        return false
-    }
-
-    /// Those that we can have written: one follows the other, but where one was removed. A script may leave files with any
-    /// number for a name.
-    private static func consecutive(_ segments: [UInt64]) -> ArraySlice<UInt64> {
-        let mine = segments.drop { $0 == 0 }.prefix { $0 < 1 << 40 }
-        for (index, (one, next)) in zip(mine.indices, zip(mine, mine.dropFirst())) where next - one > 1000 {
-            return mine[...index]
-        }
-        return mine
-    }
-
-    /// Removes what is no whole record at the end of a segment. Returns its length then.
-    private func cut(_ segment: UInt64) throws(AttemptError) -> Int64 {
-        let path = path(of: segment)
-        let file = try LocalFile.openRegular(path, O_RDWR)
-        defer { close(file) }
-        var offset: Int64 = 0
-        var isWhole = false
-        while !isWhole {
-            let bytes = try Self.read(file, path, at: offset, atLeast: Self.readSize)
-            var index = 0
-            var wanted: Int?
-            reading: while index < bytes.count {
-                switch OutboxRecord.read(bytes, at: index) {
-                case .record(_, let end): index = end
-                case .cut(let length):
-                    wanted = length
-                    break reading
-                case .damaged:
-                    isWhole = true
-                    break reading
-                }
-            }
-            offset += Int64(index)
-            if bytes.isEmpty { isWhole = true }
-            if index == 0, let wanted, !isWhole {
-                // Longer than what was read, or cut off.
-                let whole = try Self.read(file, path, at: offset, atLeast: wanted)
-                if case .record(_, let end) = OutboxRecord.read(whole, at: 0) {
-                    offset += Int64(end)
-                } else {
-                    isWhole = true
-                }
-            }
-        }
-        guard ftruncate(file, off_t(offset)) == 0 else { throw .call("cut", path) }
-        // It may be full, and nothing will be written to it any more.
-        guard sync(file) == 0 else { throw .call("sync", path) }
-        return offset
-    }
-
     // MARK: Writing
 
     /// Writes all of them or, where it throws, none.
@@ -174,8 +96,7 @@ final class Outbox: Sendable {
         let result: Result<Position, AttemptError> = writer.withLock { writer in
             do throws(AttemptError) {
                 try write(bytes, &writer)
-                if isSynced, sync(writer.file) != 0 {
-                    let error = AttemptError.call("sync", folder)
+                do throws(AttemptError) { if isSynced { try sync(&writer) } } catch {
                     // Whoever wanted them written takes the files away that they name.
                     writer.end.offset -= Int64(bytes.count)
                     ftruncate(writer.file, off_t(writer.end.offset))
@@ -189,6 +110,13 @@ final class Outbox: Sendable {
         return try result.get()
     }
 
+    private func sync(_ writer: inout Writer) throws(AttemptError) {
+        guard sync(writer.file) == 0 else { throw .call("sync", folder) }
+        if writer.isNamed { return }
+        try state.open(folder).sync(sync)
+        writer.isNamed = true
+    }
+
     private func write(_ bytes: [UInt8], _ writer: inout Writer) throws(AttemptError) {
         if writer.end.offset >= segmentSize {
             if writer.file >= 0 {
@@ -199,13 +127,8 @@ final class Outbox: Sendable {
             writer.file = -1
             writer.end = Position(segment: writer.end.segment + 1, offset: 0)
         }
+        if writer.file < 0 { writer.file = try openLast(&writer) }
         let path = path(of: writer.end.segment)
-        if writer.file < 0 {
-            if writer.end == Position(segment: 1, offset: 0) {
-                guard mkdir(folder, 0o700) == 0 || errno == EEXIST else { throw .call("make folder", folder) }
-            }
-            writer.file = try LocalFile.openRegular(path, O_WRONLY | O_CREAT, toDo: "create")
-        }
         var done = 0
         while done < bytes.count {
             let count = bytes.withUnsafeBytes {
@@ -221,6 +144,20 @@ final class Outbox: Sendable {
             done += count
         }
         writer.end.offset += Int64(bytes.count)
+    }
+
+    /// Opens the segment that is written to. One that an earlier process has begun may have been ruined since; then its records
+    /// are lost, and the next one begins.
+    private func openLast(_ writer: inout Writer) throws(AttemptError) -> Int32 {
+        if writer.end.offset > 0 {
+            do throws(AttemptError) { return try state.openRegular(path(of: writer.end.segment), O_WRONLY) } catch {
+                if error.mayPass { throw error }
+                writer.end = Position(segment: writer.end.segment + 1, offset: 0)
+            }
+        }
+        try state.folder(of: folder).ensureFolder(StateFolder.name(folder), mode: 0o700)
+        writer.isNamed = false
+        return try state.create(path(of: writer.end.segment))
     }
 
     // MARK: Reading
@@ -239,9 +176,6 @@ final class Outbox: Sendable {
         return try result.get()
     }
 
-    /// What says that a segment is not there any more, or something else is in its place: only the script can have done it.
-    private static let gone: Set<Int32> = [ENOENT, ENOTDIR, ELOOP, EISDIR, ESPIPE]
-
     private func next(
         _ reader: inout Reader,
         _ start: Position,
@@ -250,7 +184,8 @@ final class Outbox: Sendable {
     ) throws(AttemptError) -> Batch? {
         var place = start
         do throws(AttemptError) { return try next(&reader, &place, end, limit) } catch {
-            guard let number = error.systemError, Self.gone.contains(number) else { throw error }
+            // A segment that is not there any more, or has something else in its place: only the script can have done it.
+            if error.mayPass { throw error }
             let isLast = place.segment >= end.segment
             return Batch(
                 records: [],
@@ -308,7 +243,7 @@ final class Outbox: Sendable {
         if reader.file >= 0 { close(reader.file) }
         reader.file = -1
         reader.segment = segment
-        reader.file = try LocalFile.openRegular(path(of: segment), O_RDONLY)
+        reader.file = try state.openRegular(path(of: segment), O_RDONLY)
     }
 
     /// Remembers that all before that place is delivered, and removes the segments that are.
@@ -324,12 +259,16 @@ final class Outbox: Sendable {
     private func setDelivered(_ position: Position, _ reader: inout Reader) throws(AttemptError) {
         let path = "\(folder)/position"
         if reader.positionFile < 0 {
-            reader.positionFile = try LocalFile.openRegular(path, O_WRONLY | O_CREAT, toDo: "create")
+            do throws(AttemptError) { reader.positionFile = try state.openRegular(path, O_WRONLY) } catch {
+                // There is none yet, or something else in its place.
+                if error.mayPass { throw error }
+                reader.positionFile = try state.create(path)
+            }
         }
         let bytes = Self.bytes(position)
         guard pwrite(reader.positionFile, bytes, bytes.count, 0) == bytes.count else { throw .call("write", path) }
-        for segment in reader.delivered.segment..<max(reader.delivered.segment, position.segment) {
-            unlink(self.path(of: segment))
+        if position.segment > reader.delivered.segment, let all = try? state.open(folder) {
+            for segment in reader.delivered.segment..<position.segment { try? all.removeFile("\(segment)") }
         }
         reader.delivered = position
     }
@@ -345,7 +284,7 @@ final class Outbox: Sendable {
         return bytes
     }
 
-    private static func position(_ bytes: [UInt8]) -> Position? {
+    static func position(_ bytes: [UInt8]) -> Position? {
         guard bytes.count == 20, CRC32.of(bytes[0..<16]) == OutboxRecord.number(in: bytes, at: 16) else { return nil }
         func wide(_ index: Int) -> UInt64 {
             UInt64(OutboxRecord.number(in: bytes, at: index))
@@ -354,10 +293,10 @@ final class Outbox: Sendable {
         return Position(segment: wide(0), offset: Int64(bitPattern: wide(8)))
     }
 
-    private func path(of segment: UInt64) -> String { "\(folder)/\(segment)" }
+    func path(of segment: UInt64) -> String { "\(folder)/\(segment)" }
 
     /// Bytes of a file: so many, fewer only at its end.
-    private static func read(
+    static func read(
         _ file: Int32,
         _ path: String,
         at offset: Int64,

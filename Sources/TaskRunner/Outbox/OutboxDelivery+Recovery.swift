@@ -20,7 +20,13 @@ extension OutboxDelivery {
         let result: Result<Void, AttemptError> = recovery.withLock { _ in
             guard state.withLock({ $0.mustRecover }) else { return .success(()) }
             do throws(AttemptError) {
-                if try outbox.recover() { lost("What a script wrote is damaged or gone, and lost", [:]) }
+                do throws(AttemptError) {
+                    if try outbox.recover() { lost("What a script wrote is damaged or gone, and lost", [:]) }
+                } catch {
+                    // What is not the machine's fault stays as it is: a script has ruined the outbox.
+                    if error.mayPass { throw error }
+                    lost("What a script wrote is damaged or gone, and lost", ["error": "\(error)"])
+                }
                 let (delivered, end) = (outbox.delivered, outbox.end)
                 // A folder tells nothing: its record may not have come to be written.
                 var newest = 0
@@ -53,9 +59,6 @@ extension OutboxDelivery {
                 logger.notice("What the script wrote before the restart can be read now")
             } catch {
                 if isLost() || mustGiveUp() || Task.isCancelled { return false }
-                // Once nothing more comes, only what may pass is waited for.
-                let mayPass = (error as? AttemptError)?.mayPass == true
-                if !mayPass, state.withLock({ $0.isClosed }) { return false }
                 await wait(&pause)
             }
         }
@@ -64,15 +67,20 @@ extension OutboxDelivery {
 
     /// Writes down what the Python client could not send. Blocks: for pool threads only. The script has ended.
     ///
-    /// - Throws: Where the disk does not let it; `finish()` tells then that something is left.
+    /// - Throws: Where the machine does not let it; `finish()` tells then that something is left. What the script itself has
+    ///   ruined is lost.
     func take(_ requests: UnsentRequests) throws {
         state.withLock { $0.hasUntaken = true }
         try recoverWhereNeeded()
-        let faults = try requests.take { records in
-            let end = try outbox.append(records)
-            state.withLock { $0.appended = max($0.appended, end) }
+        var faults: [UnsentRequests.Fault] = []
+        do {
+            faults = try requests.take { records in
+                let end = try outbox.append(records)
+                state.withLock { $0.appended = max($0.appended, end) }
+            }
+        } catch let error as AttemptError where !error.mayPass {
+            faults.append(UnsentRequests.Fault(message: "\(error)"))
         }
-        unlink(requests.backend.directory.unsentPath)
         state.withLock { $0.hasUntaken = false }
         for fault in faults {
             lost("What the script could not send cannot be used", ["error": "\(fault.message)"], fault.count)

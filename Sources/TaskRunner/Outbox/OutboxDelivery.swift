@@ -278,14 +278,8 @@ final class OutboxDelivery: Sendable {
         }
         defer { state.withLock { $0.underWay = nil } }
         if !isSuperseded {
-            let verdict = await attempt(record.kind.words) { () async throws(HubError) in
-                if self.state.withLock({ $0.mustDropUploads }) {
-                    try await self.sink.hub.dropUploads(of: self.sink.token)
-                    self.state.withLock { $0.mustDropUploads = false }
-                }
-                guard let checkpoint = try await self.sink.deliver(record) else { return }
-                self.state.withLock { $0.storedCheckpoint = checkpoint }
-            }
+            var verdict = await send(record)
+            if case .refused = verdict, await sink.restoreRights(of: record) { verdict = await send(record) }
             switch verdict {
             case .delivered: break
             case .over: return false
@@ -301,6 +295,17 @@ final class OutboxDelivery: Sendable {
         }
         state.withLock { $0.discards.append(record) }
         return true
+    }
+
+    private func send(_ record: OutboxRecord) async -> Verdict {
+        await attempt(record.kind.words) { () async throws(HubError) in
+            if self.state.withLock({ $0.mustDropUploads }) {
+                try await self.sink.hub.dropUploads(of: self.sink.token)
+                self.state.withLock { $0.mustDropUploads = false }
+            }
+            guard let checkpoint = try await self.sink.deliver(record) else { return }
+            self.state.withLock { $0.storedCheckpoint = checkpoint }
+        }
     }
 
     /// Tries until MongoDB takes it, or refuses just that.

@@ -59,11 +59,30 @@ struct OutboxSink: Sendable {
 
     /// The files of a record that is delivered.
     func discardFiles(of record: OutboxRecord) async {
-        guard let folder = record.payload["folder"]?.stringValue, folder != AttemptDirectory.checkpointName else {
-            return
-        }
+        guard let folder = Self.folder(record.payload), folder != AttemptDirectory.checkpointName else { return }
         // Left-overs go with the directory.
-        try? await pool.runIfActive { try LocalFolder(directory.keptPath).removeTree(folder) }
+        try? await pool.runIfActive { directory.removeKeptFolder(folder) }
+    }
+
+    /// Gives us our rights to the files of a record back, where the script has taken them away.
+    ///
+    /// - Returns: Whether it had.
+    func restoreRights(of record: OutboxRecord) async -> Bool {
+        let paths = files(record.payload).compactMap { if case .file(let path) = $0.source { path } else { nil } }
+        let restored = try? await pool.runIfActive {
+            paths.filter { GuardedPath.restoreRights($0, below: directory.state.path) }.count
+        }
+        guard let restored, restored > 0 else { return false }
+        directory.state.restored?.note()
+        return true
+    }
+
+    /// The name of a folder below `kept`, or of the checkpoint folder: one part of a path, whatever a script has written into
+    /// its outbox itself.
+    private static func folder(_ payload: BSONDocument) -> String? {
+        guard let folder = payload["folder"]?.stringValue, StoredFile.isRelative(folder), !folder.utf8.contains(0x2F)
+        else { return nil }
+        return folder
     }
 
     /// The payload that `content` becomes once its files are in the folder of that name below `kept`.
@@ -90,12 +109,13 @@ struct OutboxSink: Sendable {
     }
 
     private func files(_ payload: BSONDocument) -> [SourceFile] {
-        let folder = payload["folder"]?.stringValue ?? ""
+        guard let folder = Self.folder(payload) else { return [] }
         // A checkpoint lies as the script left it, anything else under numbers.
         let isPlain = folder != AttemptDirectory.checkpointName
         let root = isPlain ? "\(directory.keptPath)/\(folder)" : directory.checkpointPath
         return (payload["files"]?.arrayValue ?? []).enumerated().compactMap { index, value in
-            guard let file = value.documentValue, let path = file["path"]?.stringValue else { return nil }
+            guard let file = value.documentValue, let path = file["path"]?.stringValue, StoredFile.isRelative(path)
+            else { return nil }
             return SourceFile(
                 path: path,
                 mode: file["mode"]?.intValue.flatMap { Int32(exactly: $0) } ?? 0o644,

@@ -4,7 +4,8 @@ import Synchronization
 import TensorHub
 
 extension AttemptBackend {
-    /// Copies the checkpoint folder, so that the script may change it at once; the copy goes to MongoDB.
+    /// Copies the checkpoint folder, so that the script may change it at once; the copy goes to MongoDB. Once this returns, not
+    /// even a power cut takes it: its files and their record are synced, and so are the folders with their names.
     func storeCheckpoint() async throws(HubError) {
         let number = nextCheckpoint()
         let folder = AttemptDirectory.keptCheckpointName(number)
@@ -16,12 +17,15 @@ extension AttemptBackend {
                 return try directory.checkpointFiles()
             }
             try await copy(files, to: partial)
+            let sync = delivery.outbox.sync
             try await onDisk { directory in
+                try directory.state.open("\(directory.keptPath)/\(partial)").sync(sync)
                 // No record names what has the number already: an earlier runner did not come to write one.
                 directory.removeKeptFolder(folder)
                 guard try directory.putKeptFolder(partial, as: folder) else {
                     throw AttemptError.call("rename", partial)
                 }
+                try directory.syncKept(sync)
             }
         } catch {
             try? await onDisk { $0.removeKeptFolder(partial) }
@@ -29,7 +33,7 @@ extension AttemptBackend {
         }
         let record = OutboxSink.checkpoint(files, folder: folder, number: number, isDeclared: true)
         do throws(HubError) {
-            try await delivery.append([record], checkpoint: number)
+            try await delivery.append([record], isSynced: true, checkpoint: number)
         } catch {
             try? await onDisk { $0.removeKeptFolder(folder) }
             throw error
@@ -47,7 +51,9 @@ extension AttemptBackend {
         let copies = FileCopies(
             files.enumerated().map { index, file in
                 ("\(directory.checkpointPath)/\(file.path)", "\(directory.keptPath)/\(folder)/\(index)")
-            }
+            },
+            in: directory.state,
+            sync: delivery.outbox.sync
         )
         while try await inBulk({ _ in try copies.copyPiece() }) {}
     }
@@ -103,12 +109,12 @@ extension AttemptDirectory {
         var files: [SourceFile] = []
         var waiting = [""]
         while let below = waiting.popLast() {
-            let folder = below.isEmpty ? checkpointPath : "\(checkpointPath)/\(below)"
-            for name in try LocalFolder(folder).names() {
+            // It may be gone again, or something else by now: a temporary folder of the script's.
+            guard let folder = try state.openIfThere(below.isEmpty ? checkpointPath : "\(checkpointPath)/\(below)")
+            else { continue }
+            for name in try folder.names() {
                 let path = below.isEmpty ? name : "\(below)/\(name)"
-                var status = stat()
-                // It may be gone again: a temporary file of the script's.
-                guard lstat("\(checkpointPath)/\(path)", &status) == 0 else { continue }
+                guard let status = folder.status(name) else { continue }
                 switch status.st_mode & S_IFMT {
                 case S_IFDIR: waiting.append(path)
                 case S_IFREG:

@@ -106,14 +106,20 @@ extension AttemptBackend {
                 let path = "\(directory.keptPath)/\(partial)/\(index)"
                 switch file.source {
                 case .file(let source):
-                    try await inBulk { _ in try LocalFile.move(source, to: path) }
+                    try await inBulk { try LocalFile.move(source, to: path, in: $0.state) }
                 case .bytes(let bytes):
-                    try await inBulk { _ in try LocalFile.write(bytes, to: path, isSynced: true) }
+                    try await inBulk { try LocalFile.write(bytes, to: path, in: $0.state, isSynced: true) }
                 case .stream(let stream):
                     try await write(stream, to: path)
                 }
             }
-            let isFirst = try await onDisk { try self.put(partial, as: folder, $0) }
+            let sync = delivery.outbox.sync
+            let isFirst = try await onDisk { directory in
+                try directory.state.open("\(directory.keptPath)/\(partial)").sync(sync)
+                let isFirst = try self.put(partial, as: folder, directory)
+                try directory.syncKept(sync)
+                return isFirst
+            }
             if !isFirst { try await onDisk { $0.removeKeptFolder(partial) } }
             return (payload, isFirst)
         } catch {
@@ -126,7 +132,7 @@ extension AttemptBackend {
 
     private func isKept(_ folder: String, _ directory: AttemptDirectory) -> Bool {
         keptUses.withLock { uses in
-            guard access("\(directory.keptPath)/\(folder)", F_OK) == 0 else { return false }
+            guard directory.hasKeptFolder(folder) else { return false }
             uses[folder, default: 0] += 1
             return true
         }
@@ -149,15 +155,15 @@ extension AttemptBackend {
     }
 
     private func write(_ stream: AsyncThrowingStream<[UInt8], any Error>, to path: String) async throws(HubError) {
-        try await onDisk { _ in try LocalFile.write([], to: path) }
+        try await onDisk { try LocalFile.write([], to: path, in: $0.state) }
         do {
-            for try await bytes in stream { try await onDisk { _ in try LocalFile.append(bytes, to: path) } }
+            for try await bytes in stream { try await onDisk { try LocalFile.append(bytes, to: path, in: $0.state) } }
         } catch let error as HubError {
             throw error
         } catch {
             throw HubError(.invalidInput, "the bytes broke off: \(error)", underlying: error)
         }
-        try await inBulk { _ in try LocalFile.sync(path) }
+        try await inBulk { try LocalFile.sync(path, in: $0.state) }
     }
 
     // MARK: Reading
@@ -191,7 +197,7 @@ extension AttemptBackend {
         let word = id.map { "\($0)" } ?? "unnamed"
         let key = "\(bucket.rawValue)/\(word)\(part)"
         if let known = fetched.withLock({ $0.contents[key] }),
-            try await onDisk({ _ in access(known.folder, F_OK) == 0 })
+            try await onDisk({ _ in GuardedPath.status(known.folder) != nil })
         {
             return known
         }
@@ -203,11 +209,7 @@ extension AttemptBackend {
         let inner = (version.map { "v\($0)" } ?? word) + part
         let parent = "\(directory.fetchedPath)/\(outer)"
         let target = try await onDisk { directory in
-            for folder in [directory.fetchedPath, parent] {
-                guard mkdir(folder, 0o755) == 0 || errno == EEXIST else {
-                    throw AttemptError.call("make folder", folder)
-                }
-            }
+            try directory.makeFetchedFolder(outer)
             return self.free("\(parent)/\(inner)")
         }
         let content = try await cache.fetch(files, in: bucket, of: transfers, to: target)
@@ -221,7 +223,7 @@ extension AttemptBackend {
             var number = 1
             while true {
                 let candidate = number == 1 ? path : "\(path).\(number)"
-                if access(candidate, F_OK) != 0, fetched.folders.insert(candidate).inserted { return candidate }
+                if GuardedPath.status(candidate) == nil, fetched.folders.insert(candidate).inserted { return candidate }
                 number += 1
             }
         }

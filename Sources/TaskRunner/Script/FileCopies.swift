@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Files that are copied a piece at a time, so that whoever copies can stop between two pieces. Blocks: for threads of bulk
+/// Files that are copied a piece at a time and synced, so that whoever copies can stop between two pieces. Blocks: for threads of bulk
 /// work only.
 final class FileCopies: Sendable {
     /// Bytes.
@@ -14,9 +14,18 @@ final class FileCopies: Sendable {
         var open: LocalFile.Copy?
     }
 
+    private let folder: StateFolder
+    private let sync: @Sendable (Int32) -> Int32
     private let state: Mutex<State>
 
-    init(_ files: [(source: String, target: String)]) {
+    /// - Parameter sync: Called for each copy that is complete: `fdatasync`, but in tests.
+    init(
+        _ files: [(source: String, target: String)],
+        in folder: StateFolder,
+        sync: @escaping @Sendable (Int32) -> Int32 = { fdatasync($0) }
+    ) {
+        self.folder = folder
+        self.sync = sync
         state = Mutex(State(rest: files[...]))
     }
 
@@ -28,11 +37,14 @@ final class FileCopies: Sendable {
                 if let copy = state.open {
                     let count = try copy.go(on: left)
                     left -= count
-                    if count == 0 { state.open = nil }
+                    if count == 0 {
+                        try copy.sync(sync)
+                        state.open = nil
+                    }
                     continue
                 }
                 guard let next = state.rest.popFirst() else { return false }
-                state.open = try LocalFile.Copy(next.source, to: next.target)
+                state.open = try LocalFile.Copy(next.source, to: next.target, in: folder)
                 left -= Self.openingCost
             }
             return true

@@ -1,23 +1,36 @@
 import CLinux
 import Glibc
 
-/// Calls on single files of this machine. Everything blocks: for pool threads only.
+/// Calls on single files below the state directory, where scripts can write. Everything blocks: for pool threads only.
 enum LocalFile {
     /// Moves a file within a file system and sees that its bytes are on the disk.
-    static func move(_ source: String, to target: String) throws(AttemptError) {
-        try sync(source)
-        guard rename(source, target) == 0 else { throw .call("move", source) }
+    static func move(_ source: String, to target: String, in state: StateFolder) throws(AttemptError) {
+        try sync(source, in: state)
+        let from = try state.folder(of: source)
+        try from.rename(StateFolder.name(source), to: StateFolder.name(target), in: state.folder(of: target))
     }
 
-    static func write(_ bytes: [UInt8], to path: String, isSynced: Bool = false) throws(AttemptError) {
-        try put(bytes, path, O_CREAT | O_EXCL)
-        if isSynced { try sync(path) }
+    static func write(
+        _ bytes: [UInt8],
+        to path: String,
+        in state: StateFolder,
+        isSynced: Bool = false
+    ) throws(AttemptError) {
+        try put(bytes, path, state, O_CREAT | O_EXCL)
+        if isSynced { try sync(path, in: state) }
     }
 
-    static func append(_ bytes: [UInt8], to path: String) throws(AttemptError) { try put(bytes, path, O_APPEND) }
+    static func append(_ bytes: [UInt8], to path: String, in state: StateFolder) throws(AttemptError) {
+        try put(bytes, path, state, O_APPEND)
+    }
 
-    private static func put(_ bytes: [UInt8], _ path: String, _ flags: Int32) throws(AttemptError) {
-        let file = try openRegular(path, O_WRONLY | flags, toDo: "create")
+    private static func put(
+        _ bytes: [UInt8],
+        _ path: String,
+        _ state: StateFolder,
+        _ flags: Int32
+    ) throws(AttemptError) {
+        let file = try state.openRegular(path, O_WRONLY | flags, toDo: "create")
         defer { close(file) }
         var done = 0
         while done < bytes.count {
@@ -28,41 +41,10 @@ enum LocalFile {
         }
     }
 
-    static func sync(_ path: String) throws(AttemptError) {
-        let file = try openRegular(path, O_RDONLY)
+    static func sync(_ path: String, in state: StateFolder) throws(AttemptError) {
+        let file = try state.openRegular(path, O_RDONLY)
         defer { close(file) }
         guard fdatasync(file) == 0 else { throw .call("sync", path) }
-    }
-
-    /// Opens a file that a script may have replaced: never through a link, never waiting on a named pipe.
-    ///
-    /// - Throws: Where it is no regular file.
-    static func openRegular(
-        _ path: String,
-        _ flags: Int32,
-        toDo verb: String = "open"
-    ) throws(AttemptError) -> Int32 {
-        let file = open(path, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0o600)
-        guard file >= 0 else { throw .call(verb, path) }
-        do throws(AttemptError) {
-            try checkRegular(file, path)
-        } catch {
-            close(file)
-            throw error
-        }
-        return file
-    }
-
-    static func checkRegular(_ file: Int32, _ path: String) throws(AttemptError) {
-        var status = stat()
-        guard fstat(file, &status) == 0 else { throw .call("examine", path) }
-        guard status.st_mode & S_IFMT == S_IFREG else {
-            throw AttemptError(
-                .machine,
-                "'\(path)' is no regular file; a script must leave the journal alone",
-                systemError: ESPIPE
-            )
-        }
     }
 
     /// The copy of a file while it is made; where the file system can, it shares the blocks.
@@ -72,18 +54,17 @@ enum LocalFile {
         private let from: Int32
         private let to: Int32
 
-        init(_ source: String, to target: String) throws(AttemptError) {
-            let from = try LocalFile.openRegular(source, O_RDONLY)
-            let to = open(target, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-            guard to >= 0 else {
-                let error = AttemptError.call("create", target)
+        init(_ source: String, to target: String, in state: StateFolder) throws(AttemptError) {
+            let from = try state.openRegular(source, O_RDONLY)
+            do throws(AttemptError) {
+                to = try state.openRegular(target, O_WRONLY | O_CREAT | O_EXCL, toDo: "create")
+            } catch {
                 close(from)
                 throw error
             }
             self.source = source
             self.target = target
             self.from = from
-            self.to = to
         }
 
         deinit {
@@ -102,6 +83,11 @@ enum LocalFile {
                 guard [EXDEV, EINVAL, EOPNOTSUPP, ENOSYS].contains(errno) else { throw .call("copy", source) }
                 return try copyBytes(min(limit, 1 << 20))
             }
+        }
+
+        /// What is copied outlives a power cut.
+        func sync(_ call: (Int32) -> Int32) throws(AttemptError) {
+            guard call(to) == 0 else { throw .call("sync", target) }
         }
 
         private func copyBytes(_ limit: Int) throws(AttemptError) -> Int {

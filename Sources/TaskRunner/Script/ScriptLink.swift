@@ -10,7 +10,7 @@ final class ScriptLink: Sendable {
     let delivery: OutboxDelivery
     let backend: AttemptBackend
     let socketPath: String
-    private let token: ObjectID
+    let token: ObjectID
     private let runner: Runner
     private let service = Mutex<(any ScriptService)?>(nil)
 
@@ -29,7 +29,7 @@ final class ScriptLink: Sendable {
         // A party of its own: what one script writes waits for no other one's, and nothing of the runner's for either.
         let disk = runner.scriptThreads.party()
         delivery = OutboxDelivery(
-            Outbox(directory.outboxPath),
+            Outbox(directory.outboxPath, in: directory.state),
             sink: OutboxSink(
                 hub: runner.transport,
                 runner: runner.runnerID,
@@ -67,7 +67,7 @@ final class ScriptLink: Sendable {
     func open() async throws {
         guard let server = runner.options.scriptServer else { return }
         let path = socketPath
-        try await runner.pool.runIfActive { try ScriptSocket.prepare(path) }
+        try await runner.pool.runIfActive { [backend] in try ScriptSocket.prepare(path, of: backend.directory) }
         let opened = try await server.serve(backend, socketPath: path, token: "\(token)")
         service.withLock { $0 = opened }
     }
@@ -81,7 +81,7 @@ final class ScriptLink: Sendable {
         guard let opened else { return }
         await opened.stop()
         let path = socketPath
-        try? await runner.pool.runIfActive { ScriptSocket.remove(path) }
+        try? await runner.pool.runIfActive { [backend] in try ScriptSocket.remove(path, of: backend.directory) }
     }
 
     /// Deletes from GridFS what cut uploads of this attempt have left. Nothing is sent where there was no upload.

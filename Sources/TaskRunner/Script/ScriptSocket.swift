@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import TensorHub
 
 /// Where the script API of an attempt listens. Every runner of the machine finds the same place.
 enum ScriptSocket {
@@ -12,13 +13,26 @@ enum ScriptSocket {
         return path.utf8.count <= pathLimit ? path : "\(shortFolder)/\(token)"
     }
 
-    private static var shortFolder: String { "/tmp/tensorhub-\(geteuid())" }
+    private static var shortFolder: String { "\(temporaryFolder)/tensorhub-\(geteuid())" }
 
-    /// Makes the folder of a short path. Blocks.
+    /// Without a link in it.
+    private static let temporaryFolder: String = {
+        guard let path = realpath("/tmp", nil) else { return "/tmp" }
+        defer { free(path) }
+        return String(cString: path)
+    }()
+
+    /// Makes the folder of a short path; for another one, gives us our rights to the attempt directory back, where a script that
+    /// runs already has taken them away. Blocks.
     ///
-    /// - Throws: Where somebody else has made it, or may write to it.
-    static func prepare(_ path: String) throws(AttemptError) {
-        guard path.hasPrefix(shortFolder + "/") else { return }
+    /// - Throws: Where somebody else has made the folder, or may write to it.
+    static func prepare(_ path: String, of directory: AttemptDirectory) throws(AttemptError) {
+        guard path.hasPrefix(shortFolder + "/") else {
+            if GuardedPath.restoreRights(directory.path, below: directory.state.path) {
+                directory.state.restored?.note()
+            }
+            return
+        }
         guard mkdir(shortFolder, 0o700) == 0 || errno == EEXIST else { throw .call("make folder", shortFolder) }
         var status = stat()
         guard lstat(shortFolder, &status) == 0 else { throw .call("examine", shortFolder) }
@@ -31,5 +45,7 @@ enum ScriptSocket {
     }
 
     /// Removes the file of a socket that nobody listens on any more. Blocks.
-    static func remove(_ path: String) { unlink(path) }
+    static func remove(_ path: String, of directory: AttemptDirectory) throws(AttemptError) {
+        try directory.state.remove(path)
+    }
 }

@@ -26,21 +26,19 @@ struct UnsentRequests: Sendable {
         var count = 1
     }
 
-    /// Merges the results, and lends the logs in portions of about 1 MiB.
+    /// Merges the results, lends the logs in portions of about 1 MiB, and removes the file.
     ///
     /// - Returns: Why some lines, or parts of them, could not be used.
     /// - Throws: What the disk says; the file is to be kept then.
     func take(_ lend: ([OutboxRecord]) throws -> Void) throws -> [Fault] {
-        let path = backend.directory.unsentPath
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
-        guard file >= 0 else {
+        let (state, path) = (backend.directory.state, backend.directory.unsentPath)
+        let file: Int32
+        do throws(AttemptError) { file = try state.openRegular(path, O_RDONLY) } catch {
             // There is none, or the script has put something else there.
-            if [ENOENT, ELOOP, ENOTDIR, ENXIO].contains(errno) { return [] }
-            throw AttemptError.call("open", path)
+            if error.mayPass { throw error }
+            return []
         }
         defer { close(file) }
-        var status = stat()
-        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { return [] }
         var outcome = Outcome()
         var rest: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: Outbox.readSize)
@@ -72,6 +70,8 @@ struct UnsentRequests: Sendable {
                 outcome.records = []
             }
         }
+        // Left there, it would be taken once more, which changes nothing.
+        try? state.remove(path)
         // A line without an end was cut off with its script.
         return outcome.faults
     }
