@@ -262,13 +262,24 @@ package struct AttemptDirectory: Sendable, Hashable {
         var result: [UInt8]?
         var reported: BSONDocument? = [:]
         var reason = stopReason
+        var supervisor = supervisor
         try withJournal { (journal) throws(AttemptError) in
             report = try Self.exitReport(journal)
+            // A supervisor that was killed has not written that it obeyed a stop, least of all one that nobody ordered.
+            if case .signaled = supervisor, reason == nil, report?.stopped == "request" { report = nil }
+            // One that could not begin has not written this file.
+            if report == nil, supervisor.isFailedStart, faccessat(journal.descriptor, "pids.json", F_OK, 0) == 0 {
+                supervisor = .unknown
+            }
             if report?.exit == 0 {
                 result = try journal.read("result.json", limit: Self.resultLimit)
                 reported = try reportedResult()
             }
             if reason == nil, report == nil || report?.stopped != nil { reason = try Self.stopReason(journal) }
+            // Of an attempt of its own a runner knows whether it has ordered a stop; the script can write to the file too.
+            if stopReason == nil, report == nil, supervisor.isOfChild, reason.flatMap(AttemptOutcome.failure) == nil {
+                reason = nil
+            }
         }
         func outcome(tail: [UInt8]) -> AttemptOutcome {
             AttemptOutcome(
