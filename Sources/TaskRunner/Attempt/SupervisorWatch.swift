@@ -29,6 +29,8 @@ struct SupervisorWatch: Sendable {
     /// How long a supervisor may take after a limit and the grace period: ten seconds are its own, for processes that die
     /// slowly.
     static let slack: Duration = .seconds(15)
+    /// The same, for one that stands still and so is at nothing.
+    static let stoppedSlack: Duration = .seconds(3)
     /// How long it may take to kill the script.
     static let killLimit: Duration = .seconds(3)
     /// The same, for one that is found stopped though it was told to go on.
@@ -78,7 +80,8 @@ struct SupervisorWatch: Sendable {
     /// What is to be done where it has not done its part in time.
     private func overdue(_ condition: Condition) -> Step? {
         func hasPassed(_ limit: Duration, since start: Duration?) -> Bool { start.map { age - $0 >= limit } ?? false }
-        let last = limits.grace + Self.slack
+        let standsStill = hasPassed(Self.deathLimit, since: stopped)
+        let last = limits.grace + (standsStill ? Self.stoppedSlack : Self.slack)
         if hasPassed(condition == .running ? Self.killLimit : Self.stoppedKillLimit, since: killOrdered)
             || hasPassed(last, since: stopOrdered)
         {
