@@ -81,8 +81,12 @@ extension Runner {
         let attempts = state.withLock { $0.attempts }
         let processes = ProcessEntry.all()
         return attempts.map { key, control in
-            let root = control.process?.pid
-            let tree = processes.filter { $0.pid == root } + (root.map { processes.descendants(of: $0) } ?? [])
+            guard let process = control.process else { return "\(key.taskID).\(key.attempt)" }
+            let killed = Dictionary(process.killed.map { ($0.pid, $0.start) }, uniquingKeysWith: { $1 })
+            let tree =
+                process.hasEnded
+                ? processes.filter { killed[$0.pid] == $0.start }
+                : processes.filter { $0.pid == process.pid } + processes.descendants(of: process.pid)
             let text = tree.filter { !$0.isDead }.prefix(20).map(\.text).joined(separator: ", ")
             return "\(key.taskID).\(key.attempt)" + (text.isEmpty ? "" : ": \(text)")
         }.sorted()

@@ -23,6 +23,7 @@ extension SupervisorProcess {
         for _ in 0..<Self.walks where !hasEnded {
             let living = ProcessEntry.all().descendants(of: pid).filter { !$0.isDead }
             if living.isEmpty { break }
+            killed = living
             for process in living { process.kill() }
         }
         killSupervisor()

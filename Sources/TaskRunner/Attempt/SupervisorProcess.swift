@@ -30,6 +30,8 @@ package final class SupervisorProcess: Sendable {
         var pidfd: Int32
         var ending: Ending?
         var waiters: [CheckedContinuation<Ending, Never>] = []
+        /// What was below it when it was killed with all that.
+        var killed: [ProcessEntry] = []
     }
 
     package let pid: Int32
@@ -207,6 +209,12 @@ package final class SupervisorProcess: Sendable {
             return state.waiters
         }
         for waiter in waiters { waiter.resume(returning: ending) }
+    }
+
+    /// Those below it that were killed together with it, and that may still be there.
+    var killed: [ProcessEntry] {
+        get { state.withLock { $0.killed } }
+        set { state.withLock { $0.killed = newValue } }
     }
 
     var hasEnded: Bool { state.withLock { $0.ending != nil } }
