@@ -27,6 +27,8 @@ final class AttemptControl: Sendable {
         var isLeaseLost = false
         /// When it was first asked to stop.
         var stopped: ContinuousClock.Instant?
+        /// What the script has failed by, as the second watch over its supervisor found.
+        var verdict: AttemptOutcome.Kind?
         var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
         var nextWaiter: UInt64 = 0
         var target: (directory: AttemptDirectory, process: SupervisorProcess)?
@@ -66,6 +68,12 @@ final class AttemptControl: Sendable {
         }
     }
 
+    /// The supervisor, from the start of the script to its end.
+    var process: SupervisorProcess? { state.withLock { $0.target?.process } }
+
+    /// What the script has failed by where its supervisor had to be killed and cannot say it.
+    var verdict: AttemptOutcome.Kind? { state.withLock { $0.verdict } }
+
     /// SIGTERM, the grace period, SIGKILL. Does nothing once the attempt has ended.
     func stop(_ reason: StopReason) {
         let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
@@ -101,6 +109,17 @@ final class AttemptControl: Sendable {
             state.target = (directory, process)
             if let reason = state.reason { stop((directory, process), reason) }
             if state.mustDie { process.requestKill() }
+        }
+    }
+
+    /// Kills the supervisor, which does not do its part, and all below it.
+    ///
+    /// - Parameter verdict: What the script has failed by; `nil` where it was asked to end.
+    func endSupervisor(_ verdict: AttemptOutcome.Kind?) {
+        state.withLock { state in
+            guard let target = state.target else { return }
+            state.verdict = verdict
+            end(target, reason: verdict?.rawValue) { target.process.killTree() }
         }
     }
 
@@ -147,30 +166,38 @@ final class AttemptControl: Sendable {
     private static let reasonLimit: Duration = .milliseconds(250)
 
     private func stop(_ target: (directory: AttemptDirectory, process: SupervisorProcess), _ reason: StopReason) {
-        let stop = SingleStop(process: target.process)
+        end(target, reason: reason.rawValue) { target.process.requestStop() }
+    }
+
+    private func end(
+        _ target: (directory: AttemptDirectory, process: SupervisorProcess),
+        reason: String?,
+        _ end: @escaping @Sendable () -> Void
+    ) {
+        let single = SingleAction(end)
         pool.submit { _ in
             // For the script's and a later reader's information: failing to write it must not keep the script running.
-            try? target.directory.writeStopReason(reason.rawValue)
-            stop.request()
+            if let reason { try? target.directory.writeStopReason(reason) }
+            single.take()
         }
-        // Nor must a disk that hangs, or threads that are busy with something else.
+        // Nor must a disk that hangs, or threads that are busy with something else. What is done touches no disk.
         Task {
             try? await Task.sleep(for: Self.reasonLimit)
-            stop.request()
+            single.take()
         }
     }
 }
 
-/// Stops a process once, whoever comes first.
-private final class SingleStop: Sendable {
-    private let process: SupervisorProcess
-    private let isRequested = Atomic(false)
+/// Does something once, whoever comes first.
+private final class SingleAction: Sendable {
+    private let action: @Sendable () -> Void
+    private let isTaken = Atomic(false)
 
-    init(process: SupervisorProcess) {
-        self.process = process
+    init(_ action: @escaping @Sendable () -> Void) {
+        self.action = action
     }
 
-    func request() {
-        if !isRequested.exchange(true, ordering: .relaxed) { process.requestStop() }
+    func take() {
+        if !isTaken.exchange(true, ordering: .relaxed) { action() }
     }
 }

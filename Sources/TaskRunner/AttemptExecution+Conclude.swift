@@ -11,12 +11,12 @@ extension AttemptExecution {
         _ pump: OutputPump?,
         _ link: ScriptLink
     ) async -> Ended {
-        let reason = control.reason?.rawValue
+        let reason = control.reason?.rawValue ?? control.verdict?.rawValue
         let directory = started.directory
         let savedResultKeys = task.savedResultKeys ?? []
         // What the end itself adds to the document is less than the margin.
         let room = max(0, TaskSpec.maximumDocumentSize - task.document.bytes.count - Self.endMargin)
-        let ended = await read(directory) {
+        var ended = await read(directory) {
             do {
                 try link.delivery.take(UnsentRequests(backend: link.backend))
             } catch let error as AttemptError where error.mayPass {
@@ -48,7 +48,7 @@ extension AttemptExecution {
             )
         }
         // A supervisor that ended in order has seen to it that nothing of the script is left.
-        if ended.report == nil || ended.report?.survivors.isEmpty == false { await endSurvivors(started.token) }
+        if ended.report?.hasSurvivors ?? true, await !endSurvivors(started.token) { ended.isOpen = true }
         return ended
     }
 
@@ -101,17 +101,34 @@ extension AttemptExecution {
         )
     }
 
+    /// How long processes may take to die after a runner has given up waiting for anything else.
+    private static let lastPatience: Duration = .seconds(2)
+
     /// The slot is not free, and a cancelled task not cancelled, before every process of the attempt is dead.
-    func endSurvivors(_ token: ObjectID) async {
+    ///
+    /// - Returns: Whether they are; not where the runner gives up, and leaves the attempt to the next one.
+    func endSurvivors(_ token: ObjectID) async -> Bool {
         var hasWarned = false
         var pause: Duration = .milliseconds(10)
+        var hopeless: ContinuousClock.Instant?
         while let pids = await killSurvivors(token), !pids.isEmpty {
+            if runner.mustGiveUp() {
+                hopeless = hopeless ?? .now
+                if let hopeless, ContinuousClock.now - hopeless >= Self.lastPatience {
+                    logger.error(
+                        "Ending while the kernel holds processes that survive SIGKILL; the attempt is left to the next runner",
+                        metadata: ["processes": "\(pids.map { ProcessEntry($0)?.text ?? "\($0)" })"]
+                    )
+                    return false
+                }
+                pause = min(pause, .milliseconds(200))
+            }
             if pause >= .milliseconds(500), !hasWarned {
                 hasWarned = true
                 runner.state.withLock { $0.block(key) }
                 logger.error(
                     "Processes survive SIGKILL, the kernel holds them; their slot is out of service until they are gone",
-                    metadata: ["pids": "\(pids)"]
+                    metadata: ["processes": "\(pids.map { ProcessEntry($0)?.text ?? "\($0)" })"]
                 )
             }
             // Not `runner.pause`: it has to be waited for even when everything else is cancelled.
@@ -122,6 +139,7 @@ extension AttemptExecution {
             runner.state.withLock { $0.unblock(key) }
             logger.notice("The processes are gone; the slot is in service again")
         }
+        return true
     }
 
     /// Asks again while the machine is too short of something to tell.
@@ -134,5 +152,15 @@ extension AttemptExecution {
                 await runner.uncancelledPause(Reporter.retryPause)
             }
         }
+    }
+
+    /// Not for long once the runner gives up.
+    private func uncancelledPause(_ duration: Duration) async {
+        let end = ContinuousClock.now + duration
+        await Task {
+            repeat {
+                try? await Task.sleep(for: min(duration, .milliseconds(500)))
+            } while ContinuousClock.now < end && !runner.mustGiveUp()
+        }.value
     }
 }

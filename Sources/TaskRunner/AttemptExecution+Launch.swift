@@ -114,8 +114,7 @@ extension AttemptExecution {
                 facts["error"] = "\(error)"
                 if (error as? AttemptError)?.mayPass != true {
                     logger.error("An attempt directory cannot be read; its processes are ended", metadata: facts)
-                    await endSurvivors(inherited.claim.token)
-                    return .ended(.unknown)
+                    return await endSurvivors(inherited.claim.token) ? .ended(.unknown) : nil
                 }
             }
             if runner.mustGiveUp() { return nil }
@@ -125,7 +124,7 @@ extension AttemptExecution {
                     logger.error("Cannot tell yet what became of an attempt; asking again", metadata: facts)
                 }
                 // Its supervisor lives and cannot be named, so it cannot be asked to stop.
-                if control.reason != nil, facts["error"] == nil { await endSurvivors(inherited.claim.token) }
+                if control.reason != nil, facts["error"] == nil { _ = await endSurvivors(inherited.claim.token) }
             }
             await runner.pause(pause)
             pause = min(pause * 2, .seconds(1))

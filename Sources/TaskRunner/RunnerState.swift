@@ -135,9 +135,9 @@ struct RunnerState: Sendable {
         self.queueIsEmpty = queueIsEmpty
     }
 
-    /// The next step of the ladder. Returns what must be told to the attempts.
-    mutating func escalate() -> (phase: Phase, controls: [AttemptControl]) {
-        phase = Phase(rawValue: phase.rawValue + 1) ?? .killing
+    /// The next step of the ladder, or those up to one that is not behind. Returns what must be told to the attempts.
+    mutating func escalate(to wanted: Phase? = nil) -> (phase: Phase, controls: [AttemptControl]) {
+        phase = wanted.map { max(phase, $0) } ?? Phase(rawValue: phase.rawValue + 1) ?? .killing
         return (phase, Array(attempts.values))
     }
 

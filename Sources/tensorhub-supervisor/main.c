@@ -36,7 +36,8 @@ static const char usage[] =
     "  --open-files NUMBER    the script's soft limit of open files (default: this process's)\n"
     "\n"
     "The attempt ends when PROGRAM ends; whatever it left running is killed.\n"
-    "SIGTERM: stop the script; a second one, or SIGQUIT: kill it now. SIGKILL: the script dies too.\n"
+    "SIGTERM: stop the script; a second one, or SIGQUIT: kill it now. Both from the daemon, pid 1 or another user's root\n"
+    "process; anybody else's are ignored. SIGKILL: the script dies too.\n"
     "Exit status: 0 exit.json is written, 64 usage, 71 could not begin, 74 exit.json could not be written, 75 journal/ is lost.\n";
 
 // How long processes may take to die of SIGKILL; longer means that the kernel holds them (a hung disk or GPU).
@@ -50,8 +51,12 @@ struct options {
     char **program;
 };
 
+// How long after a script that died of SIGTERM ours may come, where the machine goes down and everybody gets one.
+static const double late_order = 0.25;
+
 struct supervisor {
     struct options options;
+    pid_t starter;  // our parent at the start: the daemon
     int directory, journal, signals, reserved;
     int pipe;  // read end of the script's output; -1 after its end
     struct output output;
@@ -186,10 +191,23 @@ static void take_deadline(struct supervisor *self) {
     }
 }
 
-static void take_signal(struct supervisor *self, uint32_t signal) {
-    if (signal == SIGCHLD || self->tree.leader_ended) return;  // the dead are collected after all signals were read
-    bool now = signal == SIGQUIT || ++self->stop_requests > 1;
+static bool has_failed(const struct tree *tree) {
+    if (!WIFEXITED(tree->leader_status)) return true;
+    int status = WEXITSTATUS(tree->leader_status);
+    return status != 0 && status != 85;  // 85: it has stored a checkpoint
+}
+
+static void take_signal(struct supervisor *self, const struct signalfd_siginfo *signal) {
+    if (signal->ssi_signo == SIGCHLD) return;  // the dead are collected after all signals were read
+    enum sender sender = signal_sender(signal, self->starter, self->directory);
+    if (sender == SENDER_STRANGER) return;
+    // A machine that goes down ends the script beside us: that is a stop, even if the script was the first to hear it.
+    if (self->tree.leader_ended && (sender != SENDER_SYSTEM || !has_failed(&self->tree))) return;
+    // No daemon has said why; to the script it is the same as if one had.
+    if (sender == SENDER_SYSTEM) journal_write_new(self->journal, "stop-reason", "drain");
+    bool now = signal->ssi_signo == SIGQUIT || ++self->stop_requests > 1;
     if (!self->terminated) self->stopped = "request";
+    if (self->tree.leader_ended) return;
     if (now) kill_script(self);
     else if (!self->terminated) terminate_script(self, "request");
 }
@@ -199,7 +217,7 @@ static void read_signals(struct supervisor *self) {
     ssize_t count = read(self->signals, signals, sizeof signals);
     // The dead first: a script that has ended by itself was not stopped by a request that came in together with its end.
     tree_reap(&self->tree);
-    for (ssize_t i = 0; i < count / (ssize_t)sizeof signals[0]; i++) take_signal(self, signals[i].ssi_signo);
+    for (ssize_t i = 0; i < count / (ssize_t)sizeof signals[0]; i++) take_signal(self, &signals[i]);
 }
 
 // Reads once from the pipe. Returns whether there may be more.
@@ -267,8 +285,22 @@ static bool is_shortage(int error) {
         || error == ENFILE;
 }
 
+// Takes what has come together with the end of a script that failed, or is just coming.
+static void hear_last_orders(struct supervisor *self) {
+    if (self->stopped != NULL || !self->tree.leader_ended || !has_failed(&self->tree)) return;
+    bool was_terminated = WIFSIGNALED(self->tree.leader_status) && WTERMSIG(self->tree.leader_status) == SIGTERM;
+    double deadline = now_seconds() + (was_terminated ? late_order : 0);
+    double left;
+    do {
+        left = deadline - now_seconds();
+        struct pollfd file = {.fd = self->signals, .events = POLLIN};
+        if (poll(&file, 1, left > 0 ? (int)(left * 1000) + 1 : 0) > 0) read_signals(self);
+    } while (left > 0 && self->stopped == NULL);
+}
+
 static int finish(struct supervisor *self, int start_error) {
     double duration = now_seconds() - self->started;
+    if (start_error == 0) hear_last_orders(self);
     // Killed, and not by us: the kernel does that when memory is short, and counts it.
     bool was_killed = self->tree.leader_ended && WIFSIGNALED(self->tree.leader_status)
         && WTERMSIG(self->tree.leader_status) == SIGKILL && !self->killed;
@@ -285,7 +317,7 @@ static int finish(struct supervisor *self, int start_error) {
 }
 
 int main(int argc, char **argv) {
-    struct supervisor self = {.options = parse_options(argc, argv)};
+    struct supervisor self = {.options = parse_options(argc, argv), .starter = getppid()};
     settle_descriptors();
     self.directory = open(self.options.directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (self.directory < 0) give_up(self.options.directory);

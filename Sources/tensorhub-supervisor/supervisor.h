@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/signalfd.h>
 #include <sys/types.h>
 
 enum {
@@ -86,6 +87,20 @@ int64_t oom_kills(void);
 
 // The start time of a process in clock ticks since boot; 0 when it is gone.
 unsigned long long process_start(pid_t pid);
+
+// The parent of a process; 0 where it is outside of our pid namespace, -1 when the process is gone.
+pid_t process_parent(pid_t pid);
+
+// --- sender.c: who sent a signal ---
+
+enum sender {
+    SENDER_STRANGER,  // the script, or anybody else who has no say
+    SENDER_RUNNER,    // a daemon
+    SENDER_SYSTEM,    // pid 1, somebody outside of our pid namespace, another process of root's
+};
+
+// `starter` has started us, `directory` is the attempt's.
+enum sender signal_sender(const struct signalfd_siginfo *signal, pid_t starter, int directory);
 
 // --- journal.c: files that appear whole ---
 

@@ -79,6 +79,11 @@ unsigned long long process_start(pid_t pid) {
     return read_process(pid, &process) ? process.start : 0;
 }
 
+pid_t process_parent(pid_t pid) {
+    struct process process;
+    return read_process(pid, &process) ? process.parent : -1;
+}
+
 typedef bool visitor(const struct process *process, void *context);
 
 // Calls `visit` for every process of the machine until it returns false.

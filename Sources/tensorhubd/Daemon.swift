@@ -16,9 +16,10 @@ final class Daemon: Sendable {
     /// Reads the settings again, from the same places.
     private let readSettings: @Sendable () throws -> Settings
     private let options: RunnerOptions
-    private let logger: Logger
-    private let notifier = Notifier()
+    let logger: Logger
+    let notifier = Notifier()
     private let runner = Mutex<Runner?>(nil)
+    let descent = Mutex(Descent())
 
     /// Between two tries to reach MongoDB at the start, jittered by a fifth; doubled from one to the other.
     private static let retryPause: (first: Duration, longest: Duration) = (.milliseconds(500), .seconds(5))
@@ -122,10 +123,11 @@ final class Daemon: Sendable {
                 // Nothing is cleaned up: the next runner finds everything as after a crash, which is how it is tested.
                 if await runner.prepareHandOver() { exit(ExitStatus.handedOver) }
             }
+        case .sigusr1: leaveMachine(runner, in: &steps)
         default:
-            let words = runner.escalate().words(next: "The next SIGTERM")
-            logger.notice("Stepping down", metadata: ["signal": "\(signal)", "step": "\(words)"])
-            notifier.stopping(status: words)
+            // The service manager's own, which comes with the word that the machine goes down.
+            if descent.withLock({ $0.takeAnnounced() }) { return }
+            step(runner, signal, in: &steps) { $0.escalate() }
         }
     }
 

@@ -23,16 +23,24 @@ extension AttemptDirectory {
         var reported: BSONDocument? = [:]
         var reason = stopReason
         var isJournalLost = true
+        var supervisor = supervisor
         try withJournal { (journal) throws(AttemptError) in
             report = try Self.exitReport(journal)
+            // A supervisor that was killed has not written that it obeyed a stop, least of all one that nobody ordered.
+            if case .signaled = supervisor, reason == nil, report?.stopped == "request" { report = nil }
+            // One that could not begin has not written this file.
+            if report == nil, supervisor.isFailedStart, journal.status("pids.json") != nil { supervisor = .unknown }
             isJournalLost = report == nil ? try !isSupervisors(journal, mustTell: wasTakenUp) : false
             if report?.exit == 0 {
                 result = try journal.read("result.json", limit: Self.resultLimit)
                 reported = try Self.reportedResult(journal)
             }
-            // Where there is no report, a runner that lives knows by itself why it has stopped the script.
-            let mayTell = report == nil ? supervisor.isStrangers && !isJournalLost : report?.stopped != nil
+            let mayTell = report == nil ? !isJournalLost : report?.stopped != nil
             if reason == nil, mayTell { reason = try Self.stopReason(journal) }
+            // Of an attempt of its own a runner knows whether it has ordered a stop; the script can write to the file too.
+            if stopReason == nil, report == nil, supervisor.isOfChild, reason.flatMap(AttemptOutcome.failure) == nil {
+                reason = nil
+            }
         }
         func outcome(tail: [UInt8]) -> AttemptOutcome {
             AttemptOutcome(

@@ -28,6 +28,8 @@ package enum AttemptOutcome: Sendable, Equatable {
         /// The script deleted its journal, or put something else in its place.
         case journalLost = "journal-lost"
         case supervisorLost = "supervisor-lost"
+        /// The supervisor was stopped (SIGSTOP) again and again, which only the script has a reason for.
+        case supervisorStopped = "supervisor-stopped"
         /// The machine was restarted under it.
         case hostRestarted = "host-restarted"
     }
@@ -66,8 +68,10 @@ package enum AttemptOutcome: Sendable, Equatable {
             Self.result(resultFile, reported: reportedResult, keys: savedResultKeys, limit: resultLimit)
         }
         guard let report else {
-            // Whoever wanted it to end has got that, however it ended.
-            if let stopReason {
+            if let (kind, message) = stopReason.flatMap(Self.failure(ofStop:)) {
+                self = failed(kind, message)
+            } else if let stopReason {
+                // Whoever wanted it to end has got that, however it ended.
                 self = .stopped(reason: stopReason)
             } else if let (kind, message) = Self.withoutReport(supervisor) {
                 let isTheScripts = kind == .journalLost || isJournalLost
@@ -136,6 +140,21 @@ package enum AttemptOutcome: Sendable, Equatable {
 
     private static let ruined =
         "the script has deleted or replaced the journal of its attempt directory; how it ended is lost with it"
+
+    /// What a script has failed by whose supervisor did not come to report that; nil for a stop that is no failure.
+    static func failure(ofStop reason: String) -> (Kind, String)? {
+        switch Kind(rawValue: reason) {
+        case .timeout: (.timeout, "the script ran into its time-out, and its supervisor did not report its end")
+        case .stall:
+            (
+                .stall,
+                "the script printed nothing for longer than its stall limit, and its supervisor did not report its end"
+            )
+        case .supervisorStopped:
+            (.supervisorStopped, "the script's supervisor was stopped again and again, until this runner killed both")
+        default: nil
+        }
+    }
 
     /// Nil when the supervisor could not even begin.
     private static func withoutReport(_ supervisor: SupervisorProcess.Ending) -> (Kind, String)? {

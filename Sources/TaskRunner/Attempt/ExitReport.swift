@@ -28,6 +28,8 @@ package struct ExitReport: Sendable, Equatable {
     package var outputGap: Range<Int64>?
     /// Processes that not even SIGKILL ended: the kernel holds them.
     package var survivors: [Int32] = []
+    /// Whether any were left; the supervisor may have been unable to tell which.
+    package var hasSurvivors = false
 
     /// No number of bytes is larger: a script may have written the file itself.
     private static let mostBytes: Int64 = 1 << 60
@@ -57,6 +59,7 @@ package struct ExitReport: Sendable, Equatable {
         {
             outputGap = Int64(from)..<Int64(to)
         }
+        hasSurvivors = document["survivors"] != nil
         survivors = (document["survivors"]?.arrayValue ?? []).compactMap { $0.intValue.flatMap { Int32(exactly: $0) } }
     }
 }

@@ -14,23 +14,36 @@ package final class SupervisorProcess: Sendable {
         /// The machine was restarted since.
         case otherBoot
 
-        /// Whether an earlier runner has started it, which may have asked it to stop.
-        var isStrangers: Bool { self == .unknown || self == .otherBoot }
+        /// Whether this runner has started it.
+        var isOfChild: Bool {
+            switch self {
+            case .exited, .signaled: true
+            case .unknown, .otherBoot: false
+            }
+        }
+
+        /// Whether it says that it could not start the script.
+        var isFailedStart: Bool { self == .exited(64) || self == .exited(71) }
     }
 
     private struct State {
         var pidfd: Int32
         var ending: Ending?
         var waiters: [CheckedContinuation<Ending, Never>] = []
+        /// What was below it when it was killed with all that.
+        var killed: [ProcessEntry] = []
     }
 
     package let pid: Int32
+    /// What it keeps to.
+    package let limits: SupervisorLimits
     private let isChild: Bool
     private let state: Mutex<State>
 
-    private init(pid: Int32, pidfd: Int32, isChild: Bool) {
+    private init(pid: Int32, pidfd: Int32, isChild: Bool, limits: SupervisorLimits) {
         self.pid = pid
         self.isChild = isChild
+        self.limits = limits
         state = Mutex(State(pidfd: pidfd))
     }
 
@@ -70,7 +83,7 @@ package final class SupervisorProcess: Sendable {
         if let limit = OpenFileLimit.former { arguments += ["--open-files", "\(limit)"] }
         arguments += [directory.path, "--"] + command.arguments
         let pid = try spawn(arguments, environment.entries)
-        return try watch(pid: pid, pidfd: tensorhub_pidfd_open(pid), isChild: true)
+        return try watch(pid: pid, pidfd: tensorhub_pidfd_open(pid), isChild: true, SupervisorLimits(plan))
     }
 
     /// Takes over a supervisor that an earlier runner started; nil when it has ended.
@@ -85,21 +98,38 @@ package final class SupervisorProcess: Sendable {
             if errno == ESRCH || errno == EINVAL || errno == ENOENT { return nil }
             throw .call("open process", "\(identity.pid)")
         }
+        let limits: SupervisorLimits
         do throws(AttemptError) {
             // Asked after the descriptor was opened: now the number belongs to the process that the descriptor is for.
             guard try startTime(of: identity.pid) == identity.start else {
                 close(pidfd)
                 return nil
             }
+            limits = try commandLineLimits(of: identity.pid)
         } catch {
             close(pidfd)
             throw error
         }
-        return try watch(pid: identity.pid, pidfd: pidfd, isChild: false)
+        return try watch(pid: identity.pid, pidfd: pidfd, isChild: false, limits)
     }
 
-    private static func watch(pid: Int32, pidfd: Int32, isChild: Bool) throws(AttemptError) -> SupervisorProcess {
-        let process = SupervisorProcess(pid: pid, pidfd: pidfd, isChild: isChild)
+    private static func commandLineLimits(of pid: Int32) throws(AttemptError) -> SupervisorLimits {
+        do throws(AttemptError) {
+            return SupervisorLimits(commandLine: try LocalFolder("/proc/\(pid)").readAll("cmdline"))
+        } catch {
+            if error.mayPass { throw error }
+            // It is just going.
+            return SupervisorLimits(commandLine: [])
+        }
+    }
+
+    private static func watch(
+        pid: Int32,
+        pidfd: Int32,
+        isChild: Bool,
+        _ limits: SupervisorLimits
+    ) throws(AttemptError) -> SupervisorProcess {
+        let process = SupervisorProcess(pid: pid, pidfd: pidfd, isChild: isChild, limits: limits)
         guard pidfd >= 0, ExitWatcher.shared.watch(pidfd, onExit: { process.collect() }) else {
             let error = AttemptError.call("watch", "supervisor \(pid)")
             if isChild {
@@ -181,20 +211,35 @@ package final class SupervisorProcess: Sendable {
         for waiter in waiters { waiter.resume(returning: ending) }
     }
 
+    /// Those below it that were killed together with it, and that may still be there.
+    var killed: [ProcessEntry] {
+        get { state.withLock { $0.killed } }
+        set { state.withLock { $0.killed = newValue } }
+    }
+
+    var hasEnded: Bool { state.withLock { $0.ending != nil } }
+
     // MARK: Signals
 
     /// SIGTERM to the script and its session, after the grace period SIGKILL to all of its processes.
-    package func requestStop() { send(SIGTERM) }
+    package func requestStop() { send(SIGTERM, SIGCONT) }
 
     /// SIGKILL to all of the script's processes now.
-    package func requestKill() { send(SIGQUIT) }
+    package func requestKill() { send(SIGQUIT, SIGCONT) }
+
+    /// Has one go on that somebody has stopped, as each request does too.
+    func resume() { send(SIGCONT) }
+
+    /// Has it stand still.
+    func pause() { send(SIGSTOP) }
 
     /// SIGKILL to the supervisor itself, for one that does not answer. The script dies with it, what it has forked lives.
     package func killSupervisor() { send(SIGKILL) }
 
-    private func send(_ signal: Int32) {
+    private func send(_ signals: Int32...) {
         state.withLock { state in
-            if state.pidfd >= 0 { _ = tensorhub_pidfd_send_signal(state.pidfd, signal) }
+            guard state.pidfd >= 0 else { return }
+            for signal in signals { _ = tensorhub_pidfd_send_signal(state.pidfd, signal) }
         }
     }
 }
