@@ -82,7 +82,7 @@ package struct FaultMix {
         }
         return await withTaskGroup(of: ChaosTrial.Made.self) { group in
             for (plan, pause) in plans {
-                let target = plan.fault.isOfDatabase ? -1 : plan.fault == .diskFull ? 0 : plan.runner
+                let target = Self.target(plan)
                 let isFree = await eventually(within: end - .now) { busy.take(target) }
                 let isGoing = (try? await trial.hub.hasUnfinishedTasks()) ?? true
                 guard isFree, isGoing, ContinuousClock.now < end else { break }
@@ -98,6 +98,14 @@ package struct FaultMix {
             for await result in group where result.isMade { made[result.plan.fault, default: 0] += 1 }
             return made
         }
+    }
+
+    /// What must not have two faults at once.
+    private static func target(_ plan: FaultPlan) -> Int {
+        if plan.fault.isOfDatabase { return -1 }
+        // A cancel concerns no runner in particular.
+        if plan.fault == .cancel { return -2 }
+        return plan.fault == .diskFull ? 0 : plan.runner
     }
 }
 
