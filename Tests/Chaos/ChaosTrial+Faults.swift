@@ -93,6 +93,7 @@ extension ChaosTrial {
         case .cancel: return try await cancelSomeTask(plan)
         case .modes, .modesKill, .supervisorStop, .supervisorSignals, .scriptQueries:
             return try await letScriptsHarm(plan, runner, time).map { "\(name): \($0)" }
+        case .repeatedKey: return try await storeRepeatedKey(plan, time)
         case .electionWrites: return try await writeThroughElection(plan)
         default:
             return try await disturbConnections(plan, runner, time).map { "\(name)\($0)" }

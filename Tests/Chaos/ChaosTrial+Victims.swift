@@ -28,23 +28,21 @@ extension ChaosTrial {
             scripts = plan.pick(Self.stopped)
         }
         let ids = try await submitVictims(scripts, on: runner)
-        let names = scripts.compactMap(\.harm?.name).joined(separator: ", ")
-        guard await waitForVictims(ids, scripts) else { return nil }
-        switch plan.fault {
-        case .modesKill:
+        let victims = Dictionary(uniqueKeysWithValues: zip(ids, scripts))
+        let hit = try await waitForVictims(victims) { id, script in
+            if plan.fault == .supervisorStop, script.isForCancel { try await cancel(id) }
+        }
+        if hit == 0 { return nil }
+        var words = scripts.map { "\($0.harm?.name ?? "")\(plan.fault == .supervisorStop ? $0.ending : "")" }
+            .joined(separator: "; ")
+        if hit < ids.count { words += "; only \(hit) of them got that far" }
+        if plan.fault == .modesKill {
             await runner.kill()
             await pause(time)
             try await runner.start()
-            return "\(names); the daemon was away for \((time / .milliseconds(1)).rounded() / 1000) s"
-        case .supervisorStop:
-            for (id, script) in zip(ids, scripts) where script.timeout == nil && script.seconds > 60 {
-                try await cancel(id)
-            }
-            let kinds = scripts.map { $0.timeout != nil ? "limit" : $0.seconds > 60 ? "cancel" : "own end" }
-            return zip(scripts, kinds).map { "\($0.harm?.name ?? ""), \($1)" }.joined(separator: "; ")
-        default:
-            return names
+            words += "; the daemon was away for \((time / .milliseconds(1)).rounded() / 1000) s"
         }
+        return words
     }
 
     /// A supervisor that is stopped once or again and again, and a script that reaches its limit, is cancelled, or ends.
@@ -80,19 +78,27 @@ extension ChaosTrial {
         return ids
     }
 
-    /// Waits until each has done its harm, or as much of it as it survived.
-    private func waitForVictims(_ ids: [ObjectID], _ scripts: [RecordingScript]) async -> Bool {
+    /// Waits until each has done its harm, or as much of it as it survived, and says so at once for each.
+    ///
+    /// - Returns: How many have, in time.
+    private func waitForVictims(
+        _ victims: [ObjectID: RecordingScript],
+        _ hasHarmed: (ObjectID, RecordingScript) async throws -> Void
+    ) async throws -> Int {
         let deadline = ContinuousClock.now + Self.patience
-        var waiting = Set(zip(ids, scripts).map { id, script in "\(Self.lastEvent(of: script)) \(id) 1 " })
-        while !waiting.isEmpty {
-            if ContinuousClock.now >= deadline { return false }
+        var waiting = victims
+        while !waiting.isEmpty, ContinuousClock.now < deadline, !Task.isCancelled {
             await pause(.milliseconds(50))
             let text = String(decoding: (try? readFile(record)) ?? [], as: UTF8.self)
-            for line in text.split(separator: "\n") {
-                waiting = waiting.filter { !line.utf8.starts(with: $0.utf8) }
+            let lines = Set(
+                text.split(separator: "\n").map { $0.split(separator: " ").prefix(3).joined(separator: " ") }
+            )
+            for (id, script) in waiting where lines.contains("\(Self.lastEvent(of: script)) \(id) 1") {
+                waiting[id] = nil
+                try await hasHarmed(id, script)
             }
         }
-        return true
+        return victims.count - waiting.count
     }
 
     /// Who signals its supervisor need not live to tell it.
@@ -158,5 +164,14 @@ extension ChaosTrial {
         var all = expectations + harmed.map { .init(task: $0.key, script: $0.value) }
         for index in all.indices { all[index].cancel = cancels[all[index].task] }
         return all
+    }
+}
+
+extension RecordingScript {
+    /// Whether it runs until somebody ends it.
+    fileprivate var isForCancel: Bool { timeout == nil && seconds > 60 }
+
+    fileprivate var ending: String {
+        timeout != nil ? ", with a limit" : isForCancel ? ", cancelled" : ", ending by itself"
     }
 }

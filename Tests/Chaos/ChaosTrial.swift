@@ -19,7 +19,7 @@ package final class ChaosTrial: Sendable {
         /// Whether the daemons stay root where the harness is: modes mean nothing to them then.
         package var isRoot = false
         /// Within which a time limit or a cancel must take effect, with all that is being done meanwhile.
-        package var promptness = Duration.seconds(20)
+        package var promptness = Duration.seconds(30)
         /// Where the logs go when something is wrong, `nil` to throw them away.
         package var logs: String?
 

@@ -40,6 +40,8 @@ package enum Fault: String, CaseIterable, Sendable {
     case databaseFreeze = "database-freeze"
     /// kill -9 of the one mongod, which is away for a while.
     case databaseKill = "database-kill"
+    /// A task whose document has a key twice comes to the head of the queue.
+    case repeatedKey = "repeated-key"
     /// Somebody cancels a task, waiting or running.
     case cancel
     /// Scripts change modes in their attempt directories and above, or put other things in the place of files there.
@@ -59,7 +61,7 @@ package enum Fault: String, CaseIterable, Sendable {
     package var deployments: Set<Deployment.Kind> {
         switch self {
         case .primaryKill, .stepDown, .electionWrites: [.replicaSet]
-        case .databaseFreeze, .databaseKill: [.single]
+        case .databaseFreeze, .databaseKill, .repeatedKey: [.single]
         case .runnerKill, .hostLoss, .runnerFreeze, .scriptKill, .supervisorKill, .attemptKill, .diskFull, .clockWrong,
             .cancel, .modes, .modesKill, .supervisorStop, .supervisorSignals:
             [.shared, .single, .replicaSet]
@@ -80,7 +82,7 @@ package enum Fault: String, CaseIterable, Sendable {
     package var isOfDatabase: Bool {
         switch self {
         case .primaryKill, .stepDown, .databaseFreeze, .databaseKill, .claimFails, .updateFails, .updateUnknown,
-            .outputFails, .electionWrites:
+            .outputFails, .electionWrites, .repeatedKey:
             true
         default: false
         }

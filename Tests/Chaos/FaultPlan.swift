@@ -26,13 +26,14 @@ package struct FaultPlan: Sendable {
             fault == .runnerFreeze
             ? Double.random(in: 1.2...2, using: &generator) : Double.random(in: 0.1...1.6, using: &generator)
         choice = generator.next()
-        victims = 2
+        victims = 3
     }
 
-    /// So many of the list as there are victims, beginning where the choice says, and never one twice.
+    /// So many of the list as there are victims, beginning where the choice says, none twice and not all alike.
     func pick<Element>(_ list: [Element]) -> [Element] {
         let count = min(victims, list.count)
         let first = Int(choice % UInt64(max(1, list.count)))
-        return (0..<count).map { list[(first + $0) % list.count] }
+        let step = list.count % 7 == 0 ? 1 : 7
+        return (0..<count).map { list[(first + $0 * step) % list.count] }
     }
 }

@@ -102,7 +102,7 @@ package struct Harm: Sendable {
             connection.request(method, path, body, {"Authorization": "Bearer " + token})
             return connection.getresponse().read()
 
-        long_sum = {"$reduce": {"input": {"$range": [0, 100000]}, "initialValue": 0,
+        long_sum = {"$reduce": {"input": {"$range": [0, 300000]}, "initialValue": 0,
                                 "in": {"$add": ["$$value", "$$this"]}}}
         filters = [
             {"$where": "function() { for (;;) {} }"},
@@ -115,8 +115,9 @@ package struct Harm: Sendable {
         places = ["/v1/logs/training", "/v1/datasets", "/v1/models", "/v1/tasks"]
         end = time.monotonic() + float(sys.argv[1])
 
-        for _ in range(10):
-            entries = [{"step": n, "text": "x" * 200} for n in range(1000)]
+        # Few enough for a small disk, many enough for a scan that takes long.
+        for _ in range(2):
+            entries = [{"step": n, "text": "x" * 100} for n in range(1000)]
             send("POST", "/v1/logs/training", json.dumps(entries))
 
         def scan(number):

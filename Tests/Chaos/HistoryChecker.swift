@@ -47,7 +47,7 @@ package struct HistoryChecker: Sendable {
     /// The names of runners whose disk was full for a while: there is no place for what a script prints then.
     package var fullHosts: Set<String> = []
     /// Within which a time limit or a cancel must take effect, whatever a script does to its supervisor.
-    package var promptness = Duration.seconds(20)
+    package var promptness = Duration.seconds(30)
 
     package init(
         expectations: [Expectation],

@@ -4,7 +4,9 @@ import TensorHub
 /// What holds for tasks that are cancelled, that have a time limit, or whose scripts do harm to themselves.
 extension TaskExamination {
     /// What only a script that does harm, a limit or a cancel can bring about.
-    private static let causesOfHarm: Set<String> = ["journal-lost", "timeout", "stall", "cancelled"]
+    private static let causesOfHarm: Set<String> = [
+        "journal-lost", "supervisor-stopped", "timeout", "stall", "cancelled",
+    ]
 
     /// Attempts that may end uncounted besides those that are counted as lost: a machine without room for them.
     private static let uncounted = 3
