@@ -37,23 +37,21 @@ extension ChaosTrial {
         _ choice: UInt64,
         _ hub: Hub
     ) async throws -> (place: String, document: BSONDocument) {
-        let twice = BSONDocument(elements: [("lr", 1), ("lr", 2)])
-        let fields: [(String, BSONValue)] = [
-            ("v", 1), ("ready", true), ("priority", 2000), ("attempt", 0), ("max_failures", 3), ("failures", 0),
-            ("interruptions", 0), ("lost", 0),
-        ]
-        let places = ["a tag", "its parameters", "hub", "a tag of another program's task", "a list in a tag"]
+        // Those that a claim, an end or an adoption changes.
+        let places = ["status", "hub.attempt", "hub.history", "result", "hub.priority of another program's task"]
         let place = places[Int(choice % UInt64(places.count))]
-        var elements: [(String, BSONValue)] = [("_id", .objectID(id))]
-        if place.hasPrefix("a tag") { elements += [("note", "a"), ("note", "b")] }
-        if place == "a list in a tag" { elements.append(("list", .array([.document(twice)]))) }
-        elements += [
-            ("project_name", .string(project)), ("time", .dateTime(try await hub.serverTime())),
-            ("hyper_parameters", .document(place == "its parameters" ? twice : [:])), ("saved_result_keys", []),
-            ("status", "pending"), ("script", .binary(.init(bytes: Array("#!/bin/sh\n".utf8)))), ("result", [:]),
+        var own: [(String, BSONValue)] = [("v", 1), ("priority", 2000), ("attempt", 0), ("history", [])]
+        if place.hasPrefix("hub.priority") { own.append(("priority", 2000)) } else { own.append(("ready", true)) }
+        if place == "hub.attempt" { own.append(("attempt", 0)) }
+        if place == "hub.history" { own.append(("history", [])) }
+        var elements: [(String, BSONValue)] = [
+            ("_id", .objectID(id)), ("project_name", .string(project)),
+            ("time", .dateTime(try await hub.serverTime())), ("hyper_parameters", [:]), ("saved_result_keys", []),
+            ("status", "pending"), ("script", .binary(BSONBinary(bytes: Array("#!/bin/sh\n".utf8)))), ("result", [:]),
+            ("hub", .document(BSONDocument(elements: own))),
         ]
-        let own = BSONDocument(elements: place == "hub" ? fields + [("priority", 2000)] : fields)
-        if place != places[3] { elements.append(("hub", .document(own))) }
+        if place == "status" { elements.append(("status", "pending")) }
+        if place == "result" { elements.append(("result", [:])) }
         return (place, BSONDocument(elements: elements))
     }
 }

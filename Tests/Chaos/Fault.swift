@@ -96,6 +96,9 @@ package enum Fault: String, CaseIterable, Sendable {
         }
     }
 
+    /// Whether no task but a victim may be lost an attempt by it, however long it takes.
+    package var sparesNeighbours: Bool { isByScripts && self != .modesKill }
+
     /// Whether an attempt that is under way need not notice it: it ends as the attempt that it was, and the task has no
     /// other. What takes longer than a lease is excepted where it cuts one runner off and leaves another.
     package var sparesAttempts: Bool {

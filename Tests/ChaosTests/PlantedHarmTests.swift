@@ -143,4 +143,23 @@ import Testing
             )
         }
     }
+
+    @Test("A task that loses an attempt beside scripts that harm themselves is found")
+    func disturbance() async throws {
+        try await PlantedRun.with { run in
+            let (first, second) = (ObjectID(), ObjectID())
+            let expectation = HistoryChecker.Expectation(task: run.task, script: .init())
+            _ = try await run.claim(run.task, first)
+            let before = try await run.hub.findTasks()
+            #expect(FaultMix.disturbances(before, [expectation]).isEmpty)
+            try await run.release(run.task, 1, first, cause: "runner-lost")
+            _ = try await run.claim(run.task, second)
+            try await run.finish(run.task, 2, second)
+            let after = try await run.hub.findTasks()
+            #expect(
+                FaultMix.disturbances(after, [expectation]).map(\.sentence)
+                    == ["took 2 attempts (runner-lost, finished) beside scripts that harm themselves"]
+            )
+        }
+    }
 }
