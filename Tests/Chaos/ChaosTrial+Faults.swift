@@ -90,13 +90,18 @@ extension ChaosTrial {
             return "\(name) is \(offset) s off from now on"
         case .claimFails, .updateFails, .updateUnknown, .outputFails:
             return try await failCommands(plan, time)
+        case .cancel: return try await cancelSomeTask(plan)
+        case .modes, .modesKill, .supervisorStop, .supervisorSignals, .scriptQueries:
+            return try await letScriptsHarm(plan, runner, time).map { "\(name): \($0)" }
+        case .repeatedKey: return try await storeRepeatedKey(plan, time)
+        case .electionWrites: return try await writeThroughElection(plan)
         default:
             return try await disturbConnections(plan, runner, time).map { "\(name)\($0)" }
         }
     }
 
     /// Cancellation ends a fault early.
-    private func pause(_ time: Duration) async { try? await Task.sleep(for: time) }
+    func pause(_ time: Duration) async { try? await Task.sleep(for: time) }
 
     private func kill(_ role: AttemptProcess.Role?, of runner: RunnerProcess, _ choice: UInt64) async -> String? {
         var victims: [AttemptProcess] = []
@@ -113,9 +118,9 @@ extension ChaosTrial {
         return "\(runner.options.name), attempt \(victims[0].attempt), \(victims.count) processes"
     }
 
-    private func disturbReplicaSet(_ plan: FaultPlan, _ time: Duration) async throws -> String? {
+    func disturbReplicaSet(_ plan: FaultPlan, _ time: Duration) async throws -> String? {
         guard let set = deployment.replicaSet else { return nil }
-        if plan.fault == .stepDown {
+        if plan.fault == .stepDown || plan.fault == .electionWrites && plan.choice % 2 == 0 {
             let refusal = await set.stepDown(seconds: 3)
             return refusal.map { "the primary said: \($0)" } ?? "the primary"
         }

@@ -1,3 +1,4 @@
+import BSON
 import Glibc
 import MongoDriver
 import Synchronization
@@ -15,6 +16,10 @@ package final class ChaosTrial: Sendable {
         package var hasSmallDisk = false
         /// Whether a clock can be made wrong.
         package var hasWrongClock = false
+        /// Whether the daemons stay root where the harness is: modes mean nothing to them then.
+        package var isRoot = false
+        /// Within which a time limit or a cancel must take effect, with all that is being done meanwhile.
+        package var promptness = Duration.seconds(30)
         /// Where the logs go when something is wrong, `nil` to throw them away.
         package var logs: String?
 
@@ -30,6 +35,14 @@ package final class ChaosTrial: Sendable {
     package let clock: WrongClock?
     /// The names of the runners whose disk was full.
     let fullHosts = Mutex<Set<String>>([])
+    /// What the scripts that do harm are, by the names of their tasks.
+    let victims = Mutex<[String: RecordingScript]>([:])
+    /// Those of them that are known to be there.
+    let harmed = Mutex<[ObjectID: RecordingScript]>([:])
+    /// What somebody has asked to end.
+    let cancels = Mutex<[ObjectID: HistoryChecker.Cancel]>([:])
+    /// What was found while faults were made.
+    let findings = Mutex<[HistoryChecker.Violation]>([])
 
     package static let project = "chaos"
     /// What the runners' connections are called: fail points hit no others.
@@ -67,6 +80,11 @@ package final class ChaosTrial: Sendable {
         let uri = try await deployment.uri(database: database)
         hub = try await Hub.connect(uri: uri, project: Self.project)
         disk = options.hasSmallDisk ? try SmallDisk(at: "\(folder)/disk") : nil
+        // The daemons and their scripts, whoever runs them, get at what is theirs, and at nothing else here.
+        chmod(folder, 0o711)
+        mkdir("\(folder)/record", 0o755)
+        if !options.isRoot { try Unprivileged.give("\(folder)/record") }
+        if let disk, !options.isRoot { try Unprivileged.give(disk.path) }
         clock = options.hasWrongClock ? try await WrongClock.make(in: folder) : nil
         var runners: [RunnerProcess] = []
         for index in 0..<options.runners {
@@ -82,7 +100,8 @@ package final class ChaosTrial: Sendable {
                         slots: options.slots,
                         lease: options.lease,
                         stateDirectory: state ?? "\(folder)/state\(index)",
-                        log: "\(folder)/runner\(index).log"
+                        log: "\(folder)/runner\(index).log",
+                        isRoot: options.isRoot
                     ),
                     proxy: proxy
                 )
@@ -91,7 +110,7 @@ package final class ChaosTrial: Sendable {
         self.runners = runners
     }
 
-    package var record: String { "\(folder)/record" }
+    package var record: String { "\(folder)/record/lines" }
 
     /// Returns once every runner has told of itself: a daemon that finds a full disk or no database while it starts ends, as
     /// it should, and a service manager would start it again. Nothing here does.
@@ -145,9 +164,10 @@ package final class ChaosTrial: Sendable {
                 )
             }
         }
-        var checker = try await HistoryChecker(expectations, hub: hub, record: record)
+        var checker = try await HistoryChecker(try await complete(expectations), hub: hub, record: record)
         checker.fullHosts = fullHosts.withLock { $0 }
-        violations += checker.violations()
+        checker.promptness = options.promptness
+        violations += checker.violations() + findings.withLock { $0 }
         if !violations.isEmpty { keepLogs() }
         return violations
     }
@@ -156,9 +176,10 @@ package final class ChaosTrial: Sendable {
     package func keepLogs() {
         guard let target = options.logs else { return }
         mkdir(target, 0o755)
-        for name in entries(folder) where name.hasSuffix(".log") || name == "record" {
+        for name in entries(folder).filter({ $0.hasSuffix(".log") }) + ["record/lines"] {
             if let bytes = try? readFile("\(folder)/\(name)") {
-                try? writeFile("\(target)/\(name)", String(decoding: bytes, as: UTF8.self))
+                let copy = name.replacing("/", with: "-")
+                try? writeFile("\(target)/\(copy)", String(decoding: bytes, as: UTF8.self))
             }
         }
     }

@@ -65,6 +65,9 @@ package final class Deployment: Sendable {
     package func freeze() { server.withLock { $0.map { _ = Glibc.kill($0.pid, SIGSTOP) } } }
     package func thaw() { server.withLock { $0.map { _ = Glibc.kill($0.pid, SIGCONT) } } }
 
+    /// Whether nothing has ended it; of the one node.
+    package var isRunning: Bool { server.withLock { $0?.isRunning } ?? true }
+
     /// kill -9 of the one node; it stays away until `restart()`.
     package func kill() async { await server.withLock { $0 }?.kill() }
 

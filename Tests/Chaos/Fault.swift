@@ -40,14 +40,34 @@ package enum Fault: String, CaseIterable, Sendable {
     case databaseFreeze = "database-freeze"
     /// kill -9 of the one mongod, which is away for a while.
     case databaseKill = "database-kill"
+    /// A task whose document has a key twice comes to the head of the queue.
+    case repeatedKey = "repeated-key"
+    /// Somebody cancels a task, waiting or running.
+    case cancel
+    /// Scripts change modes in their attempt directories and above, or put other things in the place of files there.
+    case modes
+    /// The same, and then kill -9 of the daemon; the next one must take up the innocents.
+    case modesKill = "modes-kill"
+    /// Scripts SIGSTOP their supervisor, which is to stop them at a time limit or on a cancel.
+    case supervisorStop = "supervisor-stop"
+    /// Scripts send their supervisor every signal that ends or disturbs a program.
+    case supervisorSignals = "supervisor-signals"
+    /// A script sends its runner queries that keep MongoDB busy, forty at a time, for longer than a lease.
+    case scriptQueries = "script-queries"
+    /// The primary is killed or steps down while programs store data sets, models, tasks and logs.
+    case electionWrites = "election-writes"
 
     /// The deployments in which it can be made.
     package var deployments: Set<Deployment.Kind> {
         switch self {
-        case .primaryKill, .stepDown: [.replicaSet]
-        case .databaseFreeze, .databaseKill: [.single]
-        case .runnerKill, .hostLoss, .runnerFreeze, .scriptKill, .supervisorKill, .attemptKill, .diskFull, .clockWrong:
+        case .primaryKill, .stepDown, .electionWrites: [.replicaSet]
+        case .databaseFreeze, .databaseKill, .repeatedKey: [.single]
+        case .runnerKill, .hostLoss, .runnerFreeze, .scriptKill, .supervisorKill, .attemptKill, .diskFull, .clockWrong,
+            .cancel, .modes, .modesKill, .supervisorStop, .supervisorSignals:
             [.shared, .single, .replicaSet]
+        case .scriptQueries:
+            // Not on a mongod that other tests use: it is kept busy.
+            [.single, .replicaSet]
         case .connectionsDrop, .connectionsDelay, .halfOpenToServer, .halfOpenToRunner, .halfOpenBothWays,
             .connectionsRefused, .claimReplyLost, .updateReplyLost:
             // A proxy needs a direct connection, which in a replica set would not follow the primary.
@@ -62,11 +82,22 @@ package enum Fault: String, CaseIterable, Sendable {
     package var isOfDatabase: Bool {
         switch self {
         case .primaryKill, .stepDown, .databaseFreeze, .databaseKill, .claimFails, .updateFails, .updateUnknown,
-            .outputFails:
+            .outputFails, .electionWrites, .repeatedKey:
             true
         default: false
         }
     }
+
+    /// Whether scripts do it to themselves: victims of their own, whose neighbours must not notice.
+    package var isByScripts: Bool {
+        switch self {
+        case .modes, .modesKill, .supervisorStop, .supervisorSignals, .scriptQueries: true
+        default: false
+        }
+    }
+
+    /// Whether no task but a victim may be lost an attempt by it, however long it takes.
+    package var sparesNeighbours: Bool { isByScripts && self != .modesKill }
 
     /// Whether an attempt that is under way need not notice it: it ends as the attempt that it was, and the task has no
     /// other. What takes longer than a lease is excepted where it cuts one runner off and leaves another.
@@ -75,33 +106,5 @@ package enum Fault: String, CaseIterable, Sendable {
         case .hostLoss, .runnerFreeze, .scriptKill, .supervisorKill, .attemptKill, .diskFull: false
         default: true
         }
-    }
-}
-
-/// A fault with everything that is drawn for it.
-package struct FaultPlan: Sendable {
-    package var fault: Fault
-    /// The number of the runner that it concerns.
-    package var runner: Int
-    /// How long it lasts, in leases; where it has a duration.
-    package var leases: Double
-    /// Any number, for what else has to be chosen.
-    package var choice: UInt64
-
-    package init(_ fault: Fault, runner: Int = 0, leases: Double = 0.4, choice: UInt64 = 0) {
-        self.fault = fault
-        self.runner = runner
-        self.leases = leases
-        self.choice = choice
-    }
-
-    /// Draws one.
-    package init(of faults: [Fault], runners: Int, with generator: inout SplitMix64) {
-        fault = faults[Int.random(in: faults.indices, using: &generator)]
-        runner = Int.random(in: 0..<runners, using: &generator)
-        leases =
-            fault == .runnerFreeze
-            ? Double.random(in: 1.2...2, using: &generator) : Double.random(in: 0.1...1.6, using: &generator)
-        choice = generator.next()
     }
 }

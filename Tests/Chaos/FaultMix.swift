@@ -1,5 +1,5 @@
 import Synchronization
-import TensorHub
+package import TensorHub
 import TestSupport
 
 /// Tasks under load, and faults at random, as a seed has it.
@@ -64,8 +64,26 @@ package struct FaultMix {
         outcome.faults = await makeFaults(until: .now + time, with: &generator)
         if await !trial.waitForEnds(within: limit) { say("not all tasks ended within \(limit) after the last fault") }
         outcome.violations = try await trial.check(expectations)
-        outcome.attempts = try await trial.hub.findTasks().reduce(0) { $0 + $1.attempt }
+        let ended = try await trial.hub.findTasks()
+        outcome.attempts = ended.reduce(0) { $0 + $1.attempt }
+        if faults.allSatisfy(\.sparesNeighbours) { outcome.violations += Self.disturbances(ended, expectations) }
         return outcome
+    }
+
+    /// Attempts that tasks have lost by what scripts of others did to themselves.
+    package static func disturbances(
+        _ tasks: [TaskRecord],
+        _ expectations: [HistoryChecker.Expectation]
+    ) -> [HistoryChecker.Violation] {
+        let innocent = Set(expectations.filter { $0.script.exit == 0 }.map(\.task))
+        return tasks.compactMap { task in
+            guard let id = task.id, innocent.contains(id), task.attempt > 1 else { return nil }
+            let causes = task.history.compactMap(\.cause).joined(separator: ", ")
+            return .init(
+                task: id,
+                sentence: "took \(task.attempt) attempts (\(causes)) beside scripts that harm themselves"
+            )
+        }
     }
 
     private func makeFaults(
@@ -82,7 +100,7 @@ package struct FaultMix {
         }
         return await withTaskGroup(of: ChaosTrial.Made.self) { group in
             for (plan, pause) in plans {
-                let target = plan.fault.isOfDatabase ? -1 : plan.fault == .diskFull ? 0 : plan.runner
+                let target = Self.target(plan)
                 let isFree = await eventually(within: end - .now) { busy.take(target) }
                 let isGoing = (try? await trial.hub.hasUnfinishedTasks()) ?? true
                 guard isFree, isGoing, ContinuousClock.now < end else { break }
@@ -98,6 +116,14 @@ package struct FaultMix {
             for await result in group where result.isMade { made[result.plan.fault, default: 0] += 1 }
             return made
         }
+    }
+
+    /// What must not have two faults at once.
+    private static func target(_ plan: FaultPlan) -> Int {
+        if plan.fault.isOfDatabase { return -1 }
+        // A cancel concerns no runner in particular.
+        if plan.fault == .cancel { return -2 }
+        return plan.fault == .diskFull ? 0 : plan.runner
     }
 }
 

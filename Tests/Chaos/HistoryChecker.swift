@@ -6,17 +6,29 @@ package import TensorHub
 /// It proves, for every task that was created: it ended, in one terminal state, with one accepted result at most, which is
 /// that of the attempt named in the document; its history has no gap, and every attempt that ran is in it; no attempt ran
 /// beside another unless the history says that the earlier one was lost; nothing of the accepted output is missing or
-/// there twice. It only computes: planted faults show that it finds them.
+/// there twice; limits and cancels took effect in time; what a script did to itself was counted. It only computes: planted faults show that it finds them.
 package struct HistoryChecker: Sendable {
     /// A task that was created, and how it must end.
     package struct Expectation: Sendable {
         package var task: ObjectID
         package var script: RecordingScript
+        /// Somebody has asked for its end, or may have.
+        package var cancel: Cancel?
 
-        package init(task: ObjectID, script: RecordingScript) {
+        package init(task: ObjectID, script: RecordingScript, cancel: Cancel? = nil) {
             self.task = task
             self.script = script
+            self.cancel = cancel
         }
+    }
+
+    /// A request to cancel a task.
+    package struct Cancel: Sendable, Hashable {
+        /// By the server's clock, when it had been acknowledged for a task that had not ended; `nil` where nobody knows what
+        /// became of the request.
+        package var acknowledged: BSONDateTime?
+
+        package init(acknowledged: BSONDateTime? = nil) { self.acknowledged = acknowledged }
     }
 
     /// One thing that must not be.
@@ -34,6 +46,8 @@ package struct HistoryChecker: Sendable {
     package var record: ScriptRecord
     /// The names of runners whose disk was full for a while: there is no place for what a script prints then.
     package var fullHosts: Set<String> = []
+    /// Within which a time limit or a cancel must take effect, whatever a script does to its supervisor.
+    package var promptness = Duration.seconds(30)
 
     package init(
         expectations: [Expectation],
@@ -68,11 +82,11 @@ package struct HistoryChecker: Sendable {
                 continue
             }
             let examination = TaskExamination(
-                script: expectation.script,
-                id: expectation.task,
+                expectation: expectation,
                 task: task,
                 output: output[expectation.task] ?? [],
                 fullHosts: fullHosts,
+                promptness: promptness,
                 lines: (lines[expectation.task] ?? []).map { (position: $0.offset, line: $0.element) }
             )
             found += examination.sentences().map { Violation(task: expectation.task, sentence: $0) }

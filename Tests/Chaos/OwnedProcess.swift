@@ -1,6 +1,7 @@
 package import Glibc
 import MongoDriver
 import Synchronization
+import TestSupport
 
 /// A child process in a session of its own, which dies with this process whatever ends it, and whose output goes to a file.
 ///
@@ -21,14 +22,16 @@ package final class OwnedProcess: Sendable {
     ///   - arguments: The program first; looked for in `PATH` where it has no slash.
     ///   - environment: Everything that it finds there; `nil` for this process's.
     ///   - output: The path of the file that both of its streams are appended to.
+    ///   - isUnprivileged: Whether it gives up being root.
     package static func start(
         _ arguments: [String],
         environment: [String: String]? = nil,
-        output: String
+        output: String,
+        isUnprivileged: Bool = false
     ) async throws -> OwnedProcess {
         let started: Result<OwnedProcess, ChaosError> = await withCheckedContinuation { continuation in
             let hasThread = BlockingThread.start(name: "child") {
-                let spawned = spawn(arguments, environment, output)
+                let spawned = spawn(arguments, environment, output, isUnprivileged)
                 let process = spawned.map { OwnedProcess(pid: $0) }
                 continuation.resume(returning: process)
                 guard case .success(let process) = process else { return }
@@ -71,7 +74,8 @@ private let spawnInNewSession: CInt = 0x80
 private func spawn(
     _ arguments: [String],
     _ environment: [String: String]?,
-    _ output: String
+    _ output: String,
+    _ isUnprivileged: Bool
 ) -> Result<pid_t, ChaosError> {
     var attributes = posix_spawnattr_t()
     posix_spawnattr_init(&attributes)
@@ -92,7 +96,9 @@ private func spawn(
     for descriptor in openDescriptors() where descriptor > 2 {
         posix_spawn_file_actions_addclose(&actions, descriptor)
     }
-    let command = ["setpriv", "--pdeathsig", "KILL", "--"] + arguments
+    // The kernel forgets the signal when the user changes: that comes first.
+    let owned = ["setpriv", "--pdeathsig", "KILL", "--"] + arguments
+    let command = isUnprivileged ? Unprivileged.command(owned) : owned
     var words: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
     var variables: [UnsafeMutablePointer<CChar>?] = []
     if let environment { variables = environment.map { strdup("\($0.key)=\($0.value)") } + [nil] }

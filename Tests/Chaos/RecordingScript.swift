@@ -16,13 +16,27 @@ package struct RecordingScript: Sendable {
     package var leavesChild: Bool
     /// Lines printed at even distances while it works.
     package var steps: Int
+    /// What it does to its own attempt once it has begun.
+    package var harm: Harm?
+    /// The task's time limit.
+    package var timeout: Duration?
 
-    package init(seconds: Double = 0, exit: Int = 0, flood: Int = 0, leavesChild: Bool = false, steps: Int = 0) {
+    package init(
+        seconds: Double = 0,
+        exit: Int = 0,
+        flood: Int = 0,
+        leavesChild: Bool = false,
+        steps: Int = 0,
+        harm: Harm? = nil,
+        timeout: Duration? = nil
+    ) {
         self.seconds = seconds
         self.exit = exit
         self.flood = flood
         self.leavesChild = leavesChild
         self.steps = steps
+        self.harm = harm
+        self.timeout = timeout
     }
 
     /// Scripts that cannot fail may be killed often: all that a kill costs is another attempt.
@@ -30,20 +44,32 @@ package struct RecordingScript: Sendable {
     /// The failures after which a script that always fails has failed.
     package static let failures: Int32 = 2
 
+    /// Whether it runs for longer than its task allows.
+    var outlivesLimit: Bool { timeout.map { .seconds(seconds) > $0 } ?? false }
+    /// Whether its task may end as failed by what it does.
+    var mayFail: Bool { exit != 0 || harm != nil || outlivesLimit }
+
     /// - Parameter record: The path of the record, which lies in a folder of the test's own.
     package func spec(record: String) -> TaskSpec {
-        TaskSpec(
+        var spec = TaskSpec(
             script: Array(Self.text.utf8),
             hyperParameters: [
                 "record": .string(record), "seconds": .double(seconds), "exit": .init(smallest: exit),
                 "flood": .init(smallest: flood), "child": .init(smallest: leavesChild ? 1 : 0),
                 "steps": .init(smallest: steps),
                 "pause": .double(steps == 0 ? 0 : (seconds / Double(steps) * 1000).rounded() / 1000),
+                "harms": .init(smallest: harm?.attempts ?? 0),
             ],
             savedResultKeys: exit == 0 ? ["task", "attempt"] : [],
-            maxFailures: exit == 0 ? Self.patience : Self.failures,
-            backoff: .milliseconds(200)
+            maxFailures: mayFail ? Self.failures : Self.patience,
+            backoff: .milliseconds(200),
+            timeout: timeout
         )
+        if let harm {
+            spec.hyperParameters.append("harm", .string(harm.text))
+            spec.files = harm.files
+        }
+        return spec
     }
 
     /// Bytes that an attempt prints from its first to its last line.
@@ -78,6 +104,10 @@ package struct RecordingScript: Sendable {
         done < "$record.$TENSORHUB_TASK_ID"
 
         echo "$me begun"
+        if [ "$TENSORHUB_ATTEMPT" -le "$TENSORHUB_HP_harms" ]; then
+            eval "$TENSORHUB_HP_harm" > /dev/null 2>&1 || true
+            note harm
+        fi
         if [ "$TENSORHUB_HP_child" = 1 ]; then setsid sleep 600 > /dev/null 2>&1 & fi
         [ "$TENSORHUB_HP_flood" = 0 ] || yes "$me" | head -c "$TENSORHUB_HP_flood"
         step=0

@@ -13,6 +13,8 @@ package final class RunnerProcess: Sendable {
         package var lease: Duration
         package var stateDirectory: String
         package var log: String
+        /// Whether it is root where the harness is.
+        package var isRoot = false
         /// Variables besides, as `LD_PRELOAD`.
         package var environment: [String: String] = [:]
     }
@@ -48,14 +50,18 @@ package final class RunnerProcess: Sendable {
         if options.lease < shortest { environment["TENSORHUB_TEST_LEASE"] = options.lease.settingText }
         if let mark = getenv("TENSORHUB_SCRIPT_MARK") { environment["TENSORHUB_SCRIPT_MARK"] = String(cString: mark) }
         environment.merge(options.environment) { $1 }
+        // What its service manager would do.
+        if mkdir(options.stateDirectory, 0o700) == 0, !options.isRoot { try Unprivileged.give(options.stateDirectory) }
+        let folder = options.isRoot ? Self.folder : try Unprivileged.programs()
         let process = try await OwnedProcess.start(
             [
-                "\(Self.folder)/tensorhubd", "--uri", options.uri, "--project", options.project, "--name", options.name,
+                "\(folder)/tensorhubd", "--uri", options.uri, "--project", options.project, "--name", options.name,
                 "--slots", "\(options.slots)", "--state-directory", options.stateDirectory, "--grace", "2s",
                 "--lease", max(options.lease, shortest).settingText,
             ],
             environment: environment,
-            output: options.log
+            output: options.log,
+            isUnprivileged: !options.isRoot
         )
         state.withLock { $0.process = process }
     }

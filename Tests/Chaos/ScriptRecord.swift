@@ -7,11 +7,12 @@ package import BSON
 /// ```
 /// start  <task> <attempt> <nanoseconds> <pid>
 /// beside <task> <attempt> <nanoseconds> <pid> <other attempt>     as it began, the other's process was alive
+/// harm   <task> <attempt> <nanoseconds> <pid>                     it has done to its attempt what it is there for
 /// end    <task> <attempt> <nanoseconds> <pid>
 /// ```
 package struct ScriptRecord: Sendable, Equatable {
     package enum Event: String, Sendable {
-        case start, beside, end
+        case start, beside, harm, end
     }
 
     package struct Line: Sendable, Equatable {

@@ -3,13 +3,17 @@ import TensorHub
 
 /// What one task must fulfil when all is over; part of `HistoryChecker`.
 struct TaskExamination {
-    let script: RecordingScript
-    let id: ObjectID
+    let expectation: HistoryChecker.Expectation
     let task: TaskRecord
     let output: [OutputChunk]
     let fullHosts: Set<String>
+    /// Within which a time limit or a cancel takes effect.
+    let promptness: Duration
     /// With their places in the record.
     let lines: [(position: Int, line: ScriptRecord.Line)]
+
+    var script: RecordingScript { expectation.script }
+    var id: ObjectID { expectation.task }
 
     /// After these the runner cannot vouch for the script's death: another attempt may begin beside it.
     static let lossCauses: Set<String> = [TaskStatements.runnerLost, "supervisor-lost"]
@@ -18,7 +22,9 @@ struct TaskExamination {
     /// beginning, and a server that is frozen, or retries it, may carry it out seconds later.
     private static let statementSkew: Int64 = 10_000
 
-    func sentences() -> [String] { ending() + history() + runs() + overlaps() + accepted() }
+    func sentences() -> [String] {
+        ending() + history() + causes() + limits() + runs() + overlaps() + accepted()
+    }
 
     // MARK: The document
 
@@ -27,15 +33,18 @@ struct TaskExamination {
         switch task.status {
         case .finished:
             if script.exit != 0 { found.append("is finished although its script exits \(script.exit)") }
+            if script.outlivesLimit { found.append("is finished although its script runs for longer than it may") }
         case .failed:
             let lost = task.history.count { Self.lossCauses.contains($0.cause ?? "") }
-            let isLostForGood = task.error?.kind == TaskStatements.runnerLost && lost >= TaskStatements.lostLimit
-            if script.exit == 0, !isLostForGood {
+            let isLoss = Self.lossCauses.contains(task.error?.kind ?? "")
+            let isLostForGood = isLoss && lost >= TaskStatements.lostLimit
+            if !script.mayFail, !isLostForGood {
                 found.append("is failed although its script does not fail: \(task.error?.message ?? "no error")")
             }
-            if script.exit != 0, !isLostForGood, task.failures != task.maxFailures {
+            if script.mayFail, !isLostForGood, task.failures != task.maxFailures {
                 found.append("is failed after \(task.failures) failures instead of \(task.maxFailures)")
             }
+        case .cancelled where expectation.cancel != nil: break
         case .pending, .running:
             return ["is still \(task.status): it has not ended"]
         default:
@@ -109,6 +118,7 @@ struct TaskExamination {
             switch line.event {
             case .start: starts[line.attempt] = starts[line.attempt] ?? position
             case .end: ends[line.attempt] = position
+            case .harm: break
             case .beside: pairs.insert([line.attempt, line.other ?? line.attempt].sorted())
             }
         }
@@ -126,7 +136,9 @@ struct TaskExamination {
     // MARK: Result and output
 
     private func accepted() -> [String] {
-        var found = chunks()
+        // Of an attempt that has destroyed its own journal, output may be missing anywhere.
+        let isHarmed = script.harm?.damagesJournal ?? false
+        var found = isHarmed ? [] : chunks()
         guard task.status == .finished else {
             if !task.result.isEmpty { found.append("is \(task.status) and has a result") }
             return found
@@ -139,6 +151,7 @@ struct TaskExamination {
                 "has the result \(result.extendedJSON(.relaxed)), which is not that of its attempt \(task.attempt)"
             )
         }
+        if isHarmed { return found }
         if let host = task.history.last?.host, fullHosts.contains(host) { return found }
         let own = output.filter { $0.attempt == task.attempt }
         let stored = own.reduce(0) { $0 + $1.data.count }

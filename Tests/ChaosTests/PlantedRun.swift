@@ -9,18 +9,21 @@ import TestSupport
 struct PlantedRun {
     let hub: Hub
     let tasks: [ObjectID]
+    /// Of the first task; the others have the plain one.
+    let script: RecordingScript
     private let path: String
     private var lines = ""
 
-    static let script = RecordingScript()
-
     /// Lends a hub with three tasks, of which two have run as they should.
-    static func with(_ body: (inout PlantedRun) async throws -> Void) async throws {
+    static func with(
+        _ script: RecordingScript = .init(),
+        _ body: (inout PlantedRun) async throws -> Void
+    ) async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let path = "\(folder)/record"
-                let specs = [TaskSpec](repeating: script.spec(record: path), count: 3)
-                var run = PlantedRun(hub: hub, tasks: try await hub.createTasks(specs), path: path)
+                let specs = [script, .init(), .init()].map { $0.spec(record: path) }
+                var run = PlantedRun(hub: hub, tasks: try await hub.createTasks(specs), script: script, path: path)
                 for id in run.tasks.dropFirst() {
                     let runner = ObjectID()
                     let attempt = try await run.claim(id, runner)
@@ -33,9 +36,10 @@ struct PlantedRun {
         }
     }
 
-    private init(hub: Hub, tasks: [ObjectID], path: String) {
+    private init(hub: Hub, tasks: [ObjectID], script: RecordingScript, path: String) {
         self.hub = hub
         self.tasks = tasks
+        self.script = script
         self.path = path
     }
 
@@ -43,9 +47,10 @@ struct PlantedRun {
     var task: ObjectID { tasks[0] }
 
     /// What the checker says of the task, without its name; anything about the other two is in it whole.
-    func sentences() async throws -> [String] {
+    func sentences(cancel: HistoryChecker.Cancel? = nil) async throws -> [String] {
         try writeFile(path, lines)
-        let expectations = tasks.map { HistoryChecker.Expectation(task: $0, script: Self.script) }
+        var expectations = tasks.map { HistoryChecker.Expectation(task: $0, script: .init()) }
+        expectations[0] = .init(task: task, script: script, cancel: cancel)
         let checker = try await HistoryChecker(expectations, hub: hub, record: path)
         return checker.violations().map { $0.task == task ? $0.sentence : "\($0)" }
     }
@@ -55,6 +60,9 @@ struct PlantedRun {
         guard let task = try await hub.claim(id: id, .init(), claim) else { throw ChaosError("no claim") }
         return task.attempt
     }
+
+    /// Milliseconds, by the server's clock.
+    func now() async throws -> Int64 { try await hub.serverTime().millisecondsSince1970 }
 
     mutating func note(_ event: String, _ id: ObjectID, _ attempt: Int, _ other: Int? = nil) {
         let time = lines.utf8.count
@@ -86,6 +94,15 @@ struct PlantedRun {
 
     func release(_ id: ObjectID, _ attempt: Int, _ runner: ObjectID, cause: String) async throws {
         _ = try await hub.report([Self.end(id, attempt, cause: cause)], runner: runner)
+    }
+
+    /// A failure that is counted; the last one where it is the task's second.
+    func fail(_ id: ObjectID, _ attempt: Int, _ runner: ObjectID, _ kind: String) async throws {
+        var end = Self.end(id, attempt, cause: kind)
+        let failure = TaskFailure(kind: kind, message: "planted")
+        end.transition =
+            attempt < RecordingScript.failures ? .retry(failure, delay: .zero, avoiding: nil) : .fail(failure)
+        _ = try await hub.report([end], runner: runner)
     }
 
     /// A statement that only a program with a fault would send.

@@ -6,7 +6,7 @@ import Testing
 /// Each fault alone, small: some tasks that run when it comes, some that come after.
 @Suite struct SingleFaultTests {
     private static let ofOneRunner: [Fault] = Fault.allCases.filter {
-        $0.deployments.contains(.shared) && $0 != .diskFull && $0 != .clockWrong
+        $0.deployments.contains(.shared) && $0 != .diskFull && $0 != .clockWrong && !$0.isByScripts
     }
     private static let ofOneDatabase: [Fault] = Fault.allCases.filter { $0.deployments == [.single] }
     private static let ofReplicaSet: [Fault] = Fault.allCases.filter { $0.deployments == [.replicaSet] }
@@ -67,34 +67,6 @@ import Testing
             try await trial.startRunners()
             #expect(await trial.waitForEnds(within: .seconds(60)))
             expectNone(try await trial.check(expectations))
-        }
-    }
-
-    private func survive(_ fault: Fault, _ options: ChaosTrial.Options) async throws {
-        var options = options
-        // However the long ones fall, every runner has a slot for short ones.
-        options.slots = 3
-        try await withTrial(options) { trial in
-            let lease = options.lease / .seconds(1)
-            // Some that are under way all the time, and short ones, so that claims and reports go on.
-            var scripts = [RecordingScript](repeating: RecordingScript(seconds: lease * 1.3, steps: 8), count: 2)
-            scripts += [RecordingScript](repeating: RecordingScript(seconds: 0.3), count: 24)
-            scripts += [RecordingScript(exit: 3), RecordingScript(leavesChild: true)]
-            let expectations = try await trial.submit(scripts)
-            try await trial.startRunners()
-            #expect(await trial.waitForStarts(4, within: .seconds(30)))
-
-            // Of a runner that is started anew, the rest of the lease is for its start, however busy the machine is.
-            let leases: [Fault: Double] = [.runnerFreeze: 1.5, .runnerKill: 0.2]
-            let made = await trial.make(FaultPlan(fault, leases: leases[fault] ?? 0.5))
-            #expect(made.isMade, "\(made)")
-            #expect(await trial.waitForEnds(within: .seconds(60)), "not all tasks ended after \(made)")
-            expectNone(try await trial.check(expectations), "after \(made)")
-            guard fault.sparesAttempts else { return }
-            for task in try await trial.hub.findTasks() where task.status == .finished && task.attempt != 1 {
-                let causes = task.history.compactMap(\.cause).joined(separator: ", ")
-                Issue.record("\(made) cost an attempt: \(causes)")
-            }
         }
     }
 }

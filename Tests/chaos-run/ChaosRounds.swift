@@ -6,10 +6,13 @@ struct ChaosRounds {
     let runners: Int
     let tasks: Int
     let lease: Duration
+    let isRoot: Bool
     let logs: String?
 
     /// For faults, in one round; most tasks are done before.
     private static let roundTime = Duration.seconds(120)
+    /// Within which a limit or a cancel must take effect: while its runner, its network and its database are disturbed in turn.
+    private static let promptness = Duration.seconds(60)
 
     /// Rounds of random faults until the time is over or something is wrong.
     func mix(_ faults: [Fault], seed: UInt64, for time: Duration) async throws -> [HistoryChecker.Violation] {
@@ -56,6 +59,8 @@ struct ChaosRounds {
         options.runners = runners
         options.slots = 4
         options.lease = lease
+        options.isRoot = isRoot
+        options.promptness = Self.promptness
         options.hasSmallDisk = SmallDisk.obstacle == nil
         options.hasWrongClock = await WrongClock.obstacle() == nil
         options.logs = logs

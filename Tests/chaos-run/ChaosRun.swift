@@ -1,6 +1,7 @@
 import ArgumentParser
 import Chaos
 import Glibc
+import TestSupport
 
 /// What `scripts/chaos` runs.
 @main
@@ -38,6 +39,14 @@ struct ChaosRun: AsyncParsableCommand {
     @Flag(help: "Instead of the mix: how long a task of a host that dies takes to run elsewhere.")
     var hostLoss = false
 
+    @Flag(
+        help: "Daemons and scripts run as a user that is not root, as in our unit; so they do unless --root is given."
+    )
+    var unprivileged = false
+
+    @Flag(help: "Daemons and scripts stay root where this is root: no mode stops them.")
+    var root = false
+
     @Option(help: "A folder that gets the logs when something is wrong.")
     var logs: String?
 
@@ -48,6 +57,7 @@ struct ChaosRun: AsyncParsableCommand {
             let names = Fault.allCases.map(\.rawValue).joined(separator: ", ")
             throw ValidationError("there is no fault '\(name)'; there are \(names)")
         }
+        if root && unprivileged { throw ValidationError("--root and --unprivileged exclude each other") }
     }
 
     func run() async throws {
@@ -60,7 +70,17 @@ struct ChaosRun: AsyncParsableCommand {
             say("from kill -9 of the host to the task running elsewhere: \(outcome.time.rounded) s")
             violations = outcome.violations
         } else {
-            let rounds = ChaosRounds(runners: runners, tasks: tasks, lease: .seconds(lease ?? 3), logs: logs)
+            let rounds = ChaosRounds(
+                runners: runners,
+                tasks: tasks,
+                lease: .seconds(lease ?? 3),
+                isRoot: root,
+                logs: logs
+            )
+            put(
+                Unprivileged.user == nil
+                    ? "daemons run as this user" : "daemons run as \(root ? "root" : "a user apart")"
+            )
             let seed = seed ?? UInt64.random(in: 1...999_999)
             violations =
                 each

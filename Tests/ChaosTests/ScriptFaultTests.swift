@@ -1,0 +1,37 @@
+import Chaos
+import TestSupport
+import Testing
+
+/// Scripts that do harm to their own attempts and supervisors: nobody else notices, and what they do is counted.
+@Suite struct ScriptFaultTests {
+    @Test("Scripts that change modes and journals take no neighbour with them")
+    func modes() async throws {
+        try await survive(FaultPlan(.modes, victims: 16), shared)
+    }
+
+    @Test("A daemon that starts among changed modes takes up all that is in order", arguments: [0, 1] as [UInt64])
+    func modesAtStart(_ choice: UInt64) async throws {
+        try await survive(FaultPlan(.modesKill, leases: 0.2, choice: choice, victims: 4), shared)
+    }
+
+    @Test("A script that stops its supervisor is stopped by its limit or a cancel all the same")
+    func stoppedSupervisor() async throws {
+        try await survive(FaultPlan(.supervisorStop, victims: 6), shared)
+    }
+
+    @Test("A script that signals its supervisor does not go round uncounted")
+    func signalledSupervisor() async throws {
+        try await survive(FaultPlan(.supervisorSignals, victims: 8), shared)
+    }
+
+    @Test("Queries of a script that keep MongoDB busy cost no runner its leases")
+    func queries() async throws {
+        try await survive(FaultPlan(.scriptQueries), ChaosTrial.Options())
+    }
+
+    private var shared: ChaosTrial.Options {
+        var options = ChaosTrial.Options()
+        options.deployment = .shared
+        return options
+    }
+}
