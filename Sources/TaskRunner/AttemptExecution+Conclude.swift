@@ -153,14 +153,4 @@ extension AttemptExecution {
             }
         }
     }
-
-    /// Not for long once the runner gives up.
-    private func uncancelledPause(_ duration: Duration) async {
-        let end = ContinuousClock.now + duration
-        await Task {
-            repeat {
-                try? await Task.sleep(for: min(duration, .milliseconds(500)))
-            } while ContinuousClock.now < end && !runner.mustGiveUp()
-        }.value
-    }
 }

@@ -114,9 +114,14 @@ extension Runner {
     /// A supervisor gives its processes ten seconds to die.
     private static let supervisorPatience: Duration = .seconds(12)
 
-    /// Has to be waited for even when everything else is cancelled.
+    /// Sleeps also where everything else is cancelled, but not for long once the runner gives up.
     func uncancelledPause(_ duration: Duration) async {
-        await Task { try? await Task.sleep(for: duration) }.value
+        let end = ContinuousClock.now + duration
+        await Task {
+            repeat {
+                try? await Task.sleep(for: min(duration, .milliseconds(500)))
+            } while ContinuousClock.now < end && !self.mustGiveUp()
+        }.value
     }
 
     /// Sees to the folders that everything needs, after something went wrong and every hour.
