@@ -77,7 +77,7 @@ extension AttemptExecution {
         case .ended(let found): ending = found
         case .neverStarted:
             // A script that has given its journal's name to another folder may run all the same.
-            await endSurvivors(inherited.claim.token)
+            _ = await endSurvivors(inherited.claim.token)
             throw AttemptError(.machine, "the runner ended before it had started the script")
         }
         await reopen(link, isRunning: process != nil)

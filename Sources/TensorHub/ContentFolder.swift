@@ -1,5 +1,4 @@
 import BSON
-import CLinux
 import Glibc
 import MongoDriver
 
@@ -34,7 +33,7 @@ enum ContentFolder {
         }
         if lstat(path, &status) == 0, stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
             let aside = "\(path).damaged.\(ObjectID())"
-            guard rename(path, aside) == 0 else { throw BlobFile.failure("move", path) }
+            guard rename(path, to: GuardedPath.split(aside).name) == 0 else { throw BlobFile.failure("move", path) }
             damage = "it was no folder; what it was is \(aside) now"
         }
         try make(path)
