@@ -54,7 +54,13 @@ extension TaskStatements {
     ) -> BSONDocument {
         [
             "hub.lease.expires": ["$lt": .dateTime(horizon)], "status": "running", "project_name": .string(project),
-            "$expr": ["$lt": ["$hub.lease.expires", ["$subtract": ["$$NOW", milliseconds(overdue)]]]],
+            // An array of dates is no time; such a task cannot be reported on either.
+            "$expr": [
+                "$and": [
+                    ["$eq": [["$type": "$hub.lease.expires"], "date"]],
+                    ["$lt": ["$hub.lease.expires", ["$subtract": ["$$NOW", milliseconds(overdue)]]]],
+                ]
+            ],
         ]
     }
 
