@@ -12,7 +12,17 @@ extension BlobStore {
         }
         // A dry run makes no collection.
         guard names.contains(files.name) || names.contains(gridFS.chunks.name) else { return report }
-        if !dryRun { try await ensureIndexes() }
+        do throws(HubError) {
+            if !dryRun { try await ensureIndexes() }
+        } catch {
+            // Chunks that are there twice, for one: collecting goes on, but slower.
+            if error.isTransient { throw error }
+            report.damaged += 1
+            hub.logger.error(
+                "An index of a bucket cannot be made; its garbage is collected all the same",
+                metadata: ["bucket": "\(bucket.rawValue)", "error": "\(error)"]
+            )
+        }
         try await collectUploads(before: limit, into: &report)
         let owners = try await collectReservations(before: limit, into: &report)
         // They may name files where this version does not look.
@@ -185,10 +195,28 @@ extension BlobStore {
         except known: Set<BSONValue>,
         into report: inout GarbageReport
     ) async throws(HubError) {
+        do throws(HubError) {
+            let index = IndexHint.keys(["files_id": 1, "n": 1])
+            try await collectOrphans(before: limit, except: known, hint: index, into: &report)
+        } catch {
+            // Without that index the server refuses, before the first group.
+            guard (error.underlying as? MongoError)?.serverCode == Self.badValue else { throw error }
+            try await collectOrphans(before: limit, except: known, hint: nil, into: &report)
+        }
+    }
+
+    private static let badValue = 2
+
+    private func collectOrphans(
+        before limit: BSONDateTime,
+        except known: Set<BSONValue>,
+        hint: IndexHint?,
+        into report: inout GarbageReport
+    ) async throws(HubError) {
         // What a server makes of it: a walk from file to file in the index (DISTINCT_SCAN).
         let cursor = gridFS.chunks.aggregate(
             [["$group": ["_id": "$files_id"]]],
-            AggregateOptions(hint: .keys(["files_id": 1, "n": 1]), allowDiskUse: true)
+            AggregateOptions(hint: hint, allowDiskUse: true)
         )
         var page: [BSONValue] = []
         do {

@@ -7,8 +7,11 @@ extension Hub {
     /// Running tasks whose lease has expired, by the server's clock, and when it did; at most 1,000.
     package func expiredLeases() async throws(HubError) -> [ObjectID: BSONDateTime] {
         try await translatingErrors { () async throws(MongoError) in
-            let filter = TaskStatements.rescueFilter(project: project, horizon: try await rescueHorizon())
-            let found = try await tasks.findAll(filter, FindOptions(projection: ["hub.lease.expires": 1], limit: 1000))
+            var filter = TaskStatements.rescueFilter(project: project, horizon: try await rescueHorizon())
+            // Any other is not a runner's, and must not take the place of one that is.
+            filter.append("_id", ["$type": "objectId"])
+            let options = FindOptions(projection: ["hub.lease.expires": 1], limit: 1000)
+            let found = try await tasks.findAll(filter, options)
             let leases = found.map { ($0["_id"]?.objectIDValue, $0.value(atPath: "hub.lease.expires")?.dateTimeValue) }
             return Dictionary(
                 leases.compactMap { id, expires in id.flatMap { id in expires.map { (id, $0) } } },

@@ -57,7 +57,13 @@ extension TaskStatements {
         [
             "hub.lease.expires": ["$lt": .dateTime(horizon)], "status": "running", "project_name": .string(project),
             "hub.v": known,
-            "$expr": ["$lt": ["$hub.lease.expires", ["$subtract": ["$$NOW", milliseconds(overdue)]]]],
+            // An array of dates is no time; such a task cannot be reported on either.
+            "$expr": [
+                "$and": [
+                    ["$eq": [["$type": "$hub.lease.expires"], "date"]],
+                    ["$lt": ["$hub.lease.expires", ["$subtract": ["$$NOW", milliseconds(overdue)]]]],
+                ]
+            ],
         ]
     }
 

@@ -36,6 +36,13 @@ import Testing
             #expect(try outbox.next(after: outbox.delivered, limit: 1)?.records == [record])
         }
         try await withTemporaryDirectory { folder in
+            try writeFile("\(folder)/outbox", "x")
+            let outbox = Outbox("\(folder)/outbox")
+            #expect(try outbox.recover())
+            _ = try outbox.append([record])
+            #expect(entries(folder).sorted() == ["outbox", "outbox.damaged"])
+        }
+        try await withTemporaryDirectory { folder in
             let outbox = Outbox(folder)
             let end = try outbox.append([record])
             try #require(mkfifo("\(folder)/position", 0o600) == 0)

@@ -269,19 +269,21 @@ import Testing
         try await withAttempt { attempt in
             let first = attempt.delivery()
             try await first.append([attempt.log(1)])
-            let segment = "\(attempt.directory.outboxPath)/1"
-            rename(segment, "\(attempt.directory.path)/aside")
-            symlink("nothing", segment)
-            let second = attempt.delivery()
+            let mended = Counter()
+            let sync: @Sendable (Int32) -> Int32 = { file in
+                if mended.value > 0 { return fdatasync(file) }
+                errno = EIO
+                return -1
+            }
+            let second = attempt.delivery(sync: sync)
             await #expect(throws: AttemptError.self) { try await second.recover() }
             let error = await #expect(throws: HubError.self) { try await second.append([attempt.log(2)]) }
             #expect(error?.code == .database)
-            #expect(try await !attempt.deliver(second))
 
-            let third = attempt.delivery()
+            let third = attempt.delivery(sync: sync)
             await #expect(throws: AttemptError.self) { try await third.recover() }
             let isDone = try await attempt.deliver(third) {
-                rename("\(attempt.directory.path)/aside", segment)
+                mended.next()
                 #expect(await eventually { (try? await third.append([attempt.log(3)])) != nil })
             }
             #expect(isDone && third.refused == 0)
