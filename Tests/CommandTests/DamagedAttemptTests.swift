@@ -72,7 +72,13 @@ import Testing
                 isRoot
                 ? try Program.start("tensorhubd", arguments, environment: fixture.environment)
                 : try Program.startDaemon(arguments, environment: fixture.environment)
-            try await fixture.hub.waitForTasks(.ids(Array(asked.keys)), timeout: .seconds(240))
+            let progress = try? await fixture.hub.waitForTasks(.ids(Array(asked.keys)), timeout: .seconds(300))
+            if progress == nil {
+                for (id, (damage, target)) in asked {
+                    let task = try await fixture.hub.task(id)
+                    if task.status.isUnfinished { Issue.record("\(damage) of \(target.path) is \(task.status)") }
+                }
+            }
             try writeFile(gate, "")
             try await fixture.hub.waitForTasks(.ids([other]), timeout: .seconds(60))
             for (id, (damage, target)) in asked {

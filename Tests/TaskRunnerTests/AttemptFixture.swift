@@ -77,7 +77,8 @@ struct AttemptRun: Sendable {
         self.launched = launched
         ending = await launched.process.wait()
         var output: [UInt8] = []
-        while let chunk = try launched.output.next() { output += chunk.data }
+        // A script may have made anything of it.
+        while let chunk = try? launched.output.next() { output += chunk.data }
         self.output = output
         (report, outcome) = try launched.directory.conclude(
             supervisor: ending,

@@ -70,6 +70,7 @@ import Testing
             }
             // What it has asked for itself is no reason to run it again.
             mkdir(run.launched.directory.path, 0o755)
+            try? run.launched.directory.state.remove(run.launched.directory.journalPath)
             mkdir(run.launched.directory.journalPath, 0o755)
             try writeFile("\(run.launched.directory.journalPath)/stop-reason", "drain")
             let forged = try run.launched.directory.conclude(
