@@ -159,14 +159,14 @@ struct ClientCore: Sendable {
     /// - Returns: Why there is no place for another cursor; `nil` where there is one, to be given back.
     func acquireCursor() async -> MongoError? {
         for (index, slots) in [partySlots, lane.cursorSlots].compactMap(\.self).enumerated() {
-            if await slots.acquire(within: serverSelectionTimeout) { continue }
+            if await slots.acquire(within: lane.cursorPatience) { continue }
             if index > 0 { partySlots?.release() }
             if Task.isCancelled {
                 return MongoError(.cancelled, "the task was cancelled before its query was sent")
             }
             return MongoError(
                 .busy,
-                "\(slots.count) cursors of this client are open, and none ended within \(serverSelectionTimeout)"
+                "\(slots.count) cursors of this client are open, and none ended within \(lane.cursorPatience)"
             )
         }
         return nil

@@ -35,6 +35,12 @@ extension MongoClient {
 
 /// What belongs to one lane of a client.
 struct ClientLane: Sendable {
+    /// As the connection string has them, or else the options.
+    struct Timeouts {
+        var serverSelection: Duration
+        var socket: Duration
+    }
+
     let lane: MongoClient.Lane
     let threads: LaneThreads
     let cursorSlots: Slots
@@ -45,11 +51,13 @@ struct ClientLane: Sendable {
     let streams: Int
     /// How long the server may work on a query that names no limit of its own.
     let queryLimit: Duration?
+    /// How long a cursor waits for another one to end.
+    let cursorPatience: Duration
 
     /// Connections that the lane uses at most.
     var clients: Int { threads.limit + cursorSlots.count + max(0, streams) }
 
-    init(_ lane: MongoClient.Lane, _ options: MongoClient.Options, threadLimit: Int, socketTimeout: Duration) {
+    init(_ lane: MongoClient.Lane, _ options: MongoClient.Options, threadLimit: Int, _ timeouts: Timeouts) {
         self.lane = lane
         let isForScripts = lane == .scripts
         let scripts = options.scripts
@@ -61,6 +69,7 @@ struct ClientLane: Sendable {
         cursorSlots = Slots(count: max(1, isForScripts ? scripts.maxOpenCursors : options.maxOpenCursors))
         transferSlots = Slots(count: max(1, min(2, count - 1)))
         streams = isForScripts ? scripts.maxOpenChangeStreams : options.maxOpenChangeStreams
-        queryLimit = isForScripts ? min(scripts.maxTime, socketTimeout * 3 / 4) : nil
+        queryLimit = isForScripts ? min(scripts.maxTime, timeouts.socket * 3 / 4) : nil
+        cursorPatience = isForScripts ? scripts.patience : timeouts.serverSelection
     }
 }

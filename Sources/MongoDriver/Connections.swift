@@ -91,9 +91,8 @@ final class Connections: @unchecked Sendable {
         }
         self.pool = pool
         let limit = uri.number(MONGOC_URI_MAXPOOLSIZE).map { max(1, $0) } ?? Int.max
-        lanes = MongoClient.Lane.allCases.map { [socketTimeout] in
-            ClientLane($0, options, threadLimit: limit, socketTimeout: socketTimeout)
-        }
+        let timeouts = ClientLane.Timeouts(serverSelection: serverSelectionTimeout, socket: socketTimeout)
+        lanes = MongoClient.Lane.allCases.map { ClientLane($0, options, threadLimit: limit, timeouts) }
         mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2)
         servers.attach(to: pool)
         mongoc_client_pool_max_size(pool, UInt32(clamping: lanes.reduce(0) { $0 + $1.clients }))
