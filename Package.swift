@@ -29,7 +29,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
         // The logging API that every Swift server program already has a backend for.
         .package(url: "https://github.com/apple/swift-log", from: "1.12.0"),
-        // NIOThreadPool: libmongoc blocks, and blocking calls must stay off the cooperative pool.
+        // NIOThreadPool for what blocks on a disk; what the HTTP server is built on.
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
         // The HTTP server of the script API. Without its traits it brings no Foundation, 8 MB resident in an idle daemon.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
@@ -60,8 +60,7 @@ let package = Package(
         .target(
             name: "MongoDriver",
             dependencies: [
-                "BSON", "CLibMongoC",
-                .product(name: "NIOPosix", package: "swift-nio"),
+                "BSON", "CLibMongoC", "CLibCrypto",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings

@@ -1,127 +1,115 @@
 import BSON
-import CLibMongoC
-import Dispatch
-import Logging
-import NIOPosix
 import Synchronization
 
-/// What a client, its collections, cursors and change streams share: libmongoc's pool and the threads that may block.
+/// What a client, its collections, cursors and change streams hold: the connections, and the lane that their calls go by.
 ///
-/// Every call into libmongoc is one job on one of `threads` threads. A job pops a `mongoc_client_t`, uses it and pushes
-/// it back, so no C handle crosses an `await`. The pool holds as many clients as there can be jobs, cursors and streams
-/// at once; therefore a pop never blocks. When the last owner lets go without `close()`, the pool is destroyed on one of
-/// the threads, which then end.
-///
-/// `@unchecked Sendable`: `pool` is documented as safe for all threads; the rest is immutable or locked.
-final class ClientCore: @unchecked Sendable {
-    let hosts: String
-    let defaultDatabaseName: String?
-    let redactedURI: String
-    let options: MongoClient.Options
-    let logger: Logger?
-    /// How long libmongoc looks for a server; also the limit of waiting for a free cursor.
-    let serverSelectionTimeout: Duration
-    let socketTimeout: Duration
-    let cursorSlots: Slots
-    /// Messages of file contents that are under way at once: more than two make neither direction faster, and some threads
-    /// are left for calls that must not wait behind megabytes.
-    let transferSlots: Slots
-    /// For whole files: no call waits behind one.
-    let bulk = BulkThreads()
+/// Every call into libmongoc is one job on one of the lane's threads. A job pops a `mongoc_client_t`, uses it and pushes
+/// it back, so no C handle crosses an `await`.
+struct ClientCore: Sendable {
+    let connections: Connections
+    let lane: ClientLane
+    /// Whose turn it is where callers take turns.
+    let party: Int
+    /// Places for cursors of this party, so that none has all of the lane's; `nil` where there are no parties.
+    let partySlots: Slots?
 
-    private let pool: OpaquePointer
-    private let threadPool: NIOThreadPool
-    private let state = Mutex(State())
-
-    private struct State {
-        var isClosed = false
-        /// Jobs that were accepted, open cursors and threads of change streams.
-        var activities = 0
-        var openables: [OpenableID: WeakOpenable] = [:]
-        var streams = 0
-        /// Resumed when `activities` has come down to 0 after closing.
-        var idleWaiters: [CheckedContinuation<Void, Never>] = []
-        var isDestroyed = false
-        var destructionWaiters: [CheckedContinuation<Void, Never>] = []
+    init(_ connections: Connections, _ lane: MongoClient.Lane = .vital) {
+        self.connections = connections
+        self.lane = connections.lanes[lane.rawValue]
+        party = lane == .scripts ? connections.makeParty() : 0
+        partySlots = lane == .scripts ? Slots(count: max(1, connections.options.scripts.cursorShare)) : nil
     }
 
-    private struct WeakOpenable {
-        weak var value: (any Openable)?
-    }
-
-    init(uri text: String, options: MongoClient.Options, logger: Logger?) throws(MongoError) {
-        let uri = try MongoURI(text)
-        if let logger { LibMongoC.logger.withLock { $0 = logger } }
-        uri.setDefault(MONGOC_URI_SERVERSELECTIONTIMEOUTMS, options.serverSelectionTimeout)
-        uri.setDefault(MONGOC_URI_SOCKETTIMEOUTMS, options.socketTimeout)
-        uri.setDefault(MONGOC_URI_CONNECTTIMEOUTMS, min(options.serverSelectionTimeout, options.socketTimeout))
-        if !uri.has(MONGOC_URI_APPNAME) { mongoc_uri_set_appname(uri.pointer, options.applicationName) }
-        if uri.has(MONGOC_URI_W) { uri.setDefault(MONGOC_URI_WTIMEOUTMS, options.writeConcernTimeout) }
-
-        hosts = uri.hosts
-        defaultDatabaseName = uri.database
-        redactedURI = MongoURI.redact(text)
-        self.options = options
-        self.logger = logger
-        serverSelectionTimeout = uri.milliseconds(
-            MONGOC_URI_SERVERSELECTIONTIMEOUTMS,
-            default: options.serverSelectionTimeout
-        )
-        socketTimeout = uri.milliseconds(MONGOC_URI_SOCKETTIMEOUTMS, default: options.socketTimeout)
-        cursorSlots = Slots(count: max(1, options.maxOpenCursors))
-
-        var error = bson_error_t()
-        guard let pool = mongoc_client_pool_new_with_error(uri.pointer, &error) else {
-            throw MongoError(.invalidURI, MongoURI.explain(error.text, of: text))
-        }
-        self.pool = pool
-        let limit = uri.number(MONGOC_URI_MAXPOOLSIZE).map { max(1, $0) } ?? Int.max
-        let threads = max(1, min(options.threads, limit))
-        mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2)
-        mongoc_client_pool_max_size(
-            pool,
-            UInt32(clamping: threads + cursorSlots.count + max(0, options.maxOpenChangeStreams))
-        )
-        transferSlots = Slots(count: max(1, min(2, threads - 1)))
-        threadPool = NIOThreadPool(numberOfThreads: threads)
-        threadPool.start()
-    }
-
-    deinit {
-        // Nothing runs any more: jobs, cursors and streams own this object. What is left is only to let go.
-        if state.withLock({ $0.isDestroyed }) { return }
-        let handle = PoolHandle(pool: pool)
-        threadPool.submit { [threadPool] _ in
-            handle.destroy()
-            threadPool.shutdownGracefully(queue: .global()) { _ in }
-        }
-    }
+    var hosts: String { connections.hosts }
+    var options: MongoClient.Options { connections.options }
+    var serverSelectionTimeout: Duration { connections.serverSelectionTimeout }
+    var socketTimeout: Duration { connections.socketTimeout }
+    /// How long the server may work on a query that names no limit of its own.
+    var queryLimit: Duration? { lane.queryLimit }
 
     /// Runs `body` with a client of its own on a thread that may block. The call is not interrupted by cancellation of
-    /// the calling task: its outcome counts.
+    /// the calling task: its outcome counts. But see `call` about the queries of scripts.
     func perform<Value: Sendable>(
         _ body: @escaping @Sendable (LentClient) throws(MongoError) -> Value
     ) async throws(MongoError) -> Value {
-        try beginActivity()
+        try connections.beginActivity(in: lane.lane)
+        return try await call {
+            defer { connections.endActivity(in: lane.lane) }
+            return Result { () throws(MongoError) -> Value in try withClient(body) }
+        } refused: {
+            connections.endActivity(in: lane.lane)
+        }
+    }
+
+    /// Runs `body` on a thread that may block.
+    ///
+    /// In lane `scripts` a call waits for its turn only so long, and a cancelled one returns at once: what the server works
+    /// on is left to itself.
+    ///
+    /// - Parameter refused: Called in the place of `body` where its turn never came; must not block.
+    func call<Value: Sendable>(
+        _ body: @escaping @Sendable () -> Result<Value, MongoError>,
+        refused: @escaping @Sendable () -> Void
+    ) async throws(MongoError) -> Value {
+        if lane.lane == .scripts { return try await patientCall(body, refused) }
         let result = await withCheckedContinuation {
             (continuation: CheckedContinuation<Result<Value, MongoError>, Never>) in
-            submit { [self] in
-                let result = Result { () throws(MongoError) -> Value in try withClient(body) }
-                endActivity()
-                continuation.resume(returning: result)
-            }
+            submit { continuation.resume(returning: body()) }
         }
         return try result.get()
+    }
+
+    private func patientCall<Value: Sendable>(
+        _ body: @escaping @Sendable () -> Result<Value, MongoError>,
+        _ refused: @escaping @Sendable () -> Void
+    ) async throws(MongoError) -> Value {
+        let id = OpenableID()
+        let answer = CallAnswer<Value>()
+        let result = await withTaskCancellationHandler {
+            await withCheckedContinuation {
+                (continuation: CheckedContinuation<Result<Value, MongoError>, Never>) in
+                answer.wait(continuation)
+                let job = LaneThreads.Job(
+                    id: id,
+                    run: { answer.give(body()) },
+                    refuse: { refusal in
+                        refused()
+                        answer.give(.failure(error(refusal)))
+                    },
+                    since: .now
+                )
+                lane.threads.submit(job, of: party)
+                // Cancellation may have come before there was anything to give up.
+                if Task.isCancelled { lane.threads.giveUp(id) }
+            }
+        } onCancel: {
+            lane.threads.giveUp(id)
+            answer.give(.failure(error(.cancelled)))
+        }
+        return try result.get()
+    }
+
+    private func error(_ refusal: LaneThreads.Refusal) -> MongoError {
+        switch refusal {
+        case .closed: connections.closedError
+        case .cancelled: MongoError(.cancelled, "the task was cancelled before its query was answered")
+        case .busy:
+            MongoError(
+                .busy,
+                "too many queries wait for their turn (\(lane.threads.load.waiting), of which \(lane.threads.limit) are "
+                    + "answered at once); ask again later, or ask for more with one query"
+            )
+        }
     }
 
     /// Like `perform`, for messages of megabytes: they wait for each other rather than make small calls wait.
     func transfer<Value: Sendable>(
         _ body: @escaping @Sendable (LentClient) throws(MongoError) -> Value
     ) async throws(MongoError) -> Value {
-        while !(await transferSlots.acquire(within: .seconds(3600))) {
+        while !(await lane.transferSlots.acquire(within: .seconds(3600))) {
             if Task.isCancelled { throw MongoError(.cancelled, "the task was cancelled before its data was sent") }
         }
-        defer { transferSlots.release() }
+        defer { lane.transferSlots.release() }
         return try await perform(body)
     }
 
@@ -134,143 +122,89 @@ final class ClientCore: @unchecked Sendable {
 
     /// Runs `body` on a thread that may block; it always runs.
     func submit(_ body: @escaping @Sendable () -> Void) {
-        threadPool.submit { _ in body() }
+        lane.threads.submit(of: party, body)
     }
 
     /// Lends a client for the time of `body`, which runs on a thread that may block.
     func withClient<Value>(_ body: (LentClient) throws(MongoError) -> Value) throws(MongoError) -> Value {
-        let client = try popClient()
-        defer { pushClient(client) }
+        let client = try connections.popClient()
+        defer { connections.pushClient(client) }
         return try body(LentClient(pointer: client, core: self))
     }
 
-    /// A client for its caller alone, who gives it back with `pushClient` after everything derived from it is gone.
-    func popClient() throws(MongoError) -> OpaquePointer {
-        guard let client = mongoc_client_pool_try_pop(pool) else {
-            throw MongoError(.invalidInput, "all connections to \(hosts) are in use")
+    func popClient() throws(MongoError) -> OpaquePointer { try connections.popClient() }
+
+    func pushClient(_ client: OpaquePointer) { connections.pushClient(client) }
+
+    // MARK: Cursors and streams
+
+    /// - Returns: Why there is no place for another cursor; `nil` where there is one, to be given back.
+    func acquireCursor() async -> MongoError? {
+        for (index, slots) in [partySlots, lane.cursorSlots].compactMap(\.self).enumerated() {
+            if await slots.acquire(within: lane.cursorPatience) { continue }
+            if index > 0 { partySlots?.release() }
+            if Task.isCancelled {
+                return MongoError(.cancelled, "the task was cancelled before its query was sent")
+            }
+            return MongoError(
+                .busy,
+                "\(slots.count) cursors of this client are open, and none ended within \(lane.cursorPatience)"
+            )
         }
-        return client
+        return nil
     }
 
-    func pushClient(_ client: OpaquePointer) {
-        mongoc_client_pool_push(pool, client)
-    }
-}
-
-// MARK: - Closing
-
-extension ClientCore {
-    /// Counts something that must end before the pool is destroyed.
-    func beginActivity() throws(MongoError) {
-        let isOpen = state.withLock { state in
-            if !state.isClosed { state.activities += 1 }
-            return !state.isClosed
-        }
-        guard isOpen else { throw Self.closedError(hosts) }
+    func releaseCursor() {
+        lane.cursorSlots.release()
+        partySlots?.release()
     }
 
-    func endActivity() {
-        let waiters = state.withLock { state in
-            state.activities -= 1
-            guard state.activities == 0 else { return [CheckedContinuation<Void, Never>]() }
-            defer { state.idleWaiters = [] }
-            return state.idleWaiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
+    var closedError: MongoError { connections.closedError }
 
-    static func closedError(_ hosts: String) -> MongoError {
-        MongoError(.closed, "the client of \(hosts) was closed")
-    }
-
-    /// Counts a cursor or stream, and remembers it so that closing ends it.
     func beginActivity(of openable: any Openable, isStream: Bool) throws(MongoError) {
-        enum Refusal { case closed, tooMany }
-        let refusal: Refusal? = state.withLock { state in
-            if state.isClosed { return .closed }
-            if isStream, state.streams >= options.maxOpenChangeStreams { return .tooMany }
-            state.activities += 1
-            state.streams += isStream ? 1 : 0
-            state.openables[openable.id] = WeakOpenable(value: openable)
-            return nil
-        }
-        switch refusal {
-        case .closed: throw Self.closedError(hosts)
-        case .tooMany:
-            throw MongoError(.invalidInput, "\(options.maxOpenChangeStreams) change streams of this client are open")
-        case nil: return
-        }
+        try connections.beginActivity(of: openable, in: lane.lane, isStream: isStream)
     }
 
     func endActivity(of openable: OpenableID, isStream: Bool) {
-        state.withLock { state in
-            state.openables[openable] = nil
-            state.streams -= isStream ? 1 : 0
-        }
-        endActivity()
-    }
-
-    /// Refuses new calls, ends cursors and streams, waits for what runs, then disconnects. Again: waits for the first.
-    func close() async {
-        let (isFirst, openables) = state.withLock { state in
-            defer { state.isClosed = true }
-            return (!state.isClosed, state.openables.values.compactMap(\.value))
-        }
-        guard isFirst else { return await waitForDestruction() }
-        for openable in openables { openable.endSoon() }
-        await withCheckedContinuation { continuation in
-            let isIdle = state.withLock { state in
-                if state.activities > 0 { state.idleWaiters.append(continuation) }
-                return state.activities == 0
-            }
-            if isIdle { continuation.resume() }
-        }
-        let handle = PoolHandle(pool: pool)
-        await withCheckedContinuation { continuation in
-            threadPool.submit { _ in
-                handle.destroy()
-                continuation.resume()
-            }
-        }
-        await withCheckedContinuation { continuation in
-            threadPool.shutdownGracefully(queue: .global()) { _ in continuation.resume() }
-        }
-        let waiters = state.withLock { state in
-            state.isDestroyed = true
-            defer { state.destructionWaiters = [] }
-            return state.destructionWaiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
-
-    private func waitForDestruction() async {
-        await withCheckedContinuation { continuation in
-            let isDestroyed = state.withLock { state in
-                if !state.isDestroyed { state.destructionWaiters.append(continuation) }
-                return state.isDestroyed
-            }
-            if isDestroyed { continuation.resume() }
-        }
+        connections.endActivity(of: openable, in: lane.lane, isStream: isStream)
     }
 }
 
-/// A cursor or a change stream: it holds a client of the pool until it ends.
-protocol Openable: AnyObject, Sendable {
-    var id: OpenableID { get }
+/// The answer of a call that somebody waits for until it is cancelled: the first one counts.
+private final class CallAnswer<Value: Sendable>: Sendable {
+    private enum State {
+        case open
+        case waiting(CheckedContinuation<Result<Value, MongoError>, Never>)
+        /// Given before anybody waited.
+        case early(Result<Value, MongoError>)
+        case given
+    }
 
-    /// Ends it without waiting; its client comes back on a thread that may block.
-    func endSoon()
-}
+    private let state = Mutex(State.open)
 
-/// Tells openables apart. Not by address: a new one may live where one is that is just being destroyed.
-struct OpenableID: Hashable, Sendable {
-    private static let counter = Atomic<UInt64>(0)
-    private let number = counter.add(1, ordering: .relaxed).newValue
-}
+    func wait(_ continuation: CheckedContinuation<Result<Value, MongoError>, Never>) {
+        let early: Result<Value, MongoError>? = state.withLock { state in
+            if case .early(let result) = state {
+                state = .given
+                return result
+            }
+            state = .waiting(continuation)
+            return nil
+        }
+        if let early { continuation.resume(returning: early) }
+    }
 
-/// `@unchecked Sendable`: used by exactly one thread, the last one.
-private struct PoolHandle: @unchecked Sendable {
-    let pool: OpaquePointer
-
-    func destroy() { mongoc_client_pool_destroy(pool) }
+    func give(_ result: Result<Value, MongoError>) {
+        let waiter: CheckedContinuation<Result<Value, MongoError>, Never>? = state.withLock { state in
+            switch state {
+            case .open: state = .early(result)
+            case .waiting(let waiter):
+                state = .given
+                return waiter
+            case .early, .given: break
+            }
+            return nil
+        }
+        waiter?.resume(returning: result)
+    }
 }

@@ -43,19 +43,12 @@ final class CursorHandle: Openable {
     static func open(_ cursor: MongoCursor) async throws(MongoError) -> CursorHandle {
         let core = cursor.core
         try cursor.namespace.check()
-        guard await core.cursorSlots.acquire(within: core.serverSelectionTimeout) else {
-            if Task.isCancelled { throw MongoError(.cancelled, "the task was cancelled before its query was sent") }
-            throw MongoError(
-                .invalidInput,
-                "\(core.cursorSlots.count) cursors of this client are open, and none ended within"
-                    + " \(core.serverSelectionTimeout)"
-            )
-        }
+        if let refusal = await core.acquireCursor() { throw refusal }
         let handle = CursorHandle(core: core)
         do throws(MongoError) {
             try core.beginActivity(of: handle, isStream: false)
         } catch {
-            core.cursorSlots.release()
+            core.releaseCursor()
             throw error
         }
         try await handle.job { (handle) throws(MongoError) in
@@ -78,7 +71,7 @@ final class CursorHandle: Openable {
     /// The next documents.
     func fetch(upTo count: Int) async throws(MongoError) -> CursorChunk {
         try await job { [core] (pointers) throws(MongoError) in
-            guard let pointers else { throw ClientCore.closedError(core.hosts) }
+            guard let pointers else { throw core.closedError }
             let chunk = try LentClient(pointer: pointers.client, core: core).read(pointers.cursor, upTo: count)
             return (pointers, chunk)
         }
@@ -116,17 +109,21 @@ final class CursorHandle: Openable {
         switch start {
         case .first: pointers = nil
         case .next(let idle): pointers = idle
-        case .ended: throw ClientCore.closedError(core.hosts)
+        case .ended: throw core.closedError
         }
-        let result = await withCheckedContinuation {
-            (continuation: CheckedContinuation<Result<Value, MongoError>, Never>) in
-            core.submit { [self] in
-                let result = Result { () throws(MongoError) -> (Pointers, Value) in try body(pointers) }
-                finish(result.map { $0.0 }, had: pointers)
-                continuation.resume(returning: result.map { $0.1 })
+        let idle = pointers
+        return try await core.call { [self] in
+            let result = Result { () throws(MongoError) -> (Pointers, Value) in try body(idle) }
+            finish(result.map { $0.0 }, had: idle)
+            return result.map { $0.1 }
+        } refused: { [self] in
+            state.withLock { $0 = .ended }
+            if let idle {
+                core.submit { [core, id] in Self.destroy(idle, core, id) }
+            } else {
+                Self.release(core, id)
             }
         }
-        return try result.get()
     }
 
     private func finish(_ outcome: Result<Pointers, MongoError>, had before: Pointers?) {
@@ -154,7 +151,7 @@ final class CursorHandle: Openable {
     }
 
     private static func release(_ core: ClientCore, _ id: OpenableID) {
-        core.cursorSlots.release()
+        core.releaseCursor()
         core.endActivity(of: id, isStream: false)
     }
 }

@@ -133,9 +133,9 @@ extension MongoCollection {
 
     /// The different values of a field, in no order; the elements of an array count one by one.
     public func distinct(_ field: String, _ filter: BSONDocument = [:]) async throws(MongoError) -> [BSONValue] {
-        let reply = try await read([
-            "distinct": .string(name), "key": .string(field), "query": .document(filter),
-        ])
+        var command: BSONDocument = ["distinct": .string(name), "key": .string(field), "query": .document(filter)]
+        if let limit = core.queryLimit { command.append("maxTimeMS", .int32(limit.milliseconds32)) }
+        let reply = try await read(command)
         return reply["values"]?.arrayValue ?? []
     }
 }
@@ -145,10 +145,12 @@ extension MongoCollection {
 
     /// - Parameter isSingleBatch: Whether the server keeps no cursor after its first answer.
     private func findQuery(_ filter: BSONDocument, _ options: FindOptions, isSingleBatch: Bool = false) -> Query {
-        var options = options.document
-        if isSingleBatch { options.append("singleBatch", true) }
-        let document = adding(readConcern, to: options)
-        return { [readsFromPrimary] (_, collection) throws(MongoError) in
+        var options = options
+        options.maxTime = options.maxTime ?? core.queryLimit
+        var document = options.document
+        if isSingleBatch { document.append("singleBatch", true) }
+        document = adding(readConcern, to: document)
+        return { [readsFromPrimary, document] (_, collection) throws(MongoError) in
             let preference = ReadPreference(isPrimary: readsFromPrimary)
             return try lend(filter, document) {
                 mongoc_collection_find_with_opts(collection, $0, $1, preference.pointer)
@@ -157,6 +159,8 @@ extension MongoCollection {
     }
 
     private func aggregateQuery(_ pipeline: [BSONDocument], _ options: AggregateOptions) -> Query {
+        var options = options
+        options.maxTime = options.maxTime ?? core.queryLimit
         let document = adding(readConcern, to: options.document)
         let pipeline: BSONDocument = ["pipeline": .array(pipeline.map(BSONValue.document))]
         return { [readsFromPrimary] (_, collection) throws(MongoError) in

@@ -137,8 +137,33 @@ extension MongoCollection {
         upsert: Bool = false,
         hint: IndexHint? = nil
     ) async throws(MongoError) -> UpdateResult {
+        if let limit = core.queryLimit, hint == nil {
+            return try await updateMany(filter, update, upsert: upsert, maxTime: limit)
+        }
         let update = try update.statement()
         return try await single(.updateMany(filter, update), upsert: upsert, hint: hint)
+    }
+
+    /// As a command of its own: libmongoc's bulk operations know no `maxTimeMS`.
+    private func updateMany(
+        _ filter: BSONDocument,
+        _ update: MongoUpdate,
+        upsert: Bool,
+        maxTime: Duration
+    ) async throws(MongoError) -> UpdateResult {
+        _ = try update.statement()
+        let statement: BSONDocument = [
+            "q": .document(filter), "u": update.value, "multi": true, "upsert": .bool(upsert),
+        ]
+        let reply = try await write([
+            "update": .string(name), "updates": [.document(statement)], "maxTimeMS": .int32(maxTime.milliseconds32),
+        ])
+        let upserted = reply["upserted"]?.arrayValue?.first?.documentValue?["_id"]
+        return UpdateResult(
+            matched: (reply["n"]?.intValue ?? 0) - (upserted == nil ? 0 : 1),
+            modified: reply["nModified"]?.intValue ?? 0,
+            upsertedID: upserted
+        )
     }
 
     /// Puts a whole document, which keeps its `_id`, in the place of the first that matches.

@@ -29,6 +29,9 @@ public struct MongoCursor: AsyncSequence, Sendable {
             self.cursor = cursor
         }
 
+        /// Whether the next document is here already.
+        package var hasNext: Bool { !documents.isEmpty }
+
         public mutating func next() async throws(MongoError) -> BSONDocument? {
             try await next(isolation: #isolation)
         }

@@ -26,7 +26,9 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
         public static let notReplicaSet = Code(description: "not a replica set")
         /// The client was closed.
         public static let closed = Code(description: "closed")
-        /// The call itself is wrong: a document that is too large, a name that cannot be, too many open cursors.
+        /// There are too many calls or open cursors already: the same may succeed later. Nothing was sent.
+        public static let busy = Code(description: "busy")
+        /// The call itself is wrong: a document that is too large, a name that cannot be.
         public static let invalidInput = Code(description: "invalid input")
         /// A document that came from the server is not well-formed BSON.
         public static let invalidDocument = Code(description: "invalid document")

@@ -41,6 +41,10 @@ struct MongoURI: ~Copyable {
         return names.joined(separator: ",")
     }
 
+    func text(_ option: String) -> String? {
+        mongoc_uri_get_option_as_utf8(pointer, option, nil).map { String(cString: $0) }
+    }
+
     func has(_ option: String) -> Bool { mongoc_uri_has_option(pointer, option) }
 
     func milliseconds(_ option: String, default fallback: Duration) -> Duration {

@@ -100,13 +100,15 @@ extension Hub {
         }
         if !runner.filter.document.isEmpty {
             do {
+                // The document may be anybody's.
+                try QueryDanger.check(runner.filter.document, field: "filter")
                 let filter: BSONDocument = ["_id": .objectID(id), "$and": [.document(runner.filter.document)]]
                 let found = try await translatingErrors { () async throws(MongoError) in
                     try await tasks.findOne(filter, FindOptions(projection: ["_id": 1]))
                 }
                 if found == nil { answer.obstacles.append(.filtered(runner.filter)) }
             } catch {
-                guard Self.isRefused(error) else { throw error }
+                guard Self.isRefused(error) || error.code == .invalidInput else { throw error }
                 answer.obstacles.append(.filterFails(error.message))
             }
         }

@@ -101,6 +101,13 @@ extension Hub {
     }
 }
 
+/// What a hub knows, whichever lane its calls go by.
+final class IndexMemory: Sendable {
+    private let known = Mutex(KnownIndexes())
+
+    func withLock<Value: Sendable>(_ body: (inout KnownIndexes) -> Value) -> Value { known.withLock { body(&$0) } }
+}
+
 /// Which indexes a hub knows to be there.
 struct KnownIndexes {
     private var complete: Set<String> = []

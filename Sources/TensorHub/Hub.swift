@@ -1,7 +1,6 @@
 public import BSON
 public import Logging
 public import MongoDriver
-import Synchronization
 
 /// The hub: what a distributor calls to create tasks, to find them, to wait for them and to read their results.
 ///
@@ -17,7 +16,7 @@ public final class Hub: Sendable {
     package let logger: Logger
     let clock: ServerClock
     /// Collections whose indexes this hub has made, and buckets.
-    let indexed = Mutex(KnownIndexes())
+    let indexed: IndexMemory
 
     public static let defaultURI = "mongodb://127.0.0.1:27017"
     public static let defaultDatabase = "tensorhub"
@@ -29,7 +28,21 @@ public final class Hub: Sendable {
         self.logger = logger
         database = client.database(client.defaultDatabaseName ?? Self.defaultDatabase)
         clock = ServerClock(client.database("admin"))
+        indexed = IndexMemory()
     }
+
+    private init(_ hub: Hub, _ lane: MongoClient.Lane) {
+        client = hub.client.by(lane)
+        project = hub.project
+        logger = hub.logger
+        database = client.database(hub.database.name)
+        clock = hub.clock
+        indexed = hub.indexed
+    }
+
+    /// The same hub, whose calls go by another lane of the same connections: none of them makes one of this hub's wait.
+    /// Each hub of lane `scripts` takes turns with the others.
+    package func by(_ lane: MongoClient.Lane) -> Hub { Hub(self, lane) }
 
     /// Opens a hub and makes sure that the server answers.
     ///

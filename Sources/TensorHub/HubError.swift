@@ -16,6 +16,10 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
         public static let unreachable = Code(name: "unreachable")
         /// MongoDB answered with an error; `underlying` has its code.
         public static let database = Code(name: "database error")
+        /// MongoDB has given a query up that took too long.
+        public static let tooSlow = Code(name: "too slow")
+        /// Too many calls wait already; the same may succeed later.
+        public static let busy = Code(name: "busy")
         /// The time limit of a wait has passed.
         public static let timeout = Code(name: "time-out")
         /// A file in GridFS, or a chunk of it, is not there although a document refers to it.
@@ -42,8 +46,22 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
     }
 
     init(_ error: MongoError) {
-        self.init(error.code == .unreachable ? .unreachable : .database, error.description, underlying: error)
+        switch (error.code, error.serverCode) {
+        case (.unreachable, _): self.init(.unreachable, error.description, underlying: error)
+        case (.busy, _): self.init(.busy, error.message, underlying: error)
+        case (_, Self.timeExpired?):
+            self.init(
+                .tooSlow,
+                "MongoDB gave the query up, it took too long; narrow the filter, above all to fields that have an index such "
+                    + "as time or hub.task, or ask for less with a limit (\(error.description))",
+                underlying: error
+            )
+        default: self.init(.database, error.description, underlying: error)
+        }
     }
+
+    /// MaxTimeMSExpired.
+    private static let timeExpired = 50
 
     /// Whether the same call may succeed later: nobody answers, or a primary is being elected.
     public var isTransient: Bool { code == .unreachable || (underlying as? MongoError)?.isRetryable == true }

@@ -15,4 +15,17 @@ package actor LogReader {
         if document != nil { self.cursor = cursor }
         return document.map(LogEntry.init)
     }
+
+    /// The entries that come together with the next one; none at the end.
+    package func batch() async throws(HubError) -> [LogEntry] {
+        guard var cursor = cursor.take() else { return [] }
+        var entries: [LogEntry] = []
+        repeat {
+            let document = try await translatingErrors { () async throws(MongoError) in try await cursor.next() }
+            guard let document else { return entries }
+            entries.append(LogEntry(document))
+        } while cursor.hasNext
+        self.cursor = cursor
+        return entries
+    }
 }

@@ -3,7 +3,12 @@ public import BSON
 /// What the script API does: `HubAPI` turns requests into these calls. There are two: that of an attempt, which writes to
 /// its journal first and never waits for MongoDB, and that of `tensorhub serve`, which writes to MongoDB.
 public protocol ScriptBackend: Sendable {
+    /// For queries, whose filters are the client's: nothing prompt may share a lane with them.
     var hub: Hub { get }
+    /// For the bytes of files.
+    var transfers: Hub { get }
+    /// For what a distributor writes.
+    var writes: Hub { get }
     /// `nil` outside an attempt; then there is no task, no result, no progress and no checkpoint.
     var origin: AttemptOrigin? { get }
     /// Where bodies are put while they arrive, an own folder on a local disk.
@@ -40,6 +45,11 @@ public protocol ScriptBackend: Sendable {
     /// Verified files on this machine's disk, read-only.
     func fetch(_ dataSet: DataSetRecord, shard: Shard?) async throws(HubError) -> LocalContent
     func fetch(_ model: ModelRecord) async throws(HubError) -> LocalContent
+}
+
+extension ScriptBackend {
+    public var transfers: Hub { hub }
+    public var writes: Hub { hub }
 }
 
 /// How far a script says that it is.

@@ -1,0 +1,184 @@
+import BSON
+import Glibc
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import MongoDriver
+
+@Suite("Lanes", .timeLimit(.minutes(5)))
+struct LaneTests {
+    private static let blockedFind: BSONDocument = [
+        "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 2000,
+    ]
+
+    /// Lends a client of its own name and its database; finds of its collection `Slow` take two seconds.
+    private func withSlowFinds(
+        patience: Duration = .seconds(60),
+        _ body: (MongoClient, _ database: String) async throws -> Void
+    ) async throws {
+        try await withTestDatabase { admin, name in
+            var options = MongoClient.Options()
+            options.applicationName = "lanes-\(UInt64.random(in: .min ... .max))"
+            options.scripts.patience = patience
+            let client = try MongoClient(uri: try await TestMongo.shared(), options: options)
+            try await client.database(name).collection("Slow").insertOne(["n": 1])
+            var data = Self.blockedFind
+            data.append("namespace", .string("\(name).Slow"))
+            try await withFailCommand(data, applicationName: options.applicationName, times: nil, client: admin) {
+                try await body(client, name)
+            }
+            await client.close()
+        }
+    }
+
+    private func load(_ client: MongoClient, _ lane: MongoClient.Lane) -> (running: Int, waiting: Int) {
+        client.load.first { $0.lane == lane }.map { ($0.running, $0.waiting) } ?? (0, 0)
+    }
+
+    @Test("Many slow queries of one party keep neither another lane nor another party waiting, and end when cancelled")
+    func fairness() async throws {
+        try await withSlowFinds { client, name in
+            let greedy = client.by(.scripts).database(name).collection("Slow")
+            try await withThrowingTaskGroup(of: MongoError?.self) { group in
+                for _ in 0..<40 {
+                    group.addTask { await failure { _ = try await greedy.findAll() } }
+                }
+                #expect(await eventually { load(client, .scripts).waiting == 39 })
+                let slow = client.database(name).collection("Slow")
+                #expect(try await slow.countDocuments() == 1)
+                let modest = client.by(.scripts).database(name).collection("Slow")
+                #expect(try await modest.countDocuments() == 1)
+                #expect(try await modest.distinct("n") == [.int32(1)])
+                // Not one behind another of the greedy one's.
+                #expect(load(client, .scripts).waiting >= 36)
+                group.cancelAll()
+                var codes: [MongoError.Code?] = []
+                for try await error in group { codes.append(error?.code) }
+                #expect(codes.filter { $0 == .cancelled }.count >= 36)
+                #expect(load(client, .scripts).waiting == 0)
+            }
+        }
+    }
+
+    @Test("Closing a client waits for no query of a script")
+    func closing() async throws {
+        try await withSlowFinds { client, name in
+            let greedy = client.by(.scripts).database(name).collection("Slow")
+            try await withThrowingTaskGroup(of: MongoError?.self) { group in
+                for _ in 0..<10 { group.addTask { await failure { _ = try await greedy.findAll() } } }
+                #expect(await eventually { load(client, .scripts).waiting == 9 })
+                await client.close()
+                #expect(load(client, .scripts).running == 1)
+                var refused = 0
+                for try await error in group { refused += error?.code == .closed ? 1 : 0 }
+                #expect(refused == 9)
+            }
+            #expect(await failure { _ = try await greedy.findAll() }?.code == .closed)
+        }
+    }
+
+    @Test("A query that has waited for its turn for too long, or is one of too many, is told that the server is busy")
+    func busy() async throws {
+        try await withSlowFinds(patience: .milliseconds(100)) { client, name in
+            let greedy = client.by(.scripts).database(name).collection("Slow")
+            try await withThrowingTaskGroup(of: MongoError?.self) { group in
+                for _ in 0..<(LaneThreads.waitingLimit + 10) {
+                    group.addTask { await failure { _ = try await greedy.findAll() } }
+                }
+                var busy = 0
+                for try await error in group { busy += error?.code == .busy ? 1 : 0 }
+                #expect(busy >= LaneThreads.waitingLimit)
+            }
+        }
+    }
+
+    @Test("The server gives up whatever a script's query makes it do, and only that")
+    func timeLimit() async throws {
+        var options = MongoClient.Options()
+        options.scripts.maxTime = .milliseconds(200)
+        try await withTestDatabase(options: options) { client, name in
+            let plain = client.database(name).collection("Log")
+            try await plain.insertMany((0..<40).map { ["_id": BSONValue(smallest: $0)] })
+            let slow: BSONDocument = ["$where": "sleep(20) || true"]
+            let script = client.by(.scripts).database(name).collection("Log")
+            #expect(await failure { _ = try await script.findAll(slow) }?.serverCode == 50)
+            let code: BSONDocument = ["body": "function() { sleep(20); return true }", "args": [], "lang": "js"]
+            let computed: BSONDocument = ["$expr": ["$function": .document(code)]]
+            #expect(await failure { _ = try await script.countDocuments(computed) }?.serverCode == 50)
+            #expect(await failure { _ = try await script.distinct("_id", slow) }?.serverCode == 50)
+            let change = MongoUpdate.document(["$set": ["a": 1]])
+            #expect(await failure { _ = try await script.updateMany(slow, change) }?.serverCode == 50)
+            let cursor = await failure {
+                for try await _ in script.find(slow, FindOptions(batchSize: 2)) {}
+            }
+            #expect(cursor?.serverCode == 50)
+            let other = MongoUpdate.document(["$set": ["a": 2]])
+            let result = try await script.updateMany(["_id": ["$lt": 10]], other)
+            #expect(result == UpdateResult(matched: 10, modified: 10))
+            #expect(try await plain.findAll(slow).count == 40)
+        }
+    }
+
+    @Test("One party cannot hold all cursors")
+    func cursors() async throws {
+        var options = MongoClient.Options()
+        options.scripts.patience = .seconds(3)
+        options.scripts.cursorShare = 1
+        try await withTestDatabase(options: options) { client, name in
+            try await client.database(name).collection("Log").insertMany(
+                (0..<10).map { ["_id": BSONValue(smallest: $0)] }
+            )
+            let one = client.by(.scripts).database(name).collection("Log")
+            var first = one.find([:], FindOptions(batchSize: 2)).makeAsyncIterator()
+            _ = try await first.next()
+            var second = one.find([:], FindOptions(batchSize: 2)).makeAsyncIterator()
+            #expect(await failure { _ = try await second.next() }?.code == .busy)
+            let other = client.by(.scripts).database(name).collection("Log")
+            var third = other.find([:], FindOptions(batchSize: 2)).makeAsyncIterator()
+            #expect(try await third.next() != nil)
+            #expect(try await first.next() != nil)
+        }
+    }
+
+    @Test("Threads start when there is work, up to the limit, and one party never has all of them")
+    func threads() async throws {
+        let threads = LaneThreads(name: "test", limit: 3, share: 2)
+        let gate = Mutex(false)
+        let began = Mutex([Int]())
+        for (index, party) in [1, 1, 1, 2].enumerated() {
+            threads.submit(of: party) {
+                began.withLock { $0.append(index) }
+                while !gate.withLock({ $0 }) { usleep(1000) }
+            }
+        }
+        #expect(await eventually { began.withLock { $0.count } == 3 })
+        #expect(began.withLock { Set($0) } == [0, 1, 3])
+        #expect(threads.load.waiting == 1)
+        gate.withLock { $0 = true }
+        #expect(await eventually { began.withLock { $0.last } == 2 && threads.load.running == 0 })
+    }
+
+    @Test("Parties take turns, and none has more under way than its share")
+    func turns() {
+        var queue = TurnQueue<String>(share: 1)
+        for name in ["a1", "a2", "a3"] { queue.add(name, of: 1) }
+        queue.add("b1", of: 2)
+        #expect(queue.next()?.element == "a1")
+        #expect(queue.next()?.element == "b1")
+        #expect(queue.next() == nil)
+        #expect(!queue.hasNext)
+        queue.ended(1)
+        queue.add("b2", of: 2)
+        #expect(queue.next()?.element == "a2")
+        queue.ended(2)
+        #expect(queue.hasNext)
+        #expect(queue.next()?.element == "b2")
+        let removed = queue.remove { $0 == "a3" }
+        #expect(removed == ["a3"])
+        queue.ended(1)
+        queue.ended(2)
+        #expect(queue.next() == nil)
+        #expect(queue.waiting == 0 && queue.running == 0)
+    }
+}
