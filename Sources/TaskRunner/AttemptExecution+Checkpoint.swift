@@ -32,7 +32,7 @@ extension AttemptExecution {
     func releaseCheckpoint(_ link: ScriptLink) async {
         guard let checkpoint = link.delivery.storedCheckpoint ?? task.checkpoint else { return }
         do {
-            try await runner.hub.releaseCheckpoint(checkpoint)
+            try await runner.transport.releaseCheckpoint(checkpoint)
         } catch {
             logger.debug("The checkpoint is left to the collector of orphans", metadata: ["error": "\(error)"])
         }
@@ -74,7 +74,7 @@ extension AttemptExecution {
         while true {
             if control.reason != nil { throw AttemptError(.machine, "it was stopped before it began") }
             do throws(HubError) {
-                try await runner.hub.downloadBlob(file.blob, in: .checkpoints, to: path)
+                try await runner.transport.downloadBlob(file.blob, in: .checkpoints, to: path)
                 break
             } catch {
                 guard error.isTransient, !runner.mustGiveUp() else { throw error }

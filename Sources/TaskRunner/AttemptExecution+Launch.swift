@@ -150,7 +150,7 @@ extension AttemptExecution {
     private func storedOutput() async -> (seq: Int64, offset: Int64)? {
         while !runner.mustGiveUp() {
             do throws(HubError) {
-                return try await runner.hub.storedOutput(of: key.taskID, attempt: key.attempt)
+                return try await runner.transport.storedOutput(of: key.taskID, attempt: key.attempt)
             } catch {
                 if runner.contact.failed(error) {
                     logger.error("Cannot see how much of the output is stored", metadata: ["error": "\(error)"])

@@ -150,7 +150,7 @@ struct AttemptExecution: Sendable {
         let pump = started.seq.map {
             OutputPump(
                 key: key,
-                hub: runner.hub,
+                hub: runner.transport,
                 pool: runner.pool,
                 reader: started.output,
                 limit: runner.options.outputLimit,

@@ -59,5 +59,5 @@ final class Contact: Sendable {
         return false
     }
 
-    private static func rounded(_ duration: Duration) -> String { "\(Int(duration / .seconds(1))) s" }
+    static func rounded(_ duration: Duration) -> String { "\(Int(duration / .seconds(1))) s" }
 }

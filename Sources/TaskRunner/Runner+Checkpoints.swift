@@ -28,7 +28,7 @@ extension Runner {
         }
         if tasks.isEmpty { return }
         // By identifier alone: they may be another project's.
-        let found = try await hub.tasks.findAll(
+        let found = try await transport.tasks.findAll(
             ["_id": ["$in": .array(tasks.map(BSONValue.objectID))]],
             FindOptions(projection: ["status": 1])
         ).map(TaskRecord.init)

@@ -1,5 +1,6 @@
 import BSON
 import Logging
+import MongoDriver
 import Synchronization
 import TensorHub
 
@@ -8,6 +9,7 @@ extension Runner {
     func keepLeases() async {
         defer { progress.ended(.leases) }
         var hasFailed = false
+        var watch = RenewalWatch(lease: options.lease, now: ContinuousClock.now)
         while !Task.isCancelled {
             // After an outage at once: others wait for that before they take a lost runner's tasks.
             let due = ContinuousClock.now + (hasFailed ? min(Self.renewalPause, options.lease / 4) : options.lease / 4)
@@ -19,12 +21,23 @@ extension Runner {
             let leases = state.withLock { $0.leases }
             if leases.isEmpty {
                 hasFailed = false
+                watch.nothingToRenew(at: .now)
                 continue
             }
+            let sent = ContinuousClock.now
             do throws(HubError) {
-                let renewal = try await hub.renew(leases, runner: runnerID, lease: options.lease)
+                let renewal = try await tellingWhenLate(&watch, attempts: leases.count) {
+                    () async throws(HubError) -> Hub.Renewal in
+                    try await hub.renew(leases, runner: runnerID, lease: options.lease)
+                }
                 contact.succeeded()
                 hasFailed = false
+                if let gap = watch.renewed(sentAt: sent) {
+                    logger.notice(
+                        "The leases are renewed again",
+                        metadata: ["since.last": "\(Contact.rounded(gap))", "attempts": "\(leases.count)"]
+                    )
+                }
                 for id in renewal.lost { stop(id, attempt: leases[id], .leaseLost) }
                 for id in renewal.cancelled { stop(id, attempt: leases[id], .cancelled) }
             } catch {
@@ -41,6 +54,45 @@ extension Runner {
                 }
             }
         }
+    }
+
+    /// Runs a renewal, and says when it is late while it is still under way, with what else is.
+    private func tellingWhenLate<Value: Sendable>(
+        _ watch: inout RenewalWatch<ContinuousClock.Instant>,
+        attempts: Int,
+        _ renew: () async throws(HubError) -> Value
+    ) async throws(HubError) -> Value {
+        guard let due = watch.warningDue else { return try await renew() }
+        if due <= .now {
+            tellLate(watch, attempts)
+            watch.hasTold()
+            return try await renew()
+        }
+        let (result, isTold) = await withTaskGroup(of: Bool.self) { [watch] alarm in
+            alarm.addTask {
+                guard (try? await Task.sleep(until: due, clock: .continuous)) != nil else { return false }
+                self.tellLate(watch, attempts)
+                return true
+            }
+            let result: Result<Value, HubError>
+            do throws(HubError) { result = .success(try await renew()) } catch { result = .failure(error) }
+            alarm.cancelAll()
+            return (result, await alarm.next() ?? false)
+        }
+        if isTold { watch.hasTold() }
+        return try result.get()
+    }
+
+    private func tellLate(_ watch: RenewalWatch<ContinuousClock.Instant>, _ attempts: Int) {
+        let late = watch.lateness(at: .now)
+        let load = hub.client.load.map { "\($0.lane) \($0.running)+\($0.waiting)" }.joined(separator: ", ")
+        logger.warning(
+            "The leases of this runner are renewed late, and expire unless they are soon; the scripts run on",
+            metadata: [
+                "since.last": "\(Contact.rounded(late.since))", "expire.in": "\(Contact.rounded(late.left))",
+                "attempts": "\(attempts)", "calls.running+waiting": "\(load)",
+            ]
+        )
     }
 
     /// Between two tries to renew while MongoDB is away.

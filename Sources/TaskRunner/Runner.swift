@@ -19,9 +19,13 @@ public final class Runner: Service {
     public let progress = Progress()
     /// This run of this runner, in leases and histories. New at every start.
     public let id: String
+    /// The same hub, for what scripts print and write, and for files: nothing of that makes a renewal wait.
+    let transport: Hub
     let runnerID = ObjectID()
     let logger: Logger
     let pool: NIOThreadPool
+    /// For what scripts write to this machine's disk through the script API.
+    let scriptThreads = TurnThreads(name: "scripts", limit: 4, share: 2)
     /// For copying, syncing and moving what scripts store.
     let bulk = BulkThreads()
     let contact: Contact
@@ -46,11 +50,12 @@ public final class Runner: Service {
 
     /// Makes the state directory and puts the Python client into it.
     ///
-    /// - Throws: `HubError.invalidInput` for fewer than one slot; an error that names the file where there is no supervisor
+    /// - Throws: `HubError.invalidInput` for fewer than one slot, and a filter that runs code on the server; an error that names the file where there is no supervisor
     ///   or the state directory cannot be written.
     public init(hub: Hub, options: RunnerOptions, logger: Logger) throws {
         try Self.check(options)
         self.hub = hub
+        transport = hub.by(.transport)
         currentOptions = Mutex(options)
         id = runnerID.description
         var logger = logger
@@ -109,7 +114,7 @@ public final class Runner: Service {
     /// Takes other options while it runs: slots, what it takes and in which order, grace, limits. Name, state directory,
     /// lease, supervisor and environment stay as they were.
     ///
-    /// - Throws: `HubError.invalidInput` for fewer than one slot; nothing changes then.
+    /// - Throws: `HubError.invalidInput` as at the start; nothing changes then.
     public func reload(_ new: RunnerOptions) throws {
         try Self.check(new)
         currentOptions.withLock { options in
@@ -132,6 +137,9 @@ public final class Runner: Service {
         if options.slots < 1 {
             throw HubError(.invalidInput, field: "slots", "slots is \(options.slots); a runner needs at least 1")
         }
+        // They are part of every claim.
+        try QueryDanger.check(options.filter.document, field: "filter")
+        if let sort = options.sort { try QueryDanger.check(sort.document, field: "sort") }
     }
 
     /// Claims nothing more and returns once every claimed task has its supervisor: then this process may end, and the next
@@ -321,7 +329,7 @@ public final class Runner: Service {
     }
 
     private func sendProgress() async {
-        await progressBoard.run(hub: hub, runner: runnerID, contact: contact)
+        await progressBoard.run(hub: transport, runner: runnerID, contact: contact)
     }
 
     /// Sleeps, or returns at once when cancelled.

@@ -200,6 +200,8 @@ final class Daemon: Sendable {
     private func connect() async throws(HubError) -> Hub {
         var options = MongoClient.Options()
         options.applicationName = "tensorhubd"
+        // Each of the runner's loops may wait for an answer, and none of them for another; idle threads end.
+        options.threads = 8
         // A lease must outlive a search for the server by far.
         options.serverSelectionTimeout = min(.seconds(5), settings.lease / 4)
         // And a statement that a frozen server holds must not be waited for longer than the lease that it may cost.

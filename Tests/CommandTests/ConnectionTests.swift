@@ -54,6 +54,20 @@ import Testing
         }
     }
 
+    @Test func aDaemonsFilterThatRunsCodeOnTheServerIsRefused() async throws {
+        try await withCommands { fixture in
+            var fixture = fixture
+            fixture.environment["TENSORHUB_URI"] = "mongodb://127.0.0.1:1"
+            let settings = ["filter: {$or: [{a: 1}, {$where: 'sleep(1000) || true'}]}", "sort: {a: {$function: 1}}"]
+            for (text, words) in zip(settings, ["filter.$or.1.$where", "sort"]) {
+                let file = try fixture.file("config.yaml", text + "\n")
+                let result = try await fixture.run("tensorhubd", ["--once", "--config", file])
+                #expect(result.status == 2, "\(result.errors)")
+                #expect(result.errors.contains(words), "\(result.errors)")
+            }
+        }
+    }
+
     @Test func anUnknownKeyOfAFileIsRefused() async throws {
         try await withCommands { fixture in
             let file = try fixture.file("config.yaml", "urk: x\n")

@@ -17,7 +17,7 @@ import Testing
         var directory: AttemptDirectory
         var token = ObjectID()
         var key: AttemptKey { AttemptKey(taskID: directory.taskID, attempt: 1) }
-        var pool: NIOThreadPool { .singleton }
+        let disk = TurnThreads(name: "test", limit: 2, share: 1)
         var logger: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
 
         func delivery() -> OutboxDelivery {
@@ -29,9 +29,9 @@ import Testing
                     key: key,
                     token: token,
                     directory: directory,
-                    pool: pool
+                    pool: disk
                 ),
-                pool: pool,
+                pool: disk,
                 contact: Contact(logger),
                 logger: logger,
                 retryPause: .milliseconds(1),
@@ -43,12 +43,13 @@ import Testing
         func backend(_ delivery: OutboxDelivery) -> AttemptBackend {
             AttemptBackend(
                 hub: hub,
+                transfers: hub,
                 key: key,
                 directory: directory,
                 delivery: delivery,
-                control: AttemptControl(pool),
+                control: AttemptControl(.singleton),
                 board: ProgressBoard(),
-                pool: pool,
+                pool: disk,
                 bulk: BulkThreads(),
                 cache: ContentCache(folder: "\(directory.path)/cache", limit: 1 << 20),
                 grace: .seconds(1)

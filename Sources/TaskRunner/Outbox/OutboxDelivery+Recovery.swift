@@ -1,6 +1,6 @@
 import Glibc
 import Logging
-import NIOPosix
+import MongoDriver
 import Synchronization
 import TensorHub
 

@@ -2,7 +2,6 @@ import BSON
 import Glibc
 import Logging
 import MongoDriver
-import NIOPosix
 import Synchronization
 import TensorHub
 
@@ -48,7 +47,7 @@ final class OutboxDelivery: Sendable {
 
     let outbox: Outbox
     private let sink: OutboxSink
-    let pool: NIOThreadPool
+    let pool: TurnThreads
     private let contact: Contact
     let logger: Logger
     /// Asked before each statement: whether the attempt is no longer ours, so that nothing more is to be sent.
@@ -74,7 +73,7 @@ final class OutboxDelivery: Sendable {
     init(
         _ outbox: Outbox,
         sink: OutboxSink,
-        pool: NIOThreadPool,
+        pool: TurnThreads,
         contact: Contact,
         logger: Logger,
         retryPause: Duration = Reporter.retryPause,

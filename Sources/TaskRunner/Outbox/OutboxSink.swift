@@ -1,6 +1,6 @@
 import BSON
 import Glibc
-import NIOPosix
+import MongoDriver
 import TensorHub
 
 /// Where the records of an attempt go, and the files that belong to them: `journal/kept/<identifier>/0, 1, ...`, put there
@@ -12,7 +12,7 @@ struct OutboxSink: Sendable {
     /// Of the attempt: whose uploads they are.
     let token: ObjectID
     let directory: AttemptDirectory
-    let pool: NIOThreadPool
+    let pool: TurnThreads
 
     var origin: AttemptOrigin { AttemptOrigin(taskID: key.taskID, attempt: key.attempt) }
 

@@ -210,7 +210,7 @@ extension AttemptBackend {
             }
             return self.free("\(parent)/\(inner)")
         }
-        let content = try await cache.fetch(files, in: bucket, of: hub, to: target)
+        let content = try await cache.fetch(files, in: bucket, of: transfers, to: target)
         fetched.withLock { $0.contents[key] = content }
         return content
     }

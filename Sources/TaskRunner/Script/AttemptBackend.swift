@@ -2,7 +2,6 @@ import BSON
 import Glibc
 import Logging
 import MongoDriver
-import NIOPosix
 import Synchronization
 import TensorHub
 
@@ -10,10 +9,11 @@ import TensorHub
 /// MongoDB from there: no request but a query waits for MongoDB.
 final class AttemptBackend: ScriptBackend {
     let hub: Hub
+    let transfers: Hub
     let key: AttemptKey
     let directory: AttemptDirectory
     let delivery: OutboxDelivery
-    let pool: NIOThreadPool
+    let pool: TurnThreads
     private let bulk: BulkThreads
     let cache: ContentCache
     private let control: AttemptControl
@@ -36,17 +36,19 @@ final class AttemptBackend: ScriptBackend {
 
     init(
         hub: Hub,
+        transfers: Hub,
         key: AttemptKey,
         directory: AttemptDirectory,
         delivery: OutboxDelivery,
         control: AttemptControl,
         board: ProgressBoard,
-        pool: NIOThreadPool,
+        pool: TurnThreads,
         bulk: BulkThreads,
         cache: ContentCache,
         grace: Duration
     ) {
         self.hub = hub
+        self.transfers = transfers
         self.key = key
         self.directory = directory
         self.delivery = delivery

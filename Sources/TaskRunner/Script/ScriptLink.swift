@@ -1,5 +1,6 @@
 import BSON
 import Logging
+import MongoDriver
 import NIOPosix
 import Synchronization
 import TensorHub
@@ -25,30 +26,34 @@ final class ScriptLink: Sendable {
         self.runner = runner
         self.token = token
         socketPath = ScriptSocket.path(for: directory, token: token)
+        // A party of its own: what one script writes waits for no other one's, and nothing of the runner's for either.
+        let disk = runner.scriptThreads.party()
         delivery = OutboxDelivery(
             Outbox(directory.outboxPath),
             sink: OutboxSink(
-                hub: runner.hub,
+                hub: runner.transport,
                 runner: runner.runnerID,
                 key: key,
                 token: token,
                 directory: directory,
-                pool: runner.pool
+                pool: disk
             ),
-            pool: runner.pool,
+            pool: disk,
             contact: runner.contact,
             logger: logger,
             isLost: { control.isLeaseLost },
             mustGiveUp: runner.mustGiveUp
         )
         backend = AttemptBackend(
-            hub: runner.hub,
+            // A party of its own: attempts take turns.
+            hub: runner.hub.by(.scripts),
+            transfers: runner.transport,
             key: key,
             directory: directory,
             delivery: delivery,
             control: control,
             board: runner.progressBoard,
-            pool: runner.pool,
+            pool: disk,
             bulk: runner.bulk,
             cache: runner.cache,
             grace: task.grace ?? runner.options.grace
@@ -83,6 +88,6 @@ final class ScriptLink: Sendable {
     func dropUploads() async {
         guard delivery.hasUploaded else { return }
         // Where this fails, the collector of orphans finds them.
-        try? await runner.hub.dropUploads(of: token)
+        try? await runner.transport.dropUploads(of: token)
     }
 }
