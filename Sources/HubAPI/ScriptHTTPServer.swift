@@ -14,16 +14,23 @@ public final class ScriptHTTPServer: ScriptServer {
 
     private let threads: ServerThreads
     private let endLimit: Duration
+    private let proofLimit: TimeAmount
     private let logger: Logger
 
     /// - Parameters:
     ///   - eventLoops: Threads for connections; one is enough for the scripts of a machine.
     ///   - endLimit: How long an answer may take once its service is to stop; then it is broken off.
-    public init(
+    public convenience init(
         eventLoops: Int = 1,
         endLimit: Duration = .seconds(10),
         logger: Logger = Logger(label: "tensorhub", factory: { _ in SwiftLogNoOpLogHandler() })
     ) {
+        self.init(eventLoops: eventLoops, endLimit: endLimit, proofLimit: Doorkeeper.proofLimit, logger: logger)
+    }
+
+    /// - Parameter proofLimit: How long a connection may take to show that it may be there.
+    init(eventLoops: Int = 1, endLimit: Duration = .seconds(10), proofLimit: TimeAmount, logger: Logger) {
+        self.proofLimit = proofLimit
         threads = ServerThreads(count: eventLoops)
         self.endLimit = endLimit
         self.logger = logger
@@ -116,6 +123,7 @@ public final class ScriptHTTPServer: ScriptServer {
             isLocal: isLocal,
             uploads: uploads,
             stop: StopSignal(),
+            doorkeeper: Doorkeeper(proofLimit: proofLimit),
             disk: lease.disk,
             logger: logger
         )

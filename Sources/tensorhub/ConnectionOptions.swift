@@ -33,11 +33,16 @@ struct ConnectionOptions: ParsableArguments {
 
     /// Opens the hub. It is never closed: the process ends, which takes no time.
     ///
-    /// - Parameter threads: How many calls may be under way at once; below three, contents move over one connection.
-    func hub(threads: Int = 4) async throws -> Hub {
+    /// - Parameters:
+    ///   - threads: How many calls may be under way at once; below three, contents move over one connection.
+    ///   - queries: How many queries of clients of an own server, beside these.
+    func hub(threads: Int = 4, queries: Int = 1) async throws -> Hub {
         let settings = try settings()
         var options = MongoClient.Options()
         options.threads = threads
+        options.scripts.threads = queries
+        options.scripts.share = queries
+        options.scripts.maxOpenChangeStreams = options.maxOpenChangeStreams
         options.serverSelectionTimeout = Self.serverSelectionTimeout
         do {
             return try await Hub.connect(uri: settings.uri, project: settings.project, options: options)

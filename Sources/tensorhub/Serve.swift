@@ -95,6 +95,8 @@ struct Serve: AsyncParsableCommand, HandlesSignals {
             )
         )
         // The signals are held from before the first thing that would have to be taken down.
-        try await session.run { try await connection.hub(threads: ServeSession.databaseThreads) }
+        try await session.run {
+            try await connection.hub(threads: ServeSession.databaseThreads, queries: ServeSession.queries)
+        }
     }
 }

@@ -17,6 +17,8 @@ struct ServeSession: Sendable {
 
     /// Connections to MongoDB: a client that waits for tasks holds one, and several wait at once.
     static let databaseThreads = 8
+    /// Queries of clients that MongoDB works on at once, whoever has asked.
+    static let queries = 4
     private static let eventLoops = 2
 
     let place: Place

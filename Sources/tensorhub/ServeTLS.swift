@@ -26,10 +26,13 @@ struct ServeTLS: Sendable {
         } catch {
             throw .badInput("tls-key: \(key) has no private key in PEM form: \(error)")
         }
-        configuration = .makeServerConfiguration(
+        var configuration = TLSConfiguration.makeServerConfiguration(
             certificateChain: chain.map { .certificate($0) },
             privateKey: .privateKey(privateKey)
         )
+        // What is older is broken; every client since 2015 has it.
+        configuration.minimumTLSVersion = .tlsv12
+        self.configuration = configuration
         do {
             _ = try NIOSSLContext(configuration: configuration)
         } catch {

@@ -82,6 +82,23 @@ final class RawConnection {
         setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
     }
 
+    /// To a port of this machine.
+    init(port: Int) throws {
+        descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue), 0)
+        var address = sockaddr_in()
+        address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = in_port_t(port).bigEndian
+        address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
+        let status = withUnsafePointer(to: &address) {
+            $0.withMemoryRebound(to: sockaddr.self, capacity: 1) {
+                connect(descriptor, $0, socklen_t(MemoryLayout<sockaddr_in>.size))
+            }
+        }
+        guard status == 0 else { throw RawClient.Failure(message: "\(port): \(String(cString: strerror(errno)))") }
+        var limit = timeval(tv_sec: 60, tv_usec: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &limit, socklen_t(MemoryLayout<timeval>.size))
+    }
+
     deinit { close(descriptor) }
 
     func exchange(_ head: String, _ body: [UInt8]) throws -> RawClient.Reply {
@@ -180,4 +197,15 @@ extension String {
         let text = drop { $0 == " " }
         return String(text)
     }
+}
+
+/// Connections that stay open for a while.
+final class HeldConnections: @unchecked Sendable {
+    private var connections: [RawConnection]
+
+    init(connections: [RawConnection]) {
+        self.connections = connections
+    }
+
+    func close() { connections = [] }
 }

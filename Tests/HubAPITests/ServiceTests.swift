@@ -186,14 +186,3 @@ struct ServiceTests {
         }
     }
 }
-
-/// Connections that stay open for a while.
-private final class HeldConnections: @unchecked Sendable {
-    private var connections: [RawConnection]
-
-    init(connections: [RawConnection]) {
-        self.connections = connections
-    }
-
-    func close() { connections = [] }
-}

@@ -7,6 +7,8 @@ public import TensorHub
 /// The backend of `tensorhub serve`: writes to MongoDB, and has no attempt.
 public final class DirectBackend: ScriptBackend {
     public let hub: Hub
+    public let transfers: Hub
+    public let writes: Hub
     public var origin: AttemptOrigin? { nil }
     public var spoolFolder: String { folder.spool }
 
@@ -18,7 +20,9 @@ public final class DirectBackend: ScriptBackend {
 
     /// - Parameter cache: On the file system of the folder, so that its files need not be copied.
     package init(hub: Hub, folder: ServeFolder, cache: ContentCache) {
-        self.hub = hub
+        self.hub = hub.by(.scripts)
+        transfers = hub.by(.transport)
+        writes = hub
         self.folder = folder
         self.cache = cache
     }
@@ -39,7 +43,7 @@ public final class DirectBackend: ScriptBackend {
     // MARK: Writing
 
     public func saveLogs(_ kind: LogKind, _ values: [BSONDocument]) async throws(HubError) {
-        try await hub.saveLogs(kind, values)
+        try await writes.saveLogs(kind, values)
     }
 
     public func saveDataSet(
@@ -48,7 +52,7 @@ public final class DirectBackend: ScriptBackend {
         tags: BSONDocument,
         id: ObjectID
     ) async throws(HubError) -> BSONDocument {
-        let record = try await hub.saveDataSet(content, name: name, tags: tags, id: id)
+        let record = try await transfers.saveDataSet(content, name: name, tags: tags, id: id)
         await remove(content)
         return record.document
     }
@@ -60,7 +64,13 @@ public final class DirectBackend: ScriptBackend {
         tags: BSONDocument,
         id: ObjectID
     ) async throws(HubError) -> BSONDocument {
-        let record = try await hub.saveModel(parameters, name: name, architecture: architecture, tags: tags, id: id)
+        let record = try await transfers.saveModel(
+            parameters,
+            name: name,
+            architecture: architecture,
+            tags: tags,
+            id: id
+        )
         if let parameters { await remove(parameters) }
         return record.document
     }
@@ -96,7 +106,7 @@ public final class DirectBackend: ScriptBackend {
         }
         // Of two that come at once each gets links of its own; what they lead to is downloaded once.
         let number = next.wrappingAdd(1, ordering: .relaxed).newValue
-        let content = try await cache.fetch(files, in: bucket, of: hub, to: "\(folder.links)/\(number)")
+        let content = try await cache.fetch(files, in: bucket, of: transfers, to: "\(folder.links)/\(number)")
         let size = content.files.reduce(0) { $0 + (Self.size(of: $1.localPath) ?? 0) }
         fetched.withLock { fetched in
             let key = fetched[key] == nil ? key : "\(key).\(number)"

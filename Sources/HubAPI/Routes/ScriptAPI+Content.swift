@@ -113,7 +113,7 @@ extension ScriptAPI {
             }
             length = blob.length
         }
-        let hub = hub
+        let hub = backend.transfers
         let total = length
         return try ranged(request, tag, length: total, headers) { range in
             ByteSource(length: range.upperBound - range.lowerBound) { send in

@@ -48,8 +48,8 @@ extension ScriptAPI {
     @concurrent
     private func deleteLogs(_ request: APIRequest) async throws -> Answer {
         let kind = try kind(request)
-        guard let filter = try request.document("filter") else { throw Self.missingSelection }
-        let count = try await asQuery { try await hub.deleteLogs(kind, Filter(filter)) }
+        guard let filter = try request.givenFilter() else { throw Self.missingSelection }
+        let count = try await asQuery { try await hub.deleteLogs(kind, filter) }
         return .json(["deleted": BSONValue(smallest: count)])
     }
 }
@@ -60,11 +60,12 @@ extension ScriptAPI {
         "this would be about everything; say so with the filter {}, or say what with a filter"
     )
 
-    /// Runs a call whose filter and sort are the client's: what the server cannot make of them is the client's fault.
+    /// Runs a call whose filter and sort are the client's: what the server cannot make of them is the client's fault. It is
+    /// given up where nobody waits for its answer any more: the script has ended, or the connection is gone.
     @concurrent
-    func asQuery<Value: Sendable>(_ body: () async throws -> Value) async throws -> Value {
+    func asQuery<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
         do {
-            return try await body()
+            return try await whileHeard(body)
         } catch let error as HubError where error.isQueryFault {
             throw APIError.invalid("filter", "MongoDB cannot use the filter or the sort: \(error.message)")
         }

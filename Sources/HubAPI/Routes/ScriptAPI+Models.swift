@@ -36,12 +36,12 @@ extension ScriptAPI {
         },
         Route(.put, "/v1/models/{name}/stages/{stage}", .serve, query: ["version"]) { api, request in
             let query = ContentQuery(name: try request.contentName(), version: try request.version())
-            let record = try await api.hub.setStage(request.parameters[1], of: query)
+            let record = try await api.backend.writes.setStage(request.parameters[1], of: query)
             return .json(["document": .document(record.document)])
         },
         Route(.delete, "/v1/models/{name}/stages/{stage}", .serve) { api, request in
             let name = try request.contentName()
-            guard try await api.hub.unsetStage(request.parameters[1], name: name) else {
+            guard try await api.backend.writes.unsetStage(request.parameters[1], name: name) else {
                 throw APIError.notFound("no version of model '\(name)' is '\(request.parameters[1])'")
             }
             return .json(["deleted": 1])

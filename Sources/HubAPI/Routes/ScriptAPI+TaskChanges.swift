@@ -16,7 +16,7 @@ extension ScriptAPI {
                     throw error
                 }
             }
-            let ids = try await api.hub.createTasks(specs)
+            let ids = try await api.backend.writes.createTasks(specs)
             return .json(["ids": .array(ids.map(BSONValue.objectID))], .created)
         },
         Route(.delete, "/v1/tasks", .serve, query: ["filter", "name", "status"]) { api, request in

@@ -75,7 +75,8 @@ extension ScriptAPI {
                 // An empty list is no task, not any.
                 if values.isEmpty { selection.filter = selection.filter && Filter(["_id": ["$in": []]]) }
             case ("ids", _): throw .invalid("ids", "ids must be an array")
-            case ("filter", .document(let filter)): selection.filter = selection.filter && Filter(filter)
+            case ("filter", .document(let filter)):
+                selection.filter = selection.filter && (try APIRequest.checked(filter))
             case ("filter", _): throw .invalid("filter", "filter is \(value); it must be an object")
             default:
                 if others.contains(key) { break }

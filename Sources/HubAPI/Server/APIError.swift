@@ -49,6 +49,19 @@ extension APIError {
         APIError(HTTPResponse.Status(code: 507, reasonPhrase: "Insufficient Storage"), "no-space", message)
     }
 
+    static func busy(_ message: String) -> APIError {
+        var error = APIError(.serviceUnavailable, "busy", message)
+        error.headers[.retryAfter] = "1"
+        return error
+    }
+
+    /// For what is asked by what a script has left behind.
+    static let ended = APIError(
+        .serviceUnavailable,
+        "ended",
+        "the script of this attempt has ended; nothing is answered"
+    )
+
     static let notInAttempt = APIError(
         .conflict,
         "not-in-attempt",
@@ -77,6 +90,8 @@ extension APIError {
         case .wrongState: self.init(.conflict, "wrong-state", error.message)
         case .notInAttempt: self = .notInAttempt
         case .unreachable: self.init(.serviceUnavailable, "unreachable", error.message)
+        case .tooSlow: self.init(.badRequest, "too-slow", field: "filter", error.message)
+        case .busy: self = .busy(error.message)
         case .timeout: self.init(.serviceUnavailable, "unreachable", error.message)
         case .blobLost: self.init(.notFound, "blob-lost", error.message)
         case .hashMismatch: self.init(.conflict, "hash-mismatch", error.message)
@@ -88,7 +103,7 @@ extension APIError {
                 self.init(.internalServerError, "database", error.message)
             }
         }
-        field = error.field
+        field = error.field ?? field
         suggestions = error.suggestions
     }
 

@@ -93,7 +93,18 @@ struct APIRequest: Sendable {
         }
     }
 
-    func filter() throws(APIError) -> Filter { try document("filter").map(Filter.init) ?? .all }
+    /// The filter, without what would run code on the server or write there.
+    func givenFilter() throws(APIError) -> Filter? {
+        guard let document = try document("filter") else { return nil }
+        return try Self.checked(document)
+    }
+
+    func filter() throws(APIError) -> Filter { try givenFilter() ?? .all }
+
+    static func checked(_ filter: BSONDocument) throws(APIError) -> Filter {
+        do { try QueryDanger.check(filter, field: "filter") } catch { throw APIError(error) }
+        return Filter(filter)
+    }
 
     func sort() throws -> Sort? {
         guard let text = query["sort"] else { return nil }
@@ -101,6 +112,7 @@ struct APIRequest: Sendable {
         if sort.document.isEmpty {
             throw APIError.invalid("sort", "sort: there is no field in it; write it as 'test_accuracy:-1,time:1'")
         }
+        try QueryDanger.check(sort.document, field: "sort")
         return sort
     }
 

@@ -1,4 +1,3 @@
-import HTTPTypes
 import Synchronization
 
 /// The bytes of JSON bodies that one service holds in memory at once, whatever the number of its connections.
@@ -16,13 +15,9 @@ final class BodyBudget: Sendable {
             return true
         }
         if isThere { return }
-        var error = APIError(
-            .serviceUnavailable,
-            "busy",
+        throw .busy(
             "other requests hold \(Self.limit >> 20) MiB of JSON in memory, as much as this server keeps; try again"
         )
-        error.headers[.retryAfter] = "1"
-        throw error
     }
 
     func giveBack(_ count: Int) { used.withLock { $0 -= count } }

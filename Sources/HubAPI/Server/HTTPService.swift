@@ -13,14 +13,11 @@ package final class HTTPService: ScriptService {
     static let idleLimit: TimeAmount = .minutes(10)
     /// How long a client may take nothing of what it has asked for.
     static let stallLimit: TimeAmount = .seconds(60)
-    /// Connections of one service; more wait to be accepted.
-    static let connectionLimit = 512
-
     /// Where it listens: a port of TCP; `nil` for a Unix socket.
     package let port: Int?
-    private let stopSignal: StopSignal
+    private let api: ScriptAPI
     private let endLimit: Duration
-    private let connections: OpenConnections
+    private let busy: OpenConnections
     private let run: Task<Void, Never>
     private let shutDown: @Sendable () async throws -> Void
     private let cleanUp: @Sendable () async -> Void
@@ -29,7 +26,7 @@ package final class HTTPService: ScriptService {
 
     private init(
         port: Int?,
-        stopSignal: StopSignal,
+        api: ScriptAPI,
         endLimit: Duration,
         connections: OpenConnections,
         run: Task<Void, Never>,
@@ -37,9 +34,9 @@ package final class HTTPService: ScriptService {
         cleanUp: @escaping @Sendable () async -> Void
     ) {
         self.port = port
-        self.stopSignal = stopSignal
+        self.api = api
         self.endLimit = endLimit
-        self.connections = connections
+        busy = connections
         self.run = run
         self.shutDown = shutDown
         self.cleanUp = cleanUp
@@ -60,14 +57,19 @@ package final class HTTPService: ScriptService {
         cleanUp: @escaping @Sendable () async -> Void
     ) async throws -> HTTPService {
         let connections = OpenConnections()
+        let doorkeeper = api.doorkeeper
         let child = HTTP1Channel(
             responder: { request, writer, channel in
                 connections.begin(channel)
                 defer { connections.end(channel) }
+                var api = api
+                api.peer = doorkeeper.connection(of: channel)
                 try await api.respond(to: request, writer)
             },
             configuration: HTTP1Channel.Configuration(
-                additionalChannelHandlers: [StalledWriteHandler(limit: stallLimit)],
+                additionalChannelHandlers: [
+                    ConnectionGuard(doorkeeper), StalledWriteHandler(limit: stallLimit),
+                ],
                 idleTimeout: idleLimit
             )
         )
@@ -76,7 +78,7 @@ package final class HTTPService: ScriptService {
             api,
             ServerConfiguration(
                 address: address,
-                availableConnectionsDelegate: MaximumAvailableConnections(connectionLimit, logger: api.logger)
+                availableConnectionsDelegate: Intake(doorkeeper: doorkeeper)
             ),
             on: threads,
             endLimit: endLimit,
@@ -118,7 +120,7 @@ package final class HTTPService: ScriptService {
         guard let port = try await iterator.next() else { throw CancellationError() }
         return HTTPService(
             port: port,
-            stopSignal: api.stop,
+            api: api,
             endLimit: endLimit,
             connections: connections,
             run: run,
@@ -128,7 +130,10 @@ package final class HTTPService: ScriptService {
     }
 
     /// Connections on which a request is being answered.
-    var requestsUnderWay: Int { connections.count }
+    var requestsUnderWay: Int { busy.count }
+
+    /// Connections, with those that do nothing.
+    var connections: Int { api.doorkeeper.count }
 
     /// Removes that file at the end.
     func adopt(_ socket: PublishedSocket) { self.socket.withLock { $0 = socket } }
@@ -146,14 +151,16 @@ package final class HTTPService: ScriptService {
     }
 
     private func end() async {
-        stopSignal.stop()
+        api.stop.stop()
+        // The script is dead: whoever asks still is something that it has left behind.
+        if api.isAttempt { api.doorkeeper.giveUpQueries() }
         let ending = Task {
             // It fails only where the listening socket was closed already.
             try? await shutDown()
             await run.value
         }
         if await !Self.ends(ending, within: endLimit) {
-            connections.closeAll()
+            busy.closeAll()
             // Downloads, locks and what waits for MongoDB end by it.
             run.cancel()
             if await !Self.ends(ending, within: Self.cancelLimit) {

@@ -17,9 +17,13 @@ struct ScriptAPI: Sendable {
     let uploads: Uploads
     let stop: StopSignal
     let bodies = BodyBudget()
+    let doorkeeper: Doorkeeper
+    /// Who has sent the request that is being answered.
+    var peer: PeerConnection?
     let disk: NIOThreadPool
     let logger: Logger
 
+    /// For queries.
     var hub: Hub { backend.hub }
     var isAttempt: Bool { backend.origin != nil }
 
@@ -59,6 +63,7 @@ struct ScriptAPI: Sendable {
     @concurrent
     private func answer(_ request: Request, _ body: RequestStream) async throws -> Answer {
         try authorize(request.headers)
+        if let peer { doorkeeper.prove(peer) }
         let target = request.head.path ?? "/"
         let path = target.prefix { $0 != "?" }
         let route: Route
@@ -132,6 +137,14 @@ struct ScriptAPI: Sendable {
         return zip(one.utf8, other.utf8).reduce(0) { $0 | $1.0 ^ $1.1 } == 0
     }
 
+    /// Runs what waits for MongoDB while somebody waits for it: until the script has ended, or the connection is gone.
+    @concurrent
+    func whileHeard<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
+        guard let peer else { return try await body() }
+        guard let value = try await peer.gone.untilStopped(body) else { throw APIError.ended }
+        return value
+    }
+
     // MARK: Writing
 
     @concurrent
@@ -159,10 +172,12 @@ struct ScriptAPI: Sendable {
             head.headerFields[.contentType] = "application/json"
             var out = try await writer.writeHead(head)
             var array = JSONArray()
-            var next: LogEntry? = first
-            while let entry = next {
-                if let piece = array.add(entry.document) { try await out.write(piece) }
-                next = try await rest.next()
+            var batch = [first]
+            while !batch.isEmpty {
+                for entry in batch {
+                    if let piece = array.add(entry.document) { try await out.write(piece) }
+                }
+                batch = try await whileHeard { try await rest.batch() }
             }
             try await out.write(array.end())
             try await out.finish(nil)
