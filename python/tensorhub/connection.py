@@ -21,6 +21,8 @@ Body = Union[bytes, BinaryIO, None]
 SILENCE = 600.0
 #: Seconds between two tries, from the first to the longest.
 PAUSES = (0.05, 2.0)
+#: Seconds for which a client that is not patient asks again while the hub says that it is busy.
+BUSY = 60.0
 #: Bytes at once.
 PIECE = 1 << 20
 
@@ -78,12 +80,17 @@ def url_connector(url: str, cafile: Optional[str] = None) -> Tuple[Connector, st
         return (lambda: http.client.HTTPConnection(host, port, timeout=SILENCE, blocksize=PIECE)), prefix
     import ssl
 
-    if cafile and not os.path.exists(cafile):
-        raise FileNotFoundError(2, "cafile: there is no such file", cafile)
     try:
-        context = ssl.create_default_context(cafile=cafile)
+        if cafile:
+            # `ssl` does not name the file that it cannot open.
+            with open(cafile, "rb"):
+                pass
+        context = ssl.create_default_context(cafile=cafile or None)
     except ssl.SSLError as error:
         raise errors.invalid("cafile", "cafile: %s holds no certificate in PEM (%s)" % (cafile, error)) from None
+    except OSError as error:
+        raise type(error)(error.errno, "cafile: %s" % error.strerror, cafile) from None
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
     return (
         lambda: http.client.HTTPSConnection(host, port, timeout=SILENCE, blocksize=PIECE, context=context)
     ), prefix
@@ -155,13 +162,14 @@ class Client:
         return decode(self.persist(lambda: self.exchange("POST", path, None, body, headers, True, None), True)[1])
 
     def persist(self, request: Callable[[], Any], repeatable: bool = True) -> Any:
-        """The request's answer; a patient client waits until there is one."""
+        """The request's answer; a patient client waits until there is one, any other for a while if the hub is busy."""
         pause, began, is_told = PAUSES[0], time.monotonic(), False
         while True:
             try:
                 return request()
             except errors.Unreachable as error:
-                if not self._patient or not repeatable:
+                waits = self._patient or (error.code == "busy" and time.monotonic() - began < BUSY)
+                if not waits or not repeatable:
                     raise
                 if not is_told and time.monotonic() - began > 10:
                     is_told = True

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import unittest
@@ -132,8 +133,35 @@ class RemoteTests(RemoteTestCase):
     def test_a_certificate_that_is_none_is_named(self):
         with self.assertRaisesRegex(FileNotFoundError, "cafile: .*/nowhere.pem"):
             tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=self.folder + "/nowhere.pem")
-        with self.assertRaisesRegex(tensorhub.InvalidInput, "cafile: .* holds no certificate"):
-            tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=__file__)
+        with self.assertRaisesRegex(IsADirectoryError, "cafile: .*" + self.folder):
+            tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=self.folder)
+        empty = self.folder + "/empty.pem"
+        open(empty, "w").close()
+        broken = self.folder + "/broken.pem"
+        with open(broken, "w") as file:
+            file.write("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+        for path in (__file__, empty, broken):
+            with self.assertRaisesRegex(tensorhub.InvalidInput, "cafile: %s holds no certificate" % path):
+                tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=path)
+
+    def test_tls_below_1_2_is_off(self):
+        made = connection.url_connector("https://127.0.0.1:1")[0]()
+        self.assertGreaterEqual(made._context.minimum_version, ssl.TLSVersion.TLSv1_2)
+
+    def test_a_busy_hub_is_asked_again(self):
+        client = connection.Client(lambda: None)
+        answers = [503, 503, 200]
+
+        def request():
+            status = answers.pop(0)
+            if status != 200:
+                raise tensorhub.errors.error_of(status, {"error": {"code": "busy", "message": "later"}})
+            return "done"
+
+        self.assertEqual(client.persist(request), "done")
+        answers = [503]
+        with self.assertRaises(tensorhub.Unreachable):
+            client.persist(request, repeatable=False)
 
 
 class CuttingProxy:
