@@ -49,7 +49,7 @@ extension MongoCollection {
             } catch {
                 var error = error
                 error.unanswered = next..<statements.count
-                error.writeErrors = result.writeErrors
+                error.writeErrors = result.writeErrors + error.writeErrors.map { $0.moved(by: next) }
                 throw error
             }
             if ordered, !result.writeErrors.isEmpty { break }
@@ -77,9 +77,7 @@ extension MongoCollection {
         } catch {
             guard !error.writeErrors.isEmpty, error.code != .network, error.code != .writeConcern else { throw error }
             reply = error.reply
-            result.writeErrors += error.writeErrors.map {
-                MongoError.WriteError(index: statements.startIndex + $0.index, code: $0.code, message: $0.message)
-            }
+            result.writeErrors += error.writeErrors.map { $0.moved(by: statements.startIndex) }
         }
         result.matched += reply["nMatched"]?.intValue ?? 0
         result.modified += reply["nModified"]?.intValue ?? 0
@@ -96,6 +94,11 @@ extension MongoCollection {
         }
         return end
     }
+}
+
+extension MongoError.WriteError {
+    /// Of a message, as one of the whole call.
+    fileprivate func moved(by start: Int) -> Self { Self(index: start + index, code: code, message: message) }
 }
 
 extension UpdateStatement {
