@@ -49,7 +49,7 @@ extension MongoCollection {
             } catch {
                 var error = error
                 error.unanswered = next..<statements.count
-                error.writeErrors = result.writeErrors
+                error.writeErrors = result.writeErrors + error.writeErrors.map { $0.moved(by: next) }
                 throw error
             }
             if ordered, !result.writeErrors.isEmpty { break }
@@ -79,9 +79,7 @@ extension MongoCollection {
             let isOfStatements = error.code != .network && error.code != .writeConcern && error.code != .forbidden
             guard !error.writeErrors.isEmpty, isOfStatements else { throw error }
             reply = error.reply
-            result.writeErrors += error.writeErrors.map {
-                MongoError.WriteError(index: statements.startIndex + $0.index, code: $0.code, message: $0.message)
-            }
+            result.writeErrors += error.writeErrors.map { $0.moved(by: statements.startIndex) }
         }
         result.matched += reply["nMatched"]?.intValue ?? 0
         result.modified += reply["nModified"]?.intValue ?? 0
@@ -98,6 +96,11 @@ extension MongoCollection {
         }
         return end
     }
+}
+
+extension MongoError.WriteError {
+    /// Of a message, as one of the whole call.
+    fileprivate func moved(by start: Int) -> Self { Self(index: start + index, code: code, message: message) }
 }
 
 extension UpdateStatement {

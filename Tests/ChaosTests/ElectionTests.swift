@@ -121,8 +121,8 @@ import Testing
                     "submit \(script) --name new", "ls", "show \(ids[0])", "wait \(ids[5])", "why \(ids[0])",
                     "logs \(ids[5])", "results", "cancel \(ids[0])", "hold \(ids[1])", "retry \(ids[5])",
                     "rm \(ids[2])", "log ls training", "log export training", "dataset put \(script) --name put",
-                    "dataset ls", "dataset get old \(folder)/got", "dataset show old", "dataset rm old",
-                    "model put \(script) --name put", "model ls", "model get model \(folder)/model",
+                    "dataset ls", "dataset get old --output \(folder)/got", "dataset show old", "dataset rm old",
+                    "model put \(script) --name put", "model ls", "model get model --output \(folder)/model",
                     "model stage model production", "gc", "prune --older-than 30d --dry-run",
                 ]
                 let killed = await set.killMajority()

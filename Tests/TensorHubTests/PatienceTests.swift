@@ -1,4 +1,5 @@
 import BSON
+import Glibc
 import MongoDriver
 import TestSupport
 import Testing
@@ -86,6 +87,30 @@ import Testing
             try await failing(lost, 2) { try await hub.setStage("production", of: ContentQuery(name: "m"), by: "me") }
             let stage = try await hub.database.collection("ModelStage").findOne(["_id.name": "m"])
             #expect(stage?["history"]?.arrayValue?.count == 1)
+        }
+    }
+
+    @Test func `Chunks that a change of the primary has taken back are sent again`() async throws {
+        try await withFailingHub(patience: Self.patience) { hub, failing in
+            try await withTemporaryDirectory { folder in
+                let content = (0..<(30 << 20)).map { UInt8(truncatingIfNeeded: $0 / 1000) }
+                let path = "\(folder)/data"
+                let file = try #require(fopen(path, "w"))
+                fwrite(content, 1, content.count, file)
+                fclose(file)
+                let chunks = hub.database.collection("datasetFilesystem.chunks")
+                let slow: BSONDocument = ["failCommands": ["insert"], "blockConnection": true, "blockTimeMS": 200]
+                try await failing(slow, nil) {
+                    async let saved = hub.saveDataSet(.file(path), name: "a")
+                    let hasBegun = try await eventually { try await chunks.countDocuments(limit: 12) >= 12 }
+                    #expect(hasBegun)
+                    // As a rollback would: some of what was answered, and the entry in the list of uploads.
+                    try await chunks.deleteMany(["n": ["$in": [0, 3, 4]]])
+                    try await hub.database.collection("datasetFilesystem.uploads").deleteMany(["saving": ["$ne": true]])
+                    _ = try await saved
+                }
+                _ = try await hub.download(try await hub.findDataSet(ContentQuery(name: "a")), to: "\(folder)/back")
+            }
         }
     }
 
