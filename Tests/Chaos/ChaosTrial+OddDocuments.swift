@@ -1,4 +1,5 @@
 import BSON
+import Glibc
 import MongoDriver
 import Synchronization
 import TensorHub
@@ -23,12 +24,14 @@ extension ChaosTrial {
         }
         if !deployment.isRunning {
             findings.withLock { $0.append(.init(sentence: "a task with a key twice (\(place)) ended mongod")) }
+            // As long as it is there the next claim would end it again.
+            for runner in runners { runner.signal(SIGSTOP) }
         }
-        // As long as it is there the next claim ends it again.
-        for _ in 0..<50 {
+        for _ in 0..<20 {
             if !deployment.isRunning { try? await deployment.restart() }
             if (try? await hub.tasks.deleteMany(filter)) != nil { break }
         }
+        for runner in runners { runner.signal(SIGCONT) }
         return place
     }
 
