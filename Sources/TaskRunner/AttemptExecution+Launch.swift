@@ -141,7 +141,11 @@ extension AttemptExecution {
         }
         do {
             guard isRunning, link.offeredPath != nil else { return }
-            try await runner.pool.runIfActive { try link.backend.directory.emptySpool() }
+            try await runner.pool.runIfActive {
+                let directory = link.backend.directory
+                directory.restoreRights()
+                try directory.emptySpool()
+            }
             try await link.open()
         } catch {
             logger.error("The script API cannot go on; the script runs on without it", metadata: ["error": "\(error)"])

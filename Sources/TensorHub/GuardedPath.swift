@@ -10,10 +10,10 @@ package enum GuardedPath {
     /// Opens a file; no part of the path may be a link, and a named pipe keeps nobody waiting.
     ///
     /// - Returns: The descriptor, or -1 and `errno`: ELOOP or ENOTDIR where a part is a link.
-    package static func open(_ path: String, _ flags: Int32, mode: mode_t = 0) -> Int32 {
+    package static func open(_ path: String, _ flags: Int32, mode: UInt32 = 0) -> Int32 {
         // Nobody waits for what is opened for its path alone.
         let waiting = flags & Int32(TENSORHUB_O_PATH) == 0 ? O_NONBLOCK : 0
-        return tensorhub_open_without_links(path, flags | O_CLOEXEC | waiting, UInt32(mode))
+        return tensorhub_open_without_links(path, flags | O_CLOEXEC | waiting, mode)
     }
 
     /// Lends the folder of a path, for calls on its last part; the result is -1 with `errno` where it cannot be opened.

@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import TensorHub
 
 /// What the script API keeps in the journal. Blocking calls: for pool threads only.
 extension AttemptDirectory {
@@ -35,6 +36,11 @@ extension AttemptDirectory {
     ) throws(AttemptError) -> BSONDocument? {
         guard let bytes = try journal.read(name, limit: 64 << 20) else { return [:] }
         return try? BSONDocument(bytes: bytes)
+    }
+
+    /// Gives us our rights to the directory itself back, where a script that runs already has taken them away.
+    func restoreRights() {
+        if GuardedPath.restoreRights(path, below: state.path) { state.restored?.note() }
     }
 
     /// Bodies of an earlier server, which nobody can name any more.

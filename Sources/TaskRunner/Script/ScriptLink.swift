@@ -67,7 +67,7 @@ final class ScriptLink: Sendable {
     func open() async throws {
         guard let server = runner.options.scriptServer else { return }
         let path = socketPath
-        try await runner.pool.runIfActive { [backend] in try ScriptSocket.prepare(path, of: backend.directory) }
+        try await runner.pool.runIfActive { try ScriptSocket.prepare(path) }
         let opened = try await server.serve(backend, socketPath: path, token: "\(token)")
         service.withLock { $0 = opened }
     }
@@ -81,7 +81,7 @@ final class ScriptLink: Sendable {
         guard let opened else { return }
         await opened.stop()
         let path = socketPath
-        try? await runner.pool.runIfActive { [backend] in try ScriptSocket.remove(path, of: backend.directory) }
+        try? await runner.pool.runIfActive { ScriptSocket.remove(path) }
     }
 
     /// Deletes from GridFS what cut uploads of this attempt have left. Nothing is sent where there was no upload.

@@ -1,6 +1,5 @@
 import BSON
 import Glibc
-import TensorHub
 
 /// Where the script API of an attempt listens. Every runner of the machine finds the same place.
 enum ScriptSocket {
@@ -22,17 +21,11 @@ enum ScriptSocket {
         return String(cString: path)
     }()
 
-    /// Makes the folder of a short path; for another one, gives us our rights to the attempt directory back, where a script that
-    /// runs already has taken them away. Blocks.
+    /// Makes the folder of a short path. Blocks.
     ///
-    /// - Throws: Where somebody else has made the folder, or may write to it.
-    static func prepare(_ path: String, of directory: AttemptDirectory) throws(AttemptError) {
-        guard path.hasPrefix(shortFolder + "/") else {
-            if GuardedPath.restoreRights(directory.path, below: directory.state.path) {
-                directory.state.restored?.note()
-            }
-            return
-        }
+    /// - Throws: Where somebody else has made it, or may write to it.
+    static func prepare(_ path: String) throws(AttemptError) {
+        guard path.hasPrefix(shortFolder + "/") else { return }
         guard mkdir(shortFolder, 0o700) == 0 || errno == EEXIST else { throw .call("make folder", shortFolder) }
         var status = stat()
         guard lstat(shortFolder, &status) == 0 else { throw .call("examine", shortFolder) }
@@ -44,8 +37,8 @@ enum ScriptSocket {
         }
     }
 
-    /// Removes the file of a socket that nobody listens on any more. Blocks.
-    static func remove(_ path: String, of directory: AttemptDirectory) throws(AttemptError) {
-        try directory.state.remove(path)
+    /// Removes the file of a socket that nobody listens on any more; one in an attempt directory goes with that. Blocks.
+    static func remove(_ path: String) {
+        if path.hasPrefix(shortFolder + "/") { unlink(path) }
     }
 }
