@@ -168,7 +168,9 @@ package final class RunnerPresence: Sendable {
         _ flags: Int32,
         _ damage: DamagedThings
     ) throws(AttemptError) -> Int32 {
-        do throws(AttemptError) { return try StateFolder(around: StateFolder.parent(path)).openRegular(path, flags) } catch {
+        do throws(AttemptError) {
+            return try StateFolder(around: StateFolder.parent(path)).openRegular(path, flags)
+        } catch {
             guard error.systemError == EACCES, damage.restoreMode(path) else { throw error }
             return try StateFolder(around: StateFolder.parent(path)).openRegular(path, flags)
         }
