@@ -23,7 +23,7 @@ import Testing
         return try await time { try await body(8 * small) } / before
     }
 
-    private static let limit: Double = 24
+    private static let limit: Double = 40
 
     @Test func `A table is fitted into the terminal in proportion to its columns`() async {
         let growth = await growth(2000) { count in

@@ -23,6 +23,7 @@ import Testing
     {
         try await withGuardedDatabase { guarded in
             try await withTemporaryDirectory { folder in
+                try Unprivileged.give(folder)
                 try await Hub.withHub(uri: guarded.rootURI, project: "test") { hub in
                     try await guarded.createUser("ann", Self.passwords[1], rights: Self.everything)
                     let uri = guarded.uri("ann", Self.passwords[1])

@@ -111,7 +111,7 @@ struct QueryDoorTests {
 
     @Test(
         "A query whose connection is gone gives its turn up, and the end of an attempt waits for none",
-        .timeLimit(.minutes(2))
+        .timeLimit(.minutes(10))
     )
     func gone() async throws {
         try await withFailingHub { hub, failing in
