@@ -168,7 +168,8 @@ import Testing
                 "trap 'touch \(fixture.folder)/told; exit' TERM; touch \(fixture.folder)/begun; "
                     + "while :; do sleep 0.01; done"
             )
-            let first = try fixture.startDaemon(["--grace", "10m"])
+            let arguments = ["--state-directory", "\(fixture.folder)/state", "--grace", "10m"]
+            let first = try Program.startDaemon(arguments, environment: fixture.environment)
             let id = try await fixture.run("submit", script).output.trimmingLineEnd
             #expect(await eventually { entries(fixture.folder).contains("begun") })
             first.signal(signal)
@@ -218,7 +219,10 @@ import Testing
             let disk = try FrozenDisk(at: "\(fixture.folder)/disk")
             defer { disk.remove() }
             let script = try fixture.file("held.sh", "touch \(fixture.folder)/begun; echo x > \(disk.path)/file")
-            let daemon = try fixture.startDaemon([])
+            let daemon = try Program.startDaemon(
+                ["--state-directory", "\(fixture.folder)/state"],
+                environment: fixture.environment
+            )
             let id = try await fixture.run("submit", script).output.trimmingLineEnd
             #expect(await eventually { entries(fixture.folder).contains("begun") })
             for step in ["waiting for", "stopping the scripts", "killing"] {
