@@ -13,8 +13,8 @@ import Testing
             let proxy = try TCPProxy(to: port)
             defer { proxy.close() }
             var options = MongoClient.Options()
-            options.serverSelectionTimeout = .milliseconds(500)
-            options.socketTimeout = .milliseconds(700)
+            options.serverSelectionTimeout = .seconds(2)
+            options.socketTimeout = .seconds(3)
             let uri =
                 "mongodb://127.0.0.1:\(proxy.port)/?directConnection=true&retryWrites=false&heartbeatFrequencyMS=500"
             let own = try MongoClient(uri: uri, options: options)
