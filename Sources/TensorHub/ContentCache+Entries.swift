@@ -131,7 +131,7 @@ extension ContentCache {
         let blobs = folder + "/blobs"
         var total = room.rest
         var candidates: [(name: String, size: Int64, used: timespec)] = []
-        for name in ContentFolder.names(blobs) {
+        for name in GuardedPath.names(blobs) {
             guard let status = ContentFolder.status("\(blobs)/\(name)") else { continue }
             if name.hasSuffix(".partial") {
                 let lock = "\(folder)/locks/\(name.dropLast(".partial".count))"

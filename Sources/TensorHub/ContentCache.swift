@@ -77,7 +77,7 @@ public struct ContentCache: Sendable {
 
     /// Bytes that the cache holds.
     package func size() -> Int64 {
-        ContentFolder.names(folder + "/blobs").reduce(0) { total, name in
+        GuardedPath.names(folder + "/blobs").reduce(0) { total, name in
             total.addingClamped(Int64(ContentFolder.status("\(folder)/blobs/\(name)")?.st_size ?? 0))
         }
     }

@@ -141,22 +141,4 @@ enum ContentFolder {
         }
         return true
     }
-
-    static func names(_ path: String) -> [String] {
-        let folder = GuardedPath.open(path, O_RDONLY | O_DIRECTORY)
-        guard folder >= 0 else { return [] }
-        guard let directory = fdopendir(folder) else {
-            close(folder)
-            return []
-        }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-            }
-            if name != ".", name != ".." { names.append(name) }
-        }
-        return names
-    }
 }

@@ -98,6 +98,25 @@ package enum GuardedPath {
         return chmod("/proc/self/fd/\(descriptor)", status.st_mode & 0o7777 | wanted) == 0
     }
 
+    /// The names in a folder, without `.` and `..`; none where it cannot be read. No part of the path may be a link.
+    package static func names(_ path: String) -> [String] {
+        let folder = open(path, O_RDONLY | O_DIRECTORY)
+        guard folder >= 0 else { return [] }
+        guard let directory = fdopendir(folder) else {
+            close(folder)
+            return []
+        }
+        defer { closedir(directory) }
+        var names: [String] = []
+        while let entry = readdir(directory) {
+            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
+                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names
+    }
+
     /// A path whose links are somebody's choice and are to be followed once: the path that they lead to now. What is missing of
     /// it is left as it is.
     package static func withoutLinks(_ path: String) -> String {

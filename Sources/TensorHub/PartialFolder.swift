@@ -45,7 +45,7 @@ package final class PartialFolder: Sendable {
         let slash = target.lastIndex(of: "/")
         let parent = slash.map { $0 == target.startIndex ? "/" : String(target[..<$0]) } ?? "."
         let start = (slash.map { String(target[target.index(after: $0)...]) } ?? target) + infix
-        for name in ContentFolder.names(parent)
+        for name in GuardedPath.names(parent)
         where name.hasPrefix(start) && ObjectID(String(name.dropFirst(start.count))) != nil {
             let path = "\(parent)/\(name)"
             let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)

@@ -78,13 +78,22 @@ import Testing
             let server = Mutex(first)
             try await withRunner(hub, slots: slots, logger) {
                 #expect(await eventually(within: .seconds(60)) { !first.isRunning })
-                let second = try await LocalMongoServer.start(dataDirectory: folder, port: first.port)
-                server.withLock { $0 = second }
-                let areFinished = await eventually(within: .seconds(90)) {
-                    (try? await hub.countTasks(.ids(good))[.finished]) == 20
+                // libmongoc repeats a claim whose connection broke once by itself: that may end MongoDB a second time.
+                var deaths = 0
+                var areFinished = false
+                while !areFinished, deaths < 3 {
+                    deaths += 1
+                    // Which may come while it is still starting.
+                    guard let next = try? await LocalMongoServer.start(dataDirectory: folder, port: first.port)
+                    else { continue }
+                    server.withLock { $0 = next }
+                    _ = await eventually(within: .seconds(90)) {
+                        areFinished = (try? await hub.countTasks(.ids(good))[.finished]) == 20
+                        return areFinished || !next.isRunning
+                    }
+                    if next.isRunning { break }
                 }
-                #expect(areFinished, "\(messages.all)")
-                #expect(second.isRunning)
+                #expect(areFinished && deaths <= 2, "\(deaths) deaths; \(messages.all)")
                 let id = try #require(poison["_id"]?.objectIDValue)
                 let task = try await hub.task(id)
                 #expect(task.status == .failed)

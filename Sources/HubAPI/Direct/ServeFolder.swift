@@ -25,7 +25,7 @@ package final class ServeFolder: Sendable {
         }
         guard gate >= 0, tensorhub_lock(gate, 1) == 0 else { throw Self.failure(parent) }
         defer { close(gate) }
-        for name in Self.entries(parent) where name.hasPrefix("server-") {
+        for name in GuardedPath.names(GuardedPath.withoutLinks(parent)) where name.hasPrefix("server-") {
             Self.removeIfAbandoned(name, in: parent)
         }
         var template = Array("\(parent)/server-XXXXXX".utf8CString)
@@ -62,18 +62,6 @@ package final class ServeFolder: Sendable {
             return
         }
         FolderTree.remove(GuardedPath.withoutLinks(parent) + "/" + name)
-    }
-
-    private static func entries(_ folder: String) -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            names.append(
-                withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            )
-        }
-        return names
     }
 
     private static func makeFolders(_ path: String) throws(HubError) {
