@@ -26,7 +26,8 @@ struct ElectionCall: Sendable {
         let ids = try await hub.createTasks(
             (0..<count).map { _ in TaskSpec(name: name, script: "#!/bin/true") }
         )
-        try await hub.tasks.updateMany(
+        // It comes to the same when it is sent twice, and a primary may be lost under it.
+        try await hub.tasks.idempotent.updateMany(
             ["_id": ["$in": .array(ids.map(BSONValue.objectID))]],
             .document(["$set": ["status": .string(status)]])
         )
