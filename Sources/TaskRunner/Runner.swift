@@ -37,6 +37,7 @@ public final class Runner: Service {
     let damage: DamagedThings
     let presence: RunnerPresence
     let launcher: AttemptLauncher
+    private let openedCache: ContentCache
     let progressBoard = ProgressBoard()
     let state: SharedRunnerState
     /// Whether to wait no longer for a MongoDB that is away: after the third step of the ladder.
@@ -82,6 +83,7 @@ public final class Runner: Service {
             allowing: options.allowedEnvironment,
             damage: damage
         )
+        openedCache = ContentCache(folder: "\(options.stateDirectory)/cache", limit: options.cacheLimit)
         pool = NIOThreadPool(numberOfThreads: min(options.slots, 4))
         presence = try RunnerPresence(
             stateDirectory: options.stateDirectory,
@@ -117,7 +119,9 @@ public final class Runner: Service {
 
     /// The data sets and models of this machine.
     var cache: ContentCache {
-        ContentCache(folder: "\(options.stateDirectory)/cache", limit: options.cacheLimit)
+        var cache = openedCache
+        cache.limit = options.cacheLimit
+        return cache
     }
 
     /// What runs and how much has, for a status line.

@@ -12,9 +12,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
-static void reset_signals(void) {
-    struct sigaction action = {.sa_handler = SIG_DFL};
-    for (int signal = 1; signal < NSIG; signal++) sigaction(signal, &action, NULL);
+// Only what is blocked: we catch no signal, and ignore none, unless whoever started us did. The runner does not.
+static void unblock_signals(void) {
     sigset_t none;
     sigemptyset(&none);
     sigprocmask(SIG_SETMASK, &none, NULL);
@@ -39,7 +38,7 @@ __attribute__((noinline)) static int become_script(const struct launch *launch, 
 
     int error = journal_write_pids(launch->journal, supervisor, getpid());
     if (error != 0) return error;
-    reset_signals();
+    unblock_signals();
     execvp(launch->argv[0], launch->argv);
     return errno;
 }
