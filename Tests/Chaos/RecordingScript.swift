@@ -121,7 +121,8 @@ package struct RecordingScript: Sendable {
         0:*) sleep "$TENSORHUB_HP_seconds" ;;
         esac
         echo "$me ended"
-        if [ "$TENSORHUB_HP_exit" = 0 ]; then
+        # A named pipe that it has made itself nobody reads: it would wait for ever.
+        if [ "$TENSORHUB_HP_exit" = 0 ] && [ ! -p "$TENSORHUB_RESULT_FILE" ]; then
             printf '{"task": "%s", "attempt": %s}\\n' $me > "$TENSORHUB_RESULT_FILE"
         fi
         note end
