@@ -124,9 +124,12 @@ import Testing
         await #expect(processExitsWith: .success) {
             try await withTemporaryDirectory { folder in
                 Unprivileged.become(owning: folder)
+                // Fewer descriptors than levels.
+                var limit = rlimit(rlim_cur: 100, rlim_max: 100)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
                 for rights: mode_t in [0o500, 0o400, 0] {
                     var paths = ["\(folder)/tree"]
-                    for _ in 0..<40 { paths.append(paths[paths.count - 1] + "/d") }
+                    for _ in 0..<150 { paths.append(paths[paths.count - 1] + "/d") }
                     for path in paths {
                         mkdir(path, 0o755)
                         try writeFile("\(path)/file", "x")
