@@ -61,6 +61,10 @@ import Testing
                 try #require(access("\(folder)/attempts", W_OK) == 0)
                 try #require(damage.setAside("\(folder)/attempts/odd", "odd") != nil)
                 try #require(entries("\(folder)/lost") == ["odd"])
+                // The state directory itself.
+                chmod(folder, 0)
+                _ = try damage.folder("\(folder)/attempts")
+                try #require(access(folder, W_OK | X_OK) == 0)
             }
         }
     }
@@ -126,6 +130,29 @@ import Testing
             #expect(try take().isEmpty)
             neighbour.end()
             #expect(try take() == [prepared.directory])
+        }
+    }
+
+    @Test(arguments: [": > C", "echo '{}' > C", "rm C; touch P", "rm C; mkdir C", "rm C; mkfifo C", "rm -r J"])
+    func `An attempt whose claim is damaged or gone is not removed as one that never began`(
+        damage: String
+    ) async throws {
+        try await withAttempts { attempts in
+            let prepared = try attempts.launcher.prepare(attempts.plan("#!/bin/sh\n"))
+            let journal = prepared.directory.journalPath
+            let names = ["C": "\(journal)/claim.json", "P": "\(journal)/pids.json", "J": journal]
+            try shell(names.reduce(damage) { $0.replacing(" \($1.key)", with: " \($1.value)") })
+            let me = ObjectID()
+            let found = try AttemptInheritance.take(
+                from: attempts.launcher.attemptsFolder,
+                by: me,
+                RunnerPresence(stateDirectory: attempts.folder, runner: me),
+                project: "p",
+                database: "",
+                damage: DamagedThings(stateDirectory: attempts.folder)
+            )
+            #expect(found.attempts.isEmpty && found.damaged.map(\.directory) == [prepared.directory])
+            #expect(entries(attempts.launcher.attemptsFolder) == [prepared.directory.name])
         }
     }
 
