@@ -15,6 +15,7 @@ public final class ScriptHTTPServer: ScriptServer {
     private let threads: ServerThreads
     private let endLimit: Duration
     private let proofLimit: TimeAmount
+    private let bodyLimit: TimeAmount
     private let logger: Logger
 
     /// - Parameters:
@@ -28,9 +29,18 @@ public final class ScriptHTTPServer: ScriptServer {
         self.init(eventLoops: eventLoops, endLimit: endLimit, proofLimit: Doorkeeper.proofLimit, logger: logger)
     }
 
-    /// - Parameter proofLimit: How long a connection may take to show that it may be there.
-    init(eventLoops: Int = 1, endLimit: Duration = .seconds(10), proofLimit: TimeAmount, logger: Logger) {
+    /// - Parameters:
+    ///   - proofLimit: How long a connection may take to show that it may be there.
+    ///   - bodyLimit: How long the bytes of a body may stay away.
+    init(
+        eventLoops: Int = 1,
+        endLimit: Duration = .seconds(10),
+        proofLimit: TimeAmount,
+        bodyLimit: TimeAmount = Doorkeeper.bodyLimit,
+        logger: Logger
+    ) {
         self.proofLimit = proofLimit
+        self.bodyLimit = bodyLimit
         threads = ServerThreads(count: eventLoops)
         self.endLimit = endLimit
         self.logger = logger
@@ -123,7 +133,7 @@ public final class ScriptHTTPServer: ScriptServer {
             isLocal: isLocal,
             uploads: uploads,
             stop: StopSignal(),
-            doorkeeper: Doorkeeper(proofLimit: proofLimit),
+            doorkeeper: Doorkeeper(proofLimit: proofLimit, bodyLimit: bodyLimit),
             disk: lease.disk,
             logger: logger
         )

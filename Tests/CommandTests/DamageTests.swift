@@ -39,6 +39,7 @@ import Testing
         Damage("chmod 000 $victim/journal/* && chmod 500 $victim/journal", .takenUp),
         Damage("chmod 000 attempts", .takenUp),
         Damage("chmod 000 runners", .takenUp),
+        Damage("chmod 500 attempts runners", .takenUp),
         Damage("chmod 000 .", .takenUp),
         Damage("chmod 000 attempts/*/journal attempts/* attempts runners .", .takenUp),
 
@@ -50,6 +51,9 @@ import Testing
         Damage("cd $victim/journal; rm claim.json; mkfifo claim.json", .runAgain),
         Damage("cd $victim/journal; rm claim.json; mkdir -p claim.json/claim.json", .runAgain),
         Damage("rm $victim/journal/claim.json", .runAgain),
+        Damage("rm -rf $victim/journal/*", .runAgain),
+        Damage("rm -rf $victim/journal/* $victim/journal/.[a-z]*", .runAgain),
+        Damage("rm -rf $victim/*; mkdir $victim/journal", .runAgain),
 
         Damage(": > $victim/journal/pids.json", .awaited),
         Damage("rm $victim/journal/pids.json", .awaited),

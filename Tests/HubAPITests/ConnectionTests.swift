@@ -13,13 +13,14 @@ import Testing
 struct ConnectionTests {
     private func withTCPServer(
         proofLimit: TimeAmount = Doorkeeper.proofLimit,
+        bodyLimit: TimeAmount = Doorkeeper.bodyLimit,
         _ body: (_ port: Int, _ service: HTTPService) async throws -> Void
     ) async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let backend = NotebookBackend(hub, spoolFolder: folder)
                 let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-                let server = ScriptHTTPServer(proofLimit: proofLimit, logger: logger)
+                let server = ScriptHTTPServer(proofLimit: proofLimit, bodyLimit: bodyLimit, logger: logger)
                 let service = try await server.serve(backend, host: "127.0.0.1", port: 0, token: attemptToken)
                 let result: Result<Void, any Error>
                 do {
@@ -74,6 +75,22 @@ struct ConnectionTests {
         }
     }
 
+    @Test("A body whose bytes stay away is not waited for, though its head has shown the token")
+    func silentBody() async throws {
+        try await withTCPServer(bodyLimit: .milliseconds(300)) { port, service in
+            let isClosed = try await onThread {
+                let connection = try RawConnection(port: port)
+                let head =
+                    "POST /v1/logs/training HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer \(attemptToken)\r\n"
+                    + "Content-Length: 1000\r\n\r\n["
+                connection.write(Array(head.utf8))
+                return connection.isAtEnd()
+            }
+            #expect(isClosed)
+            #expect(await eventually { service.connections == 0 })
+        }
+    }
+
     @Test("Hundreds of connections that show nothing keep nobody out")
     func flood() async throws {
         try await withTCPServer { port, service in
@@ -84,6 +101,7 @@ struct ConnectionTests {
             }
             #expect(await eventually { service.connections == Doorkeeper.loopbackLimit })
             #expect(try await isServed(port))
+            #expect(try await onThread { flood.isFirstAtEnd() })
             flood.close()
             #expect(await eventually { service.connections == 0 })
         }

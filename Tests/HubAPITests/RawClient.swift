@@ -207,5 +207,8 @@ final class HeldConnections: @unchecked Sendable {
         self.connections = connections
     }
 
+    /// Whether the server has closed the one that was made first; waits for that.
+    func isFirstAtEnd() -> Bool { connections.first?.isAtEnd() ?? true }
+
     func close() { connections = [] }
 }

@@ -165,4 +165,35 @@ import Testing
             #expect(found == [0, 2, 3].map { record($0, filling: 200) } && damaged > 0)
         }
     }
+
+    @Test func `A last segment that a script has ruined is left as it is, and the next one begins`() async throws {
+        try await withTemporaryDirectory { folder in
+            let path = "\(folder)/outbox"
+            _ = try Outbox(path).append([record(1)])
+            link("\(path)/1", "\(folder)/foreign")
+            let before = try readFile("\(folder)/foreign")
+            var heir = Outbox(path)
+            try heir.recover()
+            #expect(try heir.append([record(2)]).segment == 2)
+            #expect(try readFile("\(folder)/foreign") == before)
+            // What is ruined after the recovery is noticed with the next record.
+            heir = Outbox(path)
+            try heir.recover()
+            unlink("\(path)/2")
+            mkfifo("\(path)/2", 0o600)
+            #expect(try heir.append([record(3)]).segment == 3)
+        }
+    }
+
+    @Test func `A file with a number far from all others is no segment`() async throws {
+        try await withTemporaryDirectory { folder in
+            let outbox = Outbox("\(folder)/outbox")
+            let end = try outbox.append([record(1)])
+            try writeFile("\(folder)/outbox/\(1 << 39)", "x")
+            let heir = Outbox("\(folder)/outbox")
+            try heir.recover()
+            #expect(heir.end == end)
+            #expect(try drain(heir) == [record(1)])
+        }
+    }
 }

@@ -7,14 +7,6 @@ import Testing
 
 /// Calls where a script may have put a link, taken rights away, or nested folders.
 @Suite struct GuardedPathTests {
-    /// Becomes a user whom modes keep out of its own folders, as daemons are. For a process of its own.
-    private static func leaveRoot(_ folder: String) {
-        guard let user = Unprivileged.user else { return }
-        chown(folder, user, user)
-        _ = setgid(user)
-        _ = setuid(user)
-    }
-
     private func mode(_ path: String) -> mode_t {
         var status = stat()
         return lstat(path, &status) == 0 ? status.st_mode & 0o7777 : 0
@@ -63,7 +55,7 @@ import Testing
     @Test func `A tree without any rights goes, and what links in it lead to keeps its mode`() async {
         await #expect(processExitsWith: .success) {
             try await withTemporaryDirectory { folder in
-                Self.leaveRoot(folder)
+                Unprivileged.become(owning: folder)
                 mkdir("\(folder)/foreign", 0o755)
                 try writeFile("\(folder)/foreign/file", "x")
                 for path in ["tree", "tree/a", "tree/a/b", "tree/locked"] { mkdir("\(folder)/\(path)", 0o755) }
@@ -85,7 +77,7 @@ import Testing
     @Test func `Rights come back from the root of a path on, and to nothing that has another name elsewhere`() async {
         await #expect(processExitsWith: .success) {
             try await withTemporaryDirectory { folder in
-                Self.leaveRoot(folder)
+                Unprivileged.become(owning: folder)
                 for path in ["state", "state/attempt", "state/attempt/journal"] { mkdir("\(folder)/\(path)", 0o755) }
                 let file = "\(folder)/state/attempt/journal/file"
                 try writeFile(file, "x")
@@ -102,6 +94,61 @@ import Testing
                 let hard = "\(folder)/state/attempt/journal/hard"
                 try #require(!GuardedPath.restoreRights(hard, below: "\(folder)/state"))
                 try #require(GuardedPath.open(hard, O_RDONLY) < 0)
+            }
+        }
+    }
+
+    @Test func `No rights come back through a link, nor to what is somebody else's`() async throws {
+        try await withTemporaryDirectory { folder in
+            let (foreign, state) = ("\(folder)/foreign", "\(folder)/state")
+            for path in [foreign, "\(foreign)/inner", state] { mkdir(path, 0o755) }
+            symlink("../foreign", "\(state)/link")
+            chmod("\(foreign)/inner", 0o500)
+            chmod(foreign, 0o500)
+            let descriptor = open(state, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+            defer { close(descriptor) }
+            #expect(!GuardedPath.restoreRights("link", in: descriptor))
+            #expect(!GuardedPath.restoreRights(at: "\(state)/link"))
+            for path in ["\(state)/link", "\(state)/link/inner"] {
+                #expect(!GuardedPath.restoreRights(path, below: state))
+            }
+            #expect(mode(foreign) == 0o500 && mode("\(foreign)/inner") == 0o500)
+            // Root may, but is not to.
+            try Unprivileged.give("\(foreign)/inner")
+            #expect(GuardedPath.restoreRights(at: "\(foreign)/inner") == (Unprivileged.user == nil))
+            chmod(foreign, 0o700)
+        }
+    }
+
+    @Test func `A tree goes whose folders may be read alone, or listed alone, however deep they are`() async {
+        await #expect(processExitsWith: .success) {
+            try await withTemporaryDirectory { folder in
+                Unprivileged.become(owning: folder)
+                // Fewer descriptors than levels.
+                var limit = rlimit(rlim_cur: 100, rlim_max: 100)
+                try #require(setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0)
+                for rights: mode_t in [0o500, 0o400, 0] {
+                    var paths = ["\(folder)/tree"]
+                    for _ in 0..<150 { paths.append(paths[paths.count - 1] + "/d") }
+                    for path in paths {
+                        mkdir(path, 0o755)
+                        try writeFile("\(path)/file", "x")
+                    }
+                    for path in paths.reversed() { chmod(path, rights) }
+                    try #require(FolderTree.remove("\(folder)/tree") == 0)
+                    try #require(entries(folder).isEmpty)
+                }
+            }
+        }
+    }
+
+    @Test func `What is in a folder that may not be written to goes`() async {
+        await #expect(processExitsWith: .success) {
+            try await withTemporaryDirectory { folder in
+                Unprivileged.become(owning: folder)
+                mkdir("\(folder)/tree", 0o755)
+                chmod(folder, 0o500)
+                try #require(FolderTree.remove("\(folder)/tree") == 0)
             }
         }
     }

@@ -113,4 +113,27 @@ import Testing
             #expect(try await hub.prune(Retention(kinds: [.models, .dataSets])).isEmpty)
         }
     }
+
+    @Test func `Files that nothing else refers to stay while there are documents of newer versions`() async throws {
+        try await withTestHub { hub in
+            _ = try await hub.saveDataSet(.bytes([1, 2, 3], as: "a"), name: "x")
+            let sets = hub.database.collection("Dataset")
+            let files = hub.database.collection("datasetFilesystem.files")
+            let saved = try #require(try await sets.findOne())
+            let newer: BSONDocument = [
+                "_id": saved["_id"] ?? .null, "dataset_name": "x", "project_name": .string(hub.project),
+                "time": saved["time"] ?? .null, "hub": ["v": 2, "version": 1],
+            ]
+            try await sets.replaceOne(["_id": newer["_id"] ?? .null], newer)
+            let reports = try await hub.collectGarbage(olderThan: .zero)
+            #expect(reports.contains { $0.hasNewerDocuments } && reports.allSatisfy { $0.unreferenced.isEmpty })
+            #expect(try await files.countDocuments([:]) == 1)
+            try await sets.deleteOne(["_id": newer["_id"] ?? .null])
+            let isGone = try await eventually {
+                _ = try await hub.collectGarbage(olderThan: .zero)
+                return try await files.countDocuments([:]) == 0
+            }
+            #expect(isGone)
+        }
+    }
 }

@@ -206,6 +206,29 @@ import Testing
         }
     }
 
+    @Test func `A task that nobody could report on is not claimed, and times in an array keep no other waiting`()
+        async throws
+    {
+        try await withTestHub { hub in
+            let tasks = hub.database.collection("Task")
+            var due = task(hub, "pending", ObjectID())
+            var own = try #require(due["hub"]?.documentValue)
+            for key in ["cancel", "deadline", "unleased"] { own[key] = nil }
+            var unnamed = due
+            unnamed["_id"] = "text"
+            unnamed["hub"] = .document(own)
+            own["ready"] = false
+            due["hub"] = .document(own)
+            var listed = task(hub, "pending", ObjectID())
+            listed["hub"] = [["v": 1, "ready": false, "not_before": .dateTime(long)]]
+            for document in [unnamed, listed, due] { try await tasks.insertOne(document) }
+            _ = try await hub.adoptAndPromote()
+            let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "a", lease: .seconds(60))
+            #expect(try await hub.claim(5, .init(), claim).tasks.map { $0.document["_id"] } == [due["_id"]])
+            #expect(try await hub.claim(1, .init(), claim).tasks.isEmpty)
+        }
+    }
+
     @Test func `No document of a runner of whatever shape keeps the others from being seen and asked`() async throws {
         try await withTestHub { hub in
             let runners = hub.database.collection("Runner")

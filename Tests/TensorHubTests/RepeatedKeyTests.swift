@@ -172,6 +172,54 @@ import Testing
         }
     }
 
+    @Test func `A batch that comes upon a key twice keeps what it has claimed before`() async throws {
+        try await withOwnServer { hub, server in
+            var first = TaskSpec(script: "pass")
+            first.priority = 10
+            let good = Set(try await hub.createTasks(Array(repeating: first, count: 3)))
+            for (_, document) in Self.poisoned(hub, isReady: true).prefix(3) {
+                try await hub.insertForeignTask(document)
+            }
+            #expect(Set(try await claim(hub, 6).compactMap(\.id)) == good)
+            #expect(try await hub.countTasks() == [.running: 3, .failed: 3])
+            #expect(server.isRunning)
+        }
+    }
+
+    @Test func `A task with a key twice in which the reason finds no place fails, and the others are adopted`()
+        async throws
+    {
+        try await withOwnServer { hub, server in
+            let odd = BSONDocument(
+                elements: Self.elements(nil, project: hub.project) + [("hub", .int32(1)), ("hub", .int32(2))]
+            )
+            try await hub.insertForeignTask(odd)
+            try await hub.insertForeignTask(BSONDocument(elements: Self.elements(nil, project: hub.project)))
+            _ = try await hub.adoptAndPromote()
+            #expect(try await hub.countTasks() == [.failed: 1, .pending: 1])
+            #expect(try await claim(hub, 4).count == 1)
+            #expect(server.isRunning)
+        }
+    }
+
+    @Test func `Another runner's task with a key twice is left to it, and the others without a lease are rescued`()
+        async throws
+    {
+        try await withOwnServer { hub, server in
+            func running(_ more: [(String, BSONValue)]) -> BSONDocument {
+                var elements = Self.elements(nil, project: hub.project)
+                elements[5].1 = "running"
+                return BSONDocument(elements: elements + more)
+            }
+            try await hub.insertForeignTask(running([("status", "running")]))
+            try await hub.insertForeignTask(running([]))
+            #expect(try await hub.rescueUnleased(after: .zero) == 0)
+            #expect(try await eventually { try await hub.rescueUnleased(after: .zero) == 1 })
+            #expect(try await hub.countTasks() == [.running: 1, .pending: 1])
+            #expect(server.isRunning)
+        }
+    }
+
     @Test func `Signs of life, requests and stages survive a key twice in their documents`() async throws {
         try await withOwnServer { hub, server in
             let beat = RunnerBeat.of("gpu1")

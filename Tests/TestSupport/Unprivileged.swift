@@ -22,6 +22,14 @@ public enum Unprivileged {
         guard lchown(path, user, user) == 0 else { throw FileError(path: path, number: errno) }
     }
 
+    /// Becomes that user for good, for whom modes of files mean something, and takes a folder along. For a process of its own.
+    public static func become(owning folder: String) {
+        guard let user else { return }
+        chown(folder, user, user)
+        _ = setgid(user)
+        _ = setuid(user)
+    }
+
     /// Where our executables lie so that this user can run them: in the build's folder, else copied from there once.
     public static func programs() throws -> String { try located.get() }
 

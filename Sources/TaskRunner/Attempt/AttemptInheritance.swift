@@ -48,8 +48,14 @@ package struct AttemptInheritance: Sendable {
                     found.attempts.append((directory, claim))
                 case .nobody:
                     // What a start or a removal left that was cut short; a living neighbour may be at it just now.
-                    guard others.living.isEmpty, !processes.contains(directory) else { continue }
-                    directory.removeRemains(damage)
+                    if processes.contains(directory) {
+                        // They were there before the directory was looked at, and a claim before them.
+                        found.damaged.append(
+                            DamagedAttempt(directory: directory, reason: "its journal is empty", mayBeRemains: true)
+                        )
+                    } else if others.living.isEmpty {
+                        directory.removeRemains(damage)
+                    }
                 case .unknown(let reason, let mayBeRemains):
                     found.damaged.append(
                         DamagedAttempt(directory: directory, reason: reason, mayBeRemains: mayBeRemains)

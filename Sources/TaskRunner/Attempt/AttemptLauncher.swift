@@ -79,7 +79,10 @@ package struct AttemptLauncher: Sendable {
             return try AttemptDirectory.create(plan, command: command, in: attemptsFolder)
         } catch {
             switch error.systemError {
-            case ENOENT, EACCES, ENOTDIR, ELOOP: _ = try damage.folder(attemptsFolder)
+            case ENOENT, EACCES, ENOTDIR, ELOOP:
+                // Its links were followed when the runner began: this one has come since.
+                if isLink(attemptsFolder) { damage.setAside(attemptsFolder, "it is a link") }
+                _ = try damage.folder(attemptsFolder)
             case EEXIST where error.code == .machine:
                 let directory = AttemptDirectory(taskID: plan.taskID, attempt: plan.attempt, in: attemptsFolder)
                 guard damage.setAside(directory.path, "it was there before the attempt") != nil else { throw error }
@@ -87,6 +90,11 @@ package struct AttemptLauncher: Sendable {
             }
             return try AttemptDirectory.create(plan, command: command, in: attemptsFolder)
         }
+    }
+
+    private func isLink(_ path: String) -> Bool {
+        var status = stat()
+        return lstat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFLNK
     }
 
     /// Starts the supervisor. When it throws nothing is left behind. Blocks likewise.
