@@ -71,12 +71,39 @@ extension Hub {
     ) async throws(HubError) -> [TaskRecord] {
         if let limit, limit < 1 { throw .invalid("limit", "limit is \(limit); it must be at least 1") }
         let filter = selection.document(project: project)
-        return try await translatingErrors { () async throws(MongoError) in
-            try await tasks.findAll(
-                filter,
-                FindOptions(sort: sort.document, projection: projection, limit: limit)
-            ).map(TaskRecord.init)
+        let options = FindOptions(sort: sort.document, projection: projection, limit: limit)
+        let field = sort.rankedField(plain: Self.plainTaskFields)
+        let found = try await translatingErrors { () async throws(MongoError) in
+            guard let field else { return try await tasks.findAll(filter, options) }
+            return try await tasks.findRanked(filter, by: field, options)
         }
+        if let field, !found.isEmpty { try await checkTag(field, selection) }
+        return found.map(TaskRecord.init)
+    }
+
+    /// What every task has, with values of one type.
+    private static let plainTaskFields = ["time", "task_name", "project_name", "status", "hub"]
+
+    /// - Throws: `HubError.invalidInput` of field `sort` for a tag that no task of the selection has. Results and
+    ///   hyper-parameters may be to come.
+    private func checkTag(_ field: String, _ selection: TaskSelection) async throws(HubError) {
+        if ["result.", "hyper_parameters."].contains(where: { field.utf8.starts(with: $0.utf8) }) { return }
+        let any = (Filter(selection.document(project: project)) && FieldPath(field).exists()).document
+        let isThere = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findOne(any, FindOptions(projection: ["_id": 1])) != nil
+        }
+        if isThere { return }
+        let known = ["priority", "attempt", "started", "ended", "failures", "interruptions"]
+        let near = known.filter { $0.utf8.elementsEqual(field.utf8) }.map { "hub.\($0)" }
+        var error = HubError.invalid(
+            "sort",
+            "sort: no task that matches has a field '\(field)'; "
+                + (near.isEmpty
+                    ? "results are 'result.NAME', hyper-parameters 'hyper_parameters.NAME'"
+                    : "did you mean '\(near[0])'?")
+        )
+        error.suggestions = near
+        throw error
     }
 
     /// Both unfinished states at once, so that the index answers with the first key it meets.

@@ -35,8 +35,9 @@ struct Ranking: Equatable {
     }
 
     private func value(_ task: TaskRecord) -> Double? {
-        let found = task.result[key] ?? task.result.value(atPath: key) ?? task.hyperParameters?[key]
-        return found?.doubleValue ?? task.hyperParameters?.value(atPath: key)?.doubleValue
+        // What the result has counts, also where that is no number: a hyper-parameter of the same name is another thing.
+        let found = task.result[key] ?? task.result.value(atPath: key)
+        return (found ?? task.hyperParameters?[key] ?? task.hyperParameters?.value(atPath: key))?.doubleValue
     }
 
     private func isBefore(_ a: Double?, _ b: Double?, _ indexOfA: Int, _ indexOfB: Int) -> Bool {
