@@ -18,16 +18,17 @@ import Testing
         try await withTestHub { hub in
             for (index, value) in Self.odd.enumerated() {
                 let name = "mlp\(index)"
-                for metric in [BSONValue.double(0.9), value, 0.5] {
-                    try await hub.saveModel(nil, name: name, tags: ["acc": metric] as BSONDocument)
+                let metrics: [BSONValue] = [0.9, value, 0.5]
+                for metric in metrics {
+                    try await hub.saveModel(nil, name: name, tags: ["acc": metric])
                 }
                 try await hub.saveModel(nil, name: name)
                 for (sort, expected) in [(Sort.descending("acc"), [1, 3]), (Sort.ascending("acc"), [3, 1])] {
                     let query = ContentQuery(name: name, sort: sort)
                     #expect(try await hub.findModel(query).version == expected[0], "\(value)")
-                    let all = try await hub.findModels(query).map(\.version)
+                    let all = try await hub.findModels(query).map { $0.version ?? 0 }
                     #expect(all.prefix(2) == expected[...] && all.count == 4, "\(value)")
-                    #expect(try await hub.findModels(query, limit: 3).map(\.version) == Array(all.prefix(3)))
+                    #expect(try await hub.findModels(query, limit: 3).map { $0.version ?? 0 } == Array(all.prefix(3)))
                 }
             }
         }
@@ -35,8 +36,9 @@ import Testing
 
     @Test func `Infinity is a number, and texts alone have an order of their own`() async throws {
         try await withTestHub { hub in
-            for metric in [BSONValue.double(0.9), .double(.infinity), .int64(.max)] {
-                try await hub.saveModel(nil, name: "mlp", tags: ["acc": metric] as BSONDocument)
+            let metrics: [BSONValue] = [.double(0.9), .double(.infinity), .int64(.max)]
+            for metric in metrics {
+                try await hub.saveModel(nil, name: "mlp", tags: ["acc": metric])
             }
             #expect(try await hub.findModel(ContentQuery(sort: .descending("acc"))).version == 2)
             for author in ["b", "a", "c"] {
@@ -63,7 +65,7 @@ import Testing
 
     @Test func `An order by a field that no task has is refused, and names the one that was meant`() async throws {
         try await withTestHub { hub in
-            try await hub.createTask(TaskSpec(name: "t", script: Array("pass".utf8)))
+            _ = try await hub.createTask(TaskSpec(name: "t", script: Array("pass".utf8)))
             let error = await #expect(throws: HubError.self) { try await hub.findTasks(sort: .descending("priority")) }
             #expect(error?.field == "sort" && error?.suggestions == ["hub.priority"])
             #expect(try await hub.findTasks(sort: .descending("hub.priority")).count == 1)
