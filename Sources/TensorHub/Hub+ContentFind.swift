@@ -45,7 +45,12 @@ extension Hub {
         }
         guard let field = query.rankedField else { return try await find(.all, limit) }
         let found = try await translatingErrors { () async throws(MongoError) in
-            try await source.findRanked(filter, by: field, FindOptions(sort: sort.document, limit: limit))
+            try await source.findRanked(
+                filter,
+                by: sort,
+                plain: ["time", "project_name", collection.nameField],
+                FindOptions(sort: sort.document, limit: limit)
+            )
         }
         guard let first = found.first else { return [] }
         if first.value(atPath: field).map({ $0 == .null || $0.doubleValue?.isNaN == true }) ?? true,
@@ -66,14 +71,14 @@ extension Hub {
         _ examples: [BSONDocument],
         _ collection: ContentCollection
     ) -> HubError {
-        let tags = Set(examples.flatMap(\.keys)).subtracting(collection.reservedNames)
-        let fields = tags.sorted().prefix(20) + ["time", collection.nameField]
-        let near = NearNames.of(field, among: Array(fields))
+        let tags = Set(examples.flatMap { $0.keys.map(\.bytes) }).subtracting(collection.reservedNames)
+        let fields = tags.sorted().prefix(20).map(\.text) + ["time", collection.nameField]
+        let near = NearNames.of(field, among: fields)
         var error = HubError.invalid(
             "sort",
             "sort: no \(collection.noun) that matches has a value in '\(field)'; "
                 + (near.isEmpty
-                    ? "they have \(quoted(Array(fields)))" : "did you mean \(quoted(near))?")
+                    ? "they have \(quoted(fields))" : "did you mean \(quoted(near))?")
         )
         error.suggestions = near
         return error

@@ -72,29 +72,35 @@ extension Hub {
         if let limit, limit < 1 { throw .invalid("limit", "limit is \(limit); it must be at least 1") }
         let filter = selection.document(project: project)
         let options = FindOptions(sort: sort.document, projection: projection, limit: limit)
-        let field = sort.rankedField(plain: Self.plainTaskFields)
         let found = try await translatingErrors { () async throws(MongoError) in
-            guard let field else { return try await tasks.findAll(filter, options) }
-            return try await tasks.findRanked(filter, by: field, options)
+            try await tasks.findRanked(filter, by: sort, plain: Self.plainTaskFields, options)
         }
-        if let field, !found.isEmpty { try await checkTag(field, selection) }
+        if !found.isEmpty { for field in sort.document.keys { try await checkTag(field, selection) } }
         return found.map(TaskRecord.init)
     }
 
     /// What every task has, with values of one type.
     private static let plainTaskFields = ["time", "task_name", "project_name", "status", "hub"]
+    private static let hubFields: [ByteString] = [
+        "hub.priority", "hub.attempt", "hub.failures", "hub.interruptions", "hub.lost", "hub.started", "hub.ended",
+        "hub.not_before", "hub.deadline", "hub.ready", "hub.hold", "hub.max_failures",
+    ]
 
     /// - Throws: `HubError.invalidInput` of field `sort` for a tag that no task of the selection has. Results and
     ///   hyper-parameters may be to come.
     private func checkTag(_ field: String, _ selection: TaskSelection) async throws(HubError) {
-        if ["result.", "hyper_parameters."].contains(where: { field.utf8.starts(with: $0.utf8) }) { return }
+        let isKnown = Self.plainTaskFields.hasBytes(of: field) || Self.hubFields.contains(field.bytes) || field == "_id"
+        let mayCome =
+            ["result.", "hyper_parameters."].contains { field.bytes.hasPrefix($0) } || field.bytes.hasPrefix("$")
+        if isKnown || mayCome { return }
         let any = (Filter(selection.document(project: project)) && FieldPath(field).exists()).document
         let isThere = try await translatingErrors { () async throws(MongoError) in
             try await tasks.findOne(any, FindOptions(projection: ["_id": 1])) != nil
         }
         if isThere { return }
-        let known = ["priority", "attempt", "started", "ended", "failures", "interruptions"]
-        let near = known.filter { $0.utf8.elementsEqual(field.utf8) }.map { "hub.\($0)" }
+        let names = Self.hubFields.compactMap { $0.dropping("hub.") }
+        let bare = field.bytes.dropping("hub.") ?? field
+        let near = (names.hasBytes(of: bare) ? [bare] : NearNames.of(bare, among: names)).map { "hub.\($0)" }
         var error = HubError.invalid(
             "sort",
             "sort: no task that matches has a field '\(field)'; "

@@ -52,9 +52,11 @@ import Testing
     @Test func `A task whose result is no number is never the first in an order by results`() async throws {
         try await withTestHub { hub in
             for value in Self.odd + [0.9, 0.5] {
-                try await hub.insertForeignTask(["status": "finished", "result": ["acc": value]])
+                try await hub.insertForeignTask([
+                    "project_name": "default", "status": "finished", "result": ["acc": value],
+                ])
             }
-            try await hub.insertForeignTask(["status": "pending"])
+            try await hub.insertForeignTask(["project_name": "default", "status": "pending"])
             let falling = try await hub.findTasks(sort: .descending("result.acc"))
             #expect(falling.count == Self.odd.count + 3)
             #expect(falling.prefix(2).map { $0.result["acc"] } == [0.9, 0.5])

@@ -25,7 +25,7 @@ final class AttemptBackend: ScriptBackend {
     /// The number of the latest.
     let checkpoints = Mutex(0)
     /// How many calls count on a folder of kept files that this process has put in place.
-    let keptUses = Mutex<[String: Int]>([:])
+    let keptUses = Mutex<[ByteString: Int]>([:])
     /// For names of folders that are being filled.
     let partials = Atomic(0)
 
