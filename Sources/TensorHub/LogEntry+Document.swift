@@ -48,7 +48,7 @@ extension Hub {
 
 extension LogEntry {
     /// Levels of a document: what MongoDB stores and every driver reads.
-    static let deepest = 100
+    package static let deepest = 100
 
     /// `hub` of the entries of an attempt.
     static func hub(_ origin: AttemptOrigin) -> BSONDocument {

@@ -151,6 +151,19 @@ import Testing
         #expect(kind(outcome) == .badResult)
     }
 
+    @Test func `A result nested deeper than MongoDB takes is refused by name, and one that it takes is not`() {
+        func nested(_ levels: Int) -> [UInt8] {
+            Array((String(repeating: "{\"a\":", count: levels) + "1" + String(repeating: "}", count: levels)).utf8)
+        }
+        let deepest = AttemptOutcome.result(nested(100), keys: [])
+        #expect((try? deepest.get())?.isNested(deeperThan: 99) == true)
+        guard case .failure(let fault) = AttemptOutcome.result(nested(101), keys: []) else {
+            Issue.record("101 levels were taken")
+            return
+        }
+        #expect(fault.kind == .badResult && fault.message.contains("nested deeper than 100 levels"))
+    }
+
     @Test func aResultThatIsTooLargeOrTooDeepFailsTheTask() {
         let large = "{\"a\": \"" + String(repeating: "x", count: 16 << 20) + "\"}"
         #expect(kind(outcome(#"{"exit":0}"#, result: large)) == .badResult)

@@ -87,11 +87,12 @@ import Testing
             let runner = ObjectID()
             for number in 0..<Self.count {
                 let place = "seed \(Self.seed), result \(number)"
+                // As a runner has it: of a repeated key the last value counts, and what is nested too deep fails its task.
+                let result = random.document().withoutRepeatedKeys
+                if result.isNested(deeperThan: 100) { continue }
                 let id = try await hub.createTask(TaskSpec(script: Array("pass".utf8)))
                 let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "h", lease: .seconds(60))
                 let task = try #require(try await hub.claim(1, .init(), claim).tasks.first)
-                // As a runner has it: of a repeated key the last value counts.
-                let result = random.document().withoutRepeatedKeys
                 let end = AttemptEnd(
                     taskID: id,
                     attempt: task.attempt,

@@ -116,6 +116,13 @@ final class AttemptBackend: ScriptBackend {
                         + "\(AttemptDirectory.resultLimit); save large ones as a model or a data set"
                 )
             }
+            if all.isNested(deeperThan: LogEntry.deepest) {
+                throw HubError(
+                    .invalidInput,
+                    field: "results",
+                    "the results are nested deeper than \(LogEntry.deepest) levels; flatten them"
+                )
+            }
             try directory.write(reportedResult: all)
             known = all
         }
