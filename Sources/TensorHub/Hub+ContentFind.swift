@@ -56,11 +56,11 @@ extension Hub {
         if first.value(atPath: field).map({ $0 == .null || $0.doubleValue?.isNaN == true }) ?? true,
             try await find(ContentQuery.ranked(field), 1).isEmpty
         {
-            throw Self.sortOnNothing(field, Array(found.prefix(20)), collection)
+            throw Self.sortOnNothing(field, try await find(.all, 20), collection)
         }
         for other in sort.document.keys.dropFirst() where other != "_id" {
             if try await find(ContentQuery.ranked(other), 1).isEmpty {
-                throw Self.sortOnNothing(other, found, collection)
+                throw Self.sortOnNothing(other, try await find(.all, 20), collection)
             }
         }
         return found

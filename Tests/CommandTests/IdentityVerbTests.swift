@@ -59,7 +59,8 @@ import Testing
                 ]
             )
             #expect(tasks[0].savedResultKeys?.map(\.bytes) == [Self.nfc.bytes, Self.nfd.bytes])
-            let files = tasks[0].document.value(atPath: "hub.files")?.arrayValue?.compactMap {
+            let whole = try await fixture.hub.task(try #require(tasks[0].id))
+            let files = whole.document.value(atPath: "hub.files")?.arrayValue?.compactMap {
                 $0.documentValue?["path"]
             }
             #expect(files == [.string(Self.nfc), .string(Self.nfd)])
@@ -84,7 +85,8 @@ import Testing
             #expect(try await fixture.run("submit", script, "--hold", "--file", odd, "-p", "a=\u{338}b").status == 0)
             let task = try #require(try await fixture.hub.findTasks().first)
             #expect(task.hyperParameters == ["a": "\u{338}b"])
-            let paths = task.document.value(atPath: "hub.files")?.arrayValue?.compactMap { $0.documentValue?["path"] }
+            let whole = try await fixture.hub.task(try #require(task.id))
+            let paths = whole.document.value(atPath: "hub.files")?.arrayValue?.compactMap { $0.documentValue?["path"] }
             #expect(paths == ["\u{301}f"])
         }
     }
