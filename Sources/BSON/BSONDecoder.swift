@@ -130,7 +130,7 @@ struct BSONKeyedDecodingContainer<Key: CodingKey>: KeyedDecodingContainerProtoco
     private let decoder: BSONValueDecoder
     private let scanner: BSONScanner
     /// Found once, so that a document of many keys is not walked for each of them.
-    private let elements: [String: BSONScanner.Element]
+    private let elements: [ByteString: BSONScanner.Element]
     private let order: [String]
 
     var codingPath: [any CodingKey] { decoder.codingPath }
@@ -140,12 +140,12 @@ struct BSONKeyedDecodingContainer<Key: CodingKey>: KeyedDecodingContainerProtoco
         self.decoder = decoder
         scanner = BSONScanner(document.bytes)
         var walk = scanner
-        var elements: [String: BSONScanner.Element] = [:]
+        var elements: [ByteString: BSONScanner.Element] = [:]
         var order: [String] = []
         while let element = walk.next() {
             let key = walk.key(of: element)
-            guard elements[key] == nil else { continue }
-            elements[key] = element
+            guard elements[key.bytes] == nil else { continue }
+            elements[key.bytes] = element
             order.append(key)
         }
         self.elements = elements
@@ -153,7 +153,7 @@ struct BSONKeyedDecodingContainer<Key: CodingKey>: KeyedDecodingContainerProtoco
     }
 
     private func member(_ key: any CodingKey) throws -> BSONValueDecoder {
-        guard let element = elements[key.stringValue] else {
+        guard let element = elements[key.stringValue.bytes] else {
             throw DecodingError.keyNotFound(
                 key,
                 .init(codingPath: codingPath, debugDescription: "there is no element '\(key.stringValue)'")
@@ -162,10 +162,10 @@ struct BSONKeyedDecodingContainer<Key: CodingKey>: KeyedDecodingContainerProtoco
         return decoder.at(scanner.value(of: element), key)
     }
 
-    func contains(_ key: Key) -> Bool { elements[key.stringValue] != nil }
+    func contains(_ key: Key) -> Bool { elements[key.stringValue.bytes] != nil }
 
     func decodeNil(forKey key: Key) throws -> Bool {
-        let type = elements[key.stringValue]?.type
+        let type = elements[key.stringValue.bytes]?.type
         guard type != nil else { return try member(key).decodeNil() }
         return type == .null || type == .undefined
     }
@@ -202,7 +202,7 @@ struct BSONKeyedDecodingContainer<Key: CodingKey>: KeyedDecodingContainerProtoco
 
     /// A missing element counts as null here, by the rules of `Decoder`.
     private func superDecoder(_ key: any CodingKey) throws -> any Decoder {
-        elements[key.stringValue] == nil ? decoder.at(.null, key) : try member(key)
+        elements[key.stringValue.bytes] == nil ? decoder.at(.null, key) : try member(key)
     }
 }
 

@@ -4,11 +4,11 @@ extension BSONDocument {
     public func value(atPath path: String) -> BSONValue? {
         var offset = 0
         var isArray = false
-        var rest = Substring(path)
+        var rest = path[...].utf8
         while true {
-            let name = rest.prefix { $0 != "." }
+            let name = rest.prefix { $0 != UInt8(ascii: ".") }
             rest = rest.dropFirst(name.count)
-            guard let element = element(String(name), at: offset, isArray: isArray) else { return nil }
+            guard let element = element(String(Substring(name)), at: offset, isArray: isArray) else { return nil }
             guard !rest.isEmpty else { return BSONScanner(bytes, at: offset).value(of: element) }
             guard element.type == .document || element.type == .array else { return nil }
             rest.removeFirst()

@@ -34,7 +34,7 @@ final class BSONEncodingNode {
     private enum Content {
         case nothing
         case value(BSONValue)
-        case keyed([(key: String, node: BSONEncodingNode)], places: [String: Int])
+        case keyed([(key: String, node: BSONEncodingNode)], places: [ByteString: Int])
         case unkeyed([BSONEncodingNode])
     }
 
@@ -102,10 +102,10 @@ final class BSONEncodingNode {
 
     func member(_ key: String) -> BSONEncodingNode {
         guard case .keyed(var members, var places) = content else { return BSONEncodingNode() }
-        if let place = places[key] { return members[place].node }
+        if let place = places[key.bytes] { return members[place].node }
         content = .nothing
         let node = BSONEncodingNode()
-        places[key] = members.count
+        places[key.bytes] = members.count
         members.append((key, node))
         content = .keyed(members, places: places)
         return node

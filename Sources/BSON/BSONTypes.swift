@@ -30,6 +30,15 @@ public struct BSONRegularExpression: Sendable, Hashable {
         self.pattern = pattern
         self.options = String(options.sorted())
     }
+
+    public static func == (one: Self, other: Self) -> Bool {
+        one.pattern.bytes == other.pattern.bytes && one.options.bytes == other.options.bytes
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(pattern.bytes)
+        hasher.combine(options.bytes)
+    }
 }
 
 /// A reference to a document of another collection. Deprecated: kept so that old documents survive a round trip.
@@ -40,6 +49,15 @@ public struct BSONDBPointer: Sendable, Hashable {
     public init(reference: String, id: ObjectID) {
         self.reference = reference
         self.id = id
+    }
+
+    public static func == (one: Self, other: Self) -> Bool {
+        one.reference.bytes == other.reference.bytes && one.id == other.id
+    }
+
+    public func hash(into hasher: inout Hasher) {
+        hasher.combine(reference.bytes)
+        hasher.combine(id)
     }
 }
 

@@ -265,11 +265,23 @@ extension ExtendedJSONParser {
         if isInteger, let integer = Int64(token) {
             return options.plain ? .int64(integer) : BSONValue(smallest: Int(integer))
         }
-        guard let double = Double(token), double.isFinite || options.allowsNonFiniteLiterals else {
-            throw error(at: start, "the number is too large for a double")
+        // Rounded, it would be another number, and nobody would know.
+        if isInteger {
+            throw error(
+                at: start,
+                "the number \(Self.shortened(token)) does not fit into 64 bits; write it as text, in quotes"
+            )
+        }
+        guard let double = Double(token), double.isFinite else {
+            throw error(
+                at: start,
+                "the number \(Self.shortened(token)) is too large for a double; write it as text, in quotes"
+            )
         }
         return .double(double)
     }
+
+    private static func shortened(_ token: String) -> String { token.count > 40 ? "\(token.prefix(40))..." : token }
 
     private mutating func skipDigits() -> Int {
         let start = position

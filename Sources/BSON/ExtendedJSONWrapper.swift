@@ -22,7 +22,13 @@ enum Wrapper: String, CaseIterable {
     init?(_ key: ArraySlice<UInt8>) {
         // `$regularExpression` is the longest; this keeps most keys from becoming a string.
         guard (4...18).contains(key.count) else { return nil }
-        self.init(rawValue: String(decoding: key, as: UTF8.self))
+        self.init(named: String(decoding: key, as: UTF8.self))
+    }
+
+    /// By bytes: for `String` a Kelvin sign is a K.
+    init?(named key: String) {
+        guard let wrapper = Wrapper(rawValue: key), wrapper.rawValue.bytes == key.bytes else { return nil }
+        self = wrapper
     }
 }
 
@@ -34,8 +40,8 @@ enum WrappedValue {
     /// `nil` for an ordinary document.
     static func interpret(_ members: [(key: String, value: BSONValue)]) -> WrappedValue? {
         if members.contains(where: { $0.key == Wrapper.code.rawValue }) { return code(members) }
-        guard let first = members.first, let wrapper = Wrapper(rawValue: first.key), wrapper != .scope else {
-            let stray = members.first { Wrapper(rawValue: $0.key).map { $0 != .scope } ?? false }
+        guard let first = members.first, let wrapper = Wrapper(named: first.key), wrapper != .scope else {
+            let stray = members.first { Wrapper(named: $0.key).map { $0 != .scope } ?? false }
             return stray.map { .wrong("\($0.key) cannot stand beside other keys") }
         }
         guard members.count == 1 else { return .wrong("\(first.key) cannot stand beside other keys") }
@@ -134,7 +140,7 @@ extension Wrapper {
     private static func binary(_ inner: BSONValue) -> BSONBinary? {
         guard let (data, subtype) = pair(inner, "base64", "subType"),
             let bytes = data.stringValue.flatMap(Base64.decode),
-            let digits = subtype.stringValue, (1...2).contains(digits.utf8.count), !digits.hasPrefix("+"),
+            let digits = subtype.stringValue, (1...2).contains(digits.utf8.count), !digits.bytes.hasPrefix("+"),
             let subtype = UInt8(digits, radix: 16)
         else { return nil }
         return BSONBinary(subtype: subtype, bytes: bytes)

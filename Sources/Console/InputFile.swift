@@ -1,4 +1,5 @@
 import Glibc
+import TensorHub
 
 /// A file that the user named, read whole.
 package struct InputFile: Sendable {
@@ -11,6 +12,25 @@ package struct InputFile: Sendable {
     ///   - limit: Bytes; a larger file is refused unread.
     /// - Throws: A failure of status 2 that names the file and the fix.
     package init(_ path: String, role: String, limit: Int = 1 << 30) throws(CommandFailure) {
+        for _ in 0..<FileState.tries {
+            if let file = try Self.read(path, role, limit) {
+                self = file
+                return
+            }
+        }
+        throw .badInput(
+            "\(role): \(path) changes while it is read, also when it is read again; wait until nobody writes to it, or give "
+                + "a copy"
+        )
+    }
+
+    private init(bytes: [UInt8], mode: Int32) {
+        self.bytes = bytes
+        self.mode = mode
+    }
+
+    /// - Returns: `nil` where somebody has written to it meanwhile. A pipe has no state that could tell.
+    private static func read(_ path: String, _ role: String, _ limit: Int) throws(CommandFailure) -> InputFile? {
         let descriptor = open(path, O_RDONLY | O_CLOEXEC)
         guard descriptor >= 0 else { throw Self.cannotOpen(path, role) }
         defer { close(descriptor) }
@@ -22,13 +42,15 @@ package struct InputFile: Sendable {
         if status.st_mode & S_IFMT == S_IFREG, Int(status.st_size) > limit {
             throw Self.tooLarge(path, role, Int(status.st_size), limit)
         }
-        mode = Int32(status.st_mode & 0o777)
-        bytes = []
+        let state = FileState(status)
+        let isFile = status.st_mode & S_IFMT == S_IFREG
+        if isFile, state.unsureFor > .zero { usleep(UInt32(state.unsureFor / .microseconds(1))) }
+        var bytes: [UInt8] = []
         bytes.reserveCapacity(Int(status.st_size) + 1)
         var chunk = [UInt8](repeating: 0, count: 1 << 18)
         while true {
-            let count = read(descriptor, &chunk, chunk.count)
-            if count == 0 { return }
+            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            if count == 0 { break }
             if count < 0 {
                 if errno == EINTR { continue }
                 throw .badInput("\(role): \(path) cannot be read: \(String(cString: strerror(errno)))")
@@ -37,6 +59,9 @@ package struct InputFile: Sendable {
             // A pipe tells no size beforehand.
             if bytes.count > limit { throw Self.tooLarge(path, role, bytes.count, limit) }
         }
+        var after = stat()
+        if isFile, fstat(descriptor, &after) != 0 || FileState(after) != state { return nil }
+        return InputFile(bytes: bytes, mode: Int32(status.st_mode & 0o777))
     }
 
     package static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }

@@ -27,14 +27,15 @@ package struct StandardErrorLog: LogHandler {
         if let more = event.metadata { facts.merge(more) { $1 } }
         for (key, value) in facts.sorted(by: { $0.key < $1.key }) {
             let text = "\(value)"
-            line += " \(key)=" + (text.contains(where: { $0 == " " || $0 == "\"" }) ? Self.quoted(text) : text)
+            line += " \(key)=" + (text.bytes.contains(" ") || text.bytes.contains("\"") ? Self.quoted(text) : text)
         }
         // One write a line, so that those of several threads do not mix; an attacker's line end stays in its line.
         StandardError.line(TerminalText.oneLine(line))
     }
 
     private static func quoted(_ text: String) -> String {
-        "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\\\"") + "\""
+        "\"" + text.bytes.split(separator: "\"", omittingEmptySubsequences: false).map(\.text).joined(separator: "\\\"")
+            + "\""
     }
 
     private static func now() -> String {

@@ -1,3 +1,5 @@
+import BSON
+
 /// Rows of text in aligned columns.
 package struct Table: Sendable {
     package struct Column: Sendable {
@@ -71,6 +73,8 @@ package enum CSV {
 
     private static func field(_ text: String) -> String {
         guard text.utf8.contains(where: { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }) else { return text }
-        return "\"" + text.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+        return "\""
+            + text.bytes.split(separator: "\"", omittingEmptySubsequences: false).map(\.text).joined(separator: "\"\"")
+            + "\""
     }
 }

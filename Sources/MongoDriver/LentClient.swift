@@ -106,7 +106,7 @@ struct Namespace: Sendable, Hashable {
     /// - Throws: ``MongoError/Code/invalidInput``: libmongoc takes C strings and trusts them.
     func check() throws(MongoError) {
         try Self.check(database: database)
-        guard !collection.isEmpty, !collection.utf8.contains(0), !collection.contains("$"),
+        guard !collection.isEmpty, !collection.utf8.contains(0), !collection.bytes.contains("$"),
             database.utf8.count + 1 + collection.utf8.count <= 255
         else {
             throw MongoError(.invalidInput, "\"\(collection)\" cannot be the name of a collection")

@@ -26,7 +26,7 @@ extension MongoCollection {
         var equal: [BSONValue] = []
         var branches: [BSONValue] = []
         for (key, direction) in sort {
-            guard let sign = direction.intValue, abs(sign) == 1, !key.hasPrefix("$"),
+            guard let sign = direction.intValue, abs(sign) == 1, !key.bytes.hasPrefix("$"),
                 let value = last.value(atPath: key), value.isPlace
             else { return nil }
             // For an index: everything but what is certainly in front, of whatever type.

@@ -19,7 +19,7 @@ public enum MongoUpdate: Sendable, Hashable {
     func statement() throws(MongoError) -> BSONDocument {
         switch self {
         case .document(let document):
-            guard document.first(where: { _ in true })?.key.hasPrefix("$") == true else {
+            guard document.first(where: { _ in true })?.key.bytes.hasPrefix("$") == true else {
                 throw MongoError(.invalidInput, "an update document begins with an operator, as $set")
             }
             return document

@@ -115,13 +115,15 @@ struct MongoURI: ~Copyable {
             }
             rest = rest[at...]
         }
-        guard let question = rest.firstIndex(of: "?") else { return result + rest }
+        guard let question = rest.utf8.firstIndex(of: UInt8(ascii: "?")) else { return result + rest }
         result += rest[...question]
-        let options = rest[rest.index(after: question)...].split(separator: "&", omittingEmptySubsequences: false)
+        let options = rest[rest.utf8.index(after: question)...].bytes.split(
+            separator: "&",
+            omittingEmptySubsequences: false
+        )
         return result
             + options.map { option in
-                let name = option.prefix { $0 != "=" }
-                return isSecret(option: String(option)) ? "\(name)=***" : String(option)
+                isSecret(option: option.text) ? "\(option.cut(atFirst: "=")?.before ?? "")=***" : option.text
             }.joined(separator: "&")
     }
 
@@ -136,7 +138,7 @@ struct MongoURI: ~Copyable {
 
     /// One sentence on a URI that did not parse, without anything of it but the names of options.
     static func explain(_ reason: String, of text: String) -> String {
-        guard text.hasPrefix("mongodb://") || text.hasPrefix("mongodb+srv://") else {
+        guard text.bytes.hasPrefix("mongodb://") || text.bytes.hasPrefix("mongodb+srv://") else {
             return "the URI must begin with mongodb:// or mongodb+srv://"
         }
         let reason = withoutQuotations(reason)

@@ -103,11 +103,7 @@ extension Attempt {
         }
         var tries = 1
         while true {
-            if let content {
-                var files: [BSONValue] = []
-                for file in content.files { files.append(.document(try await upload(file))) }
-                body["files"] = .array(files)
-            }
+            if let content { body["files"] = try await upload(content) }
             do {
                 let answer = try await client.persist(.put, path, .json(body.extendedJSON()))
                 return answer["document"]?.documentValue ?? answer
@@ -118,6 +114,23 @@ extension Attempt {
                 tries += 1
             }
         }
+    }
+
+    /// Sends all files as they are at one moment, and again where they change meanwhile. What is not asked for by its upload
+    /// is removed later.
+    private func upload(_ content: NewContent) async throws -> BSONValue {
+        var failure = "the files change while they are sent"
+        for _ in 0..<Self.uploadTries {
+            let now = try content.folder.map { (folder) throws(ScriptError) in try NewContent(path: folder) } ?? content
+            let before = try LocalSnapshot(now)
+            if before.unsureFor > .zero { try await Task.sleep(for: before.unsureFor) }
+            var files: [BSONValue] = []
+            for file in now.files { files.append(.document(try await upload(file))) }
+            let after = try LocalSnapshot(now)
+            guard let name = after.difference(from: before) else { return .array(files) }
+            failure = "'\(name)' changes while it is sent, also when it is sent again"
+        }
+        throw ScriptError(.localFile, "\(failure); nothing was saved: wait until nobody writes to it, or save a copy")
     }
 
     private func upload(_ file: NewContent.File) async throws -> BSONDocument {

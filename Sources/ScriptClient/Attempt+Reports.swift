@@ -2,7 +2,7 @@ public import BSON
 
 extension Attempt {
     /// What the hub sets itself in every log entry.
-    private static let reservedNames: Set<String> = ["_id", "project_name", "time", "hub"]
+    private static let reservedNames: Set<ByteString> = ["_id", "project_name", "time", "hub"]
 
     /// Adds an entry to a log of the task. Waits for nobody: entries are delivered in order in the background, each once, also
     /// over a restart of the daemon. Only where 64 MiB of them wait already the caller waits with them.
@@ -13,7 +13,7 @@ extension Attempt {
         guard !entry.isEmpty else {
             throw ScriptError(.invalidInput, "an entry of a log needs at least one value, such as [\"loss\": 0.3]")
         }
-        for (name, _) in entry where Self.reservedNames.contains(name) {
+        for (name, _) in entry where Self.reservedNames.contains(name.bytes) {
             throw ScriptError(.reservedField, field: name, "\(name) is set by the hub; give the value another name")
         }
         var document: BSONDocument = ["_id": .objectID(ObjectID())]

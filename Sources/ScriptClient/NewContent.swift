@@ -1,3 +1,4 @@
+import BSON
 import Glibc
 
 /// The files of a data set or model that is to be saved.
@@ -25,9 +26,12 @@ public struct NewContent: Sendable, Hashable {
     }
 
     public var kind: Kind
-    public var files: [File]
+    public var files: [File] { didSet { folder = nil } }
     /// How the Python client puts arrays together again: `list`, `tuple` or `dict`.
     public var form: String?
+
+    /// Where all its files were found, as they were then.
+    private(set) var folder: String?
 
     public init(kind: Kind, files: [File], form: String? = nil) {
         self.kind = kind
@@ -45,9 +49,10 @@ public struct NewContent: Sendable, Hashable {
             let files = try Self.walk(path, "")
             guard !files.isEmpty else { throw ScriptError(.localFile, "the folder '\(path)' has no files") }
             self.init(kind: .folder, files: files)
+            folder = path
             return
         }
-        let name = path.split(separator: "/").last.map(String.init) ?? path
+        let name = path.bytes.split(separator: "/").last?.text ?? path
         self.init(kind: .file, files: [File(path: name, source: .file(path))])
     }
 
@@ -56,13 +61,15 @@ public struct NewContent: Sendable, Hashable {
         defer { closedir(directory) }
         var names: [String] = []
         while let entry = readdir(directory) {
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
+            let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+            guard let name = String(validating: bytes, as: UTF8.self) else {
+                let shown = String(decoding: bytes, as: UTF8.self).debugDescription
+                throw ScriptError(.localFile, "'\(folder)' has a file whose name is not UTF-8, \(shown); rename it")
             }
             if name != ".", name != ".." { names.append(name) }
         }
         var files: [File] = []
-        for name in names.sorted() {
+        for name in names.sortedByBytes() {
             let path = "\(folder)/\(name)"
             var status = stat()
             guard lstat(path, &status) == 0 else { throw LocalFile.error("open", path) }

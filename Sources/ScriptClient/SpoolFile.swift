@@ -1,3 +1,4 @@
+import BSON
 import CLinux
 import Glibc
 
@@ -29,10 +30,10 @@ enum SpoolFile {
         var lines: [String] = []
         for report in reports where report.path == Report.results { lines.append(line(report.path, report.text)) }
         let logs = reports.filter(\.isLog)
-        for path in Set(logs.map(\.path)).sorted() {
+        for path in logs.map(\.path).uniqueByBytes().sortedByBytes() {
             var batch: [String] = []
             var size = 0
-            for report in logs where report.path == path {
+            for report in logs where report.path.bytes == path.bytes {
                 if !batch.isEmpty, batch.count >= ReportQueue.batchCount || size > ReportQueue.batchSize {
                     lines.append(line(path, "[\(batch.joined(separator: ","))]"))
                     batch = []

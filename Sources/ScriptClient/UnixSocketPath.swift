@@ -1,3 +1,4 @@
+import BSON
 import Glibc
 
 /// The path of a socket, shortened where a socket's address has no room for it.
@@ -11,14 +12,14 @@ struct UnixSocketPath: ~Copyable {
 
     /// - Throws: `unreachable` where the folder cannot be opened.
     init(_ path: String) throws(ScriptError) {
-        guard path.utf8.count > Self.limit, let slash = path.lastIndex(of: "/") else {
+        guard path.utf8.count > Self.limit, let (above, name) = path.bytes.cut(atLast: "/") else {
             address = path
             folder = -1
             return
         }
-        folder = open(String(path[...slash]), O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        folder = open("\(above)/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         guard folder >= 0 else { throw .unreachable(path, String(cString: strerror(errno))) }
-        address = "/proc/self/fd/\(folder)/\(path[slash...].dropFirst())"
+        address = "/proc/self/fd/\(folder)/\(name)"
     }
 
     deinit { if folder >= 0 { close(folder) } }

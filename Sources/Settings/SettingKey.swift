@@ -1,3 +1,5 @@
+import BSON
+
 /// One key of the configuration: declared here and nowhere else. Flags, environment variables, files and the reference
 /// file `config/tensorhubd.yaml` all follow from this table.
 public struct SettingKey: Sendable, Hashable {
@@ -168,7 +170,7 @@ extension SettingKey {
     ]
 
     /// The key of that name.
-    public static func named(_ name: String) -> SettingKey? { all.first { $0.name == name } }
+    public static func named(_ name: String) -> SettingKey? { all.first { $0.name.bytes == name.bytes } }
 
     /// The key that somebody who wrote `name` most likely meant.
     static func nearest(to name: String) -> SettingKey? {

@@ -6,7 +6,7 @@ enum SettingValue: Sendable, Hashable {
     case integer(Int)
     case duration(Duration)
     case list([String])
-    case labels([String: String])
+    case labels([ByteString: String])
     case document(BSONDocument)
 }
 
@@ -92,7 +92,7 @@ extension SettingKey {
 
     /// Only the scheme: the rest is libmongoc's to judge.
     static func checkURI(_ text: String, at place: String) throws(SettingsError) {
-        guard text.hasPrefix("mongodb://") || text.hasPrefix("mongodb+srv://") else {
+        guard text.bytes.hasPrefix("mongodb://") || text.bytes.hasPrefix("mongodb+srv://") else {
             throw SettingsError(
                 .invalidValue,
                 at: place,
@@ -105,7 +105,7 @@ extension SettingKey {
         var words: [String] = []
         switch written {
         case .texts(let texts):
-            for text in texts { words += text.split(separator: ",").map(trimmed) }
+            for text in texts { words += text.bytes.split(separator: ",").map { trimmed($0.text) } }
         case .node(let node):
             guard case .list(let nodes) = node.value else { throw wrongType(place, node, "a list, as in [a, b]") }
             for node in nodes {
@@ -122,13 +122,15 @@ extension SettingKey {
         return words
     }
 
-    private func labels(of written: WrittenValue, at place: String) throws(SettingsError) -> [String: String] {
+    private func labels(of written: WrittenValue, at place: String) throws(SettingsError) -> [ByteString: String] {
         var pairs: [(String, String)] = []
         switch written {
         case .texts(let texts):
-            for pair in texts.flatMap({ $0.split(separator: ",").map(trimmed) }) {
-                guard let equals = pair.firstIndex(of: "=") else { throw invalid(place, pair, "name=value") }
-                pairs.append((trimmed(pair[..<equals]), trimmed(pair[pair.index(after: equals)...])))
+            for pair in texts.flatMap({ $0.bytes.split(separator: ",").map { trimmed($0.text) } }) {
+                guard let (label, value) = pair.bytes.cut(atFirst: "=") else {
+                    throw invalid(place, pair, "name=value")
+                }
+                pairs.append((trimmed(label), trimmed(value)))
             }
         case .node(let node):
             guard case .mapping(let entries) = node.value else {
@@ -141,12 +143,14 @@ extension SettingKey {
                 pairs.append((entry.key, text))
             }
         }
-        var labels: [String: String] = [:]
+        var labels: [ByteString: String] = [:]
         for (label, value) in pairs {
-            guard !label.isEmpty, !label.contains("."), !label.hasPrefix("$"), !(label + value).utf8.contains(0) else {
+            guard !label.isEmpty, !label.bytes.contains("."), !label.bytes.hasPrefix("$"),
+                !(label + value).utf8.contains(0)
+            else {
                 throw invalid(place, label, "labels whose names are not empty and have no `.` or leading `$`")
             }
-            guard labels.updateValue(value, forKey: label) == nil else {
+            guard labels.updateValue(value, forKey: label.bytes) == nil else {
                 throw SettingsError(.duplicateKey, at: place, "`\(name)` has \(quoted(label)) twice; remove one")
             }
         }
@@ -202,8 +206,9 @@ private func isVariablePattern(_ text: String) -> Bool {
 
 /// Without blanks, tabs and line ends on either side.
 func trimmed(_ text: some StringProtocol) -> String {
-    var text = text[...]
-    while text.first?.isWhitespace == true { text.removeFirst() }
-    while text.last?.isWhitespace == true { text.removeLast() }
-    return String(text)
+    let blanks: [UInt8] = [0x20, 0x09, 0x0A, 0x0D]
+    var text = Substring(text).utf8
+    while let first = text.first, blanks.contains(first) { text.removeFirst() }
+    while let last = text.last, blanks.contains(last) { text.removeLast() }
+    return String(Substring(text))
 }

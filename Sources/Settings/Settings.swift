@@ -10,7 +10,7 @@ public struct Settings: Sendable {
     public var name: String
     /// At least 1.
     public var slots: Int
-    public var labels: [String: String]
+    public var labels: [ByteString: String]
     /// Empty for every name.
     public var taskNames: [String]
     /// Empty for no condition of the user's own.
@@ -94,9 +94,11 @@ extension Settings {
     /// The keys in which they differ and which a running daemon cannot change.
     public func differencesThatNeedARestart(from other: Settings) -> [String] {
         let differences: [(String, Bool)] = [
-            ("uri", uri != other.uri), ("project", project != other.project), ("name", name != other.name),
-            ("labels", labels != other.labels), ("state-directory", stateDirectory != other.stateDirectory),
-            ("lease", lease != other.lease), ("supervisor-path", supervisorPath != other.supervisorPath),
+            ("uri", uri.bytes != other.uri.bytes), ("project", project.bytes != other.project.bytes),
+            ("name", name.bytes != other.name.bytes),
+            ("labels", labels.mapValues(\.bytes) != other.labels.mapValues(\.bytes)),
+            ("state-directory", stateDirectory.bytes != other.stateDirectory.bytes),
+            ("lease", lease != other.lease), ("supervisor-path", supervisorPath?.bytes != other.supervisorPath?.bytes),
             ("environment.allow", allowedEnvironment != other.allowedEnvironment),
             ("log-level", logLevel != other.logLevel),
         ]

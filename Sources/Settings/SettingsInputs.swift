@@ -1,3 +1,4 @@
+import BSON
 import Glibc
 
 /// Everything outside of the process that settings are made from, so that tests need no real home folder.
@@ -51,9 +52,7 @@ public struct SettingsInputs: Sendable {
         var entry = environ
         while let pair = entry.pointee {
             let text = String(cString: pair)
-            if let equals = text.firstIndex(of: "="), equals != text.startIndex {
-                variables[String(text[..<equals])] = String(text[text.index(after: equals)...])
-            }
+            if let (name, value) = text.bytes.cut(atFirst: "="), !name.isEmpty { variables[name] = value }
             entry += 1
         }
         return SettingsInputs(
@@ -61,7 +60,7 @@ public struct SettingsInputs: Sendable {
             configFile: configFile,
             environment: variables,
             hostName: currentHostName(),
-            homeDirectory: variables["HOME"].flatMap { $0.hasPrefix("/") ? $0 : nil } ?? passwordFileHome(),
+            homeDirectory: variables["HOME"].flatMap { $0.bytes.hasPrefix("/") ? $0 : nil } ?? passwordFileHome(),
             currentDirectory: currentFolder(),
             isRoot: geteuid() == 0,
             readFile: readFile,
@@ -86,7 +85,7 @@ public struct SettingsInputs: Sendable {
     private static func passwordFileHome() -> String? {
         guard let home = getpwuid(geteuid())?.pointee.pw_dir else { return nil }
         let path = String(cString: home)
-        return path.hasPrefix("/") ? path : nil
+        return path.bytes.hasPrefix("/") ? path : nil
     }
 
     private static func currentFolder() -> String {

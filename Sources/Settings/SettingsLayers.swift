@@ -75,7 +75,7 @@ struct SettingsLayers {
         guard case .mapping(let entries) = root.value else {
             throw SettingsError(.malformedFile, at: "\(path), line \(root.line)", "expected lines of `key: value`")
         }
-        let folder = path.lastIndex(of: "/").map { String(path[..<$0]) } ?? ""
+        let folder = path.bytes.cut(atLast: "/")?.before ?? ""
         var layer: [SettingKey: Given] = [:]
         for (name, line, node) in flattened(entries, prefix: "") {
             let place = "\(path), line \(line)"
@@ -97,7 +97,7 @@ struct SettingsLayers {
         entries.flatMap { entry -> [(String, Int, YAMLNode)] in
             let name = prefix + entry.key
             if case .mapping(let inner) = entry.value.value,
-                SettingKey.all.contains(where: { $0.name.hasPrefix(name + ".") })
+                SettingKey.all.contains(where: { $0.name.bytes.hasPrefix("\(name).") })
             {
                 return flattened(inner, prefix: name + ".")
             }
@@ -182,7 +182,7 @@ struct SettingsLayers {
         if case .list(let words) = value(key) { words } else { preconditionFailure("\(key.name) is no list") }
     }
 
-    func labels(_ key: SettingKey) -> [String: String] {
+    func labels(_ key: SettingKey) -> [ByteString: String] {
         if case .labels(let labels) = value(key) { labels } else { preconditionFailure("\(key.name) is no labels") }
     }
 
@@ -241,8 +241,8 @@ struct SettingsLayers {
     func stateDirectory() throws(SettingsError) -> String {
         if let path = given(.stateDirectory) { return path }
         // systemd gives several, separated by colons, when the unit names several.
-        if let paths = variable("STATE_DIRECTORY"), let first = paths.split(separator: ":").first {
-            return String(first)
+        if let paths = variable("STATE_DIRECTORY"), let first = paths.bytes.split(separator: ":").first {
+            return first.text
         }
         if inputs.isRoot { return "/var/lib/tensorhub" }
         guard let folder = userFolder("XDG_STATE_HOME", ".local/state") else { throw homeless("--state-directory") }
@@ -267,14 +267,16 @@ struct SettingsLayers {
 
     /// Our folder under one of the XDG base folders; a relative one is ignored, as that specification asks.
     private func userFolder(_ name: String, _ fallback: String) -> String? {
-        if let path = variable(name), path.hasPrefix("/") { return path + "/tensorhub" }
+        if let path = variable(name), path.bytes.hasPrefix("/") { return path + "/tensorhub" }
         return inputs.homeDirectory.map { "\($0)/\(fallback)/tensorhub" }
     }
 
     /// `~/` is the home folder; a relative path starts at the folder of the file that gives it.
     private func absolute(_ path: String, in folder: String) -> String {
-        if path.hasPrefix("/") { return path }
-        if path.hasPrefix("~/"), let home = inputs.homeDirectory { return home + path.dropFirst() }
+        if path.bytes.hasPrefix("/") { return path }
+        if let rest = path.bytes.dropping("~"), rest.bytes.hasPrefix("/"), let home = inputs.homeDirectory {
+            return home + rest
+        }
         return (folder == "/" ? "" : folder) + "/" + path
     }
 }

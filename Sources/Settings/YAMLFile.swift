@@ -1,3 +1,4 @@
+import BSON
 import CLibYAML
 
 /// Reads the part of YAML that configuration needs: one document of mappings, lists and scalars, with line numbers.
@@ -81,14 +82,14 @@ private struct EventReader: ~Copyable {
 
     private mutating func entries(depth: Int) throws(SettingsError) -> [YAMLEntry] {
         var entries: [YAMLEntry] = []
-        var lines: [String: Int] = [:]
+        var lines: [ByteString: Int] = [:]
         while true {
             let (event, line) = try next()
             if case .mappingEnd = event { return entries }
             guard case .scalar(let key, _) = event else {
                 throw malformed(line, "a key must be a word, not a list or a mapping")
             }
-            if let earlier = lines.updateValue(line, forKey: key) {
+            if let earlier = lines.updateValue(line, forKey: key.bytes) {
                 throw SettingsError(
                     .duplicateKey,
                     at: "\(name), line \(line)",

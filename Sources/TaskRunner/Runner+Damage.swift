@@ -56,7 +56,7 @@ extension Runner {
             // Deleted; or a neighbour's, who works on another database.
             return found.hasNeighbours ? .others : .nobodys
         }
-        if task.project != hub.project { return .others }
+        if task.project?.bytes != hub.project.bytes { return .others }
         guard task.status == .running, task.attempt == Int(damaged.directory.attempt), let owner = task.lease?.runner
         else {
             // A living neighbour may be removing it just now.

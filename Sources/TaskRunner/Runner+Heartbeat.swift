@@ -119,7 +119,7 @@ extension Runner {
                 version: options.version,
                 slots: options.slots,
                 labels: BSONDocument(
-                    elements: options.labels.sorted { $0.key < $1.key }.map { ($0.key, .string($0.value)) }
+                    elements: options.labels.sorted { $0.key < $1.key }.map { ($0.key.text, .string($0.value)) }
                 ),
                 state: last ?? state.activity,
                 lease: options.lease,

@@ -332,8 +332,7 @@ private func inheritedEnvironment() -> [String: String] {
     var variables: [String: String] = [:]
     var entry = environ
     while let text = entry.pointee {
-        let parts = String(cString: text).split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-        if parts.count == 2 { variables[String(parts[0])] = String(parts[1]) }
+        if let (name, value) = String(cString: text).bytes.cut(atFirst: "=") { variables[name] = value }
         entry += 1
     }
     return variables
@@ -341,8 +340,8 @@ private func inheritedEnvironment() -> [String: String] {
 
 /// Makes a folder with all that are missing above it.
 private func makeFolders(_ path: String) throws(AttemptError) {
-    var folder = path.hasPrefix("/") ? "" : "."
-    for part in path.split(separator: "/") {
+    var folder = path.bytes.hasPrefix("/") ? "" : "."
+    for part in path.bytes.split(separator: "/") {
         let parent = folder
         folder += "/\(part)"
         if mkdir(folder, 0o755) == 0 || errno == EEXIST || access(folder, F_OK) == 0 { continue }

@@ -1,3 +1,4 @@
+public import BSON
 public import TensorHub
 
 /// What a runner takes, and how it treats it.
@@ -30,7 +31,7 @@ public struct RunnerOptions: Sendable {
     /// Names of environment variables that scripts get from the runner besides the standard ones.
     public var allowedEnvironment: [String]
     /// Words about this machine, shown with the runner.
-    public var labels: [String: String]
+    public var labels: [ByteString: String]
     /// The program's version, shown with the runner.
     public var version: String
     /// What scripts reach the script API through; `nil` offers them none.
@@ -58,7 +59,7 @@ public struct RunnerOptions: Sendable {
         outageLimit: Duration? = nil,
         unleasedLimit: Duration? = nil,
         allowedEnvironment: [String] = [],
-        labels: [String: String] = [:],
+        labels: [ByteString: String] = [:],
         version: String = "",
         scriptServer: (any ScriptServer)? = nil,
         cacheLimit: Int64 = RunnerOptions.defaultCacheLimit

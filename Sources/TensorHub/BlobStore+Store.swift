@@ -38,34 +38,14 @@ extension BlobStore {
                 }
             }
         case .file(let path):
-            // What an attempt stores, its script may have put a link in the place of.
-            let file = try await transferring {
-                try await hub.client.work { try BlobFile.open(path, followingLinks: uploader == nil) }
-            }
-            let size = Int64(try file.status().st_size)
-            var hash = known
-            // Only what has the length of something stored can be stored already: all else is read just once.
-            if hash == nil, try await isStored(length: size) {
-                hash = try await transferring { try await file.hash(by: hub.client) }
-            }
-            if let hash, let blob = try await reserve(hash, for: owner) { return blob }
-            let position = Mutex(Int64(0))
-            let source = RereadableSource(
-                hash: { try await file.hash(by: hub.client) },
-                read: { try file.read($0, at: $1) }
-            )
-            return try await upload(for: owner, sha256: known, uploader: uploader, again: source) { id, hash in
-                try await gridFS.uploadChunks(of: id) { batch in
-                    try position.withLock { position in
-                        try batch.fill { buffer in
-                            let count = try file.read(buffer, at: position)
-                            position += Int64(count)
-                            return count
-                        }
-                    }
-                    batch.forEachContent { hash.update($0) }
+            for _ in 1..<FileState.tries {
+                do throws(HubError) {
+                    return try await store(file: path, for: owner, sha256: known, uploader: uploader)
+                } catch {
+                    guard error.isChange else { throw error }
                 }
             }
+            return try await store(file: path, for: owner, sha256: known, uploader: uploader)
         case .stream(let stream):
             if let known, let blob = try await reserve(known, for: owner) { return blob }
             var pieces = PieceReader(stream)
@@ -79,6 +59,53 @@ extension BlobStore {
                     try await hub.client.work { batch.forEachContent { hash.update($0) } }
                 }
             }
+        }
+    }
+
+    /// - Throws: `HubError.changed` where somebody has written to it meanwhile; nothing is left of it then.
+    private func store(
+        file path: String,
+        for owner: ObjectID,
+        sha256 known: String?,
+        uploader: ObjectID?
+    ) async throws(HubError) -> Blob {
+        // What an attempt stores, its script may have put a link in the place of.
+        let file = try await transferring {
+            try await hub.client.work { try BlobFile.open(path, followingLinks: uploader == nil) }
+        }
+        let status = try file.status()
+        let state = FileState(status)
+        // A hash that is known tells a mixture by itself.
+        let wait = known == nil ? state.unsureFor : .zero
+        if wait > .zero { try await transferring { try await Task.sleep(for: wait) } }
+        func check() throws(HubError) {
+            if known == nil, FileState(try file.status()) != state { throw .changed(path) }
+        }
+        var hash = known
+        // Only what has the length of something stored can be stored already: all else is read just once.
+        if hash == nil, try await isStored(length: Int64(status.st_size)) {
+            hash = try await transferring { try await file.hash(by: hub.client) }
+            try check()
+        }
+        if let hash, let blob = try await reserve(hash, for: owner) { return blob }
+        let position = Mutex(Int64(0))
+        let source = RereadableSource(
+            hash: { try await file.hash(by: hub.client) },
+            read: { try file.read($0, at: $1) }
+        )
+        return try await upload(for: owner, sha256: known, uploader: uploader, again: source) { id, hash in
+            let uploaded = try await gridFS.uploadChunks(of: id) { batch in
+                try position.withLock { position in
+                    try batch.fill { buffer in
+                        let count = try file.read(buffer, at: position)
+                        position += Int64(count)
+                        return count
+                    }
+                }
+                batch.forEachContent { hash.update($0) }
+            }
+            try check()
+            return uploaded
         }
     }
 

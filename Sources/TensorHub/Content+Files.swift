@@ -1,3 +1,4 @@
+import BSON
 import Glibc
 
 /// Making content of what lies on the disk. Nothing is read before it is stored, but for the names.
@@ -19,7 +20,11 @@ extension Content {
         if !status.isFile { throw .invalid("files", "\(path) is no regular file; copy what it gives into one") }
         let name = name ?? lastPart(path)
         guard let pieceSize else {
-            return Content(kind: .file, files: [SourceFile(path: name, mode: status.mode, source: .file(path))])
+            return Content(
+                kind: .file,
+                files: [SourceFile(path: name, mode: status.mode, source: .file(path))],
+                at: path
+            ) { () throws(HubError) in try .file(path, as: name) }
         }
         if pieceSize < smallestPiece {
             throw .invalid(
@@ -36,7 +41,7 @@ extension Content {
             )
         }
         if count == 1 {
-            return Content(kind: .file, files: [SourceFile(path: name, mode: status.mode, source: .file(path))])
+            return try .file(path, as: name)
         }
         let pieces = (0..<count).map { index in
             let range = index * pieceSize..<min((index + 1) * pieceSize, status.size)
@@ -48,7 +53,9 @@ extension Content {
                 source: .stream(FileSection.stream(path, range))
             )
         }
-        return Content(kind: .file, files: pieces)
+        return Content(kind: .file, files: pieces, at: path) { () throws(HubError) in
+            try .file(path, as: name, pieceSize: pieceSize)
+        }
     }
 
     /// All files below a folder, ordered by their paths. Folders that are empty are left out.
@@ -79,7 +86,9 @@ extension Content {
             }
         }
         if files.isEmpty { throw .invalid("files", "\(path) has no file in it; name a folder with at least one") }
-        return Content(kind: .folder, files: files.sorted { $0.path.utf8.lexicographicallyPrecedes($1.path.utf8) })
+        return Content(kind: .folder, files: files.sorted { $0.path.bytes < $1.path.bytes }, at: path) {
+            () throws(HubError) in try .folder(path)
+        }
     }
 
     /// Named arrays, each a `.npy` or `.npz` file, in the order given.
@@ -99,7 +108,9 @@ extension Content {
             }
             files.append(SourceFile(path: lastPart(path), mode: status.mode, source: .file(path)))
         }
-        let content = Content(kind: .arrays, files: files, form: form)
+        let content = Content(kind: .arrays, files: files, form: form, at: paths[0]) { () throws(HubError) in
+            try .arrays(paths, form: form)
+        }
         try content.validate()
         return content
     }
@@ -120,7 +131,7 @@ extension Content {
     static let mostPieces: Int64 = 50_000
 
     private static func lastPart(_ path: String) -> String {
-        path.split(separator: "/").last.map(String.init) ?? path
+        path.bytes.split(separator: "/").last?.text ?? path
     }
 
     private static func names(in folder: String) throws(HubError) -> [String] {

@@ -14,8 +14,8 @@ extension Content {
         if name.unicodeScalars.contains(where: { $0.value < 0x20 || $0.value == 0x7F }) {
             throw fault("is \(text), with a control character; leave that out")
         }
-        if name.contains("/") { throw fault("is \(text), with a '/'; write '-' or '.' for it") }
-        if name.hasPrefix(".") { throw fault("is \(text) and begins with '.'; begin it with a letter") }
+        if name.bytes.contains("/") { throw fault("is \(text), with a '/'; write '-' or '.' for it") }
+        if name.bytes.hasPrefix(".") { throw fault("is \(text) and begins with '.'; begin it with a letter") }
         if name == "-" { throw fault("is '-', which stands for any name; give it a word") }
         if name.utf8.count > longestName {
             throw fault("has \(name.utf8.count) bytes and the limit is \(longestName); shorten it")
@@ -23,43 +23,20 @@ extension Content {
     }
 
     /// - Throws: `HubError.invalidInput` of field `tags.NAME`.
-    static func validate(tags: BSONDocument, reserved: Set<String>) throws(HubError) {
+    static func validate(tags: BSONDocument, reserved: Set<ByteString>) throws(HubError) {
         try TaskSpec.validateKeys(of: tags, at: "tags")
-        var seen: Set<String> = []
-        for key in tags.keys {
-            if reserved.contains(key) {
+        for (key, value) in tags {
+            if reserved.contains(key.bytes) {
                 throw .invalid("tags.\(key)", "tag '\(key)' is a field of TensorHub's own; choose another name")
             }
-            if !seen.insert(key).inserted {
-                throw .invalid("tags.\(key)", "tag '\(key)' is given twice; give it once")
-            }
+            try TaskSpec.validateTop(key, value, at: "tags")
         }
     }
 
     /// - Throws: `HubError.invalidInput` of field `files`.
     func validate() throws(HubError) {
         if files.isEmpty { throw .invalid("files", "there is no file in it; give at least one") }
-        var paths: Set<String> = []
-        for file in files {
-            if !StoredFile.isRelative(file.path) {
-                throw .invalid(
-                    "files",
-                    "file path \(file.path.debugDescription) must be relative, without '.', '..', empty parts or NUL"
-                )
-            }
-            if !paths.insert(file.path).inserted {
-                throw .invalid("files", "file '\(file.path)' is given twice; give it once")
-            }
-        }
-        for path in paths {
-            var folder = Substring(path)
-            while let slash = folder.lastIndex(of: "/") {
-                folder = folder[..<slash]
-                if paths.contains(String(folder)) {
-                    throw .invalid("files", "'\(folder)' is given as a file and as a folder; rename one")
-                }
-            }
-        }
+        try StoredFile.validate(paths: files.map(\.path))
     }
 
     /// The hash of the whole: that of the file where it is one; else SHA-256 over a line for each file in order, the
@@ -97,8 +74,36 @@ extension StoredFile {
     /// Whether a path stays in the folder that it is put into. What a database says must be asked this before it is used.
     public static func isRelative(_ path: String) -> Bool {
         !path.utf8.contains(0)
-            && path.split(separator: "/", omittingEmptySubsequences: false).allSatisfy {
-                !$0.isEmpty && $0 != "." && $0 != ".." && $0.utf8.count <= 255
+            && path.bytes.split(separator: "/", omittingEmptySubsequences: false).allSatisfy {
+                $0 != "" && $0 != "." && $0 != ".." && $0.text.utf8.count <= 255
             }
+    }
+
+    /// What is put into one folder: paths that stay in it, each once, none of them above another.
+    ///
+    /// - Throws: `HubError.invalidInput` of field `files`.
+    static func validate(paths: [String]) throws(HubError) {
+        var known: Set<ByteString> = []
+        for path in paths {
+            if !isRelative(path) {
+                throw .invalid(
+                    "files",
+                    "file path \(path.debugDescription) must be relative, without '.', '..', empty parts, parts of more "
+                        + "than 255 bytes, or NUL"
+                )
+            }
+            if !known.insert(path.bytes).inserted {
+                throw .invalid("files", "file '\(path)' is given twice; give it once")
+            }
+        }
+        for path in paths {
+            var folder = path
+            while let (above, _) = folder.bytes.cut(atLast: "/") {
+                folder = above
+                if known.contains(folder.bytes) {
+                    throw .invalid("files", "'\(folder)' is given as a file and as a folder; rename one")
+                }
+            }
+        }
     }
 }

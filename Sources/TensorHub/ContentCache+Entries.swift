@@ -1,3 +1,4 @@
+import BSON
 import CLinux
 import Glibc
 import MongoDriver
@@ -6,7 +7,7 @@ extension ContentCache {
     /// Makes room for what the cache lacks, and brings it back to its limit when that has come: others fetch meanwhile.
     func withRoom(for wanted: [Entry], of hub: Hub, _ body: (FetchRoom) async throws -> Void) async throws {
         let missing = try await hub.client.work { self.missing(wanted) }
-        let room = FetchRoom(wanted: Set(wanted.map(\.name)), missing: missing, step: limit / 8)
+        let room = FetchRoom(wanted: Set(wanted.map(\.name.bytes)), missing: missing, step: limit / 8)
         if missing.isEmpty { return try await body(room) }
         try await hub.client.work { evict(room) }
         let result: Result<Void, any Error>
@@ -16,11 +17,11 @@ extension ContentCache {
     }
 
     /// Bytes that are to come, by name.
-    private func missing(_ wanted: [Entry]) -> [String: Int64] {
-        var missing: [String: Int64] = [:]
-        for entry in wanted where missing[entry.name] == nil {
+    private func missing(_ wanted: [Entry]) -> [ByteString: Int64] {
+        var missing: [ByteString: Int64] = [:]
+        for entry in wanted where missing[entry.name.bytes] == nil {
             if let status = ContentFolder.status("\(folder)/blobs/\(entry.name)"), hasLength(entry, status) { continue }
-            missing[entry.name] = max(0, entry.file.blob.length)
+            missing[entry.name.bytes] = max(0, entry.file.blob.length)
         }
         return missing
     }
@@ -31,7 +32,7 @@ extension ContentCache {
         let place = "\(target)/\(entry.file.path)"
         try await hub.client.work {
             let above = GuardedPath.split(place).folder
-            if above != target { try ContentFolder.make(above) }
+            if above.bytes != target.bytes { try ContentFolder.make(above) }
         }
         var isLinked = try await hub.client.work { try isVerified(entry) }
         if isLinked { isLinked = try await link(source, place, entry, hub) }
@@ -133,10 +134,10 @@ extension ContentCache {
         var candidates: [(name: String, size: Int64, used: timespec)] = []
         for name in GuardedPath.names(blobs) {
             guard let status = ContentFolder.status("\(blobs)/\(name)") else { continue }
-            if name.hasSuffix(".partial") {
-                let lock = "\(folder)/locks/\(name.dropLast(".partial".count))"
+            if let whole = name.bytes.dropping(end: ".partial") {
+                let lock = "\(folder)/locks/\(whole)"
                 if ContentLock.tryWith(lock, { ContentFolder.unlink("\(blobs)/\(name)") }) { continue }
-            } else if !room.wanted.contains(name) {
+            } else if !room.wanted.contains(name.bytes) {
                 candidates.append((name, Int64(status.st_size), status.st_atim))
             }
             total = total.addingClamped(Int64(status.st_size))

@@ -11,7 +11,7 @@ struct ContentCollection: Sendable {
     let blobField: String
     /// For messages.
     let noun: String
-    let reservedNames: Set<String>
+    let reservedNames: Set<ByteString>
     let indexes: [IndexModel]
 
     static let dataSets = ContentCollection(

@@ -6,17 +6,14 @@ extension ContentQuery {
         sort ?? (name == nil ? .newest : Sort(["hub.version": -1, "time": -1, "_id": -1]))
     }
 
-    /// The field that counts most in an order of the caller's, where some documents may lack it or hold NaN there: these
-    /// come last, whatever the direction, and are never the best.
+    /// The field that counts most in an order of the caller's, where some documents may lack it or hold anything there. As
+    /// ``Sort/ranks(_:)`` has it.
     var rankedField: String? {
         // Everything has a time.
-        if sort == .newest || sort == .oldest { return nil }
-        guard let field = sort?.document.first(where: { _ in true })?.key, field != "_id", !field.hasPrefix("$") else {
-            return nil
-        }
-        return field
+        sort == .newest || sort == .oldest ? nil : sort?.rankedField(plain: [])
     }
 
+    /// What has a value there; NaN is none.
     static func ranked(_ field: String) -> Filter {
         Filter([field: ["$nin": [.null, .double(.nan)]]])
     }

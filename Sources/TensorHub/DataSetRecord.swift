@@ -43,10 +43,12 @@ public struct DataSetRecord: Sendable {
     /// What the user has given besides.
     public var tags: BSONDocument {
         BSONDocument(
-            elements: document.filter { !Self.reservedNames.contains($0.key) }.map { ($0.key, $0.value) }
+            elements: document.filter { !Self.reservedNames.contains($0.key.bytes) }.map { ($0.key, $0.value) }
         )
     }
 
     /// Field names that are ours or TensorLayer's.
-    public static let reservedNames: Set<String> = ["_id", "project_name", "dataset_name", "dataset_id", "time", "hub"]
+    public static let reservedNames: Set<ByteString> = [
+        "_id", "project_name", "dataset_name", "dataset_id", "time", "hub",
+    ]
 }

@@ -43,14 +43,13 @@ public struct FailureRule: Sendable, Hashable {
                 "the rule '\(text)' \(what); write exit=3:fail, signal=9:retry or output=CUDA error:elsewhere"
             )
         }
-        guard let colon = text.lastIndex(of: ":"), let equals = text.firstIndex(of: "="), equals < colon else {
+        guard let (name, rest) = text.bytes.cut(atFirst: "="), let (value, end) = rest.bytes.cut(atLast: ":") else {
             throw refuse("is no condition=value:action")
         }
-        guard let action = Action(rawValue: String(text[text.index(after: colon)...])) else {
+        guard let action = Action(rawValue: end) else {
             throw refuse("has an action that is none of retry, fail and elsewhere")
         }
-        let value = String(text[text.index(after: equals)..<colon])
-        switch text[..<equals] {
+        switch name {
         case "exit":
             guard let status = Int32(value) else { throw refuse("has an exit status that is no number") }
             condition = .exit(status)

@@ -1,17 +1,18 @@
+import BSON
 import Synchronization
 
 /// What one fetch still has to bring into the cache. With it the cache is looked through a few times for each fetch, not
 /// for each of its files.
 final class FetchRoom: Sendable {
     /// The names of all files of the fetch, which it does not evict.
-    let wanted: Set<String>
+    let wanted: Set<ByteString>
     private let step: Int64
-    private let state: Mutex<(missing: [String: Int64], rest: Int64, arrived: Int64)>
+    private let state: Mutex<(missing: [ByteString: Int64], rest: Int64, arrived: Int64)>
 
     /// - Parameters:
     ///   - missing: Bytes, by name.
     ///   - step: After how many bytes the cache is looked through again: others fetch at the same time.
-    init(wanted: Set<String>, missing: [String: Int64], step: Int64) {
+    init(wanted: Set<ByteString>, missing: [ByteString: Int64], step: Int64) {
         self.wanted = wanted
         self.step = max(1, step)
         let rest = missing.values.reduce(Int64(0)) { $0.addingClamped($1) }
@@ -26,7 +27,7 @@ final class FetchRoom: Sendable {
     /// - Returns: Whether it is time to look through the cache again.
     func arrived(_ name: String) -> Bool {
         state.withLock { state in
-            guard let length = state.missing.removeValue(forKey: name) else { return false }
+            guard let length = state.missing.removeValue(forKey: name.bytes) else { return false }
             state.rest = state.missing.isEmpty ? 0 : max(0, state.rest - length)
             state.arrived = state.arrived.addingClamped(length)
             guard state.arrived >= step, !state.missing.isEmpty else { return false }

@@ -36,7 +36,7 @@ private actor SectionReader {
         self.file = file
         let bytes = try file.read(at: rest.lowerBound, upTo: Int(min(rest.upperBound - rest.lowerBound, 1 << 20)))
         if bytes.isEmpty {
-            throw HubError.invalid("files", "\(path) has become shorter while it was stored; store it again")
+            throw HubError.changed(path)
         }
         rest = rest.lowerBound + Int64(bytes.count)..<rest.upperBound
         return bytes

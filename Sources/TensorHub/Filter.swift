@@ -112,7 +112,7 @@ public struct Sort: Sendable, Hashable {
     /// - Throws: `HubError.invalidInput` naming the part that is not of that form.
     public init(_ text: String) throws(HubError) {
         let form = "write it as 'test_accuracy:-1,time:1' or '{\"test_accuracy\": -1}'"
-        if text.first == "{" {
+        if text.utf8.first == UInt8(ascii: "{") {
             do {
                 document = try BSONDocument(extendedJSON: text)
             } catch {
@@ -121,13 +121,13 @@ public struct Sort: Sendable, Hashable {
             return
         }
         var elements: [(String, BSONValue)] = []
-        for part in text.split(separator: ",", omittingEmptySubsequences: false) {
+        for part in text.bytes.split(separator: ",", omittingEmptySubsequences: false) {
             let pieces = part.split(separator: ":", omittingEmptySubsequences: false)
-            let direction = pieces.count == 2 ? Int32(pieces[1]) : 1
-            guard let field = pieces.first, !field.isEmpty, pieces.count <= 2, let direction, abs(direction) == 1 else {
+            let direction = pieces.count == 2 ? Int32(pieces[1].text) : 1
+            guard let field = pieces.first, field != "", pieces.count <= 2, let direction, abs(direction) == 1 else {
                 throw HubError.invalid("sort", "sort: '\(part)' is not a field and a direction; \(form)")
             }
-            elements.append((String(field), .int32(direction)))
+            elements.append((field.text, .int32(direction)))
         }
         document = BSONDocument(elements: elements)
     }

@@ -50,17 +50,18 @@ extension Hub {
         guard let content, !content.files.isEmpty else { return try await insert([]) }
         let blobs = BlobStore(collection.bucket, of: self)
         return try await blobs.holding(id, uploader) { () async throws(HubError) in
-            let (files, failure) = await store(content.files, in: collection.bucket, for: id, uploader: uploader)
+            let (files, others, failure) = await storeWhole(content, in: collection.bucket, for: id, uploader: uploader)
             let ids = files.map(\.blob.id)
             do throws(HubError) {
                 if let failure { throw failure }
                 try await blobs.renew(ids, for: id)
                 let stored = try await insert(files)
                 try await settle(stored, ids, in: collection, for: id)
+                await abandon(others.filter { !ids.contains($0) }, in: collection.bucket, for: id)
                 return stored
             } catch {
                 // Where nobody knows whether the document is there, what it may refer to stays reserved.
-                if !error.isTransient { await abandon(ids, in: collection.bucket, for: id) }
+                if !error.isTransient { await abandon(ids + others, in: collection.bucket, for: id) }
                 throw error
             }
         }
@@ -98,7 +99,7 @@ extension Hub {
             try await self.collection(collection).findOne(["_id": .objectID(id)])
         }
         guard let stored else { return nil }
-        guard stored["project_name"]?.stringValue == project, stored[collection.nameField]?.stringValue == name else {
+        guard stored["project_name"] == .string(project), stored[collection.nameField] == .string(name) else {
             throw .invalid("_id", "another \(collection.noun) has the id \(id) already; leave the id out")
         }
         guard try await confirm(id, in: collection, name: name) else { return nil }
@@ -209,7 +210,7 @@ extension Hub {
     /// Stores the files, several at once.
     ///
     /// - Returns: Those that are stored, in order, and why not all of them are.
-    private func store(
+    func store(
         _ files: [SourceFile],
         in bucket: BlobBucket,
         for owner: ObjectID,

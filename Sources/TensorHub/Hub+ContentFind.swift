@@ -29,7 +29,6 @@ extension Hub {
         return try await list(filter, query, in: collection, sort: query.sort ?? .oldest, limit: limit)
     }
 
-    /// Those that have no value where the order looks first come last, whatever the direction, and NaN is no value.
     private func list(
         _ filter: BSONDocument,
         _ query: ContentQuery,
@@ -45,19 +44,24 @@ extension Hub {
             }
         }
         guard let field = query.rankedField else { return try await find(.all, limit) }
-        var found = try await find(ContentQuery.ranked(field), limit)
-        if found.isEmpty {
-            let any = try await find(.all, 20)
-            if any.isEmpty { return [] }
-            throw Self.sortOnNothing(field, any, collection)
+        let found = try await translatingErrors { () async throws(MongoError) in
+            try await source.findRanked(
+                filter,
+                by: sort,
+                plain: ["time", "project_name", collection.nameField],
+                FindOptions(sort: sort.document, limit: limit)
+            )
+        }
+        guard let first = found.first else { return [] }
+        if first.value(atPath: field).map({ $0 == .null || $0.doubleValue?.isNaN == true }) ?? true,
+            try await find(ContentQuery.ranked(field), 1).isEmpty
+        {
+            throw Self.sortOnNothing(field, try await find(.all, 20), collection)
         }
         for other in sort.document.keys.dropFirst() where other != "_id" {
             if try await find(ContentQuery.ranked(other), 1).isEmpty {
-                throw Self.sortOnNothing(other, found, collection)
+                throw Self.sortOnNothing(other, try await find(.all, 20), collection)
             }
-        }
-        if found.count < limit ?? .max {
-            found += try await find(ContentQuery.unranked(field), limit.map { $0 - found.count })
         }
         return found
     }
@@ -67,14 +71,14 @@ extension Hub {
         _ examples: [BSONDocument],
         _ collection: ContentCollection
     ) -> HubError {
-        let tags = Set(examples.flatMap(\.keys)).subtracting(collection.reservedNames)
-        let fields = tags.sorted().prefix(20) + ["time", collection.nameField]
-        let near = NearNames.of(field, among: Array(fields))
+        let tags = Set(examples.flatMap { $0.keys.map(\.bytes) }).subtracting(collection.reservedNames)
+        let fields = tags.sorted().prefix(20).map(\.text) + ["time", collection.nameField]
+        let near = NearNames.of(field, among: fields)
         var error = HubError.invalid(
             "sort",
             "sort: no \(collection.noun) that matches has a value in '\(field)'; "
                 + (near.isEmpty
-                    ? "they have \(quoted(Array(fields)))" : "did you mean \(quoted(near))?")
+                    ? "they have \(quoted(fields))" : "did you mean \(quoted(near))?")
         )
         error.suggestions = near
         return error

@@ -101,7 +101,7 @@ extension Hub {
         -> [ObjectID: ModelRecord]
     {
         let ids = dataSets.compactMap(\.id)
-        let hashes = Set(dataSets.compactMap(\.sha256))
+        let hashes = dataSets.compactMap(\.sha256).uniqueByBytes()
         if ids.isEmpty { return [:] }
         let filter: BSONDocument = [
             "project_name": .string(project),
@@ -119,13 +119,13 @@ extension Hub {
         var result: [ObjectID: ModelRecord] = [:]
         let asked = Set(ids)
         let withContent = Dictionary(
-            dataSets.compactMap { dataSet in dataSet.sha256.flatMap { hash in dataSet.id.map { (hash, [$0]) } } },
+            dataSets.compactMap { dataSet in dataSet.sha256.flatMap { hash in dataSet.id.map { (hash.bytes, [$0]) } } },
             uniquingKeysWith: +
         )
         for model in models where model.id.map(ignored.contains) != true {
             for source in model.sources {
                 if asked.contains(source.id) { result[source.id] = model }
-                for id in source.sha256.flatMap({ withContent[$0] }) ?? [] { result[id] = model }
+                for id in source.sha256.flatMap({ withContent[$0.bytes] }) ?? [] { result[id] = model }
             }
         }
         return result

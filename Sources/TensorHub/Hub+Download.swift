@@ -1,3 +1,4 @@
+import BSON
 import Glibc
 
 /// Bringing data sets and models to this machine's disk, and reading a file of one without a disk.
@@ -83,17 +84,15 @@ extension Hub {
                 "the path \(file.path.debugDescription) of a stored file leads out of its folder; nothing was written"
             )
         }
-        let target = folder.count > 1 && folder.hasSuffix("/") ? String(folder.dropLast()) : folder
+        let target = folder.utf8.count > 1 ? folder.bytes.dropping(end: "/") ?? folder : folder
         // Beside the target: a rename is at once, and only there.
-        if let slash = target.lastIndex(of: "/"), slash != target.startIndex {
-            try Self.makeFolders(String(target[..<slash]))
-        }
+        try Self.makeFolders(above: target)
         let folder = try PartialFolder(beside: target)
         let partial = folder.path
         do throws(HubError) {
             for file in files {
                 let path = "\(partial)/\(file.path)"
-                if let slash = path.lastIndex(of: "/") { try Self.makeFolders(String(path[..<slash])) }
+                try Self.makeFolders(above: path)
                 do throws(HubError) {
                     try await downloadBlob(file.blob, in: bucket, to: path)
                 } catch {
@@ -121,12 +120,16 @@ extension Hub {
         )
     }
 
+    private static func makeFolders(above path: String) throws(HubError) {
+        if let (folder, _) = path.bytes.cut(atLast: "/"), !folder.isEmpty { try makeFolders(folder) }
+    }
+
     /// Makes a folder and those above it.
     private static func makeFolders(_ path: String) throws(HubError) {
         if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
         let number = errno
-        if number == ENOENT, let slash = path.lastIndex(of: "/"), slash != path.startIndex {
-            try makeFolders(String(path[..<slash]))
+        if number == ENOENT, path.bytes.contains("/") {
+            try makeFolders(above: path)
             if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
         }
         throw .invalid("folder", "\(path) cannot be made: \(String(cString: strerror(number)))")

@@ -35,16 +35,16 @@ extension Hub {
     ) async throws(HubError) -> TaskExplanation.Waiting {
         let runners = Self.relevant(try await findRunners())
         let taken = try await countAttempts(of: runners.map(\.id))
-        var answers: [String: Answer] = [:]
+        var answers: [ByteString: Answer] = [:]
         var candidates: [TaskExplanation.Candidate] = []
         for runner in runners {
             // Runners mostly ask for the same.
-            let key = RunnerRecord.queryText(names: runner.taskNames, filter: runner.filter, sort: runner.sort)
+            let key = RunnerRecord.queryText(names: runner.taskNames, filter: runner.filter, sort: runner.sort).bytes
             let answer: Answer
             if let known = answers[key] { answer = known } else { answer = try await ask(runner, about: task, id) }
             answers[key] = answer
             var obstacles = answer.obstacles
-            if task.avoided.contains(runner.name ?? "") { obstacles.append(.avoided) }
+            if task.avoided.hasBytes(of: runner.name ?? "") { obstacles.append(.avoided) }
             let isNever = obstacles.contains { $0.isLasting }
             if let refusal = runner.refused.first(where: { $0.kind == .claims }) { obstacles.append(.refused(refusal)) }
             if let obstacle = Self.obstacle(of: runner, taken: taken[runner.id] ?? 0) {
@@ -72,12 +72,14 @@ extension Hub {
     private static func relevant(_ runners: [RunnerRecord]) -> [RunnerRecord] {
         let living = runners.filter { $0.state != .lost && $0.state != .stopped }
         let newest = Dictionary(
-            living.map { ([$0.host, $0.name], $0.started ?? .distantPast) },
+            living.map { ([$0.host?.bytes, $0.name?.bytes], $0.started ?? .distantPast) },
             uniquingKeysWith: max
         )
         return runners.filter { runner in
             if runner.state == .stopped { return false }
-            guard runner.state == .lost, let successor = newest[[runner.host, runner.name]] else { return true }
+            guard runner.state == .lost, let successor = newest[[runner.host?.bytes, runner.name?.bytes]] else {
+                return true
+            }
             return successor <= runner.started ?? .distantPast
         }
     }
@@ -98,7 +100,7 @@ extension Hub {
 
     private func ask(_ runner: RunnerRecord, about task: TaskRecord, _ id: ObjectID) async throws(HubError) -> Answer {
         var answer = Answer()
-        if !runner.taskNames.isEmpty, !runner.taskNames.contains(task.name ?? "") {
+        if !runner.taskNames.isEmpty, !runner.taskNames.hasBytes(of: task.name ?? "") {
             answer.obstacles.append(.otherNames(runner.taskNames))
         }
         if !runner.filter.document.isEmpty {
@@ -199,7 +201,9 @@ extension Hub {
         var branches: [BSONValue] = []
         var equal: [BSONValue] = []
         for (field, direction) in order {
-            guard let direction = direction.intValue, abs(direction) == 1, !field.hasPrefix("$") else { return nil }
+            guard let direction = direction.intValue, abs(direction) == 1, !field.bytes.hasPrefix("$") else {
+                return nil
+            }
             let theirs: BSONValue = ["$ifNull": [.string("$\(field)"), .null]]
             let ours: BSONValue = ["$literal": task.document.value(atPath: field) ?? .null]
             branches.append(["$and": .array(equal + [[(direction > 0 ? "$lt" : "$gt"): [theirs, ours]]])])

@@ -71,12 +71,45 @@ extension Hub {
     ) async throws(HubError) -> [TaskRecord] {
         if let limit, limit < 1 { throw .invalid("limit", "limit is \(limit); it must be at least 1") }
         let filter = selection.document(project: project)
-        return try await translatingErrors { () async throws(MongoError) in
-            try await tasks.findAll(
-                filter,
-                FindOptions(sort: sort.document, projection: projection, limit: limit)
-            ).map(TaskRecord.init)
+        let options = FindOptions(sort: sort.document, projection: projection, limit: limit)
+        let found = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findRanked(filter, by: sort, plain: Self.plainTaskFields, options)
         }
+        if !found.isEmpty { for field in sort.document.keys { try await checkTag(field, selection) } }
+        return found.map(TaskRecord.init)
+    }
+
+    /// What every task has, with values of one type.
+    private static let plainTaskFields = ["time", "task_name", "project_name", "status", "hub"]
+    private static let hubFields: [ByteString] = [
+        "hub.priority", "hub.attempt", "hub.failures", "hub.interruptions", "hub.lost", "hub.started", "hub.ended",
+        "hub.not_before", "hub.deadline", "hub.ready", "hub.hold", "hub.max_failures",
+    ]
+
+    /// - Throws: `HubError.invalidInput` of field `sort` for a tag that no task of the selection has. Results and
+    ///   hyper-parameters may be to come.
+    private func checkTag(_ field: String, _ selection: TaskSelection) async throws(HubError) {
+        let isKnown = Self.plainTaskFields.hasBytes(of: field) || Self.hubFields.contains(field.bytes) || field == "_id"
+        let mayCome =
+            ["result.", "hyper_parameters."].contains { field.bytes.hasPrefix($0) } || field.bytes.hasPrefix("$")
+        if isKnown || mayCome { return }
+        let any = (Filter(selection.document(project: project)) && FieldPath(field).exists()).document
+        let isThere = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.findOne(any, FindOptions(projection: ["_id": 1])) != nil
+        }
+        if isThere { return }
+        let names = Self.hubFields.compactMap { $0.dropping("hub.") }
+        let bare = field.bytes.dropping("hub.") ?? field
+        let near = (names.hasBytes(of: bare) ? [bare] : NearNames.of(bare, among: names)).map { "hub.\($0)" }
+        var error = HubError.invalid(
+            "sort",
+            "sort: no task that matches has a field '\(field)'; "
+                + (near.isEmpty
+                    ? "results are 'result.NAME', hyper-parameters 'hyper_parameters.NAME'"
+                    : "did you mean '\(near[0])'?")
+        )
+        error.suggestions = near
+        throw error
     }
 
     /// Both unfinished states at once, so that the index answers with the first key it meets.

@@ -16,11 +16,12 @@ extension Hub {
         limit: Int? = nil,
         skip: Int? = nil
     ) async throws(HubError) -> [LogEntry] {
-        let options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
-        try await expectLogIndexes(kind)
-        try await checkLogSort(kind, filter, sort)
-        return try await translatingErrors { () async throws(MongoError) in
-            try await logCollection(kind).findAll(logFilter(filter), options).map(LogEntry.init)
+        let reader = try await logReader(kind, filter, sort: sort, limit: limit, skip: skip)
+        var entries: [LogEntry] = []
+        while true {
+            let batch = try await reader.batch()
+            if batch.isEmpty { return entries }
+            entries += batch
         }
     }
 
@@ -37,19 +38,11 @@ extension Hub {
         fields: [String] = [],
         _ body: (LogEntry) throws -> Void
     ) async throws {
-        var options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
-        if !fields.isEmpty {
-            var names = Set(fields)
-            names.formUnion(["time", "hub"])
-            options.projection = BSONDocument(elements: names.sorted().map { ($0, 1) })
-        }
-        try await expectLogIndexes(kind)
-        try await checkLogSort(kind, filter, sort)
-        var cursor = logCollection(kind).find(logFilter(filter), options).makeAsyncIterator()
+        let reader = try await logReader(kind, filter, sort: sort, limit: limit, skip: skip, fields: fields)
         while true {
-            let next = try await translatingErrors { () async throws(MongoError) in try await cursor.next() }
-            guard let next else { return }
-            try body(LogEntry(next))
+            let batch = try await reader.batch()
+            if batch.isEmpty { return }
+            for entry in batch { try body(entry) }
         }
     }
 
@@ -61,12 +54,36 @@ extension Hub {
         _ filter: Filter = .all,
         sort: Sort? = nil,
         limit: Int? = nil,
-        skip: Int? = nil
+        skip: Int? = nil,
+        fields: [String] = []
     ) async throws(HubError) -> LogReader {
-        let options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
+        var options = try Self.logOptions(sort: sort, limit: limit, skip: skip)
+        if !fields.isEmpty {
+            options.projection = BSONDocument(elements: (fields + ["time", "hub"]).uniqueByBytes().map { ($0, 1) })
+        }
         try await expectLogIndexes(kind)
         try await checkLogSort(kind, filter, sort)
-        return LogReader(logCollection(kind).find(logFilter(filter), options))
+        let collection = logCollection(kind)
+        guard let field = sort?.rankedField(plain: ["time", "project_name", "hub"]) else {
+            return LogReader([collection.find(logFilter(filter), options)])
+        }
+        var cursors: [MongoCursor] = []
+        for rank in Sort.ranks(field) {
+            let part = logFilter(filter && rank)
+            if let skip = options.skip, skip > 0 {
+                let count = try await translatingErrors { () async throws(MongoError) in
+                    try await collection.countDocuments(part)
+                }
+                options.skip = max(0, skip - count)
+                if count <= skip { continue }
+                var rest = options
+                rest.skip = skip
+                cursors.append(collection.find(part, rest))
+            } else {
+                cursors.append(collection.find(part, options))
+            }
+        }
+        return LogReader(cursors, limit: limit)
     }
 
     /// How many entries match.
@@ -98,15 +115,16 @@ extension Hub {
         let groups = try await translatingErrors { () async throws(MongoError) in
             try await logCollection(kind).aggregateAll(pipeline)
         }
-        return groups.compactMap { $0["_id"]?.stringValue }.filter { !LogEntry.reservedNames.contains($0) }.sorted()
+        return groups.compactMap { $0["_id"]?.stringValue?.bytes }.filter { !LogEntry.reservedNames.contains($0) }
+            .sorted().map(\.text)
     }
 
     /// An order by what no entry has would be no order, and nobody would notice.
     private func checkLogSort(_ kind: LogKind, _ filter: Filter, _ sort: Sort?) async throws(HubError) {
         guard let sort, sort != .newest, sort != .oldest else { return }
-        for (field, direction) in sort.document where !LogEntry.reservedNames.contains(field) && field != "_id" {
+        for (field, direction) in sort.document where !LogEntry.reservedNames.contains(field.bytes) && field != "_id" {
             // `$natural` and what is ordered by `$meta` are no fields.
-            if field.hasPrefix("$") || direction.documentValue != nil { continue }
+            if field.bytes.hasPrefix("$") || direction.documentValue != nil { continue }
             if try await hasLog(kind, filter && ContentQuery.ranked(field)) { continue }
             guard try await hasLog(kind, filter) else { return }
             let names = try await logFieldNames(kind, filter) + ["time"]
@@ -149,7 +167,7 @@ extension Sort {
     /// The same order, and by `_id` among equals: what is cut off in it can be gone on with.
     var total: Sort {
         guard document["_id"] == nil, let last = document.keys.last, let direction = document[last]?.intValue,
-            !last.hasPrefix("$")
+            !last.bytes.hasPrefix("$")
         else { return self }
         return then(Sort(["_id": direction < 0 ? -1 : 1]))
     }

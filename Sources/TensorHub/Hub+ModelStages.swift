@@ -146,13 +146,13 @@ extension Hub {
     func heldStage(_ stage: String, name: String?) async throws(HubError) -> ModelStage {
         try Self.validate(stage: stage)
         let all = try await stages(name: name)
-        let held = all.filter { $0.stage == stage }
+        let held = all.filter { $0.stage.bytes == stage.bytes }
         if held.count == 1 { return held[0] }
         if held.count > 1 {
             let names = held.prefix(5).map { "'\($0.name)'" }.joined(separator: ", ")
             throw .invalid("name", "several models have a version that is '\(stage)': \(names); give the name")
         }
-        let stages = Set(all.map(\.stage)).sorted()
+        let stages = all.map(\.stage).uniqueByBytes().sortedByBytes()
         var error = HubError(
             .notFound,
             field: "stage",

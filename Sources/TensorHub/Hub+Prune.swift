@@ -133,9 +133,9 @@ private struct Prune {
                 )
             )
         }
-        var counts: [String: Int] = [:]
+        var counts: [ByteString: Int] = [:]
         let old = found.filter { document in
-            let name = document[collection.nameField]?.stringValue ?? ""
+            let name = (document[collection.nameField]?.stringValue ?? "").bytes
             counts[name, default: 0] += 1
             if counts[name, default: 0] <= retention.keeping { return false }
             guard let cutoff else { return true }

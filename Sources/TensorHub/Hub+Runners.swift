@@ -89,7 +89,7 @@ extension Hub {
         let found = try await translatingErrors { () async throws(MongoError) in
             try await runners.aggregateAll(pipeline)
         }
-        return found.compactMap(Self.record).sorted { ($0.name ?? "", $0.id) < ($1.name ?? "", $1.id) }
+        return found.compactMap(Self.record).sorted { (($0.name ?? "").bytes, $0.id) < (($1.name ?? "").bytes, $1.id) }
     }
 
     private static func record(_ found: BSONDocument) -> RunnerRecord? {
@@ -109,7 +109,7 @@ extension RunnerRecord {
     ///
     /// - Throws: `HubError.invalidInput` where it is the beginning of several identifiers.
     package static func matching(_ word: String, among runners: [RunnerRecord]) throws(HubError) -> [RunnerRecord] {
-        let named = runners.filter { $0.name == word }
+        let named = runners.filter { $0.name?.bytes == word.bytes }
         if !named.isEmpty {
             let alive = named.filter { $0.state != .stopped && $0.state != .lost }
             if !alive.isEmpty { return alive }
@@ -118,7 +118,7 @@ extension RunnerRecord {
         }
         let digits = word.lowercased()
         guard !digits.isEmpty else { return [] }
-        let found = runners.filter { $0.id.description.hasPrefix(digits) }
+        let found = runners.filter { $0.id.description.bytes.hasPrefix(digits.bytes) }
         if found.count > 1 {
             let ids = found.map(\.id.description).joined(separator: ", ")
             throw .invalid("runner", "'\(word)' is the beginning of several ids; give more of it: \(ids)")

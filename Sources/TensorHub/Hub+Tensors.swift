@@ -1,3 +1,5 @@
+import BSON
+
 /// What tensors there are, without fetching them.
 extension Hub {
     /// The tensors in the parameters of a model: name, shape and type of each, from the headers of safetensors, `.npy` and
@@ -39,7 +41,7 @@ extension TensorIndex {
             let head = try await window.read(at: 0, upTo: NumPyFile.preamble)
             if head.starts(with: NumPyFile.magic) {
                 let whole = try await window.read(at: 0, upTo: try NumPyFile.headerEnd(head))
-                let name = file.hasSuffix(".npy") ? String(file.dropLast(4)) : file
+                let name = file.bytes.dropping(end: ".npy") ?? file
                 tensors.append(try NumPyFile.tensor(whole, file: file, name: name))
             } else if head.starts(with: [0x50, 0x4B]) {
                 try await addArchive(file, &window)
@@ -54,12 +56,14 @@ extension TensorIndex {
     }
 
     private mutating func addArchive(_ file: String, _ window: inout ByteWindow) async throws {
-        let members = try await ZipDirectory.members(&window).filter { $0.name.hasSuffix(".npy") }
+        let members = try await ZipDirectory.members(&window).compactMap { member in
+            member.name.bytes.dropping(end: ".npy").map { (member, $0) }
+        }
         if members.isEmpty { others.append(file) }
-        for member in members {
+        for (member, name) in members {
             let head = try await ZipDirectory.head(of: member, upTo: NumPyFile.preamble, &window)
             let whole = try await ZipDirectory.head(of: member, upTo: try NumPyFile.headerEnd(head), &window)
-            tensors.append(try NumPyFile.tensor(whole, file: file, name: String(member.name.dropLast(4))))
+            tensors.append(try NumPyFile.tensor(whole, file: file, name: name))
         }
     }
 }

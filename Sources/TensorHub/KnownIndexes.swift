@@ -1,3 +1,4 @@
+import BSON
 import Synchronization
 
 /// What a hub knows of indexes, whichever lane its calls go by.
@@ -9,20 +10,20 @@ final class IndexMemory: Sendable {
 
 /// Which indexes a hub knows to be there.
 struct KnownIndexes {
-    private var complete: Set<String> = []
+    private var complete: Set<ByteString> = []
     /// Those that are slow or lack a unique one, and when that was seen.
-    private var incomplete: [String: ContinuousClock.Instant] = [:]
+    private var incomplete: [ByteString: ContinuousClock.Instant] = [:]
 
     /// Whoever needs them for speed alone asks for what is missing once a minute.
     private static let patience: Duration = .seconds(60)
 
     func suffices(for key: String, _ isStrict: Bool, _ now: ContinuousClock.Instant) -> Bool {
-        if complete.contains(key) { return true }
-        return !isStrict && incomplete[key].map { now - $0 < Self.patience } == true
+        if complete.contains(key.bytes) { return true }
+        return !isStrict && incomplete[key.bytes].map { now - $0 < Self.patience } == true
     }
 
     mutating func note(_ key: String, isComplete: Bool, _ now: ContinuousClock.Instant) {
-        if isComplete { complete.insert(key) }
-        incomplete[key] = isComplete ? nil : now
+        if isComplete { complete.insert(key.bytes) }
+        incomplete[key.bytes] = isComplete ? nil : now
     }
 }

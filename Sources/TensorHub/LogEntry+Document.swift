@@ -48,7 +48,7 @@ extension Hub {
 
 extension LogEntry {
     /// Levels of a document: what MongoDB stores and every driver reads.
-    static let deepest = 100
+    package static let deepest = 100
 
     /// `hub` of the entries of an attempt.
     static func hub(_ origin: AttemptOrigin) -> BSONDocument {
@@ -74,9 +74,6 @@ extension LogEntry {
                     + "save large values as a data set or a model"
             )
         }
-        if depth(of: .document(values)) > deepest {
-            throw .invalid("log", "the log entry is nested deeper than \(deepest) levels; flatten it")
-        }
         var own = id
         if let given = values["_id"] {
             guard let given = given.objectIDValue else {
@@ -91,25 +88,18 @@ extension LogEntry {
         var document = BSONDocument(minimumCapacity: values.bytes.count + project.utf8.count + 128)
         document.append("_id", .objectID(own))
         for (key, value) in values where key != "_id" {
-            if reservedNames.contains(key) {
+            if reservedNames.contains(key.bytes) {
                 throw .invalid(
                     "log.\(key)",
                     "log value '\(key)' is a field of TensorHub's own; choose another name"
                 )
             }
+            try TaskSpec.validateTop(key, value, at: "log")
             document.append(key, value)
         }
         document.append("project_name", .string(project))
         document.append("time", .dateTime(time))
         if let hub { document.append("hub", .document(hub)) }
         return document
-    }
-
-    private static func depth(of value: BSONValue) -> Int {
-        switch value {
-        case .document(let document): 1 + (document.lazy.map { depth(of: $0.value) }.max() ?? 0)
-        case .array(let values): 1 + (values.lazy.map(depth).max() ?? 0)
-        default: 0
-        }
     }
 }

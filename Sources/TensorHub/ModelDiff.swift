@@ -28,12 +28,12 @@ public struct ModelDiff: Sendable, Hashable {
         tags = Self.changes(flat(before.tags), flat(after.tags), ==)
         // Names may repeat in several files of one model.
         func named(_ index: TensorIndex) -> [(String, Tensor)] {
-            var counts: [String: Int] = [:]
-            for tensor in index.tensors { counts[tensor.name, default: 0] += 1 }
-            return index.tensors.map { (counts[$0.name] == 1 ? $0.name : "\($0.file):\($0.name)", $0) }
+            var counts: [ByteString: Int] = [:]
+            for tensor in index.tensors { counts[tensor.name.bytes, default: 0] += 1 }
+            return index.tensors.map { (counts[$0.name.bytes] == 1 ? $0.name : "\($0.file):\($0.name)", $0) }
         }
         let (first, second) = (named(tensorsBefore), named(tensorsAfter))
-        tensors = Self.changes(first, second) { $0.shape == $1.shape && $0.dtype == $1.dtype }
+        tensors = Self.changes(first, second) { $0.shape == $1.shape && $0.dtype.bytes == $1.dtype.bytes }
         sameTensors = second.count - tensors.count { $0.after != nil }
         let (old, new) = (before.files.map { ($0.path, $0) }, after.files.map { ($0.path, $0) })
         files = Self.changes(old, new) {
@@ -47,13 +47,13 @@ public struct ModelDiff: Sendable, Hashable {
         _ after: [(String, Value)],
         _ isSame: (Value, Value) -> Bool
     ) -> [Change<Value>] {
-        let old = Dictionary(before, uniquingKeysWith: { $1 })
-        let new = Dictionary(after, uniquingKeysWith: { $1 })
-        var seen: Set<String> = []
-        return (before + after).compactMap { name, _ in
+        let old = Dictionary(before.map { ($0.0.bytes, $0.1) }, uniquingKeysWith: { $1 })
+        let new = Dictionary(after.map { ($0.0.bytes, $0.1) }, uniquingKeysWith: { $1 })
+        var seen: Set<ByteString> = []
+        return (before + after).map(\.0.bytes).compactMap { name in
             guard seen.insert(name).inserted else { return nil }
             if let first = old[name], let second = new[name], isSame(first, second) { return nil }
-            return Change(name: name, before: old[name], after: new[name])
+            return Change(name: name.text, before: old[name], after: new[name])
         }
     }
 }

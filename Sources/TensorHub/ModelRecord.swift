@@ -55,12 +55,12 @@ public struct ModelRecord: Sendable {
     /// Metrics and whatever else the user has given.
     public var tags: BSONDocument {
         BSONDocument(
-            elements: document.filter { !Self.reservedNames.contains($0.key) }.map { ($0.key, $0.value) }
+            elements: document.filter { !Self.reservedNames.contains($0.key.bytes) }.map { ($0.key, $0.value) }
         )
     }
 
     /// Field names that are ours or TensorLayer's.
-    public static let reservedNames: Set<String> = [
+    public static let reservedNames: Set<ByteString> = [
         "_id", "project_name", "model_name", "architecture", "params_id", "time", "hub",
     ]
 }

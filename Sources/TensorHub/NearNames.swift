@@ -1,3 +1,5 @@
+import BSON
+
 /// Which of the names that there are somebody may have meant by one that there is not.
 enum NearNames {
     /// How many are suggested.
@@ -8,7 +10,7 @@ enum NearNames {
         let target = Array(wanted.lowercased().unicodeScalars)
         let allowed = max(1, min(3, target.count / 3))
         var ranked: [(distance: Int, name: String)] = []
-        for name in names where name != wanted {
+        for name in names where name.bytes != wanted.bytes {
             let candidate = Array(name.lowercased().unicodeScalars)
             if let distance = distance(target, candidate, atMost: allowed) {
                 ranked.append((distance, name))
@@ -16,7 +18,7 @@ enum NearNames {
                 ranked.append((allowed + abs(candidate.count - target.count), name))
             }
         }
-        ranked.sort { ($0.distance, $0.name) < ($1.distance, $1.name) }
+        ranked.sort { ($0.distance, $0.name.bytes) < ($1.distance, $1.name.bytes) }
         return ranked.prefix(most).map(\.name)
     }
 

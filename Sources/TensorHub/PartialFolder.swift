@@ -42,11 +42,9 @@ package final class PartialFolder: Sendable {
     }
 
     private static func removeAbandoned(_ target: String) {
-        let slash = target.lastIndex(of: "/")
-        let parent = slash.map { $0 == target.startIndex ? "/" : String(target[..<$0]) } ?? "."
-        let start = (slash.map { String(target[target.index(after: $0)...]) } ?? target) + infix
+        let (parent, own) = GuardedPath.split(target)
         for name in GuardedPath.names(parent)
-        where name.hasPrefix(start) && ObjectID(String(name.dropFirst(start.count))) != nil {
+        where name.bytes.dropping("\(own)\(infix)").flatMap({ ObjectID($0) }) != nil {
             let path = "\(parent)/\(name)"
             let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             if descriptor < 0 { continue }

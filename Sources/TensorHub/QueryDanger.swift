@@ -5,9 +5,9 @@ public import BSON
 public enum QueryDanger {
     /// `$where`, `$function` and `$accumulator` run JavaScript, `$out` and `$merge` write. MongoDB tells capital letters from
     /// small ones in the names of its operators.
-    static let operators: Set<String> = ["$where", "$function", "$accumulator", "$out", "$merge"]
+    static let operators: Set<ByteString> = ["$where", "$function", "$accumulator", "$out", "$merge"]
     /// Operators that MongoDB uses among its own servers, some of which run JavaScript.
-    static let internalPrefix = "$_internal"
+    static let internalPrefix: ByteString = "$_internal"
 
     /// - Throws: `HubError.invalidInput` of that field, which names the operator and its place.
     public static func check(_ document: BSONDocument, field: String) throws(HubError) {
@@ -45,6 +45,6 @@ public enum QueryDanger {
 
     private static func isRefused(_ key: String) -> Bool {
         guard key.utf8.first == UInt8(ascii: "$") else { return false }
-        return operators.contains(key) || key.hasPrefix(internalPrefix)
+        return operators.contains(key.bytes) || key.bytes.hasPrefix(internalPrefix)
     }
 }

@@ -5,8 +5,8 @@ extension Shard {
     ///
     /// - Throws: `HubError.invalidInput` that says what is wrong with it.
     public init(_ text: String) throws(HubError) {
-        let parts = text.split(separator: "/", omittingEmptySubsequences: false)
-        guard parts.count == 2, let index = Int(parts[0]), let count = Int(parts[1]) else {
+        let parts = text.bytes.split(separator: "/", omittingEmptySubsequences: false)
+        guard parts.count == 2, let index = Int(parts[0].text), let count = Int(parts[1].text) else {
             throw .invalid("shard", "shard: '\(text)' is not of the form i/n; write 0/4 for the first of four")
         }
         self.init(index: index, count: count)

@@ -64,7 +64,8 @@ public struct Content: Sendable {
     }
 
     public var kind: Kind
-    public var files: [SourceFile]
+    /// Whoever chooses others than were found answers for them.
+    public var files: [SourceFile] { didSet { reading = nil } }
     /// How a client puts the arrays together again: `array`, `tuple`, `list`, `dict`, `pickle`, ... Not for us to read.
     public var form: String?
 
@@ -73,6 +74,16 @@ public struct Content: Sendable {
         self.files = files
         self.form = form
     }
+
+    /// Where it was found on this machine; `nil` for what does not lie there.
+    struct Reading: Sendable {
+        /// A file or a folder.
+        var path: String
+        /// Looks once more. Blocks.
+        var again: @Sendable () throws(HubError) -> Content
+    }
+
+    var reading: Reading?
 }
 
 /// One of n equal parts of a data set: the files number `index`, `index + count`, ... from 0.

@@ -37,7 +37,9 @@ public struct TaskRecord: Sendable, Hashable {
 
     /// The free tags: everything at the top level that is not a field of TensorHub's own.
     public var tags: BSONDocument {
-        BSONDocument(elements: document.filter { !TaskSpec.reservedNames.contains($0.key) }.map { ($0.key, $0.value) })
+        BSONDocument(
+            elements: document.filter { !TaskSpec.reservedNames.contains($0.key.bytes) }.map { ($0.key, $0.value) }
+        )
     }
 
     public var priority: Int { hub["priority"]?.intValue ?? 0 }

@@ -1,8 +1,8 @@
-import BSON
+public import BSON
 
 extension TaskSpec {
     /// Field names that are ours or TensorLayer's, and so cannot be tags.
-    public static let reservedNames: Set<String> = [
+    public static let reservedNames: Set<ByteString> = [
         "_id", "project_name", "task_name", "time", "hyper_parameters", "saved_result_keys", "status", "script",
         "result", "hub",
     ]
@@ -14,13 +14,16 @@ extension TaskSpec {
         try validateScript()
         try Self.validateKeys(of: hyperParameters, at: "hyper_parameters")
         try Self.validateKeys(of: tags, at: "tags")
-        for key in tags.keys where Self.reservedNames.contains(key) {
-            throw .invalid("tags.\(key)", "tag '\(key)' is a field of TensorHub's own; choose another name")
+        for (key, value) in tags {
+            if Self.reservedNames.contains(key.bytes) {
+                throw .invalid("tags.\(key)", "tag '\(key)' is a field of TensorHub's own; choose another name")
+            }
+            try Self.validateTop(key, value, at: "tags")
         }
         if let name, name.isEmpty {
             throw .invalid("task_name", "the task name is empty; leave it out or give it a word")
         }
-        var seen: Set<String> = []
+        var seen: Set<ByteString> = []
         for key in savedResultKeys {
             if key.isEmpty || key.utf8.contains(0) {
                 throw .invalid(
@@ -28,13 +31,13 @@ extension TaskSpec {
                     "a saved result key is empty or holds a NUL character; name a value of the script"
                 )
             }
-            if key.hasPrefix("$") || key.contains(".") {
+            if key.bytes.hasPrefix("$") || key.bytes.contains(".") {
                 throw .invalid(
                     "saved_result_keys",
                     "saved result key '\(key)' has a '.' or begins with '$'; rename the value"
                 )
             }
-            if !seen.insert(key).inserted {
+            if !seen.insert(key.bytes).inserted {
                 throw .invalid("saved_result_keys", "saved result key '\(key)' is given twice; give it once")
             }
         }
@@ -59,7 +62,7 @@ extension TaskSpec {
         {
             throw .invalid("interpreter", "the interpreter is empty; name a program such as python3")
         }
-        try validateFiles()
+        try StoredFile.validate(paths: files.map(\.path))
     }
 
     private func validateScript() throws(HubError) {
@@ -75,30 +78,14 @@ extension TaskSpec {
         }
     }
 
-    private func validateFiles() throws(HubError) {
-        var paths: Set<String> = []
-        for file in files {
-            let parts = file.path.split(separator: "/", omittingEmptySubsequences: false)
-            if parts.contains(where: { $0.isEmpty || $0 == "." || $0 == ".." }) || file.path.utf8.contains(0) {
-                throw .invalid("files", "file path '\(file.path)' must be relative, without '.', '..' or empty parts")
-            }
-            if !paths.insert(file.path).inserted {
-                throw .invalid("files", "file '\(file.path)' is given twice; give it once")
-            }
-        }
-        for path in paths {
-            var folder = Substring(path)
-            while let slash = folder.lastIndex(of: "/") {
-                folder = folder[..<slash]
-                if paths.contains(String(folder)) {
-                    throw .invalid("files", "'\(folder)' is given as a file and as a folder; rename one")
-                }
-            }
-        }
-    }
-
     /// MongoDB stores other keys too, but no filter finds them.
-    static func validateKeys(of document: BSONDocument, at path: String) throws(HubError) {
+    ///
+    /// - Parameter depth: How many levels are above the document.
+    static func validateKeys(of document: BSONDocument, at path: String, depth: Int = 0) throws(HubError) {
+        if depth >= LogEntry.deepest {
+            let root = path.bytes.cut(atFirst: ".")?.before ?? path
+            throw .invalid(root, "\(root) is nested deeper than \(LogEntry.deepest) levels; flatten it")
+        }
         if let key = document.repeatedKey {
             throw .invalid("\(path).\(key)", "key '\(key)' is in \(path) twice; give it once")
         }
@@ -106,19 +93,30 @@ extension TaskSpec {
             if key.isEmpty {
                 throw .invalid(path, "\(path) has an empty key; name it")
             }
-            if key.hasPrefix("$") || key.contains(".") {
+            if key.bytes.hasPrefix("$") || key.bytes.contains(".") {
                 throw .invalid("\(path).\(key)", "key '\(key)' in \(path) has a '.' or begins with '$'; rename it")
             }
-            try validateKeys(of: value, at: "\(path).\(key)")
+            try validateKeys(of: value, at: "\(path).\(key)", depth: depth + 1)
         }
     }
 
-    private static func validateKeys(of value: BSONValue, at path: String) throws(HubError) {
+    private static func validateKeys(of value: BSONValue, at path: String, depth: Int) throws(HubError) {
         switch value {
-        case .document(let document): try validateKeys(of: document, at: path)
-        case .array(let values): for value in values { try validateKeys(of: value, at: path) }
+        case .document(let document): try validateKeys(of: document, at: path, depth: depth)
+        case .array(let values):
+            if depth >= LogEntry.deepest { try validateKeys(of: BSONDocument(), at: path, depth: depth) }
+            for value in values { try validateKeys(of: value, at: path, depth: depth + 1) }
         default: break
         }
+    }
+
+    /// What a server would put something else in the place of: its own time for an empty time stamp at the top of a document.
+    static func validateTop(_ key: String, _ value: BSONValue, at path: String) throws(HubError) {
+        guard case .timestamp(let stamp) = value, stamp.seconds == 0, stamp.increment == 0 else { return }
+        throw .invalid(
+            "\(path).\(key)",
+            "'\(key)' in \(path) is an empty time stamp, which MongoDB replaces by its own time; give a date or a number"
+        )
     }
 
     /// The document to insert: the original's fields in the original's order, then ours.
@@ -157,7 +155,7 @@ extension TaskSpec {
     /// Whether `hubDocument()` is the same. Files are not compared: that would cost more than it saves.
     func sharesHub(with other: TaskSpec) -> Bool {
         files.isEmpty && other.files.isEmpty && priority == other.priority && maxFailures == other.maxFailures
-            && backoff == other.backoff && rules == other.rules && interpreter == other.interpreter
+            && backoff == other.backoff && rules == other.rules && interpreter?.bytes == other.interpreter?.bytes
             && timeout == other.timeout && stall == other.stall && grace == other.grace
             && notBefore == other.notBefore && deadline == other.deadline && hold == other.hold
     }

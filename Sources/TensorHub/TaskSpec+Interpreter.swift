@@ -1,3 +1,5 @@
+import BSON
+
 extension TaskSpec {
     /// What a script is started with, decided where the file's name is known.
     ///
@@ -19,8 +21,8 @@ extension TaskSpec {
             }
             return nil
         }
-        if path.hasSuffix(".py") { return "python3" }
-        if path.hasSuffix(".sh") { return "sh" }
+        if path.bytes.hasSuffix(".py") { return "python3" }
+        if path.bytes.hasSuffix(".sh") { return "sh" }
         throw .invalid(
             "script",
             "script: nothing says what runs \(path); begin it with a line such as #!/usr/bin/env python3, "

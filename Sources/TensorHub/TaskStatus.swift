@@ -1,3 +1,5 @@
+import BSON
+
 /// The word in a task's `status` field. A program of somebody else may write any word, so this is not an enum.
 public struct TaskStatus: RawRepresentable, Sendable, Hashable, CustomStringConvertible {
     public var rawValue: String
@@ -23,6 +25,10 @@ public struct TaskStatus: RawRepresentable, Sendable, Hashable, CustomStringConv
     public var isUnfinished: Bool { self == .pending || self == .running }
 
     public var description: String { rawValue }
+
+    public static func == (one: Self, other: Self) -> Bool { one.rawValue.bytes == other.rawValue.bytes }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(rawValue.bytes) }
 }
 
 /// Why a task leaves a state. Together with `TaskStatus.after(_:)` this is the whole life of a task; the statements of

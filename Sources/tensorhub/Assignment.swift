@@ -14,18 +14,17 @@ enum Assignment {
     ) throws(CommandFailure) -> BSONDocument {
         var document = BSONDocument()
         for text in texts {
-            if filesAllowed, text.hasPrefix("@") {
-                let fields = try object(file: String(text.dropFirst()), flag: flag)
+            if filesAllowed, let path = text.bytes.dropping("@") {
+                let fields = try object(file: path, flag: flag)
                 for (key, value) in fields { document.append(key, value) }
                 continue
             }
-            guard let equals = text.firstIndex(of: "=") else {
+            guard let (name, written) = text.bytes.cut(atFirst: "=") else {
                 let example = flag == "-p" ? "lr=0.1, or @file.json for a whole object" : "owner=ann"
                 throw .badInput("\(flag) '\(text)' has no '='; write \(example)")
             }
-            let name = String(text[..<equals])
             if name.isEmpty { throw .badInput("\(flag) '\(text)' has no name before the '='; name it") }
-            document.append(name, try value(String(text[text.index(after: equals)...]), name: name, flag: flag))
+            document.append(name, try value(written, name: name, flag: flag))
         }
         if !repeatsAllowed, let name = document.repeatedKey {
             throw .badInput("\(flag) '\(name)' is given twice; give it once")

@@ -1,3 +1,4 @@
+import BSON
 import Console
 import Glibc
 import MongoDriver
@@ -22,7 +23,7 @@ final class ChildProcess: Sendable {
         guard let path = realpath("/proc/self/exe", nil) else { return nil }
         defer { free(path) }
         let text = String(cString: path)
-        return text.lastIndex(of: "/").map { String(text[..<$0]) }
+        return text.bytes.cut(atLast: "/")?.before
     }
 
     /// - Throws: A failure of status 127 or 126, as a shell's, where the program cannot be started.
@@ -66,8 +67,10 @@ final class ChildProcess: Sendable {
     }
 
     private static func candidates(_ name: String, _ path: String) -> [String] {
-        if name.contains("/") { return [name] }
-        return path.split(separator: ":", omittingEmptySubsequences: false).map { "\($0.isEmpty ? "." : $0)/\(name)" }
+        if name.bytes.contains("/") { return [name] }
+        return path.bytes.split(separator: ":", omittingEmptySubsequences: false).map {
+            "\($0 == "" ? "." : $0)/\(name)"
+        }
     }
 
     func signal(_ number: CInt) {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import BSON
 import Console
 import Settings
 import TensorHub
@@ -23,7 +24,7 @@ struct ContentSource: ParsableArguments {
             }
             return Int64(bytes)
         }
-        let areArrays = paths.allSatisfy { $0.hasSuffix(".npy") || $0.hasSuffix(".npz") }
+        let areArrays = paths.allSatisfy { $0.bytes.hasSuffix(".npy") || $0.bytes.hasSuffix(".npz") }
         if piece != nil && (paths.count > 1 || paths == ["-"]) {
             throw CommandFailure.badInput("--piece-size cuts one file; give the path of one")
         }
@@ -49,9 +50,9 @@ struct ContentSource: ParsableArguments {
     func name(of paths: [String]) throws -> String {
         if let name { return name }
         guard paths.count == 1, paths[0] != "-" else { throw CommandFailure.badInput("--name is missing; name it") }
-        let last = paths[0].split(separator: "/").last.map(String.init) ?? ""
+        let last = paths[0].bytes.split(separator: "/").last?.text ?? ""
         if InputFile.isFolder(paths[0]) { return last }
-        let stem = last.prefix { $0 != "." }
-        return stem.isEmpty ? last : String(stem)
+        let stem = last.bytes.cut(atFirst: ".")?.before ?? last
+        return stem.isEmpty ? last : stem
     }
 }

@@ -48,7 +48,7 @@ struct ContentTarget: ParsableArguments {
         RetainedMemory.begin()
         var found = found
         if let file {
-            guard let one = found.files.first(where: { $0.path == file }) else {
+            guard let one = found.files.first(where: { $0.path.bytes == file.bytes }) else {
                 throw CommandFailure(
                     ExitStatus.nothingMatched,
                     "\(found.title) has no file '\(file)'; `show` lists its files"
@@ -115,8 +115,8 @@ struct ContentTarget: ParsableArguments {
 
     /// Where a file goes that was asked for as `output`.
     private func place(_ found: Found, isJoined: Bool) throws -> String {
-        var own = found.files[0].path.split(separator: "/").last.map(String.init) ?? found.name
-        if isJoined, let dot = own.lastIndex(of: ".") { own = String(own[..<dot]) }
+        var own = found.files[0].path.bytes.split(separator: "/").last?.text ?? found.name
+        if isJoined, let (whole, _) = own.bytes.cut(atLast: ".") { own = whole }
         var path = output ?? own
         if output == nil { try Self.checkName(own, given: false) }
         if InputFile.isFolder(path) {
@@ -160,7 +160,7 @@ struct ContentTarget: ParsableArguments {
 
     /// A name that comes from the database must not lead out of the current folder.
     private static func checkName(_ name: String, given: Bool) throws {
-        if given || (StoredFile.isRelative(name) && !name.contains("/")) { return }
+        if given || (StoredFile.isRelative(name) && !name.bytes.contains("/")) { return }
         throw CommandFailure.badInput(
             "the stored name \(name.debugDescription) cannot be a file here; give one with -o"
         )

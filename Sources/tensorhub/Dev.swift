@@ -1,4 +1,5 @@
 import ArgumentParser
+import BSON
 import Console
 import Glibc
 import LocalMongo
@@ -75,7 +76,7 @@ struct Dev: AsyncParsableCommand, HandlesSignals {
 
     private static func absolute(_ path: String) throws(CommandFailure) -> String {
         if path.isEmpty { throw .badInput("--data is empty; give a folder or leave it out") }
-        if path.hasPrefix("/") { return path }
+        if path.bytes.hasPrefix("/") { return path }
         guard let folder = getcwd(nil, 0) else {
             throw .badInput("--data: there is no current directory; give an absolute path")
         }

@@ -48,9 +48,11 @@ struct LogAdd: AsyncParsableCommand {
         var entry = try Assignment.document(values, flag: "value", filesAllowed: false, repeatsAllowed: false)
         // A loss that ran away is a number, and JSON has no word for it.
         for value in values {
-            let parts = value.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
-            guard parts.count == 2, let number = Self.nonFinite[parts[1].lowercased()] else { continue }
-            entry[String(parts[0])] = .double(number)
+            guard let (name, text) = value.bytes.cut(atFirst: "="), let number = Self.nonFinite[text.lowercased()]
+            else {
+                continue
+            }
+            entry[name] = .double(number)
         }
         _ = try Hub.logDocument(entry, project: "-", time: .now, origin: nil)
         try await save([entry], try await connection.hub())

@@ -38,9 +38,12 @@ struct LogCurves {
         let horizontal = x == "time" || x == "order" ? [] : [x ?? "step"]
         // MongoDB refuses a field and a part of it in one projection.
         let all = fields + horizontal
-        let known = Set(all)
+        let known = Set(all.map(\.bytes))
         return all.filter { field in
-            !field.indices.contains { field[$0] == "." && known.contains(String(field[..<$0])) }
+            let parts = field.bytes.split(separator: ".", omittingEmptySubsequences: false)
+            return !parts.indices.dropFirst().contains { end in
+                known.contains(parts[..<end].map(\.text).joined(separator: ".").bytes)
+            }
         }
     }
 
@@ -168,31 +171,28 @@ extension LogTasks {
             tasks.compactMap { task in task.id.map { ($0, values(of: task)) } },
             uniquingKeysWith: { first, _ in first }
         )
-        func text(_ id: ObjectID, _ key: String) -> String? { parameters[id]?[key]?.tableText }
-        var keys = Array(Set(parameters.values.flatMap(\.keys)))
-        keys = keys.filter { key in Set(ids.map { text($0, key) }).count > 1 }.sorted()
+        func text(_ id: ObjectID, _ key: String) -> String? { parameters[id]?[key.bytes]?.tableText }
+        var keys = Set(parameters.values.flatMap(\.keys)).sorted().map(\.text)
+        keys = keys.filter { key in Set(ids.map { text($0, key)?.bytes }).count > 1 }
         let names = Dictionary(
             tasks.compactMap { task in task.id.map { ($0, task.name) } },
             uniquingKeysWith: { first, _ in first }
         )
-        let differentNames = Set(ids.map { names[$0] ?? nil }).count > 1 || ids.count == 1
+        let differentNames = Set(ids.map { names[$0]??.bytes }).count > 1 || ids.count == 1
         var labels: [ObjectID: String] = [:]
         for id in ids {
             var words = keys.compactMap { key in text(id, key).map { "\(key)=\(TerminalText.truncated($0, to: 16))" } }
             if differentNames, let name = names[id] ?? nil { words.insert(name, at: 0) }
             labels[id] = words.joined(separator: " ")
         }
-        let counts = Dictionary(labels.values.map { ($0, 1) }, uniquingKeysWith: +)
-        for (id, label) in labels where label.isEmpty || counts[label] ?? 0 > 1 {
+        let counts = Dictionary(labels.values.map { ($0.bytes, 1) }, uniquingKeysWith: +)
+        for (id, label) in labels where label.isEmpty || counts[label.bytes] ?? 0 > 1 {
             labels[id] = (label.isEmpty ? "task" : label) + " " + String(id.description.suffix(6))
         }
         return labels
     }
 
-    private static func values(of task: TaskRecord) -> [String: BSONValue] {
-        Dictionary(
-            (task.hyperParameters ?? [:]).flattened.map { ($0.key, $0.value) },
-            uniquingKeysWith: { first, _ in first }
-        )
+    private static func values(of task: TaskRecord) -> [ByteString: BSONValue] {
+        Dictionary(firstOf: (task.hyperParameters ?? [:]).flattened.map { ($0.key, $0.value) })
     }
 }

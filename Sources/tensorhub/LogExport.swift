@@ -60,9 +60,9 @@ struct LogExport: AsyncParsableCommand {
         }
         var columns = fields
         if format == .csv && fields.isEmpty {
-            var seen: Set<String> = []
+            var seen: Set<ByteString> = []
             try await hub.forEachLog(kind, filter) { entry in
-                for (key, _) in entry.values.flattened where seen.insert(key).inserted { columns.append(key) }
+                for (key, _) in entry.values.flattened where seen.insert(key.bytes).inserted { columns.append(key) }
             }
         }
         var text: [UInt8] = []
@@ -73,10 +73,7 @@ struct LogExport: AsyncParsableCommand {
             switch format {
             case .json: text += (entry.document.extendedJSON() + "\n").utf8
             case .csv:
-                let values = Dictionary(
-                    entry.values.flattened.map { ($0.key, $0.value) },
-                    uniquingKeysWith: { first, _ in first }
-                )
+                let values = Dictionary(firstOf: entry.values.flattened.map { ($0.key, $0.value) })
                 text += CSV.text([LogColumns.cells(entry, values, columns)]).utf8
             }
             if text.count >= Self.piece {

@@ -71,11 +71,13 @@ struct LogPlot: AsyncParsableCommand {
             throw CommandFailure.badInput("--height is \(height); it must be from 4 to 500")
         }
         if let field = (fields + [x ?? "step"]).first(where: \.isEmpty)
-            ?? fields.first(where: LogEntry.reservedNames.contains)
+            ?? fields.first(where: { LogEntry.reservedNames.contains($0.bytes) })
         {
             throw CommandFailure.badInput("'\(field)' is no value of a log entry; name one, such as loss")
         }
-        if Set(fields).count < fields.count { throw CommandFailure.badInput("a value is named twice; name each once") }
+        if fields.uniqueByBytes().count < fields.count {
+            throw CommandFailure.badInput("a value is named twice; name each once")
+        }
         _ = try selection.conditions()
         let hub = try await connection.hub()
         let filter = try await selection.filter(hub)
@@ -103,7 +105,7 @@ struct LogPlot: AsyncParsableCommand {
     }
 
     private func pixels() throws -> (width: Int, height: Int) {
-        let numbers = size.split(separator: "x", omittingEmptySubsequences: false).map { Int($0) }
+        let numbers = size.bytes.split(separator: "x", omittingEmptySubsequences: false).map { Int($0.text) }
         guard numbers.count == 2, let width = numbers[0], let height = numbers[1],
             Plot.pixels.contains(width), Plot.pixels.contains(height)
         else {

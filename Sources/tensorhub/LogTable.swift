@@ -4,17 +4,17 @@ import TensorHub
 
 /// Entries as rows, with a column for every value that any of them has.
 struct LogTable {
-    private let entries: [(entry: LogEntry, values: [String: BSONValue])]
+    private let entries: [(entry: LogEntry, values: [ByteString: BSONValue])]
     private let keys: [String]
     private let hasTasks: Bool
 
     init(_ entries: [LogEntry]) {
-        var seen: Set<String> = []
+        var seen: Set<ByteString> = []
         var keys: [String] = []
         self.entries = entries.map { entry in
             let values = entry.values.flattened
-            for (key, _) in values where seen.insert(key).inserted { keys.append(key) }
-            return (entry, Dictionary(values.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first }))
+            for (key, _) in values where seen.insert(key.bytes).inserted { keys.append(key) }
+            return (entry, Dictionary(firstOf: values.map { ($0.key, $0.value) }))
         }
         self.keys = keys
         hasTasks = entries.contains { $0.origin != nil }
@@ -26,7 +26,7 @@ struct LogTable {
 
     func text(width: Int?) -> String {
         let valueColumns = keys.map { key in
-            let isNumeric = entries.allSatisfy { $0.values[key].map { $0.doubleValue != nil } ?? true }
+            let isNumeric = entries.allSatisfy { $0.values[key.bytes].map { $0.doubleValue != nil } ?? true }
             return Table.Column(key, isRightAligned: isNumeric, isElastic: !isNumeric)
         }
         var table = Table(
@@ -44,10 +44,10 @@ struct LogTable {
 enum LogColumns {
     static let fixed = ["id", "time", "task", "attempt"]
 
-    static func cells(_ entry: LogEntry, _ values: [String: BSONValue], _ keys: [String]) -> [String] {
+    static func cells(_ entry: LogEntry, _ values: [ByteString: BSONValue], _ keys: [String]) -> [String] {
         [
             entry.document["_id"]?.tableText ?? "", entry.document["time"]?.tableText ?? "",
             entry.origin?.taskID.description ?? "", entry.origin.map { "\($0.attempt)" } ?? "",
-        ] + keys.map { values[$0]?.tableText ?? "" }
+        ] + keys.map { values[$0.bytes]?.tableText ?? "" }
     }
 }

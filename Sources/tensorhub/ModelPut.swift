@@ -59,15 +59,14 @@ struct ModelPut: AsyncParsableCommand {
     private func numbers() throws -> BSONDocument {
         var document = BSONDocument()
         for text in metrics {
-            let parts = text.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
             // Double reads hexadecimal digits and words too; of these, nan and infinity are what Python prints.
-            guard parts.count == 2, !parts[0].isEmpty, let number = Double(String(parts[1])) else {
+            guard let (name, value) = text.bytes.cut(atFirst: "="), !name.isEmpty, let number = Double(value) else {
                 throw CommandFailure.badInput("--metric '\(text)' is no number with a name; write test_accuracy=0.97")
             }
-            if document[String(parts[0])] != nil {
-                throw CommandFailure.badInput("--metric '\(parts[0])' is given twice; give it once")
+            if document[name] != nil {
+                throw CommandFailure.badInput("--metric '\(name)' is given twice; give it once")
             }
-            document[String(parts[0])] = Int(parts[1]).map { BSONValue(smallest: $0) } ?? .double(number)
+            document[name] = Int(value).map { BSONValue(smallest: $0) } ?? .double(number)
         }
         return document
     }
@@ -78,7 +77,7 @@ struct ModelPut: AsyncParsableCommand {
         if let document = try? BSONDocument(extendedJSON: bytes, options: options) {
             return document.withoutRepeatedKeys
         }
-        let name = BSONValue.string(path.split(separator: "/").last.map(String.init) ?? path)
+        let name = BSONValue.string(path.bytes.split(separator: "/").last?.text ?? path)
         if let text = String(validating: bytes, as: UTF8.self) { return ["file": name, "text": .string(text)] }
         return ["file": name, "data": .binary(BSONBinary(bytes: bytes))]
     }

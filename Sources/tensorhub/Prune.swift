@@ -53,13 +53,15 @@ struct Prune: AsyncParsableCommand {
         var retention = Retention(olderThan: try age(), name: name)
         retention.keeping = keep ?? 0
         if !statuses.isEmpty {
-            retention.statuses = statuses.flatMap { $0.split(separator: ",") }.map { TaskStatus(rawValue: String($0)) }
+            retention.statuses = statuses.flatMap { $0.bytes.split(separator: ",") }.map {
+                TaskStatus(rawValue: $0.text)
+            }
             retention.kinds = [.tasks, .logs]
         } else if olderThan == nil {
             // Tasks and logs have no versions to be kept.
             retention.kinds = [.models, .dataSets]
         }
-        if !kinds.isEmpty { retention.kinds = Set(try kinds.flatMap { $0.split(separator: ",") }.map(Self.kind)) }
+        if !kinds.isEmpty { retention.kinds = Set(try kinds.flatMap { $0.bytes.split(separator: ",") }.map(Self.kind)) }
         if !statuses.isEmpty, !retention.kinds.contains(.tasks) {
             throw CommandFailure.badInput(
                 "--status is about tasks, and --kind \(kinds.joined(separator: ",")) leaves them out; leave one of the two out"
@@ -102,8 +104,8 @@ struct Prune: AsyncParsableCommand {
         return age
     }
 
-    private static func kind(_ word: Substring) throws(CommandFailure) -> Retention.Kind {
-        if let kind = Retention.Kind(rawValue: String(word)) { return kind }
+    private static func kind(_ word: ByteString) throws(CommandFailure) -> Retention.Kind {
+        if let kind = Retention.Kind(rawValue: word.text) { return kind }
         let words = Retention.Kind.allCases.map(\.rawValue).joined(separator: ", ")
         throw .badInput("--kind '\(word)' is no kind of document; the kinds are \(words)")
     }

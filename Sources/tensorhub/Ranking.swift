@@ -10,14 +10,14 @@ struct Ranking: Equatable {
 
     /// `key`, `key:max` or `key:min`.
     init(_ text: String) throws(CommandFailure) {
-        let pieces = text.split(separator: ":", omittingEmptySubsequences: false)
-        let direction = pieces.count > 1 ? pieces.last.map(String.init) : "max"
-        guard direction == "min" || direction == "max", pieces.count <= 2, let key = pieces.first, !key.isEmpty else {
+        let pieces = text.bytes.split(separator: ":", omittingEmptySubsequences: false)
+        let direction = pieces.count > 1 ? pieces.last?.text : "max"
+        guard direction == "min" || direction == "max", pieces.count <= 2, let key = pieces.first, key != "" else {
             throw .badInput(
                 "--best '\(text)' is no value to rank by; write test_accuracy, test_accuracy:max or loss:min"
             )
         }
-        self.key = String(key)
+        self.key = key.text
         isSmallestBest = direction == "min"
     }
 
@@ -27,7 +27,7 @@ struct Ranking: Equatable {
     func sorted(_ tasks: [TaskRecord]) throws(CommandFailure) -> [TaskRecord] {
         let values = tasks.map(value)
         guard values.contains(where: { $0 != nil }) else {
-            let names = Set(tasks.flatMap { $0.result.flattened.map(\.key) }).sorted()
+            let names = tasks.flatMap { $0.result.flattened.map(\.key) }.uniqueByBytes().sortedByBytes()
             let there = names.isEmpty ? "they have none" : "there are " + names.joined(separator: ", ")
             throw CommandFailure(ExitStatus.nothingMatched, "no result has a number '\(key)'; \(there)")
         }
@@ -35,8 +35,11 @@ struct Ranking: Equatable {
     }
 
     private func value(_ task: TaskRecord) -> Double? {
-        let found = task.result[key] ?? task.result.value(atPath: key) ?? task.hyperParameters?[key]
-        return found?.doubleValue ?? task.hyperParameters?.value(atPath: key)?.doubleValue
+        // What the result has counts, also where that is no number: a hyper-parameter of the same name is another thing.
+        let found = task.result[key] ?? task.result.value(atPath: key)
+        let value = found ?? task.hyperParameters?[key] ?? task.hyperParameters?.value(atPath: key)
+        if case .decimal128(let decimal)? = value { return Double(decimal.description) }
+        return value?.doubleValue
     }
 
     private func isBefore(_ a: Double?, _ b: Double?, _ indexOfA: Int, _ indexOfB: Int) -> Bool {

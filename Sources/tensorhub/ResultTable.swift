@@ -6,8 +6,8 @@ import TensorHub
 struct ResultTable {
     private struct Row {
         var fixed: [String]
-        var parameters: [String: BSONValue]
-        var results: [String: BSONValue]
+        var parameters: [ByteString: BSONValue]
+        var results: [ByteString: BSONValue]
     }
 
     private let rows: [Row]
@@ -58,22 +58,21 @@ struct ResultTable {
 
     /// A name that is both a hyper-parameter and a result says which it is.
     private var titles: [String] {
-        let both = Set(parameterKeys).intersection(resultKeys)
-        return parameterKeys.map { both.contains($0) ? "hyper_parameters.\($0)" : $0 }
-            + resultKeys.map { both.contains($0) ? "result.\($0)" : $0 }
+        let both = Set(parameterKeys.map(\.bytes)).intersection(resultKeys.map(\.bytes))
+        return parameterKeys.map { both.contains($0.bytes) ? "hyper_parameters.\($0)" : $0 }
+            + resultKeys.map { both.contains($0.bytes) ? "result.\($0)" : $0 }
     }
 
     private func cells(_ row: Row) -> [BSONValue?] {
-        parameterKeys.map { row.parameters[$0] } + resultKeys.map { row.results[$0] }
+        parameterKeys.map { row.parameters[$0.bytes] } + resultKeys.map { row.results[$0.bytes] }
     }
 
     /// In the order in which they are met.
     private static func keys(_ documents: [BSONDocument]) -> [String] {
-        var seen: Set<String> = []
-        return documents.flatMap { $0.flattened.map(\.key) }.filter { seen.insert($0).inserted }
+        documents.flatMap { $0.flattened.map(\.key) }.uniqueByBytes()
     }
 
-    private static func values(_ document: BSONDocument) -> [String: BSONValue] {
-        Dictionary(document.flattened.map { ($0.key, $0.value) }, uniquingKeysWith: { first, _ in first })
+    private static func values(_ document: BSONDocument) -> [ByteString: BSONValue] {
+        Dictionary(firstOf: document.flattened.map { ($0.key, $0.value) })
     }
 }

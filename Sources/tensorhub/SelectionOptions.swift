@@ -38,8 +38,8 @@ struct SelectionOptions: ParsableArguments {
             throw CommandFailure.badInput("--name is empty; give the name of tasks or leave it out")
         }
         selection.names = names
-        for word in statuses.flatMap({ $0.split(separator: ",", omittingEmptySubsequences: false) }) {
-            let status = TaskStatus(rawValue: String(word))
+        for word in statuses.flatMap({ $0.bytes.split(separator: ",", omittingEmptySubsequences: false) }) {
+            let status = TaskStatus(rawValue: word.text)
             guard TaskStatus.all.contains(status) else {
                 let words = TaskStatus.all.map(\.rawValue).joined(separator: ", ")
                 throw CommandFailure.badInput("--status '\(word)' is no state of a task; the states are \(words)")

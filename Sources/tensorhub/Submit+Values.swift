@@ -16,7 +16,7 @@ extension Submit {
     /// `+2h` counts from the server's clock, by which tasks become due.
     static func time(_ text: String, _ flag: String, _ hub: Hub) async throws -> BSONDateTime {
         if let time = BSONDateTime(iso8601: text) { return time }
-        guard text.hasPrefix("+"), let delay = Quantity.duration(String(text.dropFirst())) else {
+        guard let delay = text.bytes.dropping("+").flatMap({ Quantity.duration($0) }) else {
             throw CommandFailure.badInput("\(flag) '\(text)' is no time; write 2026-08-01T09:00:00Z or +2h")
         }
         let now = try await hub.database.runCommand(["hello": 1])["localTime"]?.dateTimeValue ?? .now
@@ -27,12 +27,11 @@ extension Submit {
     static func file(_ text: String) throws(CommandFailure) -> TaskFile {
         var path = text
         var name: String?
-        if let equals = text.lastIndex(of: "="), !InputFile.exists(text) {
-            path = String(text[..<equals])
-            name = String(text[text.index(after: equals)...])
+        if let (before, behind) = text.bytes.cut(atLast: "="), !InputFile.exists(text) {
+            (path, name) = (before, behind)
         }
         let file = try InputFile(path, role: "file", limit: TaskSpec.maximumDocumentSize)
-        let own = path.split(separator: "/").last.map(String.init) ?? path
+        let own = path.bytes.split(separator: "/").last?.text ?? path
         return TaskFile(path: name ?? own, mode: file.mode, data: file.bytes)
     }
 }

@@ -223,7 +223,7 @@ import Testing
         (["ok.py", "--not-before", "tomorrow"], "--not-before 'tomorrow'"),
         (["ok.py", "--interpreter", " "], "interpreter"),
         (["ok.py", "--file", "FOLDER/none.csv"], "none.csv does not exist"),
-        (["ok.py", "--file", "FOLDER/ok.py=../x"], "'../x'"),
+        (["ok.py", "--file", "FOLDER/ok.py=../x"], "\"../x\""),
         (["ok.py", "--file", "FOLDER/ok.py", "--file", "FOLDER/ok.py"], "given twice"),
         (
             ["ok.py", "--file", "FOLDER/large.py=a", "--file", "FOLDER/large.py=b"],

@@ -135,20 +135,36 @@ import Testing
     @Test func resultsAreJSONAsPythonWritesIt() {
         let result = outcome(
             #"{"exit":0}"#,
-            result: #"{"a": 1, "b": -Infinity, "c": 9223372036854775808, "$oid": "x", "a.b": [], "": null, "a": 2}"#,
+            result: #"{"a": 1, "b": -Infinity, "c": 9223372036854775807, "$oid": "x", "a.b": [], "": null, "a": 2}"#,
             keys: ["a"]
         )
         let expected: BSONDocument = [
-            "a": .int64(2), "b": .double(-.infinity), "c": .double(9_223_372_036_854_775_808), "$oid": "x", "a.b": [],
+            "a": .int64(2), "b": .double(-.infinity), "c": .int64(.max), "$oid": "x", "a.b": [],
             "": .null,
         ]
         #expect(result == .finished(result: expected))
     }
 
-    @Test(arguments: ["", "[1]", "3", "{", "{\"a\": 1} x", "{\"a\\u0000b\": 1}", "\u{FEFF}{}", "{'a': 1}"])
+    @Test(arguments: [
+        "", "[1]", "3", "{", "{\"a\": 1} x", "{\"a\\u0000b\": 1}", "\u{FEFF}{}", "{'a': 1}",
+        "{\"a\": 9223372036854775808}",
+    ])
     func aResultThatIsNoObjectOfJSONFailsTheTask(text: String) {
         let outcome = outcome(#"{"exit":0}"#, result: text, keys: ["a"])
         #expect(kind(outcome) == .badResult)
+    }
+
+    @Test func `A result nested deeper than MongoDB takes is refused by name, and one that it takes is not`() {
+        func nested(_ levels: Int) -> [UInt8] {
+            Array((String(repeating: "{\"a\":", count: levels) + "1" + String(repeating: "}", count: levels)).utf8)
+        }
+        let deepest = AttemptOutcome.result(nested(100), keys: [])
+        #expect((try? deepest.get())?.isNested(deeperThan: 99) == true)
+        guard case .failure(let fault) = AttemptOutcome.result(nested(101), keys: []) else {
+            Issue.record("101 levels were taken")
+            return
+        }
+        #expect(fault.kind == .badResult && fault.message.contains("nested deeper than 100 levels"))
     }
 
     @Test func aResultThatIsTooLargeOrTooDeepFailsTheTask() {

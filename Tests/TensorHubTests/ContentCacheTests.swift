@@ -335,8 +335,8 @@ struct ContentCacheTests {
     @Test("The cache is looked through a few times in all, not for each file")
     func looks() {
         let names = (0..<10_000).map { "\($0)" }
-        let missing = Dictionary(uniqueKeysWithValues: names.map { ($0, Int64(1000)) })
-        let room = FetchRoom(wanted: Set(names), missing: missing, step: 1_250_000)
+        let missing = Dictionary(uniqueKeysWithValues: names.map { ($0.bytes, Int64(1000)) })
+        let room = FetchRoom(wanted: Set(names.map(\.bytes)), missing: missing, step: 1_250_000)
         #expect(room.rest == 10_000_000)
         #expect(names.filter { room.arrived($0) }.count == 7)
         #expect(room.rest == 0)

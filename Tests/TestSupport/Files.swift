@@ -1,11 +1,13 @@
 import Glibc
 
 /// Writes a file whole, or throws the system's error.
-public func writeFile(_ path: String, _ text: String) throws {
+public func writeFile(_ path: String, _ text: String) throws { try writeFile(path, Array(text.utf8)) }
+
+/// The same of bytes.
+public func writeFile(_ path: String, _ bytes: [UInt8]) throws {
     let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw FileError(path: path, number: errno) }
     defer { close(descriptor) }
-    let bytes = Array(text.utf8)
     guard write(descriptor, bytes, bytes.count) == bytes.count else { throw FileError(path: path, number: errno) }
 }
 

@@ -172,6 +172,8 @@ def _plain(value, depth=0):
     if value is None or isinstance(value, (bool, float)):
         return value
     if isinstance(value, int):
+        if not -(1 << 63) <= value < 1 << 63:
+            raise ValueError("a whole number of %d bits does not fit into 64; leave it as text: str(...)" % value.bit_length())
         return int(value)
     if isinstance(value, str):
         # Half of a surrogate pair is no character.

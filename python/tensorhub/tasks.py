@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import difflib
 import os
 import subprocess
 import time
@@ -9,6 +11,17 @@ from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from . import errors, server, values
 from .project import Project, Sort
+
+#: The words in a task's ``status``.
+STATES = ("pending", "running", "finished", "failed", "cancelled")
+
+#: What :meth:`Tasks.create_task` takes besides tags.
+OPTIONS = (
+    "files", "interpreter", "priority", "max_failures", "backoff", "rules", "timeout", "stall", "grace", "not_before",
+    "deadline", "hold",
+)  # fmt: skip
+
+Seconds = Union[None, int, float, datetime.timedelta]
 
 Files = Union[None, Sequence[Union[str, "os.PathLike[str]"]], Dict[str, Union[str, bytes, "os.PathLike[str]"]]]
 
@@ -30,7 +43,13 @@ class Tasks(Project):
         interpreter: Optional[str] = None,
         priority: Optional[int] = None,
         max_failures: Optional[int] = None,
-        timeout: Optional[float] = None,
+        backoff: Seconds = None,
+        rules: Optional[Sequence[str]] = None,
+        timeout: Seconds = None,
+        stall: Seconds = None,
+        grace: Seconds = None,
+        not_before: Optional[datetime.datetime] = None,
+        deadline: Optional[datetime.datetime] = None,
         hold: Optional[bool] = None,
         **tags: Any,
     ) -> values.ObjectId:
@@ -44,9 +63,15 @@ class Tasks(Project):
         :param interpreter: What starts the script; else its first line (``#!``) or its name's ending says so.
         :param priority: Higher goes first; 0 unless given.
         :param max_failures: How many failures make the task ``failed``; 3 unless given.
-        :param timeout: Seconds that it may run.
+        :param backoff: Seconds that it waits after its first failure, twice as long after each further one; 10 unless given.
+        :param rules: What else than a retry follows a failure of a certain kind, such as ``["exit=3:fail"]``.
+        :param timeout: Seconds that an attempt may run.
+        :param stall: Seconds that its script may print nothing.
+        :param grace: Seconds from SIGTERM to SIGKILL when it is stopped.
+        :param not_before: No attempt begins before this time of the server's clock; without a time zone it is UTC.
+        :param deadline: Where nobody has taken it by this time it is failed.
         :param hold: Whether it waits until somebody releases it.
-        :param tags: What it is found by, such as a description.
+        :param tags: What it is found by, such as a description. A name that is nearly that of an option is refused.
         :returns: The identifier of the task.
         :raises errors.Refused: inside of a task: only a distributor creates tasks.
         """
@@ -56,6 +81,19 @@ class Tasks(Project):
             raise errors.invalid("task_name", "task_name: '' is no name; give a text that is not empty")
         if not isinstance(script, (str, os.PathLike)):
             raise TypeError("script: %r is no file name" % (script,))
+        _check_tags(tags)
+        keys = _texts("saved_result_keys", saved_result_keys)
+        durations = {"backoff": backoff, "timeout": timeout, "stall": stall, "grace": grace}
+        times = {"not_before": not_before, "deadline": deadline}
+        options: Dict[str, Any] = {
+            "interpreter": interpreter,
+            "priority": priority,
+            "max_failures": max_failures,
+            "rules": None if rules is None else _texts("rules", rules),
+            "hold": hold,
+        }
+        options.update({name: _seconds(name, value) for name, value in durations.items()})
+        options.update({name: _time(name, value) for name, value in times.items()})
         with open(script, "rb") as file:
             text = file.read()
         document: Dict[str, Any] = {
@@ -63,18 +101,11 @@ class Tasks(Project):
             "script": _text(text),
             "script_path": os.path.basename(os.fspath(script)),
             "hyper_parameters": values.encode(hyper_parameters or {}, "hyper_parameters"),
-            "saved_result_keys": list(saved_result_keys or []),
+            "saved_result_keys": keys,
             "tags": values.encode(tags, "tags"),
         }
         if files is not None:
             document["files"] = [_file(name, source) for name, source in _named(files)]
-        options: Dict[str, Any] = {
-            "interpreter": interpreter,
-            "priority": priority,
-            "max_failures": max_failures,
-            "timeout": timeout,
-            "hold": hold,
-        }
         document.update({name: values.encode(value, name) for name, value in options.items() if value is not None})
         answer = self._client.call("POST", "/v1/tasks", None, values.dumps(document), repeatable=False)
         return values.ObjectId(answer["ids"][0])
@@ -89,14 +120,19 @@ class Tasks(Project):
         task_name: Optional[str] = None,
         ids: Optional[Iterable[str]] = None,
         timeout: Optional[float] = None,
+        *,
+        missing_ok: bool = False,
         **filter: Any,
     ) -> Dict[str, int]:
         """Waits until no task that matches is pending or running.
 
         :param timeout: Seconds; ``None`` waits for ever.
+        :param missing_ok: Whether it is no error that no task matches.
         :returns: How many there are of each state.
         :raises TimeoutError: when the time is over before.
+        :raises errors.NotFound: where no task matches, as for a misspelled name.
         """
+        ids = None if ids is None else list(ids)
         deadline = None if timeout is None else time.monotonic() + timeout
         body = _selection(task_name, ids, filter)
         while True:
@@ -105,6 +141,10 @@ class Tasks(Project):
             answer = self._client.call("POST", "/v1/tasks/wait", None, values.dumps(body), timeout=POLL + 60)
             counts: Dict[str, int] = answer.get("counts", {})
             if answer["done"]:
+                if not counts and not missing_ok and ids != []:
+                    what = "" if task_name is None else " of the name %r" % task_name
+                    message = "no task%s matches in project %r; missing_ok=True takes that for done"
+                    raise errors.make(errors.NotFound, message % (what, self.project_name), "not-found")
                 return counts
             if deadline is not None and time.monotonic() >= deadline:
                 unfinished = counts.get("pending", 0) + counts.get("running", 0)
@@ -119,6 +159,8 @@ class Tasks(Project):
         **filter: Any,
     ) -> List[Dict[str, Any]]:
         """The tasks that match, without their scripts: ``status``, ``result``, ``hyper_parameters``, tags."""
+        if status is not None and status not in STATES:
+            raise errors.invalid("status", "status: %r is no state of a task; the states are %s" % (status, ", ".join(STATES)))
         query = self._query(filter, sort, name=task_name, limit=limit, status=status)
         result: List[Dict[str, Any]] = self._client.call("GET", "/v1/tasks", query)
         return result
@@ -167,6 +209,42 @@ class Tasks(Project):
         return status == 0
 
     run_task = run_top_task
+
+
+def _check_tags(tags: Dict[str, Any]) -> None:
+    """A misspelled option must not become a tag that nobody looks at."""
+    for name in tags:
+        plain = name.lower().replace("-", "_").strip("_")
+        known = {option.replace("_", ""): option for option in OPTIONS + ("saved_result_keys", "hyper_parameters")}
+        near = difflib.get_close_matches(plain.replace("_", ""), list(known), 1, 0.85)
+        if near:
+            option = known[near[0]]
+            message = "%s: there is no option %r; did you mean %r? A tag needs a name that is less like it"
+            raise errors.invalid(name, message % (name, name, option))
+
+
+def _texts(field: str, texts: Any) -> List[str]:
+    """A list of texts; one text is none: its letters would pass for the list."""
+    if texts is None:
+        return []
+    if isinstance(texts, (str, bytes)) or not all(isinstance(text, str) for text in texts):
+        raise errors.invalid(field, "%s: %r is no list of texts; write [%r]" % (field, texts, str(texts)))
+    return list(texts)
+
+
+def _seconds(field: str, value: Any) -> Optional[float]:
+    if value is None:
+        return None
+    seconds = value.total_seconds() if isinstance(value, datetime.timedelta) else value
+    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
+        raise errors.invalid(field, "%s: %r is no number of seconds" % (field, value))
+    return float(seconds)
+
+
+def _time(field: str, value: Any) -> Optional[datetime.datetime]:
+    if value is None or isinstance(value, datetime.datetime):
+        return value
+    raise errors.invalid(field, "%s: %r is no time; give a datetime.datetime" % (field, value))
 
 
 def _selection(name: Optional[str], ids: Optional[Iterable[str]], filter: Dict[str, Any]) -> Dict[str, Any]:

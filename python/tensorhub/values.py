@@ -63,7 +63,9 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
     if kind is float or kind is bool or value is None:
         return value
     if kind is int:
-        return value if -LONGEST <= value < LONGEST else float(value)
+        if -LONGEST <= value < LONGEST:
+            return value
+        raise errors.invalid(where, "%s is %s and does not fit into 64 bits; store it as text, as str(...) makes one" % (where, _short(value)))
     if kind is str:
         return value if value.isascii() else _characters(value)
     if depth > 150:
@@ -82,6 +84,11 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
 
         return {"$binary": {"base64": base64.b64encode(bytes(value)).decode("ascii"), "subType": "00"}}
     return _encode_other(value, where, depth)
+
+
+def _short(number: int) -> str:
+    bits = number.bit_length()
+    return str(number) if bits <= 128 else "a number of %d bits" % bits
 
 
 def _encode_other(value: Any, where: str, depth: int) -> Any:

@@ -15,7 +15,7 @@ public final class DirectBackend: ScriptBackend {
     private let folder: ServeFolder
     private let cache: ContentCache
     /// What was fetched already, and is there under the same paths for whoever asks again.
-    private let fetched = Mutex<[String: Fetched]>([:])
+    private let fetched = Mutex<[ByteString: Fetched]>([:])
     private let next = Atomic(0)
 
     /// - Parameter cache: On the file system of the folder, so that its files need not be copied.
@@ -86,7 +86,8 @@ public final class DirectBackend: ScriptBackend {
     // MARK: Reading
 
     public func fetch(_ dataSet: DataSetRecord, shard: Shard?) async throws(HubError) -> LocalContent {
-        let key = "\(dataSet.id.map { "\($0)" } ?? "-").\(shard.map { "\($0.index)of\($0.count)" } ?? "all")"
+        let key: ByteString =
+            "\(dataSet.id.map { "\($0)" } ?? "-").\(shard.map { "\($0.index)of\($0.count)" } ?? "all")"
         return try await fetch(try shard?.files(of: dataSet.files) ?? dataSet.files, in: .dataSets, key: key)
     }
 
@@ -94,7 +95,8 @@ public final class DirectBackend: ScriptBackend {
         try await fetch(model.files, in: .models, key: "\(model.id.map { "\($0)" } ?? "-").model")
     }
 
-    private func fetch(_ files: [StoredFile], in bucket: BlobBucket, key: String) async throws(HubError) -> LocalContent
+    private func fetch(_ files: [StoredFile], in bucket: BlobBucket, key: ByteString) async throws(HubError)
+        -> LocalContent
     {
         let known = fetched.withLock { fetched in
             fetched[key]?.used = .now
@@ -109,7 +111,7 @@ public final class DirectBackend: ScriptBackend {
         let content = try await cache.fetch(files, in: bucket, of: transfers, to: "\(folder.links)/\(number)")
         let size = content.files.reduce(0) { $0 + (Self.size(of: $1.localPath) ?? 0) }
         fetched.withLock { fetched in
-            let key = fetched[key] == nil ? key : "\(key).\(number)"
+            let key: ByteString = fetched[key] == nil ? key : "\(key).\(number)"
             fetched[key] = Fetched(content: content, size: size, used: .now)
         }
         return content

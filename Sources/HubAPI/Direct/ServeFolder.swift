@@ -1,3 +1,4 @@
+import BSON
 import CLinux
 import Glibc
 package import TensorHub
@@ -25,7 +26,7 @@ package final class ServeFolder: Sendable {
         }
         guard gate >= 0, tensorhub_lock(gate, 1) == 0 else { throw Self.failure(parent) }
         defer { close(gate) }
-        for name in GuardedPath.names(GuardedPath.withoutLinks(parent)) where name.hasPrefix("server-") {
+        for name in GuardedPath.names(GuardedPath.withoutLinks(parent)) where name.bytes.hasPrefix("server-") {
             Self.removeIfAbandoned(name, in: parent)
         }
         var template = Array("\(parent)/server-XXXXXX".utf8CString)
@@ -65,10 +66,11 @@ package final class ServeFolder: Sendable {
     }
 
     private static func makeFolders(_ path: String) throws(HubError) {
-        var end = path.startIndex
-        while end < path.endIndex {
-            end = path[path.index(after: end)...].firstIndex(of: "/") ?? path.endIndex
-            if mkdir(String(path[..<end]), 0o700) != 0, errno != EEXIST { throw failure(path) }
+        let parts = path.bytes.split(separator: "/")
+        let root = path.bytes.hasPrefix("/") ? "/" : ""
+        for end in parts.indices {
+            let folder = root + parts[...end].map(\.text).joined(separator: "/")
+            if mkdir(folder, 0o700) != 0, errno != EEXIST { throw failure(path) }
         }
     }
 

@@ -60,7 +60,7 @@ extension ScriptAPI {
 extension APIRequest {
     /// A time to wait, with fractions, at most `longestWait`.
     func seconds(_ name: String) throws(APIError) -> Duration? {
-        guard let text = query[name] else { return nil }
+        guard let text = query[name.bytes] else { return nil }
         guard let seconds = Double(text), (0...Double(ScriptAPI.longestWait)).contains(seconds) else {
             throw .invalid(
                 name,

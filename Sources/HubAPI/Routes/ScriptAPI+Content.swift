@@ -30,7 +30,7 @@ extension ScriptAPI {
         if request.wantsJSON { return try await describe(request, content) }
         let file: StoredFile
         if let path = request.query["file"] {
-            guard let found = content.files.first(where: { $0.path == path }) else {
+            guard let found = content.files.first(where: { $0.path.bytes == path.bytes }) else {
                 throw Self.missing(path, content)
             }
             file = found
@@ -56,15 +56,15 @@ extension ScriptAPI {
         let isFetched = try request.flag("fetch", default: true)
         var files = content.files
         if let path = request.query["file"] {
-            files = files.filter { $0.path == path }
+            files = files.filter { $0.path.bytes == path.bytes }
             if files.isEmpty { throw Self.missing(path, content) }
         }
         let local = isFetched && isLocal && !files.isEmpty ? try await content.fetched() : nil
-        let places = Dictionary(local?.files.map { ($0.path, $0.localPath) } ?? []) { first, _ in first }
+        let places = Dictionary(firstOf: local?.files.map { ($0.path, $0.localPath) } ?? [])
         var described: [BSONValue] = []
         for file in files {
             var size = file.blob.length
-            if let place = places[file.path] {
+            if let place = places[file.path.bytes] {
                 size = Self.size(of: place) ?? size
             } else if file.blob.sha256 == nil {
                 // TensorLayer's documents do not say.
@@ -73,7 +73,7 @@ extension ScriptAPI {
             described.append([
                 "path": .string(file.path), "size": .int64(size),
                 "sha256": file.blob.sha256.map(BSONValue.string) ?? .null,
-                "local": places[file.path].map(BSONValue.string) ?? .null,
+                "local": places[file.path.bytes].map(BSONValue.string) ?? .null,
             ])
         }
         return .json([
@@ -97,7 +97,7 @@ extension ScriptAPI {
         }
         if isFetched {
             let local = if let local { local } else { try await content.fetched() }
-            if let place = local.files.first(where: { $0.path == file.path })?.localPath {
+            if let place = local.files.first(where: { $0.path.bytes == file.path.bytes })?.localPath {
                 let opened = try await disk.run { try OpenedFile(place) }
                 return try ranged(request, tag, length: opened.length, headers) { range in
                     opened.source(range, disk)

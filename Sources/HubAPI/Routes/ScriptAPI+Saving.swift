@@ -19,7 +19,7 @@ extension ScriptAPI {
     func save(
         _ request: APIRequest,
         _ name: String,
-        keys: Set<String>,
+        keys: Set<ByteString>,
         store: @Sendable (SavedContent) async throws -> BSONDocument
     ) async throws -> Answer {
         let document =
@@ -55,13 +55,13 @@ extension ScriptAPI {
     @concurrent
     private func saveUploads(
         _ body: BSONDocument,
-        _ keys: Set<String>,
+        _ keys: Set<ByteString>,
         _ store: (SavedContent) async throws -> BSONDocument
     ) async throws -> BSONDocument {
-        for key in body.keys where !keys.contains(key) {
+        for key in body.keys where !keys.contains(key.bytes) {
             throw APIError.invalid(
                 key,
-                "there is no field '\(key)' here; known: \(keys.sorted().joined(separator: ", "))"
+                "there is no field '\(key)' here; known: \(keys.sorted().map(\.text).joined(separator: ", "))"
             )
         }
         var saved = SavedContent()

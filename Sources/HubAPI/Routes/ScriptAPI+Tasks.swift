@@ -58,7 +58,8 @@ extension ScriptAPI {
     }
 
     /// A selection in a body: `name`, `ids`, `filter`.
-    static func selection(_ body: BSONDocument, besides others: Set<String> = []) throws(APIError) -> TaskSelection {
+    static func selection(_ body: BSONDocument, besides others: Set<ByteString> = []) throws(APIError) -> TaskSelection
+    {
         var selection = TaskSelection()
         for (key, value) in body {
             switch (key, value) {
@@ -79,8 +80,8 @@ extension ScriptAPI {
                 selection.filter = selection.filter && (try APIRequest.checked(filter))
             case ("filter", _): throw .invalid("filter", "filter is \(value); it must be an object")
             default:
-                if others.contains(key) { break }
-                let known = (others.union(["name", "ids", "filter"])).sorted().joined(separator: ", ")
+                if others.contains(key.bytes) { break }
+                let known = (others.union(["name", "ids", "filter"])).sorted().map(\.text).joined(separator: ", ")
                 throw .invalid(key, "there is no field '\(key)' here; known: \(known)")
             }
         }

@@ -116,8 +116,8 @@ extension APIError {
         guard let field else { return "invalid-input" }
         if field == "name" { return "bad-name" }
         if field == "shard" { return "bad-shard" }
-        let parts = field.split(separator: ".")
-        guard parts.count <= 2, let key = parts.last.map(String.init),
+        let parts = field.bytes.split(separator: ".")
+        guard parts.count <= 2, let key = parts.last,
             parts.count == 1 || ["tags", "log"].contains(parts[0])
         else { return "invalid-input" }
         return reservedNames.contains(key) ? "reserved-field" : "invalid-input"

@@ -10,7 +10,7 @@ struct APIRequest: Sendable {
     let headers: HTTPFields
     /// What stands in the path in the place of each `{...}`, in order.
     let parameters: [String]
-    let query: [String: String]
+    let query: [ByteString: String]
     let body: RequestStream
 
     // MARK: Body
@@ -19,12 +19,13 @@ struct APIRequest: Sendable {
 
     /// Whether the client wants JSON where it could have bytes.
     var wantsJSON: Bool {
-        (headers[.accept] ?? "").split(separator: ",").contains { Self.isJSON($0) }
+        (headers[.accept] ?? "").bytes.split(separator: ",").contains { Self.isJSON($0.text) }
     }
 
     static func isJSON(_ type: (some StringProtocol)?) -> Bool {
         guard let type else { return false }
-        let name = String(type.prefix { $0 != ";" }.filter { $0 != " " && $0 != "\t" }).lowercased()
+        let scalars = type.unicodeScalars.prefix { $0 != ";" }.filter { $0 != " " && $0 != "\t" }
+        let name = String(String.UnicodeScalarView(scalars)).lowercased().bytes
         return name.hasPrefix("application/") && (name.hasSuffix("/json") || name.hasSuffix("+json"))
     }
 
@@ -63,7 +64,7 @@ struct APIRequest: Sendable {
     // MARK: Query
 
     func integer(_ name: String, from minimum: Int, to maximum: Int = .max) throws(APIError) -> Int? {
-        guard let text = query[name] else { return nil }
+        guard let text = query[name.bytes] else { return nil }
         guard let value = Int(text), value >= minimum, value <= maximum else {
             let range = maximum == .max ? "from \(minimum) up" : "from \(minimum) to \(maximum)"
             throw .invalid(name, "\(name) is '\(text)'; it must be a whole number \(range)")
@@ -72,7 +73,7 @@ struct APIRequest: Sendable {
     }
 
     func flag(_ name: String, default standard: Bool) throws(APIError) -> Bool {
-        switch query[name] {
+        switch query[name.bytes] {
         case nil: return standard
         case "true", "1": return true
         case "false", "0": return false
@@ -82,7 +83,7 @@ struct APIRequest: Sendable {
 
     /// A document as Extended JSON.
     func document(_ name: String) throws(APIError) -> BSONDocument? {
-        guard let text = query[name] else { return nil }
+        guard let text = query[name.bytes] else { return nil }
         do {
             return try BSONDocument(
                 extendedJSON: text,

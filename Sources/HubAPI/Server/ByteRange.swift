@@ -1,3 +1,5 @@
+import BSON
+
 /// The header `Range` (RFC 9110, 14.2). Several ranges at once are answered with the whole, as the standard allows.
 enum ByteRange: Equatable {
     case whole
@@ -6,8 +8,8 @@ enum ByteRange: Equatable {
 
     static func parse(_ header: String?, length: Int64) -> ByteRange {
         let unit = "bytes="
-        guard let header, header.hasPrefix(unit), !header.contains(",") else { return .whole }
-        let ends = header.dropFirst(unit.count).split(separator: "-", omittingEmptySubsequences: false)
+        guard let header, let rest = header.bytes.dropping(unit.bytes), !rest.bytes.contains(",") else { return .whole }
+        let ends = rest.bytes.split(separator: "-", omittingEmptySubsequences: false).map(\.text)
         guard ends.count == 2 else { return .whole }
         switch (number(ends[0]), number(ends[1])) {
         case (let first?, let last?):
@@ -23,7 +25,7 @@ enum ByteRange: Equatable {
         }
     }
 
-    private static func number(_ text: Substring) -> Int64? {
+    private static func number(_ text: String) -> Int64? {
         guard !text.isEmpty, text.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
         // More than any file has.
         return Int64(text) ?? .max - 1

@@ -1,3 +1,5 @@
+import BSON
+
 /// The percent encoding of addresses (RFC 3986), and that of forms, where `+` is a space.
 enum PercentCoding {
     /// `nil` where two digits are missing behind a `%`, or the bytes are not UTF-8.
@@ -20,12 +22,11 @@ enum PercentCoding {
     }
 
     /// The names and values of a query; of a name that is given twice, the first.
-    static func query(_ text: some StringProtocol) -> [String: String]? {
-        var values: [String: String] = [:]
-        for part in text.split(separator: "&") {
-            let equals = part.firstIndex(of: "=") ?? part.endIndex
-            guard let name = decode(part[..<equals], plusIsSpace: true),
-                let value = decode(part[equals...].dropFirst(), plusIsSpace: true)
+    static func query(_ text: some StringProtocol) -> [ByteString: String]? {
+        var values: [ByteString: String] = [:]
+        for part in text.bytes.split(separator: "&") {
+            let (before, behind) = part.cut(atFirst: "=") ?? (part.text, "")
+            guard let name = decode(before, plusIsSpace: true)?.bytes, let value = decode(behind, plusIsSpace: true)
             else { return nil }
             if values[name] == nil { values[name] = value }
         }

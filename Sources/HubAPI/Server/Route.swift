@@ -1,3 +1,4 @@
+import BSON
 import HTTPTypes
 
 /// One operation of the interface.
@@ -18,15 +19,15 @@ struct Route: Sendable {
     let path: String
     let scope: Scope
     /// The names that the query may have.
-    let query: Set<String>
+    let query: Set<ByteString>
     let handler: Handler
-    private let segments: [Substring]
+    private let segments: [ByteString]
 
     init(
         _ method: HTTPRequest.Method,
         _ path: String,
         _ scope: Scope = .everywhere,
-        query: Set<String> = [],
+        query: Set<ByteString> = [],
         _ handler: @escaping Handler
     ) {
         self.method = method
@@ -38,17 +39,17 @@ struct Route: Sendable {
     }
 
     /// What the placeholders stand for, still encoded; `nil` for another path.
-    func match(_ parts: [Substring]) -> [Substring]? {
+    func match(_ parts: [ByteString]) -> [ByteString]? {
         guard parts.count == segments.count else { return nil }
-        var values: [Substring] = []
+        var values: [ByteString] = []
         for (segment, part) in zip(segments, parts) {
-            if segment.utf8.first == UInt8(ascii: "{") { values.append(part) } else if segment != part { return nil }
+            if segment.hasPrefix("{") { values.append(part) } else if segment != part { return nil }
         }
         return values
     }
 
-    static func segments(of path: some StringProtocol) -> [Substring] {
-        Substring(path).split(separator: "/", omittingEmptySubsequences: false)
+    static func segments(of path: some StringProtocol) -> [ByteString] {
+        path.bytes.split(separator: "/", omittingEmptySubsequences: false)
     }
 }
 
@@ -57,13 +58,13 @@ struct RouteTable: Sendable {
     let routes: [Route]
 
     enum Match {
-        case found(Route, [Substring])
+        case found(Route, [ByteString])
         /// The path is there with other methods.
         case wrongMethod([HTTPRequest.Method])
         case none
     }
 
-    func find(_ method: HTTPRequest.Method, _ path: Substring) -> Match {
+    func find(_ method: HTTPRequest.Method, _ path: String) -> Match {
         let parts = Route.segments(of: path)
         var others: [HTTPRequest.Method] = []
         for route in routes {

@@ -65,9 +65,9 @@ struct ScriptAPI: Sendable {
         try authorize(request.headers)
         if let peer { doorkeeper.prove(peer) }
         let target = request.head.path ?? "/"
-        let path = target.prefix { $0 != "?" }
+        let (path, queryText) = target.bytes.cut(atFirst: "?") ?? (target, "")
         let route: Route
-        let values: [Substring]
+        let values: [ByteString]
         switch Self.table.find(request.method, path) {
         case .found(let found, let parameters): (route, values) = (found, parameters)
         case .wrongMethod(let methods):
@@ -88,17 +88,17 @@ struct ScriptAPI: Sendable {
         case .serve: if isAttempt { throw APIError.readOnly }
         }
         let parameters = try values.map { text throws(APIError) in
-            guard let value = PercentCoding.decode(text) else {
+            guard let value = PercentCoding.decode(text.text) else {
                 throw .badName("'\(text)' in the path is not percent-encoded UTF-8")
             }
             return value
         }
-        guard let query = PercentCoding.query(target.dropFirst(path.count + 1)) else {
+        guard let query = PercentCoding.query(queryText) else {
             throw APIError.invalid("query", "the query is not percent-encoded UTF-8")
         }
         for name in query.keys where !route.query.contains(name) {
-            let known = route.query.isEmpty ? "none" : route.query.sorted().joined(separator: ", ")
-            throw APIError.invalid(name, "there is no query parameter '\(name)' here; known: \(known)")
+            let known = route.query.isEmpty ? "none" : route.query.sorted().map(\.text).joined(separator: ", ")
+            throw APIError.invalid(name.text, "there is no query parameter '\(name)' here; known: \(known)")
         }
         let call = APIRequest(headers: request.headers, parameters: parameters, query: query, body: body)
         return try await route.handler(self, call)
@@ -107,7 +107,7 @@ struct ScriptAPI: Sendable {
     private func authorize(_ headers: HTTPFields) throws(APIError) {
         guard let token else { return }
         let scheme = "bearer "
-        guard let value = headers[.authorization], value.lowercased().hasPrefix(scheme) else {
+        guard let value = headers[.authorization], value.lowercased().bytes.hasPrefix(scheme.bytes) else {
             var error = APIError(
                 .unauthorized,
                 "unauthorized",
@@ -118,7 +118,7 @@ struct ScriptAPI: Sendable {
             error.headers[.wwwAuthenticate] = "Bearer"
             throw error
         }
-        if Self.isEqual(String(value.dropFirst(scheme.count)), token) { return }
+        if Self.isEqual(String(Substring(value.utf8.dropFirst(scheme.utf8.count))), token) { return }
         if isAttempt {
             throw APIError(
                 .forbidden,

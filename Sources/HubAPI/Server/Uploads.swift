@@ -6,7 +6,7 @@ import TensorHub
 /// Bytes that came by `POST /v1/uploads` and wait for the data set or model that they belong to.
 final class Uploads: Sendable {
     let folder: String
-    private let waiting = Mutex<[String: (file: SpooledFile, since: ContinuousClock.Instant)]>([:])
+    private let waiting = Mutex<[ByteString: (file: SpooledFile, since: ContinuousClock.Instant)]>([:])
 
     init(folder: String) {
         self.folder = folder
@@ -15,7 +15,7 @@ final class Uploads: Sendable {
     /// - Returns: The token by which it is asked for.
     func add(_ file: SpooledFile) -> String {
         let token = "\(ObjectID())\(UInt64.random(in: .min ... .max))"
-        waiting.withLock { $0[token] = (file, .now) }
+        waiting.withLock { $0[token.bytes] = (file, .now) }
         return token
     }
 
@@ -24,8 +24,8 @@ final class Uploads: Sendable {
     /// - Throws: `invalid-input` that names the one that is not there.
     func take(_ tokens: [String]) throws(APIError) -> [SpooledFile] {
         let (files, missing) = waiting.withLock { waiting -> ([SpooledFile], String?) in
-            if let missing = tokens.first(where: { waiting[$0] == nil }) { return ([], missing) }
-            return (tokens.compactMap { waiting.removeValue(forKey: $0)?.file }, nil)
+            if let missing = tokens.first(where: { waiting[$0.bytes] == nil }) { return ([], missing) }
+            return (tokens.compactMap { waiting.removeValue(forKey: $0.bytes)?.file }, nil)
         }
         if let missing {
             throw .invalid(
@@ -44,7 +44,7 @@ final class Uploads: Sendable {
     /// What was taken was not used after all. Files that are not there any more are forgotten.
     func giveBack(_ tokens: [String], _ files: [SpooledFile]) {
         for (token, file) in zip(tokens, files) where GuardedPath.status(file.path) != nil {
-            waiting.withLock { $0[token] = (file, .now) }
+            waiting.withLock { $0[token.bytes] = (file, .now) }
         }
     }
 

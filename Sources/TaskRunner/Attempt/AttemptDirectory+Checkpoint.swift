@@ -80,9 +80,9 @@ extension AttemptDirectory {
     ) throws(AttemptError) -> [(name: String, attempt: Int32)] {
         let own = "\(taskID)"
         var found: [(name: String, attempt: Int32)] = []
-        for name in try waiting.names() where name.hasPrefix(own) && waiting.isFolder(name) {
-            if name == own { found.append((name, 0)) }
-            guard name.hasPrefix(own + "."), let attempt = Int32(name.dropFirst(own.count + 1)) else { continue }
+        for name in try waiting.names() where name.bytes.hasPrefix(own.bytes) && waiting.isFolder(name) {
+            if name.bytes == own.bytes { found.append((name, 0)) }
+            guard let attempt = name.bytes.dropping("\(own).").flatMap({ Int32($0) }) else { continue }
             found.append((name, attempt))
         }
         return found.sorted { $0.attempt < $1.attempt }
@@ -102,8 +102,8 @@ extension AttemptDirectory {
     /// Makes the folders above a file that is to be brought into an arrival folder.
     func makeFolders(above path: String, in arrival: String) throws(AttemptError) {
         var folder = arrival
-        for part in path.split(separator: "/").dropLast() {
-            try state.open(folder).ensureFolder(String(part), mode: 0o755)
+        for part in path.bytes.split(separator: "/").dropLast() {
+            try state.open(folder).ensureFolder(part.text, mode: 0o755)
             folder += "/\(part)"
         }
     }

@@ -108,10 +108,7 @@ extension AttemptDirectory {
     /// The numbers of the copies of the checkpoint folder that are here.
     func keptCheckpointNumbers() throws(AttemptError) -> [Int] {
         try state.open(keptPath).names().compactMap { name in
-            guard name.hasPrefix(Self.keptCheckpoint), let number = Int(name.dropFirst(Self.keptCheckpoint.count))
-            else {
-                return nil
-            }
+            guard let number = name.bytes.dropping(Self.keptCheckpoint.bytes).flatMap({ Int($0) }) else { return nil }
             return OutboxRecord.checkpointNumbers.contains(number) ? number : nil
         }
     }

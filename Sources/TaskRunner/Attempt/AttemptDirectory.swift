@@ -32,7 +32,7 @@ package struct AttemptDirectory: Sendable, Hashable {
     }
 
     package static func == (lhs: Self, rhs: Self) -> Bool {
-        lhs.taskID == rhs.taskID && lhs.attempt == rhs.attempt && lhs.parent == rhs.parent
+        lhs.taskID == rhs.taskID && lhs.attempt == rhs.attempt && lhs.parent.bytes == rhs.parent.bytes
     }
 
     package func hash(into hasher: inout Hasher) {
@@ -134,7 +134,7 @@ package struct AttemptDirectory: Sendable, Hashable {
     }
 
     private static func write(_ file: AttemptFile, in work: borrowing LocalFolder) throws(AttemptError) {
-        let components = file.path.split(separator: "/").map(String.init)
+        let components = file.path.bytes.split(separator: "/").map(\.text)
         var parent = ""
         for component in components.dropLast() {
             parent += parent.isEmpty ? component : "/\(component)"
@@ -155,11 +155,11 @@ package struct AttemptDirectory: Sendable, Hashable {
     }
 
     private static func check(path: String, scriptName: String) throws(AttemptError) {
-        let components = path.split(separator: "/", omittingEmptySubsequences: false)
+        let components = path.bytes.split(separator: "/", omittingEmptySubsequences: false)
         let fault: String? =
             if path.isEmpty {
                 "is empty"
-            } else if path.hasPrefix("/") {
+            } else if path.bytes.hasPrefix("/") {
                 "is absolute"
             } else if path.utf8.contains(0) {
                 "has a NUL character"
@@ -167,9 +167,9 @@ package struct AttemptDirectory: Sendable, Hashable {
                 "leads out of the working directory"
             } else if components.contains("") || components.contains(".") {
                 "has an empty or '.' part"
-            } else if path.utf8.count > 3000 || components.contains(where: { $0.utf8.count > 255 }) {
+            } else if path.utf8.count > 3000 || components.contains(where: { $0.text.utf8.count > 255 }) {
                 "is too long"
-            } else if components.first.map(String.init) == scriptName {
+            } else if components.first == scriptName.bytes {
                 "is the script's own name"
             } else {
                 nil
@@ -189,7 +189,7 @@ package struct AttemptDirectory: Sendable, Hashable {
     /// Removes what the script has made of its directory under other names beside it.
     func removeMoved(_ token: ObjectID) throws(AttemptError) {
         let all = try state.open(parent)
-        for other in try all.names() where other != name && all.isFolder(other) {
+        for other in try all.names() where other.bytes != name.bytes && all.isFolder(other) {
             let journal = try? LocalFolder("journal", in: LocalFolder(other, in: all))
             let bytes = try? journal?.read("claim.json", limit: 1 << 20)
             guard let claim = bytes.flatMap({ try? BSONDocument(extendedJSON: $0) }).flatMap(AttemptClaim.init),
@@ -217,13 +217,13 @@ package struct AttemptDirectory: Sendable, Hashable {
 
     /// The attempts of an earlier life of the runner, and what is left of some that never began.
     package static func existing(in parent: String) throws(AttemptError) -> [AttemptDirectory] {
-        try StateFolder(around: parent).open(parent).names().sorted().compactMap { name in
-            let parts = name.split(separator: ".", omittingEmptySubsequences: false)
-            guard parts.count == 2, let id = ObjectID(String(parts[0])), let attempt = Int32(parts[1]) else {
+        try StateFolder(around: parent).open(parent).names().sortedByBytes().compactMap { name in
+            let parts = name.bytes.split(separator: ".", omittingEmptySubsequences: false)
+            guard parts.count == 2, let id = ObjectID(parts[0].text), let attempt = Int32(parts[1].text) else {
                 return nil
             }
             let directory = AttemptDirectory(taskID: id, attempt: attempt, in: parent)
-            return directory.name == name ? directory : nil
+            return directory.name.bytes == name.bytes ? directory : nil
         }
     }
 

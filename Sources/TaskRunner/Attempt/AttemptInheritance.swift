@@ -1,5 +1,6 @@
 package import BSON
 import Glibc
+import TensorHub
 
 /// What the runners of this machine that are dead have left, as the next one finds it on the disk and among the processes.
 /// Calls block: for pool threads only.
@@ -33,7 +34,8 @@ package struct AttemptInheritance: Sendable {
                 directory.restoreModes(in: all, damage)
                 switch try directory.owner(in: all) {
                 case .claim(var claim):
-                    guard claim.project == project, claim.database == database, !others.living.contains(claim.runner)
+                    guard claim.project.bytes == project.bytes, claim.database == database,
+                        !others.living.contains(claim.runner)
                     else { continue }
                     if claim.runner != runner {
                         if !others.dead.contains(claim.runner), try presence.isHolding(claim.runner) { continue }
@@ -163,7 +165,7 @@ extension AttemptDirectory {
         let kept = try damage.moveToLost(path)
         // Without it, nobody takes it for an attempt again, and no supervisor that comes late begins. A link in the place of the
         // journal leads to somebody else's.
-        let name = kept.split(separator: "/").last.map(String.init) ?? name
+        let name = GuardedPath.split(kept).name
         if let lost = try? LocalFolder("\(parent)/../lost"), let folder = try? LocalFolder(name, in: lost),
             let journal = try? LocalFolder("journal", in: folder)
         {

@@ -1,4 +1,5 @@
 import BSON
+import TensorHub
 
 extension AttemptOutcome {
     struct ResultFault: Error, Equatable {
@@ -33,6 +34,10 @@ extension AttemptOutcome {
                     "the results take \(result.bytes.count) bytes in the database; their task has room for \(limit)"
                 return .failure(ResultFault(kind: .badResult, message: message))
             }
+        }
+        if result.isNested(deeperThan: LogEntry.deepest) {
+            let message = "the results are nested deeper than \(LogEntry.deepest) levels, which MongoDB does not take"
+            return .failure(ResultFault(kind: .badResult, message: message))
         }
         let there = keys.isEmpty ? [] : Set(result.map { Array($0.key.utf8) })
         let missing = keys.filter { !there.contains(Array($0.utf8)) }

@@ -61,8 +61,7 @@ package enum AttemptSurvivors {
         let directory = AttemptDirectory(taskID: id, attempt: attempt, in: parent)
         let end = "/\(directory.name)/\(AttemptDirectory.checkpointName)"
         guard
-            path.utf8.elementsEqual((parent + end).utf8)
-                || path.hasSuffix(end) && isSame(String(path.dropLast(end.count)), parent)
+            path.bytes == "\(parent)\(end)" || path.bytes.dropping(end: end.bytes).map({ isSame($0, parent) }) == true
         else { return nil }
         return directory
     }

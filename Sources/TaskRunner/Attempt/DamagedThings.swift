@@ -9,7 +9,7 @@ import Synchronization
 package final class DamagedThings: Sendable {
     private let stateDirectory: String
     private let logger: Logger
-    private let found = Mutex<(count: Int, told: Set<String>)>((0, []))
+    private let found = Mutex<(count: Int, told: Set<ByteString>)>((0, []))
 
     package init(stateDirectory: String, logger: Logger = Logger(label: "damage") { _ in SwiftLogNoOpLogHandler() }) {
         self.stateDirectory = stateDirectory
@@ -30,7 +30,8 @@ package final class DamagedThings: Sendable {
     func note(_ path: String, _ reason: String, kept: String? = nil) {
         let count = found.withLock { found -> Int? in
             // What stays is met again and again, and a script may make any number of such things.
-            guard kept != nil || found.told.count < 1000 && found.told.insert("\(path): \(reason)").inserted else {
+            guard kept != nil || found.told.count < 1000 && found.told.insert("\(path): \(reason)".bytes).inserted
+            else {
                 return nil
             }
             found.count += 1
@@ -80,7 +81,7 @@ package final class DamagedThings: Sendable {
     ///
     /// - Returns: Where it is now.
     func moveToLost(_ path: String) throws(AttemptError) -> String {
-        let name = path.split(separator: "/").last.map(String.init) ?? "unnamed"
+        let name = path.bytes.split(separator: "/").last?.text ?? "unnamed"
         let lost = try folder(lostFolder)
         // Left there before under the same name, or put there by a script.
         do throws(AttemptError) { try lost.removeTree(name) } catch { note("\(lostFolder)/\(name)", error.message) }
@@ -137,7 +138,7 @@ package final class DamagedThings: Sendable {
 
     /// What is in the place of a folder of ours.
     private func moveAway(_ path: String, _ reason: String) {
-        if path != lostFolder {
+        if path.bytes != lostFolder.bytes {
             setAside(path, reason)
         } else {
             let target = "\(path).\(ObjectID())"
@@ -147,11 +148,9 @@ package final class DamagedThings: Sendable {
 
     /// The state directory itself, or what is above it.
     private func restoreAbove(_ path: String) -> Bool {
-        var end = path.startIndex
-        while let next = path[path.index(after: end)...].firstIndex(of: "/") {
-            end = next
-            if restoreMode(String(path[..<end])) { return true }
+        let parts = path.bytes.split(separator: "/")
+        return parts.indices.dropFirst().contains { end in
+            restoreMode(parts[..<end].map { "/\($0)" }.joined())
         }
-        return false
     }
 }

@@ -2,6 +2,7 @@ package import BSON
 import CLinux
 import Glibc
 import Synchronization
+import TensorHub
 
 /// The sign on this machine that a runner lives: `<state>/runners/<id>`, locked until its process ends, however it ends.
 /// So the next runner can tell attempts that nobody looks after from those of a living neighbour in the same directory.
@@ -201,9 +202,8 @@ enum RunnerHolders {
         let count = readlinkat(files.descriptor, file, &buffer, buffer.count)
         guard count > 0 else { return nil }
         // "<path> (deleted)" where the name is gone.
-        let path =
-            String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
-            .split(separator: " ").first ?? ""
-        return path.split(separator: "/").last.flatMap { ObjectID(String($0)) }
+        let text = String(decoding: buffer[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        let path = text.bytes.dropping(end: " (deleted)") ?? text
+        return ObjectID(GuardedPath.split(path).name)
     }
 }

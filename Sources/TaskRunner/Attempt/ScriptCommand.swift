@@ -1,3 +1,4 @@
+import BSON
 import Glibc
 
 /// How a script is started: by its `--interpreter`, else by its first line, else by `python3`. The interpreter is always
@@ -8,6 +9,9 @@ package struct ScriptCommand: Sendable, Equatable {
     /// Program, its arguments and, last, the script.
     package var arguments: [String]
     package var isPython: Bool
+
+    /// Blank, tab and carriage return.
+    fileprivate static let blanks: [UInt8] = [0x20, 0x09, 0x0D]
 
     /// Every name that ``scriptName`` can have.
     static let scriptNames = ["__script__", "__script__.py"]
@@ -24,7 +28,7 @@ package struct ScriptCommand: Sendable, Equatable {
         var words = interpreter.map(Self.words) ?? Self.firstLine(of: script)
         if words.isEmpty { words = ["python3"] }
         let program = try Self.find(words[0], path: path, isExecutable)
-        let name = words[0].split(separator: "/").last.map(String.init) ?? ""
+        let name = words[0].bytes.split(separator: "/").last?.text ?? ""
         isPython = Self.isPython(name) && !words.contains("-m") && !words.contains("-c")
         scriptName = Self.scriptNames[isPython ? 1 : 0]
         arguments = [program] + words.dropFirst() + (isPython ? ["-m", "tensorhub.run"] : []) + [scriptName]
@@ -36,17 +40,17 @@ package struct ScriptCommand: Sendable, Equatable {
         let bytes = script.dropFirst(2).prefix(4096).prefix { $0 != UInt8(ascii: "\n") && $0 != 0 }
         // A script from Windows ends its lines in CR LF.
         let line = String(decoding: bytes, as: UTF8.self).trimming()
-        let program = line.prefix { $0 != " " && $0 != "\t" }
+        let program = Substring(line.utf8.prefix { !Self.blanks.contains($0) })
         // As the kernel does it: all that follows is one argument.
-        let rest = String(line.dropFirst(program.count)).trimming()
-        guard program.split(separator: "/").last == "env" else {
+        let rest = String(Substring(line.utf8.dropFirst(program.utf8.count))).trimming()
+        guard program.bytes.split(separator: "/").last == "env" else {
             return program.isEmpty ? [] : [String(program)] + (rest.isEmpty ? [] : [rest])
         }
         var words = words(rest)
         if let first = words.first, first == "-S" || first == "--split-string" { words.removeFirst() }
-        if let first = words.first, first.hasPrefix("-S") { words[0] = String(first.dropFirst(2)) }
+        if let rest = words.first?.bytes.dropping("-S") { words[0] = rest }
         // Other options of env, and variables that it sets, are its own business.
-        guard let first = words.first, !first.hasPrefix("-"), !first.contains("=") else {
+        guard let first = words.first, !first.bytes.hasPrefix("-"), !first.bytes.contains("=") else {
             return rest.isEmpty ? [] : [String(program)] + words
         }
         return words
@@ -56,8 +60,8 @@ package struct ScriptCommand: Sendable, Equatable {
     static func words(_ text: String) -> [String] {
         var words: [String] = []
         var word: String?
-        var quote: Character?
-        for character in text {
+        var quote: Unicode.Scalar?
+        for character in text.unicodeScalars {
             if let open = quote {
                 if character == open { quote = nil } else { word = (word ?? "") + String(character) }
             } else if character == "'" || character == "\"" {
@@ -76,10 +80,9 @@ package struct ScriptCommand: Sendable, Equatable {
 
     /// `python`, `python3`, `python3.11`, `pypy3`.
     static func isPython(_ name: String) -> Bool {
-        for prefix in ["python", "pypy"] where name.hasPrefix(prefix) {
-            return name.dropFirst(prefix.count).allSatisfy { $0.isASCII && ($0.isNumber || $0 == ".") }
+        ["python", "pypy"].lazy.compactMap { name.bytes.dropping($0) }.contains { version in
+            version.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: ".") }
         }
-        return false
     }
 
     private static func find(
@@ -87,16 +90,16 @@ package struct ScriptCommand: Sendable, Equatable {
         path: String?,
         _ isExecutable: (String) -> Bool
     ) throws(AttemptError) -> String {
-        if name.hasPrefix("/") {
+        if name.bytes.hasPrefix("/") {
             guard isExecutable(name) else {
                 throw AttemptError(.cannotStart, "the interpreter '\(name)' does not exist here or is not executable")
             }
             return name
         }
         // Relative to the working directory: one of the task's own files. Starting it will tell.
-        if name.contains("/") { return name }
+        if name.bytes.contains("/") { return name }
         let path = path.flatMap { $0.isEmpty ? nil : $0 } ?? "/usr/local/bin:/usr/bin:/bin"
-        for folder in path.split(separator: ":") where folder.hasPrefix("/") {
+        for folder in path.bytes.split(separator: ":") where folder.hasPrefix("/") {
             let candidate = "\(folder)/\(name)"
             if isExecutable(candidate) { return candidate }
         }
@@ -112,9 +115,9 @@ package struct ScriptCommand: Sendable, Equatable {
 extension String {
     /// Without white space at both ends.
     fileprivate func trimming() -> String {
-        var rest = self[...]
-        while rest.first?.isWhitespace == true { rest.removeFirst() }
-        while rest.last?.isWhitespace == true { rest.removeLast() }
-        return String(rest)
+        var rest = self[...].utf8
+        while let first = rest.first, ScriptCommand.blanks.contains(first) { rest.removeFirst() }
+        while let last = rest.last, ScriptCommand.blanks.contains(last) { rest.removeLast() }
+        return String(Substring(rest))
     }
 }

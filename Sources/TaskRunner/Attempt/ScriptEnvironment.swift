@@ -25,8 +25,9 @@ package struct ScriptEnvironment: Sendable, Equatable {
     package init(inherited: [String: String], allowing allowed: [String] = []) {
         let patterns = Self.passed + allowed
         variables = inherited.filter { name, _ in
-            patterns.contains { $0.hasSuffix("*") ? name.hasPrefix($0.dropLast()) : name == $0 }
-                && !Self.withheld.contains { name.hasPrefix($0) }
+            patterns.contains { pattern in
+                pattern.bytes.dropping(end: "*").map { name.bytes.hasPrefix($0.bytes) } ?? (name.bytes == pattern.bytes)
+            } && !Self.withheld.contains { name.bytes.hasPrefix($0.bytes) }
         }
     }
 

@@ -1,3 +1,4 @@
+import BSON
 import CLinux
 import Glibc
 import Synchronization
@@ -54,7 +55,7 @@ package final class SupervisorProcess: Sendable {
         var buffer = [CChar](repeating: 0, count: 4096)
         let count = readlink("/proc/self/exe", &buffer, buffer.count)
         let executable = String(decoding: buffer.prefix(max(count, 0)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        let folder = executable.lastIndex(of: "/").map { executable[..<$0] } ?? ""
+        let folder = executable.bytes.cut(atLast: "/")?.before ?? ""
         let path = configured ?? "\(folder)/tensorhub-supervisor"
         guard ScriptCommand.isExecutableFile(path) else {
             throw AttemptError(

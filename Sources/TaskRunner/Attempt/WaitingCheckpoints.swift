@@ -27,8 +27,8 @@ struct WaitingCheckpoints: Sendable {
 
     /// Removes what runners that are gone were bringing here.
     func removeBrokenOff(_ damage: DamagedThings, isLiving: (ObjectID) -> Bool) throws(AttemptError) {
-        for name in try names() where name.hasPrefix(".") {
-            let runner = name.split(separator: ".").last.flatMap { ObjectID(String($0)) }
+        for name in try names() where name.bytes.hasPrefix(".") {
+            let runner = name.bytes.split(separator: ".").last.flatMap { ObjectID($0.text) }
             if let runner, isLiving(runner) { continue }
             remove(name, damage)
         }
@@ -67,6 +67,6 @@ struct WaitingCheckpoints: Sendable {
     }
 
     private static func task(_ name: String) -> ObjectID? {
-        name.hasPrefix(".") ? nil : ObjectID(String(name.prefix { $0 != "." }))
+        name.bytes.hasPrefix(".") ? nil : name.bytes.split(separator: ".").first.flatMap { ObjectID($0.text) }
     }
 }

@@ -12,11 +12,7 @@ extension AttemptBackend {
         let partial = ".\(folder)"
         let files: [SourceFile]
         do throws(HubError) {
-            files = try await onDisk { directory in
-                try directory.makePartialFolder(partial)
-                return try directory.checkpointFiles()
-            }
-            try await copy(files, to: partial)
+            files = try await copyWhole(to: partial)
             let sync = delivery.outbox.sync
             try await onDisk { directory in
                 try directory.state.open("\(directory.keptPath)/\(partial)").sync(sync)
@@ -45,6 +41,28 @@ extension AttemptBackend {
                 directory.removeKeptFolder(AttemptDirectory.keptCheckpointName(older))
             }
         }
+    }
+
+    /// Copies the folder as it is at one moment, once more where the script writes to it meanwhile.
+    private func copyWhole(to partial: String) async throws(HubError) -> [SourceFile] {
+        var failure = HubError.changed(directory.checkpointPath)
+        for _ in 0..<FileState.tries {
+            let before = try await onDisk { directory in
+                directory.removeKeptFolder(partial)
+                try directory.makePartialFolder(partial)
+                return try CheckpointState(directory)
+            }
+            if before.unsureFor > .zero { try? await Task.sleep(for: before.unsureFor) }
+            var fault: HubError?
+            do throws(HubError) { try await copy(before.files, to: partial) } catch { fault = error }
+            let after = try await onDisk { try CheckpointState($0) }
+            guard let change = after.difference(from: before) else {
+                if let fault { throw fault }
+                return before.files
+            }
+            failure = .changed("\(directory.checkpointPath)/\(change)")
+        }
+        throw failure
     }
 
     private func copy(_ files: [SourceFile], to folder: String) async throws(HubError) {

@@ -133,7 +133,7 @@ extension AttemptBackend {
     private func isKept(_ folder: String, _ directory: AttemptDirectory) -> Bool {
         keptUses.withLock { uses in
             guard directory.hasKeptFolder(folder) else { return false }
-            uses[folder, default: 0] += 1
+            uses[folder.bytes, default: 0] += 1
             return true
         }
     }
@@ -141,15 +141,15 @@ extension AttemptBackend {
     private func put(_ partial: String, as folder: String, _ directory: AttemptDirectory) throws -> Bool {
         try keptUses.withLock { uses in
             let isFirst = try directory.putKeptFolder(partial, as: folder)
-            uses[folder] = isFirst ? 1 : uses[folder, default: 0] + 1
+            uses[folder.bytes] = isFirst ? 1 : uses[folder.bytes, default: 0] + 1
             return isFirst
         }
     }
 
     private func takeBack(_ folder: String, _ directory: AttemptDirectory) throws {
         keptUses.withLock { uses in
-            guard uses[folder] == 1 else { return }
-            uses[folder] = nil
+            guard uses[folder.bytes] == 1 else { return }
+            uses[folder.bytes] = nil
             directory.removeKeptFolder(folder)
         }
     }
@@ -170,9 +170,9 @@ extension AttemptBackend {
 
     /// What an attempt has fetched.
     struct Fetched: Sendable {
-        var contents: [String: LocalContent] = [:]
+        var contents: [ByteString: LocalContent] = [:]
         /// Folders that are taken, or about to be.
-        var folders: Set<String> = []
+        var folders: Set<ByteString> = []
     }
 
     func fetch(_ dataSet: DataSetRecord, shard: Shard?) async throws(HubError) -> LocalContent {
@@ -195,7 +195,7 @@ extension AttemptBackend {
         _ part: String
     ) async throws(HubError) -> LocalContent {
         let word = id.map { "\($0)" } ?? "unnamed"
-        let key = "\(bucket.rawValue)/\(word)\(part)"
+        let key: ByteString = "\(bucket.rawValue)/\(word)\(part)"
         if let known = fetched.withLock({ $0.contents[key] }),
             try await onDisk({ _ in GuardedPath.status(known.folder) != nil })
         {
@@ -203,7 +203,8 @@ extension AttemptBackend {
         }
         // A name of another program's may be anything.
         let isName = name.map {
-            !$0.isEmpty && $0.utf8.count <= 200 && !$0.hasPrefix(".") && !$0.contains("/") && !$0.utf8.contains(0)
+            !$0.isEmpty && $0.utf8.count <= 200 && !$0.bytes.hasPrefix(".") && !$0.bytes.contains("/")
+                && !$0.utf8.contains(0)
         }
         let outer = isName == true ? name ?? word : word
         let inner = (version.map { "v\($0)" } ?? word) + part
@@ -223,7 +224,9 @@ extension AttemptBackend {
             var number = 1
             while true {
                 let candidate = number == 1 ? path : "\(path).\(number)"
-                if GuardedPath.status(candidate) == nil, fetched.folders.insert(candidate).inserted { return candidate }
+                if GuardedPath.status(candidate) == nil, fetched.folders.insert(candidate.bytes).inserted {
+                    return candidate
+                }
                 number += 1
             }
         }

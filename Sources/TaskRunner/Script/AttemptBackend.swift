@@ -25,7 +25,7 @@ final class AttemptBackend: ScriptBackend {
     /// The number of the latest.
     let checkpoints = Mutex(0)
     /// How many calls count on a folder of kept files that this process has put in place.
-    let keptUses = Mutex<[String: Int]>([:])
+    let keptUses = Mutex<[ByteString: Int]>([:])
     /// For names of folders that are being filled.
     let partials = Atomic(0)
 
@@ -114,6 +114,13 @@ final class AttemptBackend: ScriptBackend {
                     .invalidInput,
                     "the results would have \(all.bytes.count) bytes, and a task has room for less than "
                         + "\(AttemptDirectory.resultLimit); save large ones as a model or a data set"
+                )
+            }
+            if all.isNested(deeperThan: LogEntry.deepest) {
+                throw HubError(
+                    .invalidInput,
+                    field: "results",
+                    "the results are nested deeper than \(LogEntry.deepest) levels; flatten them"
                 )
             }
             try directory.write(reportedResult: all)

@@ -25,7 +25,7 @@ enum ScriptSocket {
     ///
     /// - Throws: Where somebody else has made it, or may write to it.
     static func prepare(_ path: String) throws(AttemptError) {
-        guard path.hasPrefix(shortFolder + "/") else { return }
+        guard path.bytes.hasPrefix("\(shortFolder)/") else { return }
         guard mkdir(shortFolder, 0o700) == 0 || errno == EEXIST else { throw .call("make folder", shortFolder) }
         var status = stat()
         guard lstat(shortFolder, &status) == 0 else { throw .call("examine", shortFolder) }
@@ -39,6 +39,6 @@ enum ScriptSocket {
 
     /// Removes the file of a socket that nobody listens on any more; one in an attempt directory goes with that. Blocks.
     static func remove(_ path: String) {
-        if path.hasPrefix(shortFolder + "/") { unlink(path) }
+        if path.bytes.hasPrefix("\(shortFolder)/") { unlink(path) }
     }
 }

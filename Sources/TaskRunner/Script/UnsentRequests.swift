@@ -86,7 +86,7 @@ struct UnsentRequests: Sendable {
                 outcome.faults.append(Fault(message: "a line is no request"))
                 return
             }
-            let name = path.split(separator: "/").last.map(String.init) ?? ""
+            let name = GuardedPath.split(path).name
             if path == "/v1/results" {
                 if let results = request["body"]?.documentValue { try backend.merge(results) }
             } else if path == "/v1/logs/\(name)", let kind = LogKind(rawValue: name) {
