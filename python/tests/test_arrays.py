@@ -321,6 +321,13 @@ class ModelTests(FileTestCase):
         with open(path, "wb") as file:
             file.write(safetensors_file({"b": ("BF16", [1], b"\x80\x3f")}))
         found = content.Found({"hub": {"kind": "file"}}, [("m.safetensors", path)], self.folder)
+        try:
+            import ml_dtypes  # noqa: F401
+        except ImportError:
+            pass
+        else:
+            self.assertEqual(str(model.Model(found).params["b"].dtype), "bfloat16")
+            return
         with self.assertRaisesRegex(TypeError, "bfloat16.*safetensors.torch reads the file " + path):
             model.Model(found).params
 
