@@ -190,17 +190,20 @@ import Testing
     @Test func resultsAreJSONAsPythonWritesIt() {
         let result = outcome(
             #"{"exit":0}"#,
-            result: #"{"a": 1, "b": -Infinity, "c": 9223372036854775808, "$oid": "x", "a.b": [], "": null, "a": 2}"#,
+            result: #"{"a": 1, "b": -Infinity, "c": 9.5e18, "$oid": "x", "a.b": [], "": null, "a": 2}"#,
             keys: ["a"]
         )
         let expected: BSONDocument = [
-            "a": .int64(2), "b": .double(-.infinity), "c": .double(9_223_372_036_854_775_808), "$oid": "x", "a.b": [],
+            "a": .int64(2), "b": .double(-.infinity), "c": .double(9.5e18), "$oid": "x", "a.b": [],
             "": .null,
         ]
         #expect(result == .finished(result: expected))
     }
 
-    @Test(arguments: ["", "[1]", "3", "{", "{\"a\": 1} x", "{\"a\\u0000b\": 1}", "\u{FEFF}{}", "{'a': 1}"])
+    @Test(arguments: [
+        "", "[1]", "3", "{", "{\"a\": 1} x", "{\"a\\u0000b\": 1}", "\u{FEFF}{}", "{'a': 1}",
+        "{\"a\": 9223372036854775808}", "{\"a\": [1e400]}",
+    ])
     func aResultThatIsNoObjectOfJSONFailsTheTask(text: String) {
         let outcome = outcome(#"{"exit":0}"#, result: text, keys: ["a"])
         #expect(kind(outcome) == .badResult)

@@ -163,9 +163,10 @@ def _is_about_uploads(error: errors.HubError) -> bool:
 def _upload_unchanged(client: Client, content: Content) -> List[Dict[str, Any]]:
     """Uploads the files as they were at one moment, which a file that is being written may not have."""
     for _ in range(TRIES):
-        before = _states(content)
-        files = [{"path": part.path, "mode": part.mode, "upload": _upload(client, part)} for part in content.parts]
-        after = _states(content)
+        parts = _parts(content)
+        before = _states(parts)
+        files = [{"path": part.path, "mode": part.mode, "upload": _upload(client, part)} for part in parts]
+        after = _states(_parts(content))
         if before == after:
             return files
     changed = sorted(path for path in {**before, **after} if before.get(path) != after.get(path))
@@ -173,11 +174,13 @@ def _upload_unchanged(client: Client, content: Content) -> List[Dict[str, Any]]:
     raise errors.invalid("files", words % (changed[0], TRIES))
 
 
-def _states(content: Content) -> Dict[str, Tuple[int, ...]]:
-    paths = [part.source for part in content.parts if isinstance(part.source, str)]
-    if content.folder is not None:
-        paths = [str(part.source) for part in _walk(content.folder, "", "files")]
-    stats = [(path, os.stat(path)) for path in paths]
+def _parts(content: Content) -> List[Part]:
+    return content.parts if content.folder is None else sorted(_walk(content.folder, "", "files"))
+
+
+def _states(parts: List[Part]) -> Dict[str, Tuple[int, ...]]:
+    paths = [part.source for part in parts if isinstance(part.source, str)]
+    stats = [(path, os.stat(path)) for path in paths if os.path.exists(path)]
     return {path: (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in stats}
 
 

@@ -179,13 +179,11 @@ class _Ending:
             return
         import fcntl
 
-        folder = os.open(os.path.dirname(path), os.O_RDONLY)
-        try:
-            # Others of the same script may end now too; of each result the first counts.
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        # Others of the same script may end now too; of each result the first counts. Not the journal's folder, whose lock is
+        # the supervisor's.
+        with open(self.path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
             self._add_results(path, keys)
-        finally:
-            os.close(folder)
 
     def _add_results(self, path, keys):
         try:
@@ -200,7 +198,7 @@ class _Ending:
         added, typed, refused = {}, {}, {}
         for key in keys:
             name = self._name_of(key, keys)
-            if key in results or name is None or self._is_only_a_parameter(key, name):
+            if key in results or name is None:
                 continue
             try:
                 value = _encoded(self.names[name], key)
@@ -216,11 +214,12 @@ class _Ending:
             _replace(path + ".refused", refused)
 
     def _name_of(self, key, keys):
-        """The script's variable for a result; ``None`` if it has none."""
-        if key in self.names:
-            return key
+        """The script's variable for a result; ``None`` if it has set none."""
         known = _as_python_reads(key)
-        return known if known in self.names and known not in keys else None
+        for name in (key,) if known == key or known in keys else (key, known):
+            if name in self.names and not self._is_only_a_parameter(key, name):
+                return name
+        return None
 
     def _is_only_a_parameter(self, key, name):
         """Whether a global is what we put there, and not a result that the script computed."""

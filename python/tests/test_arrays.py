@@ -67,6 +67,49 @@ class PlainTests(FileTestCase):
         with self.assertRaisesRegex(ValueError, "pipe is neither a file nor a folder"):
             arrays.content_of(self.folder)
 
+    def changing(self, times, change):
+        """A client whose first uploads see something change."""
+        client = unittest.mock.Mock()
+        changes = iter(range(times))
+
+        def upload(route, source, length):
+            data = source.read() if hasattr(source, "read") else source
+            if next(changes, None) is not None:
+                change()
+            return {"upload": "%d" % len(data)}
+
+        client.upload = upload
+        return client
+
+    def test_a_file_that_changes_while_it_is_read_is_read_again_or_refused(self):
+        path = pathlib.Path(self.folder, "folder")
+        path.mkdir()
+        for name in ("a", "b"):
+            (path / name).write_bytes(b"1")
+        changes = {
+            "grows": lambda: (path / "a").write_bytes((path / "a").read_bytes() + b"1"),
+            "is replaced": lambda: os.replace(shutil.copy(str(path / "a"), str(path) + ".new"), str(path / "a")),
+            "comes": lambda: (path / ("c%d" % len(os.listdir(str(path))))).write_bytes(b""),
+        }
+        for word, change in changes.items():
+            for source in (path, path / "a") if word != "comes" else (path,):
+                files = content._upload_unchanged(self.changing(1, change), arrays.content_of(source))
+                if source != path:
+                    self.assertEqual([file["upload"] for file in files], ["%d" % os.path.getsize(str(source))], word)
+                else:
+                    self.assertEqual([file["path"] for file in files], sorted(os.listdir(str(path))), word)
+                with self.assertRaisesRegex(errors.InvalidInput, "changed while it was read, 3 times"):
+                    content._upload_unchanged(self.changing(100, change), arrays.content_of(source))
+
+    def test_names_that_are_no_utf_8_are_refused_in_the_same_words(self):
+        odd = os.path.join(self.folder, os.fsdecode(b"a\xff"))
+        pathlib.Path(odd).write_bytes(b"x")
+        for source in (odd, self.folder):
+            with self.assertRaisesRegex(errors.InvalidInput, "is not UTF-8: it holds half of a surrogate pair; rename it"):
+                arrays.content_of(source)
+        with self.assertRaisesRegex(errors.InvalidInput, "dataset_name: .* is not UTF-8: it holds half"):
+            content._check_name("a\ud800", "datasets")
+
     def test_anything_else_needs_allow_pickle(self):
         for value in ({1, 2}, object(), {"a": {3}}, 5, [1, 2]):
             with self.assertRaisesRegex(TypeError, "allow_pickle=True"):

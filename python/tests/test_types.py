@@ -35,6 +35,11 @@ def cells(column):
                 yield name, words[column].rstrip(" |"), row_samples
 
 
+def is_dotted(value):
+    """Whether only its keys keep it out of documents, and not out of results."""
+    return type(value) is dict and list(value) == ["a.b"]
+
+
 class Same:
     """Equal, of the same type, and of the same parts."""
 
@@ -199,13 +204,18 @@ class DoorTests(ServerTestCase):
                     kept[key] = sample.value
                     wanted[key] = sample.value if word == "kept" else sample.document
                     continue
+                def results(v):
+                    tensorhub.save_results(v=v)
+
                 for save in (
                     lambda v: db.save_training_log(v=v),
                     lambda v: db.create_task("t", script, {"v": v}),
                     lambda v: db.create_task("t", script, v=v),
                     lambda v: db.save_dataset(b"x", "d", v=v),
-                    lambda v: tensorhub.save_results(v=v),
+                    results,
                 ):
+                    if save is results and is_dotted(sample.value):
+                        continue
                     with self.assertRaises((TypeError, ValueError)):
                         save(sample.value)
         db.save_training_log(**kept)
@@ -240,7 +250,9 @@ class DoorTests(ServerTestCase):
             for j, sample in enumerate(row):
                 key = "v%d_%d" % (i, j)
                 if word == "refused":
-                    refused.append((key, sample.value))
+                    # Results, alone, may have dots in their keys.
+                    if not is_dotted(sample.value):
+                        refused.append((key, sample.value))
                 else:
                     wanted[key] = sample.value if word == "kept" else sample.document
         good = db.create_task("good", script, {}, sorted(wanted), max_failures=1)
