@@ -221,6 +221,20 @@ class ArrayTests(FileTestCase):
         with self.assertRaisesRegex(TypeError, r"dataset\['a'\] has the key None of type NoneType"):
             arrays.content_of({"a": {None: numpy.zeros(1)}})
 
+    def test_a_mask_is_named_and_what_to_give_instead(self):
+        masked = numpy.ma.masked_array([1.0, -999.0], [0, 1])
+        for save in (arrays.content_of, model.content_of, lambda value: model.content_of(value, "safetensors")):
+            for value in (masked, {"w": masked}, [masked]):
+                with self.assertRaisesRegex(TypeError, "is a masked array.*x.filled.*'mask': x.mask"):
+                    save(value)
+        with self.assertRaisesRegex(TypeError, "masked array"):
+            arrays.content_of(masked, shards=2)
+
+    def test_names_in_files_of_others_are_told_apart(self):
+        found = self.undescribed(a__npz={"x": numpy.zeros(1), "x.npy": numpy.ones(1)})
+        value = arrays.value_of(found)
+        self.assertEqual({name: array.tolist() for name, array in value.items()}, {"x": [0], "x.npy": [1]})
+
     def test_arrays_of_objects_are_refused(self):
         with self.assertRaisesRegex(TypeError, "array of Python objects"):
             arrays.content_of(numpy.array([{}]))

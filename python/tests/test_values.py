@@ -105,6 +105,15 @@ class ValueTests(unittest.TestCase):
         self.assertEqual(values.filter_document({"name": re.compile("^a", re.I)}), {"name": pattern})
 
     @needs_numpy
+    def test_a_longdouble_that_64_bits_do_not_hold_is_refused(self):
+        self.assertEqual(values.encode(numpy.longdouble("0.25")), 0.25)
+        if numpy.longdouble("0.1") == 0.1:
+            self.skipTest("this machine's longdouble has 64 bits")
+        for text in ("0.1", "1e400"):
+            with self.assertRaisesRegex(errors.InvalidInput, r"value\[1\] is .* of type longdouble, which 64 bits"):
+                values.encode(numpy.array([1, numpy.longdouble(text)], numpy.longdouble))
+
+    @needs_numpy
     def test_numbers_and_arrays_of_numpy(self):
         value = {"a": numpy.float32(0.5), "b": numpy.int64(3), "c": numpy.arange(4).reshape(2, 2), "d": numpy.bool_(True)}
         self.assertEqual(self.back(value), {"a": 0.5, "b": 3, "c": [[0, 1], [2, 3]], "d": True})
