@@ -5,8 +5,10 @@ import Testing
 /// The tests of the Python client, `python/tests`, against the programs of this build and a real MongoDB. Once with the
 /// Python that has NumPy, once with the system's own.
 @Suite struct PythonTests {
-    static let needNoServer = ["test_package", "test_values", "test_arrays"]
-    static let needServer = ["test_reporter", "test_hub", "test_attempt", "test_remote", "test_tensorlayer"]
+    static let needNoServer = ["test_package", "test_values", "test_arrays", "test_types"]
+    static let needServer = [
+        "test_reporter", "test_hub", "test_attempt", "test_remote", "test_tensorlayer", "test_random",
+    ]
 
     @Test(arguments: needNoServer)
     func theSystemsPythonPasses(file: String) async throws {

@@ -6,7 +6,12 @@ import Testing
 /// The decisions around an attempt that need no process: command, environment, outcome.
 @Suite struct AttemptDecisionTests {
     private func command(_ script: String, _ interpreter: String? = nil) throws -> ScriptCommand {
-        try ScriptCommand(script: Array(script.utf8), interpreter: interpreter, path: "/a:relative:/b") {
+        try ScriptCommand(
+            script: Array(script.utf8),
+            interpreter: interpreter,
+            path: "/a:relative:/b",
+            pythonFolder: "/py"
+        ) {
             $0.hasPrefix("/b/") || $0.hasPrefix("/usr/bin/") || $0 == "/bin/sh" || $0 == "/bin/true"
         }
     }
@@ -17,15 +22,15 @@ import Testing
         ("#!/bin/true", ["/bin/true", "__script__"]),
         ("#!/bin/sh\r\necho", ["/bin/sh", "__script__"]),
         ("#!/usr/bin/env bash\n", ["/b/bash", "__script__"]),
-        ("#!/usr/bin/env python3\n", ["/b/python3", "-m", "tensorhub.run", "__script__.py"]),
-        ("#!/usr/bin/env -S python3.11 -u\n", ["/b/python3.11", "-u", "-m", "tensorhub.run", "__script__.py"]),
+        ("#!/usr/bin/env python3\n", ["/b/python3", "/py/tensorhub/run.py", "__script__.py"]),
+        ("#!/usr/bin/env -S python3.11 -u\n", ["/b/python3.11", "-u", "/py/tensorhub/run.py", "__script__.py"]),
         ("#!/usr/bin/env -Sruby -w\n", ["/b/ruby", "-w", "__script__"]),
         ("#!/usr/bin/env -i sh\n", ["/usr/bin/env", "-i", "sh", "__script__"]),
         ("#!/usr/bin/env A=1 sh\n", ["/usr/bin/env", "A=1", "sh", "__script__"]),
-        ("#!/usr/bin/python3 -u\n", ["/usr/bin/python3", "-u", "-m", "tensorhub.run", "__script__.py"]),
-        ("print(1)\n", ["/b/python3", "-m", "tensorhub.run", "__script__.py"]),
-        ("#!\nprint(1)", ["/b/python3", "-m", "tensorhub.run", "__script__.py"]),
-        ("", ["/b/python3", "-m", "tensorhub.run", "__script__.py"]),
+        ("#!/usr/bin/python3 -u\n", ["/usr/bin/python3", "-u", "/py/tensorhub/run.py", "__script__.py"]),
+        ("print(1)\n", ["/b/python3", "/py/tensorhub/run.py", "__script__.py"]),
+        ("#!\nprint(1)", ["/b/python3", "/py/tensorhub/run.py", "__script__.py"]),
+        ("", ["/b/python3", "/py/tensorhub/run.py", "__script__.py"]),
     ])
     func theFirstLineChoosesTheInterpreter(script: String, arguments: [String]) throws {
         #expect(try command(script).arguments == arguments)
@@ -34,9 +39,53 @@ import Testing
     @Test func theInterpreterThatWasAskedForComesFirst() throws {
         #expect(try command("#!/bin/sh\n", "Rscript --vanilla").arguments == ["/b/Rscript", "--vanilla", "__script__"])
         #expect(try command("", "'/b/my tool' \"a b\"").arguments == ["/b/my tool", "a b", "__script__"])
-        #expect(try command("", "python3 -m torch.run").arguments == ["/b/python3", "-m", "torch.run", "__script__"])
         #expect(try command("", "bin/tool").arguments == ["bin/tool", "__script__"])
         #expect(try command("", "pythonic").isPython == false)
+    }
+
+    @Test(arguments: [
+        "env A=1 python3", "env -i python3 -I", "nice -n 5 python3 -u", "timeout 60 python3",
+        "stdbuf -oL /b/python3.12",
+        "python3 -m cProfile", "python3 -mcProfile", "python3 -Wignore -X dev -m coverage run",
+        "python3 /b/torchrun --nnodes 1",
+        "torchrun --nproc_per_node 2", "timeout 60 accelerate launch --num_processes 2", "nice python2.7",
+        "python3 -m torch.distributed.run --nproc_per_node=2",
+    ])
+    func anotherProgramThatStartsPythonIsGivenAFileThatRunsTheScript(interpreter: String) throws {
+        let command = try command("", interpreter)
+        #expect(command.arguments.last == "__start__.py" && command.scriptName == "__script__.py" && command.isPython)
+        #expect(command.arguments.count == ScriptCommand.words(interpreter).count + 1)
+        #expect(String(decoding: command.starter ?? [], as: UTF8.self).contains("\"/py\""))
+    }
+
+    @Test(arguments: [
+        "python3 -m mine", "python3 -c 'print(1)'", "env python3 mine.py", "torchrun --no-python", "python3 -",
+        "python3 -m torch.distributed.run -m", "python3 -Im mine", "python3 -m pdb",
+    ])
+    func whereGlobalVariablesAreNotToBeHadTheTaskIsTold(interpreter: String) throws {
+        let told = try command("", interpreter)
+        #expect(
+            told.arguments.prefix(2) == ["/bin/sh", "-c"]
+                && told.arguments[3].contains("'\(interpreter)'") == !interpreter.contains("'")
+        )
+        #expect(told.arguments.last == "__script__" && told.starter == nil && !told.isPython)
+        let silent = try ScriptCommand(
+            script: [],
+            interpreter: interpreter,
+            hasGlobals: false,
+            path: "/b",
+            pythonFolder: "/py"
+        ) { _ in true }
+        #expect(silent.arguments.dropFirst() == (ScriptCommand.words(interpreter) + ["__script__"]).dropFirst())
+    }
+
+    @Test func aNotebookIsGivenAsItIs() throws {
+        #expect(try command("{}", "papermill --kernel python3").arguments.last == "__script__")
+    }
+
+    @Test func theClientsFolderIsWrittenForEveryPython() {
+        let text = ScriptCommand.starterText("/a \"b\"\\/\u{E9}:\n")
+        #expect(text.contains(#"(b"/a \x22b\x22\x5c/\xc3\xa9:\x0a")"#))
     }
 
     @Test(arguments: ["#!/nowhere/sh\n", "#!/usr/local/bin/env -x\n"])
@@ -48,7 +97,7 @@ import Testing
 
     @Test func anInterpreterThatIsNotOnThePathIsNamed() {
         let error = #expect(throws: AttemptError.self) {
-            try ScriptCommand(script: [], interpreter: "julia", path: "/a:/b") { _ in false }
+            try ScriptCommand(script: [], interpreter: "julia", path: "/a:/b", pythonFolder: "/py") { _ in false }
         }
         #expect(error?.message == "the interpreter 'julia' is not on this runner's PATH (/a:/b)")
     }
@@ -86,6 +135,12 @@ import Testing
         #expect(names["PYTHONPATH"] == "/py")
         #expect(environment([:], inherited: inherited, allowing: ["*"])["PYTHONPATH"] == "/py:/lib")
         #expect(environment([:], inherited: inherited, allowing: ["*"])["TENSORHUB_URI"] == nil)
+    }
+
+    @Test func aFolderThatPythonpathCannotHoldIsThereFromTheWorkingDirectory() {
+        func path(_ folder: String, _ work: String) -> String? { ScriptEnvironment.relativePath(folder, from: work) }
+        #expect(path("/s/a:b/python/1", "/s/a:b/attempts/x/work") == "../../../python/1")
+        #expect(path("/s/a:b/python/1", "/other/x/work") == nil)
     }
 
     @Test func hyperParametersAreVariables() {
@@ -135,11 +190,11 @@ import Testing
     @Test func resultsAreJSONAsPythonWritesIt() {
         let result = outcome(
             #"{"exit":0}"#,
-            result: #"{"a": 1, "b": -Infinity, "c": 9223372036854775807, "$oid": "x", "a.b": [], "": null, "a": 2}"#,
+            result: #"{"a": 1, "b": -Infinity, "c": 9.5e18, "$oid": "x", "a.b": [], "": null, "a": 2}"#,
             keys: ["a"]
         )
         let expected: BSONDocument = [
-            "a": .int64(2), "b": .double(-.infinity), "c": .int64(.max), "$oid": "x", "a.b": [],
+            "a": .int64(2), "b": .double(-.infinity), "c": .double(9.5e18), "$oid": "x", "a.b": [],
             "": .null,
         ]
         #expect(result == .finished(result: expected))
@@ -147,24 +202,11 @@ import Testing
 
     @Test(arguments: [
         "", "[1]", "3", "{", "{\"a\": 1} x", "{\"a\\u0000b\": 1}", "\u{FEFF}{}", "{'a': 1}",
-        "{\"a\": 9223372036854775808}",
+        "{\"a\": 9223372036854775808}", "{\"a\": [1e400]}",
     ])
     func aResultThatIsNoObjectOfJSONFailsTheTask(text: String) {
         let outcome = outcome(#"{"exit":0}"#, result: text, keys: ["a"])
         #expect(kind(outcome) == .badResult)
-    }
-
-    @Test func `A result nested deeper than MongoDB takes is refused by name, and one that it takes is not`() {
-        func nested(_ levels: Int) -> [UInt8] {
-            Array((String(repeating: "{\"a\":", count: levels) + "1" + String(repeating: "}", count: levels)).utf8)
-        }
-        let deepest = AttemptOutcome.result(nested(100), keys: [])
-        #expect((try? deepest.get())?.isNested(deeperThan: 99) == true)
-        guard case .failure(let fault) = AttemptOutcome.result(nested(101), keys: []) else {
-            Issue.record("101 levels were taken")
-            return
-        }
-        #expect(fault.kind == .badResult && fault.message.contains("nested deeper than 100 levels"))
     }
 
     @Test func aResultThatIsTooLargeOrTooDeepFailsTheTask() {

@@ -261,7 +261,12 @@ import Testing
 
             // Laid out, and its runner died before it started the supervisor.
             let other = attempts.plan("#!/bin/sh\ntouch \(attempts.notePath("ran"))")
-            let command = try ScriptCommand(script: other.script, interpreter: nil, path: "/usr/bin:/bin")
+            let command = try ScriptCommand(
+                script: other.script,
+                interpreter: nil,
+                path: "/usr/bin:/bin",
+                pythonFolder: "/py"
+            )
             let directory = try AttemptDirectory.create(other, command: command, in: attempts.launcher.attemptsFolder)
             #expect(try directory.abandon() == .abandoned)
             let process = try SupervisorProcess.start(

@@ -5,11 +5,13 @@ from __future__ import annotations
 import io
 import json
 import os
+import sys
 import tempfile
+import warnings
 import zipfile
 from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple
 
-from . import errors
+from . import conversion, errors
 from .content import Content, Found, Part, files_of
 
 #: Bytes of a description of nested values at most.
@@ -29,7 +31,7 @@ def content_of(value: Any, shards: Optional[int] = None, allow_pickle: bool = Fa
     :param shards: How many pieces along the first axis the arrays are cut into.
     :raises TypeError: for what is neither array nor made of arrays, unless pickling is allowed.
     """
-    if isinstance(value, (bytes, bytearray, memoryview)):
+    if isinstance(value, (bytes, bytearray)) or isinstance(value, memoryview) and value.format == "B" and value.ndim == 1:
         content = Content("file", [Part("data", bytes(value))], "bytes")
     elif isinstance(value, (str, os.PathLike)):
         content = files_of(value, "dataset")
@@ -74,12 +76,21 @@ def _pickled(value: Any) -> BinaryIO:
     return file
 
 
-def as_array(value: Any) -> Any:
-    """An array of NumPy for an array or a tensor of PyTorch, TensorFlow or JAX; ``None`` for anything else."""
-    import sys
+def as_array(value: Any, where: str = "dataset") -> Any:
+    """An array of NumPy for an array or a tensor of PyTorch, TensorFlow or JAX; ``None`` for anything else.
 
+    :raises TypeError: for an array that is more than its values, such as a mask.
+    """
     numpy = sys.modules.get("numpy")
-    if numpy is not None and isinstance(value, (numpy.ndarray, numpy.generic)):
+    if numpy is not None and isinstance(value, numpy.ma.MaskedArray):
+        words = "%s is a masked array, whose mask a file of arrays lacks; give x.filled(...), or {'data': x.data, 'mask': x.mask}"
+        raise TypeError(words % where)
+    if numpy is not None and isinstance(value, numpy.ndarray):
+        if type(value) not in conversion.plain_kinds(numpy):
+            words = "%s is a %s, of which a file of arrays holds the values alone; give numpy.asarray(x)"
+            raise TypeError(words % (where, type(value).__name__))
+        return numpy.asarray(value)
+    if numpy is not None and isinstance(value, numpy.generic):
         return numpy.asarray(value)
     if isinstance(value, type):
         return None
@@ -89,7 +100,8 @@ def as_array(value: Any) -> Any:
             value = value.cpu()
     if callable(getattr(value, "numpy", None)) and hasattr(value, "shape"):
         return value.numpy()
-    if hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype") and not hasattr(value, "iloc"):
+    is_array = hasattr(value, "__array__") and hasattr(value, "shape") and hasattr(value, "dtype")
+    if is_array and not hasattr(value, "iloc") and not conversion._is_table(value):
         import numpy as np
 
         return np.asarray(value)
@@ -103,17 +115,17 @@ def _form(value: Any, arrays: List[Tuple[str, Any]]) -> str:
     """How the arrays make up the value; collects them under their names in the file."""
     array = as_array(value)
     if array is not None:
-        arrays.append(("data", _checked(array, "dataset")))
+        arrays.append(("data", checked(array, "dataset")))
         return "array"
     kind = _SIMPLE.get(type(value))
     if kind == "dict" and value and all(type(key) is str and _is_member(key) for key in value):
-        members = [(key, as_array(item)) for key, item in value.items()]
+        members = [(key, as_array(item, "dataset[%r]" % key)) for key, item in value.items()]
     elif kind in ("tuple", "list") and value:
-        members = [("arr_%d" % index, as_array(item)) for index, item in enumerate(value)]
+        members = [("arr_%d" % index, as_array(item, "dataset[%d]" % index)) for index, item in enumerate(value)]
     else:
         members = []
     if members and all(array is not None for _, array in members):
-        arrays += [(name, _checked(array, name)) for name, array in members]
+        arrays += [(name, checked(array, name)) for name, array in members]
         return kind or ""
     tree = _tree(value, "dataset", arrays)
     form = "tree " + json.dumps(tree, separators=(",", ":"), sort_keys=False)
@@ -126,9 +138,9 @@ def _tree(value: Any, where: str, arrays: List[Tuple[str, Any]]) -> Any:
     """Nested values: a number stands for the array of that index, everything else is spelled out."""
     if len(where) > 10_000:
         raise TypeError("it nests too deep, or contains itself")
-    array = as_array(value)
+    array = as_array(value, where)
     if array is not None:
-        arrays.append(("arr_%d" % len(arrays), _checked(array, where)))
+        arrays.append(("arr_%d" % len(arrays), checked(array, where)))
         return len(arrays) - 1
     if value is None or type(value) in (bool, int, float, str):
         return {"value": value}
@@ -154,14 +166,40 @@ def _grown(tree: Any, arrays: Sequence[Any]) -> Any:
     return tuple(items) if kind == "tuple" else items
 
 
-def _checked(array: Any, where: str) -> Any:
-    if array.dtype.hasobject:
+def checked(array: Any, where: str) -> Any:
+    """The array, where a file brings it back with its type.
+
+    :raises TypeError: where NumPy's files do not.
+    """
+    dtype = array.dtype
+    if dtype.kind == "T":
+        raise TypeError("%s is an array of texts of any length, which .npy files do not hold; give x.astype('U')" % where)
+    if dtype.hasobject:
         raise TypeError("%s is an array of Python objects" % where)
+    if dtype.isbuiltin == 1 and dtype.metadata is None and dtype.kind in "biufc":
+        return array
+    from numpy.lib import format as npy
+
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            is_kept = npy.descr_to_dtype(npy.dtype_to_descr(dtype)) == dtype
+    except (TypeError, ValueError, Warning):
+        is_kept = False
+    if not is_kept:
+        words = "%s is an array of type %s, which .npy files do not hold; give it in another type, such as x.astype(numpy.float32)"
+        raise TypeError(words % (where, dtype if dtype.names is None else "%r" % dtype))
     return array
 
 
 def _is_member(name: str) -> bool:
-    return bool(name) and "\0" not in name and not name.startswith("/") and "\\" not in name
+    """Whether NumPy reads it back as the name of an array in a file."""
+    if not name or "\0" in name or name.startswith("/") or "\\" in name or name.endswith(".npy"):
+        return False
+    try:
+        return len(name.encode("utf-8")) < 60_000
+    except UnicodeEncodeError:
+        return False
 
 
 # MARK: Files
@@ -196,7 +234,9 @@ def read_npz(path: str) -> Dict[str, Any]:
     import numpy as np
 
     with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in archive.files}
+        members = set(archive.zip.namelist())
+        # By the whole name of the member: one may be called as another and `.npy`.
+        return {name: archive[name + ".npy" if name + ".npy" in members else name] for name in archive.files}
 
 
 def _cut(arrays: List[Tuple[str, Any]], shards: int) -> List[List[Tuple[str, Any]]]:
@@ -279,9 +319,7 @@ def _named(files: Sequence[Tuple[str, str]]) -> Dict[str, Any]:
 def _joined(pieces: List[Dict[str, Any]], form: str) -> Any:
     arrays = pieces[0]
     if len(pieces) > 1:
-        import numpy as np
-
-        arrays = {name: np.concatenate([piece[name] for piece in pieces]) for name in arrays}
+        arrays = {name: _concatenated([piece[name] for piece in pieces]) for name in arrays}
     if form == "array":
         return arrays["data"]
     if form == "tuple":
@@ -291,6 +329,18 @@ def _joined(pieces: List[Dict[str, Any]], form: str) -> Any:
     if form.startswith("tree "):
         return _grown(json.loads(form[5:]), list(arrays.values()))
     return arrays
+
+
+def _concatenated(pieces: Sequence[Any]) -> Any:
+    import numpy as np
+
+    # NumPy's own concatenation would take the machine's order of bytes, and lay fields out anew.
+    whole = np.zeros((sum(len(piece) for piece in pieces),) + pieces[0].shape[1:], pieces[0].dtype)
+    start = 0
+    for piece in pieces:
+        whole[start : start + len(piece)] = piece
+        start += len(piece)
+    return whole
 
 
 def _unpickled(found: Found, allow_pickle: bool, role: str) -> Any:

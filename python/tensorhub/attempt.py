@@ -10,11 +10,11 @@ import signal
 import sys
 import threading
 import time
-from typing import Any, Dict, Iterator, MutableMapping, Optional
+from typing import Any, Dict, Iterator, MutableMapping, Optional, Set
 
 from . import errors, values
 from .connection import PAUSES, Client, unix_connector
-from .reporter import PATIENCE, PROGRESS, RESULTS, Item, Reporter
+from .reporter import PATIENCE, PROGRESS, RESULTS, Item, Reporter, check_entry
 
 #: Seconds of one long poll for the order to stop.
 POLL = 30.0
@@ -23,6 +23,8 @@ _lock = threading.RLock()
 _reporter: Optional[Reporter] = None
 _watch: Optional["_Watch"] = None
 _is_told = False
+#: Names of the results that this process has saved.
+saved_names: Set[str] = set()
 
 
 def is_attempt() -> bool:
@@ -85,7 +87,8 @@ def save_results(results: Optional[Dict[str, Any]] = None, /, **more: Any) -> No
     :raises errors.InvalidInput: names what the hub does not take.
     """
     document = {**(results or {}), **more}
-    text = values.dumps({values._key(key, "results"): values.encode(value, key) for key, value in document.items()})
+    text = values.dumps(values._encode_dictionary(document, "result", -1, values.RESULT))
+    saved_names.update(document)
     reporter = _reporter or _start()
     if reporter is None or not document:
         return
@@ -206,8 +209,8 @@ def _check_only(kind: str, entry: Dict[str, Any]) -> None:
     """Finds the mistakes that a task would find."""
     if kind not in ("training", "validation", "testing"):
         raise errors.invalid("kind", "kind: %r is none of training, validation, testing" % (kind,))
-    for name, value in entry.items():
-        values.encode(value, name)
+    check_entry(entry)
+    values._encode_dictionary(entry, "log", -1, values.STORED)
     _tell()
 
 

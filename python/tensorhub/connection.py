@@ -25,6 +25,8 @@ PAUSES = (0.05, 2.0)
 BUSY = 60.0
 #: Bytes at once.
 PIECE = 1 << 20
+#: Connections that wait for the next request at most.
+KEPT = 16
 
 
 class UnixConnection(http.client.HTTPConnection):
@@ -286,7 +288,12 @@ class Client:
             connection.close()
             return
         with self._lock:
-            self._idle.append(connection)
+            # What is not repeatable takes a new connection each time; the hub has only so many.
+            is_kept = len(self._idle) < KEPT
+            if is_kept:
+                self._idle.append(connection)
+        if not is_kept:
+            connection.close()
 
     give_back = _give_back
 

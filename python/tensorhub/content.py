@@ -13,6 +13,10 @@ from . import errors, values
 from .connection import PIECE, Client
 
 
+#: How often files are read that change meanwhile.
+TRIES = 3
+
+
 class Part(NamedTuple):
     """A file to be saved."""
 
@@ -30,6 +34,8 @@ class Content(NamedTuple):
     parts: List[Part]
     #: How the parts are put together again.
     form: Optional[str] = None
+    #: The folder that the parts are all files of.
+    folder: Optional[str] = None
 
 
 class Found(NamedTuple):
@@ -68,11 +74,13 @@ def files_of(path: Union[str, "os.PathLike[str]"], role: str) -> Content:
         parts = sorted(_walk(path, "", role))
         if not parts:
             raise errors.invalid(role, "%s: the folder %s has no files" % (role, path))
-        return Content("folder", parts)
+        return Content("folder", parts, None, path)
     if not os.path.exists(path):
         raise FileNotFoundError(2, "%s: there is no file or folder of that name" % role, path)
     if not os.path.isfile(path):
         raise errors.invalid(role, "%s: %s is neither a file nor a folder" % (role, path))
+    name = os.path.basename(os.path.abspath(path))
+    values.checked_text(name, "%s: the name %r" % (role, name), role)
     return Content("file", [Part(os.path.basename(os.path.abspath(path)), path, os.stat(path).st_mode & 0o777)])
 
 
@@ -81,6 +89,7 @@ def _walk(folder: str, prefix: str, role: str) -> List[Part]:
     with os.scandir(folder) as entries:
         for entry in entries:
             name = prefix + entry.name
+            values.checked_text(name, "%s: the name %r in %s" % (role, name, folder), role)
             if entry.is_dir(follow_symlinks=False):
                 result += _walk(entry.path, name + "/", role)
             elif entry.is_file():
@@ -134,9 +143,7 @@ def _save(
             body["form"] = content.form
     for last in (False, True):
         if content is not None:
-            body["files"] = [
-                {"path": part.path, "mode": part.mode, "upload": _upload(client, part)} for part in content.parts
-            ]
+            body["files"] = _upload_unchanged(client, content)
         try:
             answer = client.call("PUT", "/v1/%s/%s" % (collection, _quoted(name)), None, values.dumps(body))
         except errors.HubError as error:
@@ -151,6 +158,30 @@ def _save(
 
 def _is_about_uploads(error: errors.HubError) -> bool:
     return error.status in (400, 404) and ("upload" in (error.field or "") or "upload" in str(error))
+
+
+def _upload_unchanged(client: Client, content: Content) -> List[Dict[str, Any]]:
+    """Uploads the files as they were at one moment, which a file that is being written may not have."""
+    for _ in range(TRIES):
+        parts = _parts(content)
+        before = _states(parts)
+        files = [{"path": part.path, "mode": part.mode, "upload": _upload(client, part)} for part in parts]
+        after = _states(_parts(content))
+        if before == after:
+            return files
+    changed = sorted(path for path in {**before, **after} if before.get(path) != after.get(path))
+    words = "%s: it was changed while it was read, %d times; save it when nothing writes to it, or save a copy"
+    raise errors.invalid("files", words % (changed[0], TRIES))
+
+
+def _parts(content: Content) -> List[Part]:
+    return content.parts if content.folder is None else sorted(_walk(content.folder, "", "files"))
+
+
+def _states(parts: List[Part]) -> Dict[str, Tuple[int, ...]]:
+    paths = [part.source for part in parts if isinstance(part.source, str)]
+    stats = [(path, os.stat(path)) for path in paths if os.path.exists(path)]
+    return {path: (s.st_dev, s.st_ino, s.st_size, s.st_mtime_ns, s.st_ctime_ns) for path, s in stats}
 
 
 def _upload(client: Client, part: Part) -> str:
@@ -292,3 +323,4 @@ def _check_name(name: Any, collection: str) -> None:
         raise errors.invalid(role, "%s: '' is no name; give a text that is not empty" % role)
     if "/" in name or "\0" in name:
         raise errors.invalid(role, "%s: %r holds a character that no name may have: '/' or NUL" % (role, name))
+    values.checked_text(name, "%s: %r" % (role, name), role)

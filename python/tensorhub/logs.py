@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
-from . import attempt, errors, values
+from . import attempt, values
 from .project import Project, Sort
+from .reporter import check_entry
 
 
 class Logs(Project):
@@ -55,10 +56,9 @@ class Logs(Project):
         if self.is_attempt:
             attempt.report(entry, kind=kind)
             return True
-        document = {"_id": {"$oid": values.new_id()}}
-        document.update({name: values.encode(value, name) for name, value in entry.items()})
-        if "_id" in entry:
-            raise errors.invalid("_id", "_id is set by the hub; give the value another name")
+        check_entry(entry)
+        document: Dict[str, Any] = {"_id": {"$oid": values.new_id()}}
+        document.update(values._encode_dictionary(entry, "log", -1, values.STORED))
         self._client.call("POST", "/v1/logs/" + kind, None, values.dumps(document))
         return True
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import tempfile
 from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import errors, values
-from .arrays import as_array, read_npz, value_of, write_npz
+from .arrays import _is_member, as_array, checked, read_npz, value_of, write_npz
 from .content import Content, Found, Part, files_of
+
+
+STORES_IT = "; format='safetensors' stores it"
 
 
 class Model:
@@ -85,7 +89,7 @@ class Model:
 
 def _parameters(found: Found, allow_pickle: bool) -> Any:
     if len(found.files) == 1 and found.files[0][0].endswith(".safetensors"):
-        return _read_safetensors(found.files[0][1])
+        return _of_safetensors(_read_safetensors(found.files[0][1]), found.form)
     path = found.files[0][0]
     if found.form == "npz" or found.form is None and found.kind is not None and found.count == 1 and path.endswith(".npz"):
         return read_npz(found.files[0][1])
@@ -107,6 +111,16 @@ def _read_safetensors(path: str) -> Any:
         ) from None
 
 
+def _of_safetensors(arrays: Dict[str, Any], form: Optional[str]) -> Any:
+    kind = (form or "").partition(" ")[2]
+    if kind == "array":
+        return arrays["data"]
+    if kind in ("list", "tuple"):
+        items = [arrays["arr_%d" % index] for index in range(len(arrays))]
+        return tuple(items) if kind == "tuple" else items
+    return arrays
+
+
 # MARK: Saving
 
 
@@ -124,7 +138,7 @@ def parts_of(network: Any) -> Parts:
 
     :raises TypeError: for what is none of these, nor arrays.
     """
-    if isinstance(network, (str, os.PathLike, dict, list, tuple)) or as_array(network) is not None:
+    if isinstance(network, (str, os.PathLike, dict, list, tuple)) or as_array(network, "network") is not None:
         return Parts(None, network)
     if hasattr(network, "all_weights") and hasattr(network, "config"):  # TensorLayer 2
         return Parts(_plain(network.config), list(network.all_weights), True)
@@ -153,28 +167,43 @@ def content_of(parameters: Any, file_format: str = "npz") -> Content:
         raise errors.invalid("format", "format: %r is neither npz nor safetensors" % (file_format,))
     if isinstance(parameters, (str, os.PathLike)):
         return files_of(parameters, "network")
-    if as_array(parameters) is not None:
-        parameters = [parameters]
-    if isinstance(parameters, dict):
-        form, named = "dict", [(str(name), value) for name, value in parameters.items()]
-    else:
-        form, named = type(parameters).__name__, [("arr_%d" % i, value) for i, value in enumerate(parameters)]
+    form, named = _named(parameters)
     if not named:
         raise errors.invalid("network", "network: there are no parameters")
     if file_format == "safetensors":
-        return Content("file", [Part("parameters.safetensors", _safetensors(named))], "safetensors")
+        return Content("file", [Part("parameters.safetensors", _safetensors(named))], "safetensors " + form)
+    checked_arrays = [(name, checked(array, "parameter %r" % name)) for name, array in _arrays(named, STORES_IT)]
+    if not all(_is_member(name) for name, _ in named):
+        tree = {"dict": {name: index for index, (name, _) in enumerate(named)}}
+        form = "tree " + json.dumps(tree, separators=(",", ":"))
+        checked_arrays = [("arr_%d" % index, array) for index, (_, array) in enumerate(checked_arrays)]
     file = tempfile.TemporaryFile()
-    write_npz(file, _arrays(named, "; format='safetensors' stores it"))
+    write_npz(file, checked_arrays)
     return Content("arrays", [Part("parameters.npz", file)], form)
+
+
+def _named(parameters: Any) -> Tuple[str, List[Tuple[str, Any]]]:
+    """The word for how the parameters belong together, and each under its name."""
+    if as_array(parameters, "network") is not None:
+        return "array", [("data", parameters)]
+    if isinstance(parameters, dict):
+        for name in parameters:
+            if not isinstance(name, str):
+                raise TypeError("network has the key %r of type %s; keys are texts" % (name, type(name).__name__))
+        return "dict", [(str.__str__(name), value) for name, value in parameters.items()]
+    if type(parameters) not in (list, tuple):
+        raise TypeError("network is of type %s; give a dictionary or a list of arrays" % type(parameters).__name__)
+    return type(parameters).__name__, [("arr_%d" % i, value) for i, value in enumerate(parameters)]
 
 
 def _arrays(named: List[Tuple[str, Any]], remedy: str = "") -> List[Tuple[str, Any]]:
     arrays: List[Tuple[str, Any]] = []
     for name, value in named:
         try:
-            array = as_array(value)
-        except TypeError as error:  # PyTorch's bfloat16, which NumPy lacks
-            raise TypeError("parameter %r: %s%s" % (name, error, remedy)) from None
+            array = as_array(value, "it")
+        except TypeError as error:  # PyTorch's bfloat16, which NumPy lacks, or a mask
+            is_numpys = type(value).__module__.partition(".")[0] == "numpy"
+            raise TypeError("parameter %r: %s%s" % (name, error, "" if is_numpys else remedy)) from None
         if array is None or array.dtype.hasobject:
             raise TypeError("parameter %r is of type %s, which is no array" % (name, type(value).__name__))
         arrays.append((name, array))
@@ -194,7 +223,7 @@ def _safetensors(named: List[Tuple[str, Any]]) -> bytes:
             import numpy as np
             from safetensors.numpy import save
 
-            tensors = {name: np.asarray(array, order="C") for name, array in _arrays(named)}
+            tensors = {name: np.asarray(_plain_array(name, array), order="C") for name, array in _arrays(named)}
     except ImportError:
         raise ImportError("format='safetensors' needs the package safetensors; install it, or take format='npz'") from None
     try:
@@ -202,6 +231,17 @@ def _safetensors(named: List[Tuple[str, Any]]) -> bytes:
     except SafetensorError as error:  # a type that the format lacks
         raise TypeError("network: safetensors does not take it (%s); format='npz' does" % error) from None
     return data
+
+
+def _plain_array(name: str, array: Any) -> Any:
+    """
+    :raises TypeError: for what comes back otherwise.
+    """
+    kind, size = array.dtype.kind, array.dtype.itemsize
+    if array.dtype.isbuiltin != 1 or not (kind in "biu" or kind == "f" and size <= 8):
+        words = "parameter %r is an array of type %s, which safetensors do not hold; format='npz' does, or give x.astype(numpy.%s)"
+        raise TypeError(words % (name, array.dtype, "float32" if array.dtype.isnative else array.dtype.name))
+    return array
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -33,6 +33,9 @@ PROGRESS, RESULTS = "/v1/progress", "/v1/results"
 RESERVED = frozenset(("_id", "project_name", "time", "hub"))
 
 _ATOMS = frozenset((float, bool, type(None)))
+LONGEST = values.LONGEST
+#: Names of values that are in order; they are few, and are not to be examined each time.
+_names: Set[str] = set()
 
 
 class Item(NamedTuple):
@@ -91,15 +94,19 @@ class Reporter:
             raise errors.invalid("kind", "kind: %r is none of training, validation, testing" % (kind,))
         if not entry:
             raise errors.invalid(None, "an entry of a log needs at least one value, such as loss=0.3")
+        names, atoms = _names, _ATOMS
         for name, value in entry.items():
             kind_of_value = type(value)
-            if name in RESERVED:
-                raise errors.invalid(name, "%s is set by the hub; give the value another name" % name)
-            if kind_of_value in _ATOMS or (kind_of_value is int and -values.LONGEST <= value < values.LONGEST):
-                continue
-            if kind_of_value is str and value.isascii():
-                continue
-            entry = {values._key(key, "the entry"): values.encode(item, key) for key, item in entry.items()}
+            if name in names:
+                if kind_of_value in atoms or kind_of_value is int and -LONGEST <= value < LONGEST:
+                    continue
+                if kind_of_value is str and value.isascii():
+                    continue
+            if not names.issuperset(entry):
+                check_entry(entry)
+            entry = values._encode_dictionary(entry, "log", -1, values.STORED)
+            if len(names) < 1000:
+                names.update(entry)
             break
         text = '{"_id":{"$oid":"' + values.new_id() + '"},' + values.dumps(entry)[1:]
         self.put(Item(path, text))
@@ -313,6 +320,15 @@ class Reporter:
         process = sys.modules.get("multiprocessing.process")
         if utilities is not None and process is not None and process.parent_process() is not None:
             utilities.Finalize(None, self.end, exitpriority=0)
+
+
+def check_entry(entry: Dict[str, Any]) -> None:
+    """
+    :raises errors.InvalidInput: names a field that is not the script's to set.
+    """
+    for name in entry:
+        if name in RESERVED:
+            raise errors.invalid(name, "%s is set by the hub; give the value another name" % name)
 
 
 def _batches(texts: List[str]) -> Iterator[List[str]]:

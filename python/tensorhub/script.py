@@ -22,8 +22,11 @@ sys.path.insert(0, _folder)
 _SCRIPT_VARIABLE = "TENSORHUB_SCRIPT_FILE"
 
 
-def main():
-    """Runs the script that the command line names, and ends the process as it does."""
+def main(is_module=True):
+    """Runs the script that the command line names, and ends the process as it does.
+
+    :param is_module: Whether Python was given `-m tensorhub.run`, and has put a folder first for it.
+    """
     # A launcher inside of the script may run `-m tensorhub.run` again: then the arguments are the script's alone, and
     # the results stay the first process's to report.
     path = os.environ.get(_SCRIPT_VARIABLE)
@@ -32,21 +35,45 @@ def main():
         if len(sys.argv) < 2:
             sys.exit("usage: python3 -m tensorhub.run SCRIPT [ARGUMENT...]")
         path = os.path.abspath(sys.argv.pop(1))
-        os.environ[_SCRIPT_VARIABLE] = path
-    sys.argv[0] = path
-    if not getattr(sys.flags, "safe_path", False):
-        sys.path[0] = os.path.dirname(path)
+    if not (getattr(sys.flags, "safe_path", False) or sys.flags.isolated):
+        sys.path[: 1 if is_module else 0] = [os.path.dirname(path)]
+    _run_as_main(path, is_first, False)
 
+
+def begin(names, path):
+    """Runs the script for a file that another program has started in its place; ``names`` are that file's global variables.
+
+    Such a program may start several, as torchrun does.
+    """
+    is_first = _SCRIPT_VARIABLE not in os.environ
+    if names.get("__name__") == "__main__":
+        _run_as_main(path, is_first, True)
+        return
+    ending = _Ending(path, names, True)
+    if is_first:
+        atexit.register(ending.report)
+    _run(path, names, ending.parameters)
+    ending.succeeded = True
+
+
+def _run_as_main(path, is_first, may_be_one_of_several):
+    os.environ[_SCRIPT_VARIABLE] = path
+    sys.argv[0] = path
+    if sys.flags.ignore_environment:
+        # Then so is PYTHONUNBUFFERED; lines are to appear when they are printed.
+        for stream in (sys.stdout, sys.stderr):
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(line_buffering=True)
     module = types.ModuleType("__main__")
     # multiprocessing starts `tensorhub.run` in its processes because of this: see become().
-    module.__spec__ = sys.modules["__main__"].__spec__
+    module.__spec__ = importlib.machinery.ModuleSpec("tensorhub.run", None)
     module.__loader__ = importlib.machinery.SourceFileLoader("__main__", path)
     module.__package__ = None
     module.__builtins__ = __builtins__
     _keep.append(sys.modules["__main__"])
     sys.modules["__main__"] = module
 
-    ending = _Ending(path, module)
+    ending = _Ending(path, module.__dict__, may_be_one_of_several)
     if is_first:
         # After the script's own threads and exit handlers: the first to be registered is the last to run.
         atexit.register(ending.report)
@@ -70,11 +97,35 @@ def _run(path, namespace, parameters):
     with open(path, "rb") as file:
         code = compile(file.read(), path, "exec", dont_inherit=True)
     namespace["__file__"] = path
-    for name, value in parameters.items():
+    for name, value in _variables(parameters).items():
         # The module's own names, such as __name__ and __builtins__, are not for sale.
         if not (name.startswith("__") and name.endswith("__")):
             namespace[name] = value
     exec(code, namespace)
+
+
+def _as_python_reads(name):
+    """The name of the variable that a script has where it spells the name so: Python reads the micro sign as a mu."""
+    if name.isascii():
+        return name
+    import unicodedata
+
+    return unicodedata.normalize("NFKC", name)
+
+
+def _variables(parameters, told=True):
+    """Hyper-parameters by their own names, and by what Python makes of these in a script."""
+    if all(name.isascii() for name in parameters):
+        return parameters
+    variables, owners = dict(parameters), {name: name for name in parameters}
+    for name in sorted(parameters):
+        known = _as_python_reads(name)
+        if owners.setdefault(known, name) == name:
+            variables[known] = parameters[name]
+        elif not told:
+            words = "tensorhub: the hyper-parameter %r is no global variable, for Python reads its name as that of %r; "
+            print((words + "tensorhub.hyper_parameters has both") % (name, owners[known]), file=sys.stderr, flush=True)
+    return variables
 
 
 def _hyper_parameters():
@@ -84,16 +135,19 @@ def _hyper_parameters():
 class _Ending:
     """What is left to do when the script has ended."""
 
-    def __init__(self, path, module):
+    def __init__(self, path, names, may_be_one_of_several):
         self.path = path
-        self.module = module
+        #: The script's global variables.
+        self.names = names
+        self.may_be_one_of_several = may_be_one_of_several
         self.parameters = _hyper_parameters()
+        _variables(self.parameters, told=False)
         self.pid = os.getpid()
         self.succeeded = False
 
     def run(self):
         try:
-            _run(self.path, self.module.__dict__, self.parameters)
+            _run(self.path, self.names, self.parameters)
             self.succeeded = True
         except SystemExit as ending:
             self.succeeded = ending.code is None or (isinstance(ending.code, int) and ending.code == 0)
@@ -118,8 +172,20 @@ class _Ending:
             return
         path = os.environ.get("TENSORHUB_RESULT_FILE")
         keys = tensorhub.saved_result_keys()
-        if not path or not keys:
+        if not path or not keys or self.may_be_one_of_several and _rank() != "0":
             return
+        if not self.may_be_one_of_several:
+            self._add_results(path, keys)
+            return
+        import fcntl
+
+        # Others of the same script may end now too; of each result the first counts. Not the journal's folder, whose lock is
+        # the supervisor's.
+        with open(self.path, "rb") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            self._add_results(path, keys)
+
+    def _add_results(self, path, keys):
         try:
             with open(path, encoding="utf-8") as file:
                 results = json.load(file)
@@ -129,31 +195,41 @@ class _Ending:
             return  # not ours to judge: the runner does, and says so
         if not isinstance(results, dict):
             return
-        values = self.module.__dict__
-        added = {}
+        added, typed, refused = {}, {}, {}
         for key in keys:
-            if key in results or key not in values or self._is_only_a_parameter(key):
+            name = self._name_of(key, keys)
+            if key in results or name is None:
                 continue
             try:
-                added[key] = _plain(values[key])
-                json.dumps(added[key])
-            except (TypeError, ValueError, RecursionError, AttributeError, RuntimeError) as error:
-                added.pop(key, None)
-                print("tensorhub: the result '%s' cannot be stored: %s" % (key, error), file=sys.stderr)
+                value = _encoded(self.names[name], key)
+                (added if _is_plain(value) else typed)[key] = value
+            except Exception as error:  # whatever a type of the script's does
+                refused[key] = str(error) or type(error).__name__
+                print("tensorhub: the result '%s' cannot be stored: %s" % (key, refused[key]), file=sys.stderr)
+        if typed:
+            _leave_for_the_runner(typed)
         if added:
-            results.update(added)
-            with open(path + ".new", "w", encoding="utf-8") as file:
-                json.dump(results, file)
-            os.replace(path + ".new", path)
+            _replace(path, {**results, **added})
+        if refused:
+            _replace(path + ".refused", refused)
 
-    def _is_only_a_parameter(self, key):
+    def _name_of(self, key, keys):
+        """The script's variable for a result; ``None`` if it has set none."""
+        known = _as_python_reads(key)
+        for name in (key,) if known == key or known in keys else (key, known):
+            if name in self.names and not self._is_only_a_parameter(key, name):
+                return name
+        return None
+
+    def _is_only_a_parameter(self, key, name):
         """Whether a global is what we put there, and not a result that the script computed."""
-        if key not in self.parameters or self.module.__dict__[key] is not self.parameters[key]:
+        given = self.parameters.get(name, self.parameters.get(key, self))
+        if self.names[name] is not given:
             return False
         # Small numbers and short texts are the same object whoever makes them: look whether the script assigns at all.
         with open(self.path, "rb") as file:
             code = compile(file.read(), self.path, "exec", dont_inherit=True)
-        return not _assigns(code, key)
+        return not _assigns(code, name)
 
 
 def _assigns(code, name):
@@ -165,37 +241,43 @@ def _assigns(code, name):
     return any(_assigns(item, name) for item in code.co_consts if isinstance(item, types.CodeType))
 
 
-def _plain(value, depth=0):
-    """The value in terms of JSON. Arrays and scalars of NumPy, and whatever behaves like them, become lists and numbers."""
-    if depth > 150:
-        raise ValueError("its parts nest deeper than 150 levels, or contain themselves")
-    if value is None or isinstance(value, (bool, float)):
+def _rank():
+    """Which of several processes of one script this is, by the words of those that start them."""
+    for name in ("RANK", "OMPI_COMM_WORLD_RANK", "PMI_RANK", "SLURM_PROCID"):
+        if os.environ.get(name):
+            return os.environ[name]
+    return "0"
+
+
+def _encoded(value, key):
+    kind = type(value)
+    if kind is float or kind is bool or value is None:
         return value
-    if isinstance(value, int):
-        if not -(1 << 63) <= value < 1 << 63:
-            raise ValueError("a whole number of %d bits does not fit into 64; leave it as text: str(...)" % value.bit_length())
-        return int(value)
-    if isinstance(value, str):
-        # Half of a surrogate pair is no character.
-        return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-    if isinstance(value, (list, tuple)):
-        return [_plain(item, depth + 1) for item in value]
+    from tensorhub import values
+
+    return values.encode(value, key, 0, values.RESULT)
+
+
+def _is_plain(value):
+    """Whether JSON has it as it is: what Extended JSON adds is in documents whose key has a dollar sign."""
     if isinstance(value, dict):
-        return {_key(key): _plain(item, depth + 1) for key, item in value.items()}
-    if not isinstance(value, type):
-        # NumPy and PyTorch have tolist, TensorFlow has numpy.
-        for name in ("tolist", "numpy"):
-            convert = getattr(value, name, None)
-            if callable(convert):
-                converted = convert()
-                if converted is not value:
-                    return _plain(converted, depth + 1)
-    raise TypeError("a value of type %s is no JSON" % type(value).__name__)
+        return all(key[:1] != "$" and _is_plain(item) for key, item in value.items())
+    return not isinstance(value, list) or all(_is_plain(item) for item in value)
 
 
-def _key(key):
-    if isinstance(key, str):
-        return _plain(key)
-    if isinstance(key, bool) or not hasattr(key, "__index__"):
-        raise TypeError("the key %r of type %s is no JSON" % (key, type(key).__name__))
-    return str(int(key))
+def _leave_for_the_runner(results):
+    """Dates and the like, which the result file's plain JSON lacks, go where unsent requests go."""
+    attempt = sys.modules.get("tensorhub.attempt")
+    saved = attempt.saved_names if attempt is not None else ()
+    results = {key: value for key, value in results.items() if key not in saved}
+    path = os.environ.get("TENSORHUB_SPOOL_FILE")
+    if results and path:
+        from tensorhub import reporter
+
+        reporter._append(path, [reporter._line(reporter.RESULTS, json.dumps(results))])
+
+
+def _replace(path, document):
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(document, file)
+    os.replace(path + ".new", path)

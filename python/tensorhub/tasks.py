@@ -79,6 +79,7 @@ class Tasks(Project):
             raise TypeError("task_name: %r is no name; give a text" % (task_name,))
         if not task_name:
             raise errors.invalid("task_name", "task_name: '' is no name; give a text that is not empty")
+        values.checked_text(task_name, "task_name: %r" % task_name, "task_name")
         if not isinstance(script, (str, os.PathLike)):
             raise TypeError("script: %r is no file name" % (script,))
         _check_tags(tags)
@@ -229,7 +230,7 @@ def _texts(field: str, texts: Any) -> List[str]:
         return []
     if isinstance(texts, (str, bytes)) or not all(isinstance(text, str) for text in texts):
         raise errors.invalid(field, "%s: %r is no list of texts; write [%r]" % (field, texts, str(texts)))
-    return list(texts)
+    return [values.checked_text(text, "%s: %r" % (field, text), field) for text in texts]
 
 
 def _seconds(field: str, value: Any) -> Optional[float]:
@@ -281,7 +282,7 @@ def _named(files: Any) -> Iterable[Tuple[str, Any]]:
 
 
 def _file(name: str, source: Any) -> Dict[str, Any]:
-    result: Dict[str, Any] = {"path": name}
+    result: Dict[str, Any] = {"path": values.checked_text(name, "files: the name %r" % (name,), "files")}
     if isinstance(source, (bytes, bytearray)):
         data = bytes(source)
     else:

@@ -6,11 +6,14 @@ import itertools
 import json
 import os
 import time
-from typing import Any, Callable, Dict, List
+from typing import Any, Callable, Dict, List, Optional, Set
 
 from . import errors
 
 LONGEST = 1 << 63
+
+#: What a value is for: keys of filters are MongoDB's operators and paths, keys of results may hold dots.
+STORED, RESULT, FILTER = 0, 1, 2
 
 
 class ObjectId(str):
@@ -50,14 +53,18 @@ if hasattr(os, "register_at_fork"):
 
 # MARK: Python to Extended JSON
 
+# Types whose every value JSON holds as it is.
+_ATOMS = frozenset((float, bool, type(None)))
 
-def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
+
+def encode(value: Any, where: str = "value", depth: int = 0, mode: int = STORED) -> Any:
     """The value in terms of Extended JSON, ready for ``json.dumps``.
 
-    Scalars and arrays of NumPy, and whatever behaves like them, become numbers and lists. A date without a time zone is
-    taken for UTC, as pymongo does.
+    What comes back is equal, or documented (docs/python.md, "Types"), or the value is refused here by its name.
 
+    :param mode: ``STORED``, ``RESULT`` or ``FILTER``.
     :raises TypeError: names the field whose value no document can hold.
+    :raises errors.InvalidInput: names the field whose value is of a right type and cannot be stored all the same.
     """
     kind = type(value)
     if kind is float or kind is bool or value is None:
@@ -65,25 +72,47 @@ def encode(value: Any, where: str = "value", depth: int = 0) -> Any:
     if kind is int:
         if -LONGEST <= value < LONGEST:
             return value
-        raise errors.invalid(where, "%s is %s and does not fit into 64 bits; store it as text, as str(...) makes one" % (where, _short(value)))
+        words = "%s is %s and does not fit into 64 bits; store it as text: str(...)"
+        raise errors.invalid(where, words % (where, _short(value)))
     if kind is str:
-        return value if value.isascii() else _characters(value)
+        return value if value.isascii() else checked_text(value, where)
     if depth > 150:
         raise errors.invalid(where, "%s nests deeper than 150 levels, or contains itself" % where)
     if isinstance(value, ObjectId) or kind.__name__ == "ObjectId":
         return {"$oid": str(value)}
     if isinstance(value, dict):
-        return {_key(key, where): encode(item, "%s.%s" % (where, key), depth + 1) for key, item in value.items()}
+        return _encode_dictionary(value, where, depth, mode)
     if isinstance(value, (list, tuple)):
-        return [encode(item, "%s[%d]" % (where, index), depth + 1) for index, item in enumerate(value)]
-    if isinstance(value, (bool, int, float, str)):  # a subclass, such as an enumeration's member
-        plain = next(base for base in (bool, int, float, str) if isinstance(value, base))
-        return encode(plain(value), where, depth + 1)
-    if isinstance(value, (bytes, bytearray, memoryview)):
-        import base64
+        return [
+            item if type(item) in _ATOMS else encode(item, "%s[%d]" % (where, index), depth + 1, mode)
+            for index, item in enumerate(value)
+        ]
+    # A subclass, such as an enumeration's member. Its own conversion may say anything, as Enum's does.
+    if isinstance(value, str):
+        return checked_text(str.__str__(value), where)
+    if isinstance(value, int):
+        return encode(int.__int__(value), where, depth)
+    if isinstance(value, float):
+        return float.__float__(value)
+    if isinstance(value, (bytes, bytearray)):
+        return _binary_of(bytes(value), "00")
+    from . import conversion
 
-        return {"$binary": {"base64": base64.b64encode(bytes(value)).decode("ascii"), "subType": "00"}}
-    return _encode_other(value, where, depth)
+    return conversion.encode(value, where, depth, mode)
+
+
+def _encode_dictionary(value: Dict[Any, Any], where: str, depth: int, mode: int) -> Dict[str, Any]:
+    result: Dict[str, Any] = {}
+    for key, item in value.items():
+        name = key if key in plain_keys else checked_key(key, where, mode)
+        if type(item) not in _ATOMS:
+            item = encode(item, name if depth < 0 else "%s.%s" % (where, name), depth + 1, mode)
+        result[name] = item
+    if len(result) != len(value):
+        names = [checked_key(key, where, mode) for key in value]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise errors.invalid(where, "%s has the key %r twice, once as a number; rename one" % (where, twice))
+    return result
 
 
 def _short(number: int) -> str:
@@ -91,51 +120,58 @@ def _short(number: int) -> str:
     return str(number) if bits <= 128 else "a number of %d bits" % bits
 
 
-def _encode_other(value: Any, where: str, depth: int) -> Any:
-    import datetime
-    import re
+def _binary_of(data: bytes, subtype: str) -> Dict[str, Any]:
+    import base64
 
-    if isinstance(value, datetime.datetime):
-        if value.tzinfo is None:
-            value = value.replace(tzinfo=datetime.timezone.utc)
-        epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc)
-        return {"$date": {"$numberLong": str((value - epoch) // datetime.timedelta(milliseconds=1))}}
-    if isinstance(value, re.Pattern):
-        letters = ((re.I, "i"), (re.M, "m"), (re.S, "s"), (re.X, "x"))
-        options = "".join(letter for flag, letter in letters if value.flags & flag)
-        return {"$regularExpression": {"pattern": value.pattern, "options": options}}
-    number = as_number(value)
-    if number is not value:
-        return encode(number, where, depth + 1)
-    raise TypeError(
-        "%s is of type %s, which no document holds; numbers, texts, dates, lists and dictionaries are"
-        % (where, type(value).__name__)
-    )
+    return {"$binary": {"base64": base64.b64encode(data).decode("ascii"), "subType": subtype}}
 
 
-def as_number(value: Any) -> Any:
-    """Numbers and lists for a scalar, array or tensor; anything else is given back as it is."""
-    if isinstance(value, type):
-        return value
-    # NumPy and PyTorch have tolist, TensorFlow has numpy.
-    for name in ("tolist", "numpy"):
-        convert = getattr(value, name, None)
-        if callable(convert):
-            return convert()
-    return value
+#: Keys that every document may have, as they were found: looking one up costs less than looking at it.
+plain_keys: Set[Any] = set()
 
 
-def _key(key: Any, where: str) -> str:
-    if isinstance(key, str):
-        return key if key.isascii() else _characters(key)
-    if isinstance(key, bool) or not hasattr(key, "__index__"):
-        raise TypeError("%s has the key %r of type %s; field names are texts" % (where, key, type(key).__name__))
-    return str(int(key))
+def checked_key(key: Any, where: str, mode: int = STORED) -> str:
+    """The name of a field; a whole number as its digits.
+
+    :raises TypeError: for what is neither.
+    :raises errors.InvalidInput: for a text that no document has as a name.
+    """
+    if type(key) is not str:
+        if isinstance(key, str):
+            key = str.__str__(key)
+        elif isinstance(key, bool) or not hasattr(key, "__index__"):
+            raise TypeError("%s has the key %r of type %s; keys are texts" % (where, key, type(key).__name__))
+        else:
+            return str(int(key.__index__()))
+    if not key.isascii():
+        checked_text(key, "key %r in %s" % (key, where), where)
+    if "\0" in key:
+        words = "key %r in %s holds a NUL character, which a key cannot; rename it"
+    elif mode == FILTER:
+        return key
+    elif not key:
+        raise errors.invalid(where, "%s has an empty key; name it" % where)
+    elif key[0] == "$" or mode == STORED and "." in key:
+        words = "key %r in %s has a '.' or begins with '$'; rename it"
+    else:
+        if mode == STORED and len(plain_keys) < 1000:
+            plain_keys.add(key)
+        return key
+    raise errors.invalid(where, words % (key, where))
 
 
-def _characters(text: str) -> str:
-    """Half of a surrogate pair is no character."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+def checked_text(text: str, where: str, field: Optional[str] = None) -> str:
+    """The text.
+
+    :raises errors.InvalidInput: for one that UTF-8 cannot hold, and so neither MongoDB nor a name.
+    """
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        words = "%s is not UTF-8: it holds half of a surrogate pair; rename it, or store its bytes: "
+        words += 'x.encode("utf-8", "surrogatepass")'
+        raise errors.invalid(field or where, words % where) from None
+    return text
 
 
 dumps: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
@@ -160,7 +196,7 @@ def sort_document(sort: Any) -> Dict[str, int]:
             pair = (pair, 1)
         if not (isinstance(pair, (tuple, list)) and len(pair) == 2 and isinstance(pair[0], str) and pair[1] in (1, -1)):
             raise errors.invalid("sort", "sort: %r is no (field, 1) or (field, -1)" % (pair,))
-        result[pair[0]] = int(pair[1])
+        result[checked_text(pair[0], "sort")] = int(pair[1])
     return result
 
 
@@ -170,7 +206,7 @@ def filter_document(fields: Dict[str, Any]) -> Any:
     identifier = fields.get("_id")
     if type(identifier) is str:
         fields["_id"] = ObjectId(identifier)
-    return encode(fields, "filter")
+    return encode(fields, "filter", 0, FILTER)
 
 
 # MARK: Extended JSON to Python
@@ -188,7 +224,7 @@ def decode(value: Any) -> Any:
         if convert is not None:
             try:
                 return convert(value[key])
-            except (TypeError, ValueError, KeyError, OverflowError):
+            except (TypeError, ValueError, KeyError, OverflowError, ArithmeticError, AttributeError):
                 pass  # an ordinary document with an unlucky key
     return {key: decode(item) for key, item in value.items()}
 
@@ -209,17 +245,41 @@ def _date(value: Any) -> Any:
     return date.astimezone(datetime.timezone.utc).replace(tzinfo=None)
 
 
-def _binary(value: Any) -> bytes:
+def _binary(value: Any) -> Any:
     import base64
 
-    return base64.b64decode(value["base64"], validate=True)
+    data = base64.b64decode(value["base64"], validate=True)
+    if value.get("subType") in ("04", "4") and len(data) == 16:
+        import uuid
+
+        return uuid.UUID(bytes=data)
+    return data
+
+
+def _decimal(value: Any) -> Any:
+    import decimal
+
+    return decimal.Decimal(value)
+
+
+def _pattern(value: Any) -> Any:
+    import re
+
+    flags = 0
+    for letter in value["options"]:
+        flags |= {"i": re.I, "m": re.M, "s": re.S, "x": re.X}[letter]
+    try:
+        return re.compile(value["pattern"], flags)
+    except (re.error, RecursionError):
+        raise ValueError from None  # of another language's kind
 
 
 _WRAPPERS: Dict[str, Callable[[Any], Any]] = {
     "$numberInt": int,
     "$numberLong": int,
     "$numberDouble": float,
-    "$numberDecimal": float,
+    "$numberDecimal": _decimal,
+    "$regularExpression": _pattern,
     "$oid": ObjectId,
     "$symbol": str,
     "$code": str,

@@ -67,6 +67,49 @@ class PlainTests(FileTestCase):
         with self.assertRaisesRegex(ValueError, "pipe is neither a file nor a folder"):
             arrays.content_of(self.folder)
 
+    def changing(self, times, change):
+        """A client whose first uploads see something change."""
+        client = unittest.mock.Mock()
+        changes = iter(range(times))
+
+        def upload(route, source, length):
+            data = source.read() if hasattr(source, "read") else source
+            if next(changes, None) is not None:
+                change()
+            return {"upload": "%d" % len(data)}
+
+        client.upload = upload
+        return client
+
+    def test_a_file_that_changes_while_it_is_read_is_read_again_or_refused(self):
+        path = pathlib.Path(self.folder, "folder")
+        path.mkdir()
+        for name in ("a", "b"):
+            (path / name).write_bytes(b"1")
+        changes = {
+            "grows": lambda: (path / "a").write_bytes((path / "a").read_bytes() + b"1"),
+            "is replaced": lambda: os.replace(shutil.copy(str(path / "a"), str(path) + ".new"), str(path / "a")),
+            "comes": lambda: (path / ("c%d" % len(os.listdir(str(path))))).write_bytes(b""),
+        }
+        for word, change in changes.items():
+            for source in (path, path / "a") if word != "comes" else (path,):
+                files = content._upload_unchanged(self.changing(1, change), arrays.content_of(source))
+                if source != path:
+                    self.assertEqual([file["upload"] for file in files], ["%d" % os.path.getsize(str(source))], word)
+                else:
+                    self.assertEqual([file["path"] for file in files], sorted(os.listdir(str(path))), word)
+                with self.assertRaisesRegex(errors.InvalidInput, "changed while it was read, 3 times"):
+                    content._upload_unchanged(self.changing(100, change), arrays.content_of(source))
+
+    def test_names_that_are_no_utf_8_are_refused_in_the_same_words(self):
+        odd = os.path.join(self.folder, os.fsdecode(b"a\xff"))
+        pathlib.Path(odd).write_bytes(b"x")
+        for source in (odd, self.folder):
+            with self.assertRaisesRegex(errors.InvalidInput, "is not UTF-8: it holds half of a surrogate pair; rename it"):
+                arrays.content_of(source)
+        with self.assertRaisesRegex(errors.InvalidInput, "dataset_name: .* is not UTF-8: it holds half"):
+            content._check_name("a\ud800", "datasets")
+
     def test_anything_else_needs_allow_pickle(self):
         for value in ({1, 2}, object(), {"a": {3}}, 5, [1, 2]):
             with self.assertRaisesRegex(TypeError, "allow_pickle=True"):
@@ -177,6 +220,20 @@ class ArrayTests(FileTestCase):
             arrays.content_of({5: numpy.zeros(1)})
         with self.assertRaisesRegex(TypeError, r"dataset\['a'\] has the key None of type NoneType"):
             arrays.content_of({"a": {None: numpy.zeros(1)}})
+
+    def test_a_mask_is_named_and_what_to_give_instead(self):
+        masked = numpy.ma.masked_array([1.0, -999.0], [0, 1])
+        for save in (arrays.content_of, model.content_of, lambda value: model.content_of(value, "safetensors")):
+            for value in (masked, {"w": masked}, [masked]):
+                with self.assertRaisesRegex(TypeError, "is a masked array.*x.filled.*'mask': x.mask"):
+                    save(value)
+        with self.assertRaisesRegex(TypeError, "masked array"):
+            arrays.content_of(masked, shards=2)
+
+    def test_names_in_files_of_others_are_told_apart(self):
+        found = self.undescribed(a__npz={"x": numpy.zeros(1), "x.npy": numpy.ones(1)})
+        value = arrays.value_of(found)
+        self.assertEqual({name: array.tolist() for name, array in value.items()}, {"x": [0], "x.npy": [1]})
 
     def test_arrays_of_objects_are_refused(self):
         with self.assertRaisesRegex(TypeError, "array of Python objects"):
@@ -321,6 +378,13 @@ class ModelTests(FileTestCase):
         with open(path, "wb") as file:
             file.write(safetensors_file({"b": ("BF16", [1], b"\x80\x3f")}))
         found = content.Found({"hub": {"kind": "file"}}, [("m.safetensors", path)], self.folder)
+        try:
+            import ml_dtypes  # noqa: F401
+        except ImportError:
+            pass
+        else:
+            self.assertEqual(str(model.Model(found).params["b"].dtype), "bfloat16")
+            return
         with self.assertRaisesRegex(TypeError, "bfloat16.*safetensors.torch reads the file " + path):
             model.Model(found).params
 

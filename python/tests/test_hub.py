@@ -341,6 +341,12 @@ class TaskTests(ServerTestCase):
         self.assertEqual(self.db.find_tasks(), [])
         self.db.create_task("mnist", script, description="fine", grade="A", holdout=0.2, timer=1)
 
+    def test_a_thousand_tasks_take_no_thousand_connections(self):
+        script = self.file("train.py", "pass")
+        for _ in range(40):
+            self.db.create_task("mnist", script)
+        self.assertLessEqual(len(self.db._client._idle), 16)
+
     def test_an_unknown_state_and_a_name_that_no_task_has_are_errors(self):
         with self.assertRaisesRegex(tensorhub.InvalidInput, "finished"):
             self.db.find_tasks(status="done")

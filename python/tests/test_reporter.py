@@ -195,8 +195,11 @@ class ReporterTests(ServerTestCase):
         _, errors = self.run_script(
             """
             import tensorhub
+            deep = {}
+            for _ in range(110):
+                deep = {"x": deep}
             for step in range(100):
-                tensorhub.report({"step": step, ("a\\0b" if step in (30, 31, 70) else "x"): 1})
+                tensorhub.report({"step": step, "x": deep if step in (30, 31, 70) else 1})
             tensorhub.attempt.end()  # as who runs the script does; the exit handler does so too
             """
         )

@@ -34,9 +34,18 @@ class ValueTests(unittest.TestCase):
         self.assertEqual(len({values.new_id() for _ in range(100000)}), 100000)
         self.assertTrue(all(len(values.new_id()) == 24 for _ in range(10)))
 
-    def test_large_integers_become_floating(self):
-        self.assertEqual(values.encode(2**64), float(2**64))
-        self.assertEqual(values.encode(2**63 - 1), 2**63 - 1)
+    def test_integers_beyond_64_bits_are_refused_wherever_they_are(self):
+        self.assertEqual(values.encode([2**63 - 1, -(2**63)]), [2**63 - 1, -(2**63)])
+        for value, words in (
+            (2**63, "value is 9223372036854775808 and does not fit into 64 bits; store it as text"),
+            ({"a": [0, {"b": -(2**70)}]}, r"value.a\[1\].b is -\d+ and does not fit"),
+            (10**1000, "value is a number of 3322 bits and does not fit"),
+        ):
+            with self.assertRaisesRegex(errors.InvalidInput, words):
+                values.encode(value)
+        for filter in ({"n": 2**64}, {"n": {"$gt": [2**64]}}):
+            with self.assertRaisesRegex(errors.InvalidInput, "filter.n.* does not fit"):
+                values.filter_document(filter)
 
     def test_a_value_that_no_document_holds_is_named(self):
         with self.assertRaisesRegex(TypeError, r"filter\.a\.b\[1\] is of type object"):
@@ -50,8 +59,30 @@ class ValueTests(unittest.TestCase):
         with self.assertRaises(errors.InvalidInput):
             values.encode(endless)
 
-    def test_half_a_surrogate_pair_is_replaced(self):
-        self.assertEqual(values.encode("a\ud800"), "a\ufffd")
+    def test_half_a_surrogate_pair_is_refused_as_text_and_as_key(self):
+        for value in ("a\ud800", ["\udfff"], {"a\ud800": 1}, {"a": {"\udfff": 1}}):
+            with self.assertRaisesRegex(errors.InvalidInput, "is not UTF-8: it holds half of a surrogate pair"):
+                values.encode(value)
+
+    def test_keys_that_no_document_has_are_refused_in_the_words_of_the_hub(self):
+        for key, words in (
+            ("", "^tags has an empty key; name it$"), ("a.b", "^key 'a.b' in tags has a '.' or begins with '\\$'; rename it$"),
+            ("$a", "^key '\\$a' in tags has a '.' or begins"), ("a\0", "NUL"),
+        ):  # fmt: skip
+            for value, where in (({key: 1}, "tags"), ({"x": {key: 1}}, "tags.x")):
+                with self.assertRaisesRegex(errors.InvalidInput, words.replace("tags", where)):
+                    values.encode(value, "tags")
+
+    def test_what_others_store_comes_back_as_what_it_is(self):
+        import decimal
+        import uuid
+
+        self.assertEqual(values.decode({"$numberDecimal": "0.1"}), decimal.Decimal("0.1"))
+        binary = {"base64": "AAAAAAAAAAAAAAAAAAAABQ==", "subType": "04"}
+        self.assertEqual(values.decode({"$binary": binary}), uuid.UUID(int=5))
+        self.assertEqual(values.decode({"$binary": dict(binary, subType="00")}), bytes(15) + b"\5")
+        for odd in ({"$regularExpression": {"pattern": "(", "options": ""}}, {"$regularExpression": {"pattern": "a", "options": "u"}}):
+            self.assertEqual(values.decode(odd), odd)
 
     def test_dates_with_a_time_zone_become_utc(self):
         zone = datetime.timezone(datetime.timedelta(hours=2))
@@ -72,6 +103,15 @@ class ValueTests(unittest.TestCase):
         self.assertEqual(values.filter_document({"_id": text}), {"_id": {"$oid": text}})
         pattern = {"$regularExpression": {"pattern": "^a", "options": "i"}}
         self.assertEqual(values.filter_document({"name": re.compile("^a", re.I)}), {"name": pattern})
+
+    @needs_numpy
+    def test_a_longdouble_that_64_bits_do_not_hold_is_refused(self):
+        self.assertEqual(values.encode(numpy.longdouble("0.25")), 0.25)
+        if numpy.longdouble("0.1") == 0.1:
+            self.skipTest("this machine's longdouble has 64 bits")
+        for text in ("0.1", "1e400"):
+            with self.assertRaisesRegex(errors.InvalidInput, r"value\[1\] is .* of type longdouble, which 64 bits"):
+                values.encode(numpy.array([1, numpy.longdouble(text)], numpy.longdouble))
 
     @needs_numpy
     def test_numbers_and_arrays_of_numpy(self):

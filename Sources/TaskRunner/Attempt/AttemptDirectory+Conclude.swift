@@ -21,6 +21,7 @@ extension AttemptDirectory {
         var report: ExitReport?
         var result: [UInt8]?
         var reported: BSONDocument? = [:]
+        var refused: BSONDocument = [:]
         var reason = stopReason
         var isJournalLost = true
         var supervisor = supervisor
@@ -48,6 +49,7 @@ extension AttemptDirectory {
                 supervisor: supervisor,
                 resultFile: result,
                 reportedResult: reported,
+                refusedResults: refused,
                 savedResultKeys: savedResultKeys,
                 stopReason: reason,
                 tail: tail,
@@ -55,13 +57,25 @@ extension AttemptDirectory {
                 isJournalLost: isJournalLost
             )
         }
-        let first = outcome(tail: [])
+        var first = outcome(tail: [])
+        if case .failed(.missingResult, _, _) = first {
+            refused = try refusedResults()
+            if !refused.isEmpty { first = outcome(tail: []) }
+        }
         guard case .failed = first, report?.outputBytes != 0 else { return (report, first) }
         do throws(AttemptError) { return (report, outcome(tail: try output.tail())) } catch {
             // What the script has made of its output does not change how it ended.
             if error.mayPass { throw error }
             return (report, first)
         }
+    }
+
+    /// Why results that a Python script has are not in its result file; empty where nothing is said of that.
+    private func refusedResults() throws(AttemptError) -> BSONDocument {
+        let file = try withJournal { (journal) throws(AttemptError) in
+            try journal.read("result.json.refused", limit: 1 << 20)
+        }
+        return file.flatMap { $0 }.flatMap { try? BSONDocument(extendedJSON: $0) } ?? [:]
     }
 
     /// Whether the folder is the one that the supervisor has as its journal. Without `pids.json`, as a power cut may leave it,

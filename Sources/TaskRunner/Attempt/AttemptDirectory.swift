@@ -72,12 +72,13 @@ package struct AttemptDirectory: Sendable, Hashable {
         command: ScriptCommand,
         in parent: String
     ) throws(AttemptError) -> AttemptDirectory {
-        for file in plan.files { try check(path: file.path, scriptName: command.scriptName) }
+        let own = command.starter == nil ? [command.scriptName] : [command.scriptName, ScriptCommand.starterName]
+        for file in plan.files { try check(path: file.path, ownNames: own) }
         let directory = AttemptDirectory(taskID: plan.taskID, attempt: plan.attempt, in: parent)
         let all = try directory.state.open(parent)
         try all.makeFolder(directory.name, mode: 0o755)
         do throws(AttemptError) {
-            try directory.fill(LocalFolder(directory.name, in: all), plan, scriptName: command.scriptName)
+            try directory.fill(LocalFolder(directory.name, in: all), plan, command)
         } catch {
             try? directory.remove()
             throw error
@@ -88,13 +89,14 @@ package struct AttemptDirectory: Sendable, Hashable {
     private func fill(
         _ folder: borrowing LocalFolder,
         _ plan: AttemptPlan,
-        scriptName: String
+        _ command: ScriptCommand
     ) throws(AttemptError) {
         try folder.makeFolder("journal", mode: 0o700)
         try folder.makeFolder("work", mode: 0o755)
         try folder.makeFolder("checkpoint", mode: 0o755)
         let work = try LocalFolder("work", in: folder)
-        try work.create(scriptName, plan.script, mode: 0o755)
+        try work.create(command.scriptName, plan.script, mode: 0o755)
+        if let starter = command.starter { try work.create(ScriptCommand.starterName, starter, mode: 0o644) }
         for file in plan.files { try Self.write(file, in: work) }
         let journal = try LocalFolder("journal", in: folder)
         if plan.socketPath != nil { try journal.makeFolder("spool", mode: 0o700) }
@@ -154,7 +156,7 @@ package struct AttemptDirectory: Sendable, Hashable {
         }
     }
 
-    private static func check(path: String, scriptName: String) throws(AttemptError) {
+    private static func check(path: String, ownNames: [String]) throws(AttemptError) {
         let components = path.bytes.split(separator: "/", omittingEmptySubsequences: false)
         let fault: String? =
             if path.isEmpty {
@@ -169,7 +171,7 @@ package struct AttemptDirectory: Sendable, Hashable {
                 "has an empty or '.' part"
             } else if path.utf8.count > 3000 || components.contains(where: { $0.text.utf8.count > 255 }) {
                 "is too long"
-            } else if components.first == scriptName.bytes {
+            } else if components.first.map({ ownNames.hasBytes(of: $0.text) }) == true {
                 "is the script's own name"
             } else {
                 nil

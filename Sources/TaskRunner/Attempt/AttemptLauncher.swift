@@ -1,3 +1,4 @@
+import BSON
 import Glibc
 
 /// What a runner prepares once to start attempts: where they live, and what all of them share.
@@ -31,7 +32,9 @@ package struct AttemptLauncher: Sendable {
         _ = try damage.folder("\(state)/attempts")
         // A person may have put it on another disk.
         attemptsFolder = try Self.withoutLinks("\(state)/attempts")
-        pythonFolder = try PythonClientFiles.install(in: stateDirectory, damage)
+        // One that `PYTHONPATH` cannot hold is found from the attempts' folders, whose path has no links either.
+        let isPlain = !stateDirectory.utf8.contains(UInt8(ascii: ":"))
+        pythonFolder = try PythonClientFiles.install(in: isPlain ? stateDirectory : state, damage)
     }
 
     /// The links in the path of the state directory are somebody's choice, and are followed now: those that come later are not.
@@ -61,7 +64,9 @@ package struct AttemptLauncher: Sendable {
         let command = try ScriptCommand(
             script: plan.script,
             interpreter: plan.interpreter,
-            path: environment.variables["PATH"]
+            hasGlobals: !plan.hyperParameters.isEmpty || !plan.savedResultKeys.isEmpty,
+            path: environment.variables["PATH"],
+            pythonFolder: pythonFolder
         )
         let directory = try makeDirectory(plan, command)
         do throws(AttemptError) {

@@ -12,6 +12,7 @@ extension AttemptOutcome {
     static func result(
         _ file: [UInt8]?,
         reported: BSONDocument? = [:],
+        refused: BSONDocument = [:],
         keys: [String],
         limit: Int = AttemptDirectory.resultLimit
     ) -> Result<BSONDocument, ResultFault> {
@@ -42,11 +43,21 @@ extension AttemptOutcome {
         let there = keys.isEmpty ? [] : Set(result.map { Array($0.key.utf8) })
         let missing = keys.filter { !there.contains(Array($0.utf8)) }
         guard missing.isEmpty else {
-            let names = missing.map { "'\($0)'" }.joined(separator: ", ")
-            let message = "the script ended without the saved result key\(missing.count > 1 ? "s" : "") \(names)"
-            return .failure(ResultFault(kind: .missingResult, message: message))
+            return .failure(fault(missing: missing, refused: refused))
         }
         return .success(result)
+    }
+
+    /// A result that is there and cannot be stored is not called missing.
+    private static func fault(missing: [String], refused: BSONDocument) -> ResultFault {
+        let reasons = missing.compactMap { key in refused.text(ofLast: key).map { (key: key, reason: $0) } }
+        let absent = missing.filter { key in refused.text(ofLast: key) == nil }.map { "'\($0)'" }
+        var message = reasons.map { "the result '\($0.key)' cannot be stored: \($0.reason)" }.joined(separator: "; ")
+        if !absent.isEmpty {
+            let keys = "the saved result key\(absent.count > 1 ? "s" : "") \(absent.joined(separator: ", "))"
+            message += (reasons.isEmpty ? "the script ended without " : "; it ended without ") + keys
+        }
+        return ResultFault(kind: reasons.isEmpty ? .missingResult : .badResult, message: message)
     }
 
     private static func document(_ file: [UInt8], _ limit: Int) -> Result<BSONDocument, ResultFault> {
@@ -68,5 +79,13 @@ extension AttemptOutcome {
             return bad("takes \(document.bytes.count) bytes in the database; its task has room for \(limit)")
         }
         return .success(document.withoutRepeatedKeys)
+    }
+}
+
+extension BSONDocument {
+    fileprivate func text(ofLast key: String) -> String? {
+        reduce(nil) { found, element in
+            element.key.utf8.elementsEqual(key.utf8) ? element.value.stringValue : found
+        }
     }
 }

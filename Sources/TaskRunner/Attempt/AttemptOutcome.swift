@@ -45,6 +45,7 @@ package enum AttemptOutcome: Sendable, Equatable {
     ///   - supervisor: how the supervisor ended.
     ///   - resultFile: its bytes, nil when there is none.
     ///   - reportedResult: what the script API was told, nil when the disk has damaged it.
+    ///   - refusedResults: why results that the script has are not in its result file, each a text.
     ///   - stopReason: what the runner wrote when it asked the script to end.
     ///   - tail: the last bytes of the output.
     ///   - resultLimit: bytes of BSON that the task's document has room for.
@@ -54,6 +55,7 @@ package enum AttemptOutcome: Sendable, Equatable {
         supervisor: SupervisorProcess.Ending,
         resultFile: [UInt8]?,
         reportedResult: BSONDocument? = [:],
+        refusedResults: BSONDocument = [:],
         savedResultKeys: [String],
         stopReason: String?,
         tail: [UInt8],
@@ -65,7 +67,13 @@ package enum AttemptOutcome: Sendable, Equatable {
             .failed(kind: kind, message: message, tail: tail)
         }
         func result() -> Result<BSONDocument, ResultFault> {
-            Self.result(resultFile, reported: reportedResult, keys: savedResultKeys, limit: resultLimit)
+            Self.result(
+                resultFile,
+                reported: reportedResult,
+                refused: refusedResults,
+                keys: savedResultKeys,
+                limit: resultLimit
+            )
         }
         guard let report else {
             if let (kind, message) = stopReason.flatMap(Self.failure(ofStop:)) {

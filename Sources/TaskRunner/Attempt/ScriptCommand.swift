@@ -8,96 +8,112 @@ package struct ScriptCommand: Sendable, Equatable {
     package var scriptName: String
     /// Program, its arguments and, last, the script.
     package var arguments: [String]
+    /// Whether the script's global variables are its hyper-parameters and results.
     package var isPython: Bool
-
-    /// Blank, tab and carriage return.
-    fileprivate static let blanks: [UInt8] = [0x20, 0x09, 0x0D]
+    /// What lies beside the script and is started in its place, where another program starts Python: see ``starterName``.
+    package var starter: [UInt8]?
 
     /// Every name that ``scriptName`` can have.
     static let scriptNames = ["__script__", "__script__.py"]
 
     /// - Parameters:
+    ///   - hasGlobals: whether the task has hyper-parameters, or results to be taken.
     ///   - path: the `PATH` of the script's environment.
+    ///   - pythonFolder: where the Python client is.
     ///   - isExecutable: asked for absolute paths.
     package init(
         script: [UInt8],
         interpreter: String?,
+        hasGlobals: Bool = true,
         path: String?,
+        pythonFolder: String,
         isExecutable: (String) -> Bool = Self.isExecutableFile
     ) throws(AttemptError) {
         var words = interpreter.map(Self.words) ?? Self.firstLine(of: script)
         if words.isEmpty { words = ["python3"] }
         let program = try Self.find(words[0], path: path, isExecutable)
-        let name = words[0].bytes.split(separator: "/").last?.text ?? ""
-        isPython = Self.isPython(name) && !words.contains("-m") && !words.contains("-c")
+        let start = PythonStart(words, program: program, script: script, hasGlobals: hasGlobals)
+        isPython = start == .direct || start == .starter
         scriptName = Self.scriptNames[isPython ? 1 : 0]
-        arguments = [program] + words.dropFirst() + (isPython ? ["-m", "tensorhub.run"] : []) + [scriptName]
+        arguments = [program] + words.dropFirst()
+        switch start {
+        case .direct:
+            // By its path, which no option of Python's hides.
+            arguments += ["\(pythonFolder)/tensorhub/run.py", scriptName]
+        case .starter:
+            starter = Array(Self.starterText(pythonFolder).utf8)
+            arguments.append(Self.starterName)
+        case .unknown(let warns):
+            arguments.append(scriptName)
+            if warns {
+                let notice = Self.notice(words)
+                arguments = ["/bin/sh", "-c", #"printf '%s\n' "$0" >&2; exec "$@""#, notice] + arguments
+            }
+        }
     }
 
     /// The interpreter named by `#!`, with the indirection through `env` taken out. Empty without one.
     static func firstLine(of script: [UInt8]) -> [String] {
         guard script.starts(with: "#!".utf8) else { return [] }
-        let bytes = script.dropFirst(2).prefix(4096).prefix { $0 != UInt8(ascii: "\n") && $0 != 0 }
         // A script from Windows ends its lines in CR LF.
-        let line = String(decoding: bytes, as: UTF8.self).trimming()
-        let program = Substring(line.utf8.prefix { !Self.blanks.contains($0) })
+        let line = script.dropFirst(2).prefix(4096).prefix { $0 != UInt8(ascii: "\n") && $0 != 0 }.trimming
+        let program = text(line.prefix { !$0.isBlank })
         // As the kernel does it: all that follows is one argument.
-        let rest = String(Substring(line.utf8.dropFirst(program.utf8.count))).trimming()
-        guard program.bytes.split(separator: "/").last == "env" else {
-            return program.isEmpty ? [] : [String(program)] + (rest.isEmpty ? [] : [rest])
-        }
+        let rest = text(line.dropFirst(program.utf8.count).trimming)
+        guard name(of: program) == "env" else { return program.isEmpty ? [] : [program] + (rest.isEmpty ? [] : [rest]) }
         var words = words(rest)
         if let first = words.first, first == "-S" || first == "--split-string" { words.removeFirst() }
-        if let rest = words.first?.bytes.dropping("-S") { words[0] = rest }
-        // Other options of env, and variables that it sets, are its own business.
-        guard let first = words.first, !first.bytes.hasPrefix("-"), !first.bytes.contains("=") else {
-            return rest.isEmpty ? [] : [String(program)] + words
+        if let first = words.first, first.utf8.starts(with: "-S".utf8) {
+            words[0] = text(Array(first.utf8.dropFirst(2))[...])
         }
+        // Other options of env, and variables that it sets, are its own business.
+        guard let first = words.first, first.utf8.first != UInt8(ascii: "-"), !first.utf8.contains(UInt8(ascii: "="))
+        else { return rest.isEmpty ? [] : [program] + words }
         return words
     }
 
     /// Splits at blanks, outside of single and double quotes.
     static func words(_ text: String) -> [String] {
         var words: [String] = []
-        var word: String?
-        var quote: Unicode.Scalar?
-        for character in text.unicodeScalars {
+        var word: [UInt8]?
+        var quote: UInt8?
+        for byte in text.utf8 {
             if let open = quote {
-                if character == open { quote = nil } else { word = (word ?? "") + String(character) }
-            } else if character == "'" || character == "\"" {
-                quote = character
-                word = word ?? ""
-            } else if character == " " || character == "\t" {
-                if let whole = word { words.append(whole) }
+                if byte == open { quote = nil } else { word = (word ?? []) + [byte] }
+            } else if byte == UInt8(ascii: "'") || byte == UInt8(ascii: "\"") {
+                quote = byte
+                word = word ?? []
+            } else if byte.isBlank {
+                if let whole = word { words.append(Self.text(whole[...])) }
                 word = nil
             } else {
-                word = (word ?? "") + String(character)
+                word = (word ?? []) + [byte]
             }
         }
-        if let whole = word { words.append(whole) }
+        if let whole = word { words.append(Self.text(whole[...])) }
         return words
     }
 
-    /// `python`, `python3`, `python3.11`, `pypy3`.
-    static func isPython(_ name: String) -> Bool {
-        ["python", "pypy"].lazy.compactMap { name.bytes.dropping($0) }.contains { version in
-            version.utf8.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) || $0 == UInt8(ascii: ".") }
-        }
+    /// What a path ends in.
+    static func name(of path: String) -> String {
+        path.utf8.split(separator: UInt8(ascii: "/")).last.map { text(Array($0)[...]) } ?? ""
     }
+
+    private static func text(_ bytes: ArraySlice<UInt8>) -> String { String(decoding: bytes, as: UTF8.self) }
 
     private static func find(
         _ name: String,
         path: String?,
         _ isExecutable: (String) -> Bool
     ) throws(AttemptError) -> String {
-        if name.bytes.hasPrefix("/") {
+        if name.utf8.first == UInt8(ascii: "/") {
             guard isExecutable(name) else {
                 throw AttemptError(.cannotStart, "the interpreter '\(name)' does not exist here or is not executable")
             }
             return name
         }
         // Relative to the working directory: one of the task's own files. Starting it will tell.
-        if name.bytes.contains("/") { return name }
+        if name.utf8.contains(UInt8(ascii: "/")) { return name }
         let path = path.flatMap { $0.isEmpty ? nil : $0 } ?? "/usr/local/bin:/usr/bin:/bin"
         for folder in path.bytes.split(separator: ":") where folder.hasPrefix("/") {
             let candidate = "\(folder)/\(name)"
@@ -112,12 +128,16 @@ package struct ScriptCommand: Sendable, Equatable {
     }
 }
 
-extension String {
+extension UInt8 {
+    fileprivate var isBlank: Bool { self == UInt8(ascii: " ") || self == UInt8(ascii: "\t") }
+}
+
+extension ArraySlice<UInt8> {
     /// Without white space at both ends.
-    fileprivate func trimming() -> String {
-        var rest = self[...].utf8
-        while let first = rest.first, ScriptCommand.blanks.contains(first) { rest.removeFirst() }
-        while let last = rest.last, ScriptCommand.blanks.contains(last) { rest.removeLast() }
-        return String(Substring(rest))
+    fileprivate var trimming: ArraySlice<UInt8> {
+        var rest = self
+        while let first = rest.first, first.isBlank || first == UInt8(ascii: "\r") { rest.removeFirst() }
+        while let last = rest.last, last.isBlank || last == UInt8(ascii: "\r") { rest.removeLast() }
+        return rest
     }
 }

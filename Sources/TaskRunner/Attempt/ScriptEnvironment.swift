@@ -33,7 +33,8 @@ package struct ScriptEnvironment: Sendable, Equatable {
 
     /// The environment of one attempt.
     ///
-    /// - Parameter pythonFolder: where `import tensorhub` finds the client.
+    /// - Parameter pythonFolder: where `import tensorhub` finds the client. `PYTHONPATH` cannot hold every path: one with a
+    ///   colon is there relative to the working directory, where that goes without.
     package func environment(
         for plan: AttemptPlan,
         in directory: AttemptDirectory,
@@ -51,10 +52,25 @@ package struct ScriptEnvironment: Sendable, Equatable {
         copy.set("TENSORHUB_PROJECT", plan.project)
         copy.set("TENSORHUB_ATTEMPT", "\(plan.attempt)")
         copy.set("TENSORHUB_CHECKPOINT_DIR", directory.checkpointPath)
-        let others = variables["PYTHONPATH"].map { ":\($0)" } ?? ""
-        copy.set("PYTHONPATH", pythonFolder + others)
+        let folder =
+            pythonFolder.utf8.contains(UInt8(ascii: ":"))
+            ? Self.relativePath(pythonFolder, from: directory.workPath) : pythonFolder
+        if let folder {
+            copy.set("PYTHONPATH", folder + (variables["PYTHONPATH"].map { ":\($0)" } ?? ""))
+        }
         copy.set("PYTHONUNBUFFERED", "1")
         return copy
+    }
+
+    /// Nil where such a path has a colon itself.
+    static func relativePath(_ path: String, from folder: String) -> String? {
+        let slash = UInt8(ascii: "/")
+        let (to, from) = (path.utf8.split(separator: slash), folder.utf8.split(separator: slash))
+        let common = zip(to, from).prefix { $0.elementsEqual($1) }.count
+        let parts =
+            [String](repeating: "..", count: from.count - common) + to.dropFirst(common).map { String($0) ?? "" }
+        let relative = parts.joined(separator: "/")
+        return relative.utf8.contains(UInt8(ascii: ":")) ? nil : relative
     }
 
     /// `NAME=value`, in the order of the names.
