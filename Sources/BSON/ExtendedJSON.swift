@@ -8,11 +8,9 @@ public enum ExtendedJSONMode: Sendable {
 
 /// How Extended JSON is read; the default is the specification.
 public struct ExtendedJSONOptions: Sendable, Hashable {
-    /// Accepts `NaN`, `Infinity` and `-Infinity` where a number may stand, as Python's `json` prints them, and numbers
-    /// too large for a double. Default: false.
+    /// Accepts `NaN`, `Infinity` and `-Infinity` where a number may stand, as Python's `json` prints them. Default: false.
     public var allowsNonFiniteLiterals: Bool
-    /// Reads JSON as JSON: `{"$oid": "…"}` stays a document, integers become int64 and larger ones double.
-    /// Default: false.
+    /// Reads JSON as JSON: `{"$oid": "…"}` stays a document, integers become int64. Default: false.
     public var plain: Bool
 
     public init(allowsNonFiniteLiterals: Bool = false, plain: Bool = false) {
@@ -28,10 +26,16 @@ extension BSONValue {
         self = try text.withUTF8 { ExtendedJSONParser.parse($0, options) }.get()
     }
 
-    /// Reads one value from a file's bytes, which must be UTF-8.
+    /// Reads one value from a file's bytes, which must be UTF-8. A byte order mark at the beginning counts for nothing.
     public init(extendedJSON bytes: [UInt8], options: ExtendedJSONOptions = .init()) throws(BSONError) {
-        guard bytes.withUnsafeBytes(\.isUTF8) else { throw BSONError(.malformedJSON, "the text is not UTF-8") }
-        self = try bytes.withUnsafeBufferPointer { ExtendedJSONParser.parse($0, options) }.get()
+        guard bytes.withUnsafeBytes(\.isUTF8) else {
+            let isWide = bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF])
+            throw BSONError(.malformedJSON, isWide ? "the text is UTF-16; save it as UTF-8" : "the text is not UTF-8")
+        }
+        let start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
+        self = try bytes.withUnsafeBufferPointer { text in
+            ExtendedJSONParser.parse(UnsafeBufferPointer(rebasing: text[start...]), options)
+        }.get()
     }
 
     /// The value as Extended JSON; `pretty` gives every element its own line, indented by two spaces a level.
@@ -48,7 +52,7 @@ extension BSONDocument {
         try self.init(root: BSONValue(extendedJSON: text, options: options))
     }
 
-    /// Reads one document from a file's bytes, which must be UTF-8.
+    /// Reads one document from a file's bytes, which must be UTF-8; a byte order mark in front is passed over.
     public init(extendedJSON bytes: [UInt8], options: ExtendedJSONOptions = .init()) throws(BSONError) {
         try self.init(root: BSONValue(extendedJSON: bytes, options: options))
     }

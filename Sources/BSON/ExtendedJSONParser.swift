@@ -9,6 +9,8 @@ struct ExtendedJSONParser {
     var position = 0
     /// How many brackets are open; bounds the recursion.
     private var nesting = 0
+    /// The first number that would become another one.
+    private var unrepresentable: BSONError?
 
     private init(_ text: UnsafeBufferPointer<UInt8>, _ options: ExtendedJSONOptions) {
         self.text = text
@@ -24,6 +26,7 @@ struct ExtendedJSONParser {
             let value = try parser.value(depth: 0)
             parser.skipSpace()
             guard parser.position == text.count else { throw parser.expected("the end of the text") }
+            if let fault = parser.unrepresentable { return .failure(fault) }
             return .success(value)
         } catch {
             return .failure(error)
@@ -170,7 +173,9 @@ struct ExtendedJSONParser {
         guard peek == UInt8(ascii: "\"") else { throw expected("a key in quotation marks") }
         let (opening, start) = (position, bytes.count)
         try string(into: &bytes)
-        guard !bytes[start...].contains(0) else { throw error(at: opening, "a key cannot hold a NUL character") }
+        guard !bytes[start...].contains(0) else {
+            throw BSONError(.unrepresentable, error(at: opening, "a key cannot hold a NUL character").message)
+        }
         bytes.append(0)
         skipSpace()
         guard peek == UInt8(ascii: ":") else { throw expected("a colon") }
@@ -219,7 +224,10 @@ extension ExtendedJSONParser {
     }
 
     private var tooDeep: BSONError {
-        error(at: position, "values nest deeper than \(BSONValidator.maximumDepth) levels")
+        BSONError(
+            .unrepresentable,
+            error(at: position, "values nest deeper than \(BSONValidator.maximumDepth) levels").message
+        )
     }
 
     /// Skips a comma, or stops in front of the closing bracket.
@@ -262,26 +270,19 @@ extension ExtendedJSONParser {
             guard skipDigits() > 0 else { throw expected("a digit") }
         }
         let token = String(decoding: text[start..<position], as: UTF8.self)
-        if isInteger, let integer = Int64(token) {
-            return options.plain ? .int64(integer) : BSONValue(smallest: Int(integer))
+        do throws(BSONError) {
+            let value = try WrittenNumber.value(token, isWhole: isInteger)
+            if options.plain, let whole = value.intValue, isInteger { return .int64(Int64(whole)) }
+            return value
+        } catch {
+            // What is no JSON at all is told first.
+            if unrepresentable == nil {
+                let place = self.error(at: start, error.message)
+                unrepresentable = BSONError(error.code, place.message)
+            }
+            return .null
         }
-        // Rounded, it would be another number, and nobody would know.
-        if isInteger {
-            throw error(
-                at: start,
-                "the number \(Self.shortened(token)) does not fit into 64 bits; write it as text, in quotes"
-            )
-        }
-        guard let double = Double(token), double.isFinite else {
-            throw error(
-                at: start,
-                "the number \(Self.shortened(token)) is too large for a double; write it as text, in quotes"
-            )
-        }
-        return .double(double)
     }
-
-    private static func shortened(_ token: String) -> String { token.count > 40 ? "\(token.prefix(40))..." : token }
 
     private mutating func skipDigits() -> Int {
         let start = position
@@ -291,9 +292,20 @@ extension ExtendedJSONParser {
 
     func expected(_ what: String) -> BSONError {
         let rest = text[min(position, text.count)...]
-        let found =
-            rest.isEmpty ? "the end of the text" : "'\(String(decoding: rest.prefix(24), as: UTF8.self).prefix(1))'"
-        return error(at: position, "expected \(what), found \(found)")
+        return error(at: position, "expected \(what), found \(Self.name(ofFirst: rest))")
+    }
+
+    /// A character that nobody sees is named.
+    private static func name(ofFirst rest: Slice<UnsafeBufferPointer<UInt8>>) -> String {
+        let text = String(decoding: rest.prefix(24), as: UTF8.self)
+        guard let first = text.unicodeScalars.first else { return "the end of the text" }
+        if first == "\u{FEFF}" { return "a byte order mark (U+FEFF); save the text without it" }
+        switch first.properties.generalCategory {
+        case .control, .format, .spaceSeparator, .lineSeparator, .paragraphSeparator, .privateUse, .unassigned: break
+        default: return "'\(text.prefix(1))'"
+        }
+        let digits = String(first.value, radix: 16, uppercase: true)
+        return "U+" + String(repeating: "0", count: max(0, 4 - digits.utf8.count)) + digits
     }
 
     func error(at position: Int, _ message: String) -> BSONError {

@@ -72,7 +72,7 @@ extension Wrapper {
         case .scope: "a document"
         case .int32: "an integer of 32 bits in a text"
         case .int64: "an integer of 64 bits in a text"
-        case .double: "a number, NaN, Infinity or -Infinity in a text"
+        case .double: "a number that a double holds, NaN, Infinity or -Infinity in a text"
         case .decimal128: "a decimal number of at most 34 digits in a text"
         case .binary: "the texts base64 and subType, and nothing else"
         case .uuid: "a text of 8-4-4-4-12 hexadecimal digits"
@@ -132,7 +132,7 @@ extension Wrapper {
         case "Infinity": .infinity
         case "-Infinity": -.infinity
         // Without this, Swift would also read hexadecimal numbers and `nan`.
-        case _ where text.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) }: Double(text)
+        case _ where text.utf8.allSatisfy { "0123456789+-.eE".utf8.contains($0) }: try? WrittenNumber.double(text)
         default: nil
         }
     }

@@ -14,7 +14,7 @@ package enum CommandFrame {
         signal(SIGPIPE, SIG_IGN)
         let name = root.configuration.commandName ?? "tensorhub"
         do {
-            let parsed = try await root.asyncParseAsRoot(CommandLineArguments.all)
+            let parsed = try await parse(root, withEmptyValues(CommandLineArguments.all))
             if !(parsed is any HandlesSignals) { Interrupt.endProcessOnSignal() }
             if var command = parsed as? any AsyncParsableCommand {
                 try await command.run()
@@ -28,9 +28,59 @@ package enum CommandFrame {
         }
     }
 
+    /// A value that begins with a dash is taken where the parser alone finds none.
+    private static func parse<Root: AsyncParsableCommand>(
+        _ root: Root.Type,
+        _ arguments: [String]
+    ) async throws -> any ParsableCommand {
+        do {
+            return try await root.asyncParseAsRoot(arguments)
+        } catch {
+            let isDashed = { (word: String) in word.utf8.first == UInt8(ascii: "-") && word.utf8.count > 1 }
+            guard !root.exitCode(for: error).isSuccess,
+                zip(arguments, arguments.dropFirst()).contains(where: { isDashed($0) && isDashed($1) })
+            else { throw error }
+            let dashed = DashedValues(root, arguments)
+            let joined = dashed.joined(arguments)
+            if joined != arguments { return try await root.asyncParseAsRoot(joined) }
+            if let hint = dashed.ambiguity(arguments) { throw AmbiguousValue(underlying: error, hint: hint) }
+            throw error
+        }
+    }
+
+    /// `--name=` means an empty value; to the parser it would be a name whose value follows.
+    private static func withEmptyValues(_ arguments: [String]) -> [String] {
+        guard arguments.contains(where: { $0.hasSuffix("=") }) else { return arguments }
+        var result: [String] = []
+        var rest = arguments[...]
+        while let word = rest.popFirst() {
+            if word == "--" { return result + [word] + rest }
+            let name = word.utf8.dropLast()
+            if word.utf8.starts(with: "--".utf8), word.utf8.last == UInt8(ascii: "="), name.count > 2,
+                !name.contains(UInt8(ascii: "="))
+            {
+                result += [String(Substring(name)), ""]
+            } else {
+                result.append(word)
+            }
+        }
+        return result
+    }
+
+    /// A wrong command line, and what may have been meant.
+    private struct AmbiguousValue: Error {
+        var underlying: any Error
+        var hint: String
+    }
+
     private static func report<Root: AsyncParsableCommand>(_ error: any Error, _ root: Root.Type, _ name: String)
         -> Int32
     {
+        if let ambiguous = error as? AmbiguousValue {
+            let status = report(ambiguous.underlying, root, name)
+            StandardError.line(ambiguous.hint)
+            return status
+        }
         if let code = error as? ExitCode { return code.rawValue }
         // Help and completion scripts come as errors too.
         let status = root.exitCode(for: error)

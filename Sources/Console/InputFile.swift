@@ -7,6 +7,9 @@ package struct InputFile: Sendable {
     /// Permission bits.
     package var mode: Int32
 
+    /// The bytes without the mark of UTF-8 in front, which editors and spreadsheets of other systems write.
+    package var text: ArraySlice<UInt8> { ByteOrderMark.dropped(from: bytes[...]) }
+
     /// - Parameters:
     ///   - role: What the file is to the user, for messages: `script`.
     ///   - limit: Bytes; a larger file is refused unread.

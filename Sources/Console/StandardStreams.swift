@@ -15,8 +15,24 @@ package enum StandardOutput {
     package static func write(_ bytes: [UInt8]) {
         guard let fault = writeAll(bytes, to: STDOUT_FILENO) else { return }
         if fault == EPIPE { _exit(ExitStatus.outputClosed) }
-        StandardError.line("cannot write to standard output: \(String(cString: strerror(fault)))")
+        StandardError.line("cannot write to standard output: \(words(fault))")
         _exit(ExitStatus.failure)
+    }
+
+    /// What tells of something that was done and is nowhere else to be read: the ids of what was created. Where it cannot
+    /// be written it goes to standard error, and the process ends with status 1.
+    ///
+    /// - Parameter note: What else to say then.
+    package static func receipt(_ text: String, note: String? = nil) {
+        guard let fault = writeAll(Array(text.utf8), to: STDOUT_FILENO) else { return }
+        StandardError.line("cannot write to standard output: \(words(fault)); this would stand there:")
+        StandardError.write(text)
+        if let note { StandardError.line(note) }
+        _exit(ExitStatus.failure)
+    }
+
+    private static func words(_ fault: CInt) -> String {
+        fault == EBADF ? "it is closed" : String(cString: strerror(fault))
     }
 }
 

@@ -19,14 +19,6 @@ extension BSONDocument {
     package var tableText: String {
         map { "\($0.key)=\($0.value.tableText)" }.joined(separator: " ")
     }
-
-    /// The fields with those of documents one level down, as `optimizer.lr`.
-    package var flattened: [(key: String, value: BSONValue)] {
-        flatMap { key, value -> [(key: String, value: BSONValue)] in
-            guard case .document(let inner) = value, !inner.isEmpty else { return [(key, value)] }
-            return inner.map { ("\(key).\($0.key)", $0.value) }
-        }
-    }
 }
 
 extension [BSONDocument] {

@@ -1,3 +1,5 @@
+import BSON
+
 /// One value of a YAML file, with the line on which it starts.
 package struct YAMLNode: Sendable {
     package enum Value: Sendable {
@@ -53,12 +55,29 @@ extension YAMLNode {
         case "false", "False", "FALSE": return "false"
         default: break
         }
-        if let integer = Int(text) { return String(integer) }
-        let isNumeric = text.utf8.allSatisfy { byte in
-            (UInt8(ascii: "0")...UInt8(ascii: "9")).contains(byte) || "+-.eE".utf8.contains(byte)
+        return number(text) ?? json(string: text)
+    }
+
+    /// As Extended JSON has it, whose reader refuses what would become another number; `nil` for text that is none.
+    private static func number(_ text: String) -> String? {
+        switch text {
+        case ".nan", ".NaN", ".NAN": return #"{"$numberDouble": "NaN"}"#
+        case ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF": return #"{"$numberDouble": "Infinity"}"#
+        case "-.inf", "-.Inf", "-.INF": return #"{"$numberDouble": "-Infinity"}"#
+        default: break
         }
-        if isNumeric, let number = Double(text), number.isFinite { return String(number) }
-        return json(string: text)
+        for (prefix, radix) in [("0x", 16), ("0o", 8)] where text.utf8.starts(with: prefix.utf8) {
+            let digits = text.dropFirst(2)
+            guard !digits.isEmpty, digits.utf8.allSatisfy({ Character(Unicode.Scalar($0)).hexDigitValue ?? 16 < radix })
+            else { return nil }
+            return Int(digits, radix: radix).map(String.init) ?? #"{"$numberLong": "\#(text)"}"#
+        }
+        do {
+            return try WrittenNumber.value(text)?.extendedJSON(.canonical)
+        } catch {
+            let isWhole = text.utf8.allSatisfy { !".eE".utf8.contains($0) }
+            return #"{"\#(isWhole ? "$numberLong" : "$numberDouble")": "\#(text)"}"#
+        }
     }
 
     private static func json(string text: String) -> String {

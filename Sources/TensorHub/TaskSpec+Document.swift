@@ -66,6 +66,7 @@ extension TaskSpec {
     }
 
     private func validateScript() throws(HubError) {
+        try Self.checkByteOrderMark(script, interpreter: interpreter)
         if script.isEmpty {
             throw .invalid("script", "the script is empty; give a file with at least one line")
         }

@@ -34,29 +34,19 @@ enum Assignment {
 
     /// JSON if it is JSON, else the text. A number that BSON cannot hold must not become another, or text, unseen.
     private static func value(_ text: String, name: String, flag: String) throws(CommandFailure) -> BSONValue {
-        let value = try? BSONValue(extendedJSON: text)
-        let isRounded = isInteger(text) && Int64(text) == nil
-        if isRounded || (value == nil && isNumber(text)) {
-            throw .badInput(
-                "\(flag) \(name): MongoDB cannot hold the number \(text); send it as text: '\(name)=\"\(text)\"'"
-            )
+        do {
+            return try BSONValue(extendedJSON: text)
+        } catch {
+            // Text that is no JSON is text. What is, but misuses a key such as $oid, would become text unseen.
+            let isJSON = (try? BSONValue(extendedJSON: text, options: ExtendedJSONOptions(plain: true))) != nil
+            guard error.code == .unrepresentable || isJSON else { return .string(text) }
+            throw .badInput("\(flag) \(name)=\(TerminalText.truncated(text, to: 60)): \(error.message)")
         }
-        return value ?? .string(text)
     }
 
-    private static func isInteger(_ text: String) -> Bool {
-        let digits = text.utf8.first == UInt8(ascii: "-") ? text.utf8.dropFirst() : text.utf8[...]
-        return !digits.isEmpty && digits.allSatisfy { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-    }
-
-    /// As JSON writes one, whatever its size.
-    private static func isNumber(_ text: String) -> Bool {
-        guard let exponent = text.utf8.firstIndex(where: { $0 == UInt8(ascii: "e") || $0 == UInt8(ascii: "E") }) else {
-            return false
-        }
-        var power = text.utf8[text.utf8.index(after: exponent)...]
-        if power.first == UInt8(ascii: "-") || power.first == UInt8(ascii: "+") { power.removeFirst() }
-        return isInteger(String(text[..<exponent].filter { $0 != "." })) && isInteger(String(Substring(power)))
+    /// What such a text is not.
+    static func refusal(_ error: BSONError) -> String {
+        error.code == .unrepresentable ? "cannot be stored as it is" : "is no JSON object of hyper-parameters"
     }
 
     private static func object(file path: String, flag: String) throws(CommandFailure) -> BSONDocument {
@@ -65,7 +55,7 @@ enum Assignment {
             // JSON allows a name twice; the last one counts, as in most parsers.
             return try BSONDocument(extendedJSON: bytes, options: ParameterLines.options).withoutRepeatedKeys
         } catch {
-            throw .badInput("\(flag) @\(path) is no JSON object of hyper-parameters: \(error.message)")
+            throw .badInput("\(flag) @\(path) \(Self.refusal(error)): \(error.message)")
         }
     }
 }
@@ -90,13 +80,15 @@ enum ParameterLines {
         let bytes = path == "-" ? try StandardInput.read() : try InputFile(path, role: "--each").bytes
         var lines: [Line] = []
         let texts = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        for (index, text) in texts.enumerated() where !text.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) {
+        for (index, line) in texts.enumerated() {
+            let text = ByteOrderMark.dropped(from: line)
+            if text.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { continue }
             let place = "line \(index + 1) of \(source)"
             do {
                 let document = try BSONDocument(extendedJSON: Array(text), options: options)
                 lines.append(Line(place: place, document: document.withoutRepeatedKeys))
             } catch {
-                throw .badInput("\(place) is no JSON object of hyper-parameters: \(error.message); nothing was created")
+                throw .badInput("\(place) \(Assignment.refusal(error)): \(error.message); nothing was created")
             }
         }
         if lines.isEmpty {

@@ -36,10 +36,10 @@ struct CollectGarbage: AsyncParsableCommand {
         let reports = try await hub.collectGarbage(dryRun: dryRun, olderThan: age, foreign: foreign)
         let lost = try await hub.collectOutput(dryRun: dryRun, olderThan: age)
         if output.json {
-            StandardOutput.write((reports.map(Self.document) + [Self.document(lost)]).jsonLines)
+            StandardOutput.receipt((reports.map(Self.document) + [Self.document(lost)]).jsonLines)
         } else {
             let table = Self.table(reports.filter { !$0.isClean }, lost)
-            if !table.rows.isEmpty { StandardOutput.write(table.text(width: StandardOutput.width)) }
+            if !table.rows.isEmpty { StandardOutput.receipt(table.text(width: StandardOutput.width)) }
         }
         let kept = reports.reduce(0) { $0 + ($1.areForeignDeleted ? 0 : $1.foreign.count) }
         if kept > 0 {

@@ -137,7 +137,9 @@ struct ContentRemoveOptions: ParsableArguments {
         }
         let deleted = try await delete(hub, query)
         if output.json {
-            StandardOutput.line(BSONDocument(elements: [("deleted", .init(smallest: deleted))]).extendedJSON())
+            StandardOutput.receipt(
+                BSONDocument(elements: [("deleted", .init(smallest: deleted))]).extendedJSON() + "\n"
+            )
         }
         if deleted == 0 {
             do {

@@ -2,6 +2,7 @@ import ArgumentParser
 import BSON
 import Console
 import Settings
+import Synchronization
 import TensorHub
 
 /// What `put` stores: files that the user names.
@@ -13,6 +14,9 @@ struct ContentSource: ParsableArguments {
 
     @Option(help: "Cut a file into pieces of this size, such as 64MiB; `get` joins them.")
     var pieceSize: String?
+
+    @Flag(help: "Store standard input also where not a byte comes.")
+    var allowEmpty = false
 
     static let standardInputName = "data"
 
@@ -29,8 +33,7 @@ struct ContentSource: ParsableArguments {
             throw CommandFailure.badInput("--piece-size cuts one file; give the path of one")
         }
         if paths == ["-"] {
-            let chunks = AsyncThrowingStream<[UInt8], any Error> { try StandardInput.chunk() }
-            return .stream(chunks, as: name ?? Self.standardInputName)
+            return .stream(try standardInput(), as: name ?? Self.standardInputName)
         }
         if paths.contains("-") {
             throw CommandFailure.badInput("- is standard input, which is one file; give it alone")
@@ -44,6 +47,23 @@ struct ContentSource: ParsableArguments {
         }
         if areArrays && piece == nil { return try .arrays(paths) }
         return try .file(paths[0], pieceSize: piece)
+    }
+
+    /// A program that fails before it writes leaves an empty pipe, and nobody sees its status: stored, it would be the
+    /// newest version.
+    private func standardInput() throws(CommandFailure) -> AsyncThrowingStream<[UInt8], any Error> {
+        let first = try StandardInput.chunk()
+        if first == nil, !allowEmpty {
+            throw .badInput(
+                "standard input is empty; nothing was stored. If it is meant to be, give --allow-empty; else look at "
+                    + "the program that was to write it"
+            )
+        }
+        let held = Mutex(first)
+        return AsyncThrowingStream {
+            if let first = held.withLock({ $0.take() }) { return first }
+            return first == nil ? nil : try StandardInput.chunk()
+        }
     }
 
     /// - Throws: Where several files or standard input have none.

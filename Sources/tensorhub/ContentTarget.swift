@@ -61,13 +61,21 @@ struct ContentTarget: ParsableArguments {
         }
         // The pieces of one file, all of them, are that file.
         let isWhole = found.kind == .file && found.files.count == found.total
-        let isOne = found.files.count == 1 || isWhole
+        // A folder is one however few files it has; a file of it that was asked for by its path is a file.
+        let isFolder = file == nil && (found.kind == .folder || found.isShard)
+        let isOne = (found.files.count == 1 && !isFolder) || isWhole
         let local: [String]
         if output == "-" {
-            if !isOne {
+            if !isOne && found.files.count != 1 {
                 throw CommandFailure.badInput(
                     "\(found.title) has \(counted(found.files.count, "file")), and standard output is one; choose one "
                         + "with --file, or give a folder to -o"
+                )
+            }
+            if found.kind == .folder && file == nil {
+                throw CommandFailure.badInput(
+                    "\(found.title) is a folder, and standard output is one file; choose it with "
+                        + "--file '\(TerminalText.oneLine(found.files[0].path))', or give a folder to -o"
                 )
             }
             if json { throw CommandFailure.badInput("--json and -o - exclude each other; give one") }
@@ -75,24 +83,24 @@ struct ContentTarget: ParsableArguments {
             StandardError.line(found.title)
             return
         }
-        if isOne && (!found.isShard || file != nil) {
+        if isOne && !isFolder {
             local = [try await fetchFile(found, isJoined: isWhole && found.files.count > 1, hub)]
         } else {
             let folder = output ?? found.name
             if !folder.isEmpty { try Self.checkName(folder, given: output != nil) }
             let content = try await found.download(folder)
             local = content.files.map(\.localPath)
-            if !json { StandardOutput.line(content.folder) }
+            if !json { StandardOutput.receipt(content.folder + "\n") }
         }
         if json {
             let places = BSONValue.array(local.map(BSONValue.string))
-            StandardOutput.line(
+            StandardOutput.receipt(
                 BSONDocument(elements: [("document", .document(found.document)), ("files", places)]).extendedJSON(
                     pretty: true
-                )
+                ) + "\n"
             )
-        } else if isOne && (!found.isShard || file != nil) {
-            StandardOutput.line(local[0])
+        } else if isOne && !isFolder {
+            StandardOutput.receipt(local[0] + "\n")
         }
         StandardError.line("\(found.title): \(ByteText.of(found.files.totalLength))")
     }

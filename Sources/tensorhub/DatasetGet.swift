@@ -7,8 +7,8 @@ struct DatasetGet: AsyncParsableCommand {
         commandName: "get",
         abstract: "Bring a data set here, verified, and print where it is.",
         discussion: """
-            One file goes to the path given, several go below it, and so does a shard,
-            however few files it has. Which version it was is said on standard error.
+            One file goes to the path given, several go below it, and so do a folder and a
+            shard, however few files they have. Which version it was is said on standard error.
 
             Examples:
               tensorhub dataset get mnist --version 2 -o mnist.npz

@@ -13,6 +13,9 @@ struct DatasetPut: AsyncParsableCommand {
               tensorhub dataset put imagenet/ --description "ILSVRC 2012"
               tensorhub dataset put big.tar --piece-size 256MiB    # for dataset get --shard
               pg_dump events | tensorhub dataset put - --name events
+
+            Standard input without a byte is refused: the program that was to write it has
+            most likely failed. --allow-empty stores it. An empty file is stored.
             """
     )
 
@@ -29,9 +32,9 @@ struct DatasetPut: AsyncParsableCommand {
         let content = try source.content(paths)
         let saved = try await connection.hub().saveDataSet(content, name: name, tags: tags)
         if output.json {
-            StandardOutput.line(saved.document.extendedJSON(pretty: true))
+            StandardOutput.receipt(saved.document.extendedJSON(pretty: true) + "\n")
         } else {
-            StandardOutput.line(saved.id?.description ?? "")
+            StandardOutput.receipt((saved.id?.description ?? "") + "\n")
         }
         StandardError.line("\(saved.title): \(counted(saved.files.count, "file")), \(ByteText.of(saved.size ?? 0))")
     }

@@ -32,7 +32,7 @@ struct LogAdd: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     /// As programs print them, in lower case.
-    private static let nonFinite: [String: Double] = [
+    static let nonFinite: [String: Double] = [
         "nan": .nan, "+nan": .nan, "-nan": .nan, "inf": .infinity, "+inf": .infinity, "-inf": -.infinity,
         "infinity": .infinity, "+infinity": .infinity, "-infinity": -.infinity,
     ]
@@ -65,11 +65,12 @@ struct LogAdd: AsyncParsableCommand {
         var number = 0
         while let texts = try await lines.next(atMost: Self.batch) {
             var entries: [BSONDocument] = []
-            for text in texts {
+            for line in texts {
                 number += 1
+                let text = ByteOrderMark.dropped(from: line[...])
                 if text.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { continue }
                 do {
-                    let entry = try BSONDocument(extendedJSON: text, options: ParameterLines.options)
+                    let entry = try BSONDocument(extendedJSON: Array(text), options: ParameterLines.options)
                     entries.append(entry.withoutRepeatedKeys)
                     _ = try Hub.logDocument(entries[entries.count - 1], project: "-", time: .now, origin: nil)
                 } catch {
@@ -96,6 +97,6 @@ struct LogAdd: AsyncParsableCommand {
         let lines =
             output.json
             ? ids.map { BSONDocument(elements: [("_id", .objectID($0))]).extendedJSON() } : ids.map(\.description)
-        StandardOutput.write(lines.map { $0 + "\n" }.joined())
+        StandardOutput.receipt(lines.map { $0 + "\n" }.joined())
     }
 }

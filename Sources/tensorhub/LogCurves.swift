@@ -91,9 +91,15 @@ struct LogCurves {
         let names = try await LogTasks.labels(shown.compactMap(\.self), hub)
         let usesSteps = x == nil && samples.values.allSatisfy { $0.allSatisfy { $0.x != nil } }
         var series: [Plot.Series] = []
+        var leftOut = fields.map { LeftOut(field: $0, x: x ?? "step", isLogarithmic: isLogarithmic) }
         for task in shown {
             for (index, field) in fields.enumerated() {
-                guard let samples = samples[Key(field: index, task: task)] else { continue }
+                guard let samples = samples[Key(field: index, task: task)] else {
+                    leftOut[index].tasksWithout += 1
+                    continue
+                }
+                let points = points(samples, usesSteps: usesSteps)
+                leftOut[index].count(of: samples.count, placeless: placeless(samples), points)
                 let label = task.map { names[$0] ?? "\($0)" } ?? (tasks.count > 1 ? "no task" : "")
                 let parts = [
                     fields.count > 1 || label.isEmpty ? field : "", shown.count > 1 || fields.count == 1 ? label : "",
@@ -101,11 +107,12 @@ struct LogCurves {
                 series.append(
                     Plot.Series(
                         name: TerminalText.oneLine(parts.filter { !$0.isEmpty }.joined(separator: " ")),
-                        points: points(samples, usesSteps: usesSteps)
+                        points: points
                     )
                 )
             }
         }
+        for fact in leftOut { fact.tell(ofTasks: shown.count) }
         if let x, !series.contains(where: { !$0.points.isEmpty }) {
             throw CommandFailure(ExitStatus.nothingMatched, "no entry with \(fields[0]) has '\(x)' to draw along")
         }
@@ -116,6 +123,11 @@ struct LogCurves {
             horizontalScale: x == "time" ? .time : .numbers,
             isLogarithmic: isLogarithmic
         )
+    }
+
+    /// How many have nothing to be drawn along.
+    private func placeless(_ samples: [Sample]) -> Int {
+        x == nil || x == "time" || x == "order" ? 0 : samples.count { $0.x == nil }
     }
 
     private func points(_ samples: [Sample], usesSteps: Bool) -> [Plot.Point] {

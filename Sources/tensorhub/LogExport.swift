@@ -9,8 +9,10 @@ struct LogExport: AsyncParsableCommand {
         abstract: "Write entries of a log as CSV or JSON, oldest first, whatever their number.",
         discussion: """
             The columns of CSV: id, time, task, attempt, then every value by name. They are
-            looked for in all entries first, unless --field names them. JSON is an object a
-            line (JSON Lines), relaxed Extended JSON.
+            looked for in all entries first, unless --field names them. A value of the name
+            of one of these four is in column value.task; the values of a document are in
+            columns such as optimizer.lr. JSON is an object a line (JSON Lines), relaxed
+            Extended JSON.
 
             Examples:
               tensorhub log export training --format csv > training.csv
@@ -42,9 +44,26 @@ struct LogExport: AsyncParsableCommand {
     /// Bytes that are written at once.
     private static let piece = 256 * 1024
 
+    private func checkFields() throws(CommandFailure) {
+        var seen = Columns()
+        for field in fields {
+            if field.isEmpty { throw .badInput("--field is empty; name a value") }
+            let first = String(field.prefix { $0 != "." })
+            if LogEntry.reservedNames.contains(first) {
+                throw .badInput(
+                    "--field: '\(first)' is no value of a log entry; its id, time, task and attempt are always there"
+                )
+            }
+            if seen.contains(field) { throw .badInput("--field '\(field)' is given twice; give it once") }
+            seen.insert(field)
+        }
+        let whole = fields.first { field in fields.contains { $0.utf8.starts(with: "\(field).".utf8) } }
+        if let whole { throw .badInput("--field '\(whole)' is there whole; leave out the one that leads into it") }
+    }
+
     func run() async throws {
         let order = try sort.map { try Sort($0) }
-        if fields.contains("") { throw CommandFailure.badInput("--field is empty; name a value") }
+        try checkFields()
         _ = try selection.conditions()
         let hub = try await connection.hub()
         let filter = try await selection.filter(hub)
@@ -58,23 +77,24 @@ struct LogExport: AsyncParsableCommand {
                 )
             )
         }
-        var columns = fields
+        var columns = Columns(fields)
         if format == .csv && fields.isEmpty {
-            var seen: Set<ByteString> = []
             try await hub.forEachLog(kind, filter) { entry in
-                for (key, _) in entry.values.flattened where seen.insert(key.bytes).inserted { columns.append(key) }
+                for (key, _) in entry.values.flattened { columns.insert(key) }
             }
         }
         var text: [UInt8] = []
         var count = 0
         try await hub.forEachLog(kind, filter, sort: order, fields: fields) { entry in
-            if count == 0 && format == .csv { text += CSV.text([LogColumns.fixed + columns]).utf8 }
+            if count == 0 && format == .csv { text += CSV.text([LogColumns.titles(columns.names)]).utf8 }
             count += 1
             switch format {
             case .json: text += (entry.document.extendedJSON() + "\n").utf8
             case .csv:
-                let values = Dictionary(firstOf: entry.values.flattened.map { ($0.key, $0.value) })
-                text += CSV.text([LogColumns.cells(entry, values, columns)]).utf8
+                let values =
+                    fields.isEmpty
+                    ? columns.cells(entry.values.flattened) : fields.map { entry.document.value(atPath: $0) }
+                text += CSV.text([LogColumns.cells(entry, values)]).utf8
             }
             if text.count >= Self.piece {
                 StandardOutput.write(text)

@@ -40,7 +40,7 @@ struct LogRemove: AsyncParsableCommand {
             throw CommandFailure(ExitStatus.nothingMatched, "nothing was deleted: \(unknown)")
         }
         if output.json {
-            StandardOutput.line(BSONDocument(elements: [("deleted", .init(smallest: count))]).extendedJSON())
+            StandardOutput.receipt(BSONDocument(elements: [("deleted", .init(smallest: count))]).extendedJSON() + "\n")
         }
         if count == 0 { throw CommandFailure(ExitStatus.nothingMatched, "nothing was deleted: no entry matches") }
         StandardError.line("\(counted(count, "entry", "entries")) deleted")

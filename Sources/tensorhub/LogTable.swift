@@ -4,36 +4,33 @@ import TensorHub
 
 /// Entries as rows, with a column for every value that any of them has.
 struct LogTable {
-    private let entries: [(entry: LogEntry, values: [ByteString: BSONValue])]
-    private let keys: [String]
+    private let entries: [(entry: LogEntry, values: [BSONValue?])]
+    private let columns: Columns
     private let hasTasks: Bool
 
     init(_ entries: [LogEntry]) {
-        var seen: Set<ByteString> = []
-        var keys: [String] = []
-        self.entries = entries.map { entry in
-            let values = entry.values.flattened
-            for (key, _) in values where seen.insert(key.bytes).inserted { keys.append(key) }
-            return (entry, Dictionary(firstOf: values.map { ($0.key, $0.value) }))
-        }
-        self.keys = keys
+        let values = entries.map(\.values.flattened)
+        var columns = Columns()
+        for (key, _) in values.joined() { columns.insert(key) }
+        self.columns = columns
+        self.entries = zip(entries, values).map { ($0, columns.cells($1)) }
         hasTasks = entries.contains { $0.origin != nil }
     }
 
     var csv: String {
-        CSV.text([LogColumns.fixed + keys] + entries.map { LogColumns.cells($0.entry, $0.values, keys) })
+        CSV.text([LogColumns.titles(columns.names)] + entries.map { LogColumns.cells($0.entry, $0.values) })
     }
 
     func text(width: Int?) -> String {
-        let valueColumns = keys.map { key in
-            let isNumeric = entries.allSatisfy { $0.values[key.bytes].map { $0.doubleValue != nil } ?? true }
-            return Table.Column(key, isRightAligned: isNumeric, isElastic: !isNumeric)
+        let valueColumns = columns.names.enumerated().map { index, name in
+            let isNumeric = entries.allSatisfy { $0.values[index].map { $0.doubleValue != nil } ?? true }
+            return Table.Column(LogColumns.title(name), isRightAligned: isNumeric, isElastic: !isNumeric)
         }
         var table = Table(
             [.init("TIME")] + (hasTasks ? [.init("TASK"), .init("ATTEMPT", isRightAligned: true)] : []) + valueColumns
         )
         table.rows = entries.map { entry, values in
-            let cells = LogColumns.cells(entry, values, keys)
+            let cells = LogColumns.cells(entry, values)
             return Array(cells[1...(hasTasks ? 3 : 1)]) + cells[4...]
         }
         return table.text(width: width)
@@ -42,12 +39,25 @@ struct LogTable {
 
 /// The columns of CSV.
 enum LogColumns {
-    static let fixed = ["id", "time", "task", "attempt"]
+    private static let fixed = ["id", "time", "task", "attempt"]
+    /// The same in a table for people.
+    private static let taken = Columns(fixed + ["TIME", "TASK", "ATTEMPT"])
+    private static let prefix = "value."
 
-    static func cells(_ entry: LogEntry, _ values: [ByteString: BSONValue], _ keys: [String]) -> [String] {
+    static func titles(_ names: [String]) -> [String] { fixed + names.map(title) }
+
+    /// A value that is called as one of ours is `value.task`. Hence also `value.value.task` for a value `value.task`: who
+    /// takes the first `value.` away where only that and one of ours is left has the name again.
+    static func title(_ name: String) -> String {
+        var bare = name.utf8[...]
+        while bare.starts(with: prefix.utf8) { bare = bare.dropFirst(prefix.utf8.count) }
+        return taken.contains(String(Substring(bare))) ? prefix + name : name
+    }
+
+    static func cells(_ entry: LogEntry, _ values: [BSONValue?]) -> [String] {
         [
             entry.document["_id"]?.tableText ?? "", entry.document["time"]?.tableText ?? "",
             entry.origin?.taskID.description ?? "", entry.origin.map { "\($0.attempt)" } ?? "",
-        ] + keys.map { values[$0.bytes]?.tableText ?? "" }
+        ] + values.map { $0?.tableText ?? "" }
     }
 }

@@ -10,7 +10,9 @@ struct Logs: AsyncParsableCommand {
             Of a progress bar only the last state of each line is shown, and on a terminal
             control sequences other than colours are left out; --raw writes the bytes as
             they were printed. With --json each line of the output becomes a JSON object
-            on a line of its own, with `attempt` and `text`.
+            on a line of its own, with `attempt` and `text`; also `bytes` where the line
+            is no UTF-8, and `continues` where it is longer than 64 MiB and goes on in
+            the next object.
 
             With -f the exit status is that of the task: 0 finished, 100 failed, 103
             cancelled.

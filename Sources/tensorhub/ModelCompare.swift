@@ -40,7 +40,7 @@ struct ModelCompare: AsyncParsableCommand {
             if changes.isEmpty { return }
             text += "\(title)\n"
             for change in changes {
-                let (old, new) = (change.before.map(show), change.after.map(show))
+                let (old, new) = texts(change, show)
                 let line =
                     if let old, let new { "  ~ \(change.name)  \(old) -> \(new)" } else if let new {
                         "  + \(change.name)  \(new)"
@@ -52,7 +52,7 @@ struct ModelCompare: AsyncParsableCommand {
         add("tags", diff.tags, \.tableText)
         add("tensors", diff.tensors) { "\($0.dtype) \(ContentText.shape($0.shape))" }
         add("files", diff.files) {
-            "\(ByteText.of($0.blob.length)) \($0.blob.sha256.map { String($0.prefix(12)) } ?? "hash unknown")"
+            "\(ByteText.of($0.blob.length)) \($0.blob.sha256.map { "\($0.prefix(12))…" } ?? "hash unknown")"
         }
         StandardOutput.write(text)
         StandardError.line(
@@ -60,6 +60,17 @@ struct ModelCompare: AsyncParsableCommand {
                 + (diff.isEmpty ? "are alike" : "differ")
                 + "; the same in both: \(counted(diff.sameTensors, "tensor")), \(counted(diff.sameFiles, "file"))"
         )
+    }
+
+    /// Two values that read alike in a table differ in type, as 1 and "1": then they are shown with it.
+    private func texts<Value>(_ change: ModelDiff.Change<Value>, _ show: (Value) -> String) -> (String?, String?) {
+        let texts = (change.before.map(show), change.after.map(show))
+        guard let before = change.before as? BSONValue, let after = change.after as? BSONValue,
+            texts.0?.utf8.elementsEqual(texts.1?.utf8 ?? "".utf8) == true
+        else { return texts }
+        let relaxed = (before.extendedJSON(), after.extendedJSON())
+        if !relaxed.0.utf8.elementsEqual(relaxed.1.utf8) { return relaxed }
+        return (before.extendedJSON(.canonical), after.extendedJSON(.canonical))
     }
 
     private static func document(_ diff: ModelDiff) -> BSONDocument {

@@ -7,8 +7,8 @@ struct ModelGet: AsyncParsableCommand {
         commandName: "get",
         abstract: "Bring the parameters of a model here, verified, and print where they are.",
         discussion: """
-            One file goes to the path given, several go below it. Which version it was is
-            said on standard error. The architecture is in `model show --json`.
+            One file goes to the path given, several go below it, and so does a folder,
+            however few files it has. Which version it was is said on standard error. The architecture is in `model show --json`.
 
             Examples:
               tensorhub model get mlp --stage production -o mlp.safetensors

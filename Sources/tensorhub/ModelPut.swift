@@ -48,9 +48,9 @@ struct ModelPut: AsyncParsableCommand {
         let content = paths.isEmpty ? nil : try source.content(paths)
         let saved = try await connection.hub().saveModel(content, name: name, architecture: architecture, tags: tags)
         if output.json {
-            StandardOutput.line(saved.document.extendedJSON(pretty: true))
+            StandardOutput.receipt(saved.document.extendedJSON(pretty: true) + "\n")
         } else {
-            StandardOutput.line(saved.id?.description ?? "")
+            StandardOutput.receipt((saved.id?.description ?? "") + "\n")
         }
         let size = saved.files.isEmpty ? "architecture alone" : counted(saved.files.count, "file")
         StandardError.line("\(saved.title): \(size)" + (saved.size.map { ", \(ByteText.of($0))" } ?? ""))
@@ -59,23 +59,39 @@ struct ModelPut: AsyncParsableCommand {
     private func numbers() throws -> BSONDocument {
         var document = BSONDocument()
         for text in metrics {
-            // Double reads hexadecimal digits and words too; of these, nan and infinity are what Python prints.
-            guard let (name, value) = text.bytes.cut(atFirst: "="), !name.isEmpty, let number = Double(value) else {
+            guard let (name, written) = text.bytes.cut(atFirst: "="), !name.isEmpty,
+                let number = try Self.number(written, text)
+            else {
                 throw CommandFailure.badInput("--metric '\(text)' is no number with a name; write test_accuracy=0.97")
             }
             if document[name] != nil {
                 throw CommandFailure.badInput("--metric '\(name)' is given twice; give it once")
             }
-            document[name] = Int(value).map { BSONValue(smallest: $0) } ?? .double(number)
+            document[name] = number
         }
         return document
+    }
+
+    /// nan and infinity are what Python prints.
+    private static func number(_ word: String, _ text: String) throws(CommandFailure) -> BSONValue? {
+        if let number = LogAdd.nonFinite[word.lowercased()] { return .double(number) }
+        do {
+            return try WrittenNumber.value(word)
+        } catch {
+            throw .badInput("--metric '\(text)': \(error.message); as text it is a --tag")
+        }
     }
 
     private static func architecture(_ path: String) throws -> BSONDocument {
         let bytes = try InputFile(path, role: "--architecture", limit: TaskSpec.maximumDocumentSize).bytes
         let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
-        if let document = try? BSONDocument(extendedJSON: bytes, options: options) {
-            return document.withoutRepeatedKeys
+        do throws(BSONError) {
+            return try BSONDocument(extendedJSON: bytes, options: options).withoutRepeatedKeys
+        } catch {
+            // What is no JSON object is kept as it is; one with such a number would not be found by its fields.
+            if error.code == .unrepresentable {
+                throw CommandFailure.badInput("--architecture \(path): \(error.message)")
+            }
         }
         let name = BSONValue.string(path.bytes.split(separator: "/").last?.text ?? path)
         if let text = String(validating: bytes, as: UTF8.self) { return ["file": name, "text": .string(text)] }

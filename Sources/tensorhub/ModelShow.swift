@@ -50,7 +50,7 @@ struct ModelShow: AsyncParsableCommand {
     private func facts(_ model: ModelRecord, _ stages: [String], _ files: [StoredFile]) -> String {
         let sources = model.sources.map { source in
             source.name + (source.version.map { " version \($0)" } ?? "")
-                + (source.sha256.map { " (\($0.prefix(12)))" } ?? "")
+                + (source.sha256.map { " (\($0.prefix(12))…)" } ?? "")
         }
         let facts: [(String, String?)] = [
             ("id", model.document["_id"]?.tableText),

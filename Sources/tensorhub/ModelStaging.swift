@@ -41,15 +41,15 @@ struct ModelStaging: AsyncParsableCommand {
             guard try await hub.unsetStage(stage, name: name) else {
                 throw CommandFailure(ExitStatus.nothingMatched, "no version of model '\(name)' is '\(stage)'")
             }
-            if output.json { StandardOutput.line("{\"unset\": 1}") }
+            if output.json { StandardOutput.receipt("{\"unset\": 1}\n") }
             StandardError.line("no version of model '\(name)' is '\(stage)' any more")
             return
         }
         let model = try await hub.setStage(stage, of: ContentQuery(name: name, version: version), by: Cancel.user)
         if output.json {
-            StandardOutput.line(model.document.extendedJSON(pretty: true))
+            StandardOutput.receipt(model.document.extendedJSON(pretty: true) + "\n")
         } else {
-            StandardOutput.line(model.id?.description ?? "")
+            StandardOutput.receipt((model.id?.description ?? "") + "\n")
         }
         StandardError.line("\(model.title) is '\(stage)' now")
     }

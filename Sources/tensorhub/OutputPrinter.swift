@@ -13,6 +13,9 @@ struct OutputPrinter {
         case json
     }
 
+    /// Bytes of an unfinished line: far more than a terminal is wide.
+    private static let longestShown = 16 * 1024
+
     private let form: Form
     private let isTerminal: Bool
     /// Whether an unfinished line is shown as it stands.
@@ -53,7 +56,7 @@ struct OutputPrinter {
     /// On a terminal: the line that the script has not ended yet, cut to the width so that it can be overwritten.
     mutating func showUnfinished() {
         guard showsUnfinished else { return }
-        let line = TerminalText.scriptLine(lines.unfinished, keepsColours: false)
+        let line = TerminalText.scriptLine(lines.unfinished.prefix(Self.longestShown), keepsColours: false)
         let state = TerminalText.truncated(line, to: max(1, (StandardOutput.width ?? 80) - 1))
         guard state != (shown ?? "") else { return }
         StandardOutput.write("\r\u{1B}[K" + state)
@@ -66,7 +69,7 @@ struct OutputPrinter {
         guard form != .raw, let position else { return }
         var text: [UInt8] = []
         var rest = lines
-        rest.finish { append($0, attempt: position.attempt, to: &text) }
+        rest.finish { append($0, goesOn: $1, attempt: position.attempt, to: &text) }
         lines = OutputLines()
         leaveUnfinished(&text)
         StandardOutput.write(text)
@@ -74,7 +77,7 @@ struct OutputPrinter {
 
     private mutating func add(_ bytes: [UInt8], attempt: Int, to text: inout [UInt8]) {
         var reader = lines
-        reader.add(bytes) { append($0, attempt: attempt, to: &text) }
+        reader.add(bytes) { append($0, goesOn: $1, attempt: attempt, to: &text) }
         lines = reader
         leaveUnfinished(&text)
     }
@@ -86,16 +89,22 @@ struct OutputPrinter {
         Interrupt.isLineOpen = false
     }
 
-    private func append(_ line: [UInt8], attempt: Int, to text: inout [UInt8]) {
+    /// - Parameter goesOn: Whether it is a piece of a line that is longer than anything that is held.
+    private func append(_ line: [UInt8], goesOn: Bool, attempt: Int, to text: inout [UInt8]) {
         switch form {
         case .json:
-            let document: BSONDocument = [
+            var document: BSONDocument = [
                 "attempt": .init(smallest: attempt), "text": .string(String(decoding: line, as: UTF8.self)),
             ]
+            // The text has U+FFFD for what is no UTF-8.
+            if String(validating: line, as: UTF8.self) == nil {
+                document["bytes"] = .binary(BSONBinary(bytes: line))
+            }
+            if goesOn { document["continues"] = true }
             text += document.extendedJSON().utf8
         case .lines where isTerminal: text += TerminalText.scriptLine(line).utf8
         case .lines, .raw: text += line
         }
-        text.append(UInt8(ascii: "\n"))
+        if form == .json || !goesOn { text.append(UInt8(ascii: "\n")) }
     }
 }

@@ -75,9 +75,9 @@ struct Prune: AsyncParsableCommand {
         let hub = try await connection.hub()
         let report = try await hub.prune(retention, dryRun: dryRun)
         if output.json {
-            StandardOutput.line(Self.document(report).extendedJSON(pretty: true))
+            StandardOutput.receipt(Self.document(report).extendedJSON(pretty: true) + "\n")
         } else {
-            StandardOutput.write(Self.lines(report))
+            StandardOutput.receipt(Self.lines(report))
         }
         for kept in report.kept {
             let version = kept.version.map { " version \($0)" } ?? ""

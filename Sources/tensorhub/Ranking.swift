@@ -36,10 +36,16 @@ struct Ranking: Equatable {
 
     private func value(_ task: TaskRecord) -> Double? {
         // What the result has counts, also where that is no number: a hyper-parameter of the same name is another thing.
-        let found = task.result[key] ?? task.result.value(atPath: key)
-        let value = found ?? task.hyperParameters?[key] ?? task.hyperParameters?.value(atPath: key)
+        let value = Self.find(key, in: task.result) ?? task.hyperParameters.flatMap { Self.find(key, in: $0) }
         if case .decimal128(let decimal)? = value { return Double(decimal.description) }
         return value?.doubleValue
+    }
+
+    /// By its key, its path, or its column's name, in which dots within a key have a backslash.
+    private static func find(_ key: String, in document: BSONDocument) -> BSONValue? {
+        if let value = document[key] ?? document.value(atPath: key) { return value }
+        guard key.bytes.contains("\\") else { return nil }
+        return document.flattened.first { $0.key.bytes == key.bytes }?.value
     }
 
     private func isBefore(_ a: Double?, _ b: Double?, _ indexOfA: Int, _ indexOfB: Int) -> Bool {

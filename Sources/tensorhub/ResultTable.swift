@@ -6,33 +6,35 @@ import TensorHub
 struct ResultTable {
     private struct Row {
         var fixed: [String]
-        var parameters: [ByteString: BSONValue]
-        var results: [ByteString: BSONValue]
+        /// Hyper-parameters, then results.
+        var values: [BSONValue?]
     }
 
     private let rows: [Row]
-    private let parameterKeys: [String]
-    private let resultKeys: [String]
+    private let parameters: Columns
+    private let results: Columns
     private let hasNames: Bool
     private let hasStates: Bool
 
     init(_ tasks: [TaskRecord]) {
-        parameterKeys = Self.keys(tasks.map { $0.hyperParameters ?? [:] })
-        resultKeys = Self.keys(tasks.map(\.result))
+        let fields = tasks.map { ($0.hyperParameters?.flattened ?? [], $0.result.flattened) }
+        let parameters = Columns(fields.flatMap { $0.0.map(\.key) })
+        let results = Columns(fields.flatMap { $0.1.map(\.key) })
+        self.parameters = parameters
+        self.results = results
         hasNames = tasks.contains { $0.name != nil }
         hasStates = tasks.contains { $0.status != .finished }
-        rows = tasks.map { task in
+        rows = zip(tasks, fields).map { task, fields in
             Row(
                 fixed: [task.document["_id"]?.tableText ?? "", task.name ?? "", task.status.rawValue],
-                parameters: Self.values(task.hyperParameters ?? [:]),
-                results: Self.values(task.result)
+                values: parameters.cells(fields.0) + results.cells(fields.1)
             )
         }
     }
 
     /// Every column, whatever the tasks have, so that a program can rely on them.
     var csv: String {
-        CSV.text([["id", "name", "status"] + titles] + rows.map { $0.fixed + cells($0).map { $0?.tableText ?? "" } })
+        CSV.text([["id", "name", "status"] + titles] + rows.map { $0.fixed + $0.values.map { $0?.tableText ?? "" } })
     }
 
     func text(isRanked: Bool, width: Int?) -> String {
@@ -40,9 +42,8 @@ struct ResultTable {
         columns.append(.init("ID"))
         if hasNames { columns.append(.init("NAME", isElastic: true)) }
         if hasStates { columns.append(.init("STATUS")) }
-        let values = rows.map(cells)
         let valueColumns = titles.enumerated().map { index, title in
-            let isNumeric = values.allSatisfy { $0[index].map { $0.doubleValue != nil } ?? true }
+            let isNumeric = rows.allSatisfy { $0.values[index].map { $0.doubleValue != nil } ?? true }
             return Table.Column(title, isRightAligned: isNumeric, isElastic: !isNumeric)
         }
         var table = Table(columns + valueColumns)
@@ -51,28 +52,24 @@ struct ResultTable {
             cells.append(row.fixed[0])
             if hasNames { cells.append(row.fixed[1]) }
             if hasStates { cells.append(row.fixed[2]) }
-            return cells + values[index].map { $0?.tableText ?? "" }
+            return cells + row.values.map { $0?.tableText ?? "" }
         }
         return table.text(width: width)
     }
 
-    /// A name that is both a hyper-parameter and a result says which it is.
+    /// A name that is both a hyper-parameter and a result, or that of a column of ours, says which it is. So does one that
+    /// looks as if it did: no two columns have one name.
     private var titles: [String] {
-        let both = Set(parameterKeys.map(\.bytes)).intersection(resultKeys.map(\.bytes))
-        return parameterKeys.map { both.contains($0.bytes) ? "hyper_parameters.\($0)" : $0 }
-            + resultKeys.map { both.contains($0.bytes) ? "result.\($0)" : $0 }
+        func titles(_ names: [String], _ prefix: String, _ others: Columns) -> [String] {
+            names.map { name in
+                let isTaken = others.contains(name) || Self.taken.contains(name)
+                let isMisleading = Self.prefixes.contains { name.utf8.starts(with: $0.utf8) }
+                return isTaken || isMisleading ? prefix + name : name
+            }
+        }
+        return titles(parameters.names, Self.prefixes[0], results) + titles(results.names, Self.prefixes[1], parameters)
     }
 
-    private func cells(_ row: Row) -> [BSONValue?] {
-        parameterKeys.map { row.parameters[$0.bytes] } + resultKeys.map { row.results[$0.bytes] }
-    }
-
-    /// In the order in which they are met.
-    private static func keys(_ documents: [BSONDocument]) -> [String] {
-        documents.flatMap { $0.flattened.map(\.key) }.uniqueByBytes()
-    }
-
-    private static func values(_ document: BSONDocument) -> [ByteString: BSONValue] {
-        Dictionary(firstOf: document.flattened.map { ($0.key, $0.value) })
-    }
+    private static let prefixes = ["hyper_parameters.", "result."]
+    private static let taken = Columns(["id", "name", "status", "RANK", "ID", "NAME", "STATUS"])
 }

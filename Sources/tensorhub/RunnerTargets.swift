@@ -38,7 +38,7 @@ struct RunnerTargets: ParsableArguments {
         let targets = try resolve(try await hub.findRunners(), hub)
         // By id also for --all, so that the ids written are those that were asked.
         let count = try await body(hub, .ids(targets.map(\.id)))
-        if !output.json { StandardOutput.write(targets.map { "\($0.id)\n" }.joined()) }
+        if !output.json { StandardOutput.receipt(targets.map { "\($0.id)\n" }.joined()) }
         if count == 0 { throw CommandFailure(ExitStatus.nothingMatched, "the runners have stopped meanwhile") }
         StandardError.line("\(counted(count, "runner")) asked to \(request.rawValue)")
         let result: Result<Void, any Error>
@@ -51,7 +51,7 @@ struct RunnerTargets: ParsableArguments {
         if output.json {
             let ids = Set(targets.map(\.id))
             let now = try await hub.findRunners().filter { ids.contains($0.id) }
-            StandardOutput.write(now.map(\.shown).jsonLines)
+            StandardOutput.receipt(now.map(\.shown).jsonLines)
         }
         try result.get()
     }

@@ -52,7 +52,8 @@ struct SelectionOptions: ParsableArguments {
 
     private func idTexts() throws(CommandFailure) -> [String] {
         guard ids.contains("-") else { return ids }
-        let lines = String(decoding: try StandardInput.read(), as: UTF8.self).split(whereSeparator: \.isNewline)
+        let text = ByteOrderMark.dropped(from: try StandardInput.read()[...])
+        let lines = String(decoding: text, as: UTF8.self).split(whereSeparator: \.isNewline)
         let piped = lines.map { String($0.drop(while: \.isWhitespace).prefix { !$0.isWhitespace }) }.filter {
             !$0.isEmpty
         }
@@ -98,7 +99,9 @@ struct ChangeOptions: ParsableArguments {
     ) async throws {
         let selection = try checkedSelection()
         let count = try await body(try await connection.hub(), selection)
-        if output.json { StandardOutput.line(BSONDocument(elements: [(done, .init(smallest: count))]).extendedJSON()) }
+        if output.json {
+            StandardOutput.receipt(BSONDocument(elements: [(done, .init(smallest: count))]).extendedJSON() + "\n")
+        }
         if count == 0 {
             throw CommandFailure(
                 ExitStatus.nothingMatched,

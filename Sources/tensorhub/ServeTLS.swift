@@ -11,7 +11,7 @@ struct ServeTLS: Sendable {
     init(certificate: String, key: String) throws(CommandFailure) {
         let chain: [NIOSSLCertificate]
         do {
-            chain = try NIOSSLCertificate.fromPEMBytes(try InputFile(certificate, role: "tls-certificate").bytes)
+            chain = try NIOSSLCertificate.fromPEMBytes(Array(try InputFile(certificate, role: "tls-certificate").text))
         } catch let failure as CommandFailure {
             throw failure
         } catch {
@@ -20,7 +20,7 @@ struct ServeTLS: Sendable {
         if chain.isEmpty { throw .badInput("tls-certificate: \(certificate) has no certificate in PEM form") }
         let privateKey: NIOSSLPrivateKey
         do {
-            privateKey = try NIOSSLPrivateKey(bytes: try InputFile(key, role: "tls-key").bytes, format: .pem)
+            privateKey = try NIOSSLPrivateKey(bytes: Array(try InputFile(key, role: "tls-key").text), format: .pem)
         } catch let failure as CommandFailure {
             throw failure
         } catch {

@@ -26,7 +26,7 @@ enum ServeToken {
         if file.mode & 0o077 != 0 {
             throw .badInput("token-file: others can read \(path); give it mode 0600, or remove it to get a new one")
         }
-        let token = String(decoding: file.bytes, as: UTF8.self).filter { !$0.isWhitespace }
+        let token = String(decoding: file.text, as: UTF8.self).filter { !$0.isWhitespace }
         if token.utf8.count < 16 {
             throw .badInput("token-file: \(path) has no token of at least 16 characters; remove it to get one")
         }

@@ -142,7 +142,8 @@ struct Submit: AsyncParsableCommand {
         while created < total {
             let next = (created..<min(total, created + limit)).map { specs[$0 / count] }
             do {
-                write(try await hub.createTasks(next), isFirst: created == 0)
+                let ids = try await hub.createTasks(next)
+                write(ids, isFirst: created == 0, note: Self.note(created + ids.count, of: total))
             } catch {
                 if created > 0 {
                     if output.json { StandardOutput.write("\n]\n") }
@@ -153,17 +154,22 @@ struct Submit: AsyncParsableCommand {
             }
             created += next.count
         }
-        if output.json { StandardOutput.write("\n]\n") }
+        if output.json { StandardOutput.receipt("\n]\n") }
         StandardError.line("\(counted(total, "task")) created in project \(hub.project)")
     }
 
+    /// What to say where the ids cannot be written: no more tasks are created then.
+    private static func note(_ created: Int, of total: Int) -> String {
+        created == total ? "\(counted(total, "task")) created" : "only \(created) of the \(total) tasks were created"
+    }
+
     /// Each batch at once: the ids of tasks that exist must not be lost with a later batch. As JSON it is one array.
-    private func write(_ ids: [ObjectID], isFirst: Bool) {
+    private func write(_ ids: [ObjectID], isFirst: Bool, note: String) {
         if output.json {
             let lines = ids.map { BSONDocument(elements: [("_id", .objectID($0))]).extendedJSON() }
-            StandardOutput.write((isFirst ? "[\n" : ",\n") + lines.joined(separator: ",\n"))
+            StandardOutput.receipt((isFirst ? "[\n" : ",\n") + lines.joined(separator: ",\n"), note: note)
         } else {
-            StandardOutput.write(ids.map { "\($0)\n" }.joined())
+            StandardOutput.receipt(ids.map { "\($0)\n" }.joined(), note: note)
         }
     }
 
@@ -172,6 +178,8 @@ struct Submit: AsyncParsableCommand {
         if script.isEmpty {
             throw CommandFailure.badInput("script: \(self.script) is empty; give a file with at least one line")
         }
+        let byItself = interpreter ?? (self.script.utf8.reversed().starts(with: "yp.".utf8) ? "python3" : nil)
+        try TaskSpec.checkByteOrderMark(script, interpreter: byItself, path: self.script)
         var spec = TaskSpec(
             name: name,
             script: script,

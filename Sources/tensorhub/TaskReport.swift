@@ -106,8 +106,8 @@ struct TaskReport {
         if let tail = error.tail, !tail.isEmpty {
             text += "  last output\n"
             var output = OutputLines()
-            output.add(tail.utf8) { text += "    \(TerminalText.scriptLine($0))\n" }
-            output.finish { text += "    \(TerminalText.scriptLine($0))\n" }
+            output.add(tail.utf8) { line, _ in text += "    \(TerminalText.scriptLine(line))\n" }
+            output.finish { line, _ in text += "    \(TerminalText.scriptLine(line))\n" }
         }
         return text
     }

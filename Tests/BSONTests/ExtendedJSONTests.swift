@@ -34,6 +34,55 @@ import Testing
         #expect(document["c"] == .double(-.infinity))
     }
 
+    @Test(
+        arguments: [
+            "0", "-0", "1e23", "6.02214076e23", "9.9999999999999992e22", "9007199254740992.0", "9007199254740994.0",
+            "-0.0",
+            "7.205759403792795e+16", "1.2345678901234567e+19", "12345678901234567168.0", "1.7976931348623157e308",
+            "5e-324",
+            "0e999", "0.0e-999", "3.14159265358979323846264338327950288", "0.1000000000000000055511151231257827",
+            "1E400e0",
+        ].dropLast()
+    )
+    func aNumberThatReadsAsItWasWrittenIsTaken(_ number: String) throws {
+        let value = try BSONValue(extendedJSON: number)
+        #expect(value.doubleValue == Double(number))
+        #expect(try WrittenNumber.value(number) == value)
+    }
+
+    @Test(arguments: ["", "-", ".", "e5", "1e", "0x1F", "1_000", "nan", "inf", "1 ", " 1", "1.2.3", "١"])
+    func whatIsNoNumberIsNone(_ text: String) throws {
+        #expect(try WrittenNumber.value(text) == nil)
+    }
+
+    @Test func whatIsNoJSONIsToldBeforeANumberThatDoesNotFit() {
+        let error = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: "18446744073709551615 seeds") }
+        #expect(error?.code == .malformedJSON)
+        let fault = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: "[1, 18446744073709551615]") }
+        #expect(fault?.code == .unrepresentable && fault?.message.hasPrefix("line 1, column 5: ") == true)
+    }
+
+    @Test func aByteOrderMarkInFrontOfAFileIsPassedOverAndOneWithinIsNamed() throws {
+        let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
+        #expect(try BSONDocument(extendedJSON: mark + Array("{\"a\": 1}\r\n".utf8)) == ["a": 1])
+        let error = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: "{\u{FEFF}\"a\": 1}") }
+        #expect(error?.message.contains("byte order mark (U+FEFF)") == true)
+        let hidden = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: "[\u{200B}1]") }
+        #expect(hidden?.message.contains("found U+200B") == true)
+        let wide = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: [0xFF, 0xFE, 0x7B, 0]) }
+        #expect(wide?.message.contains("UTF-16") == true)
+    }
+
+    @Test(arguments: [
+        "1e-400", "-4e-330", "9007199254740993.0", "12345678901234567890.0", "1.8446744073709551615e19",
+        "9007199254740993.5", #"{"$numberDouble": "1e400"}"#, #"{"$numberDouble": "1e-400"}"#,
+        #"{"$numberLong": "9223372036854775808"}"#, #"{"$numberInt": "2147483648"}"#,
+        #"{"$numberDecimal": "1e9999"}"#, #"{"$date": {"$numberLong": "9223372036854775808"}}"#,
+    ])
+    func aNumberThatWouldBecomeAnotherIsRefused(_ number: String) {
+        #expect(throws: BSONError.self) { try BSONValue(extendedJSON: "[{\"a\": [\(number)]}]") }
+    }
+
     @Test(arguments: [
         "9223372036854775808", "-9223372036854775809", "18446744073709551615", "1e400", "-1e309",
         "1" + String(repeating: "0", count: 400),

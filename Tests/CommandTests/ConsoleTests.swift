@@ -43,20 +43,48 @@ import Testing
         var lines: [String] = []
         let bytes = Array("one\n1%\r2%\r\n\n\rx\r\r\nlast\r".utf8)
         for start in stride(from: 0, to: bytes.count, by: size) {
-            reader.add(bytes[start..<min(bytes.count, start + size)]) {
-                lines.append(String(decoding: $0, as: UTF8.self))
+            reader.add(bytes[start..<min(bytes.count, start + size)]) { line, _ in
+                lines.append(String(decoding: line, as: UTF8.self))
             }
         }
-        reader.finish { lines.append(String(decoding: $0, as: UTF8.self)) }
+        reader.finish { line, _ in lines.append(String(decoding: line, as: UTF8.self)) }
         #expect(lines == ["one", "2%", "", "x", "last"])
     }
 
-    @Test func aLineWithoutEndComesInPieces() {
-        var reader = OutputLines()
-        var sizes: [Int] = []
-        reader.add([UInt8](repeating: 0x61, count: OutputLines.longest * 2 + 1)) { sizes.append($0.count) }
-        reader.finish { sizes.append($0.count) }
-        #expect(sizes == [OutputLines.longest, OutputLines.longest, 1])
+    @Test(arguments: [
+        ("a\u{e9}\u{e9}", 4), ("\u{1F600}\u{1F600}", 4), ("abcdefghijk", 4), ("ab\u{20AC}\u{20AC}", 5),
+        ("1234567\r89", 4),
+    ])
+    func `A line that is too long to be held comes in pieces, none of which ends within a letter`(
+        _ line: String,
+        _ longest: Int
+    ) {
+        var reader = OutputLines(longest: longest)
+        var pieces: [[UInt8]] = []
+        var ends: [Bool] = []
+        reader.add((line + "\nend").utf8) {
+            pieces.append($0)
+            ends.append(!$1)
+        }
+        reader.finish { piece, _ in pieces.append(piece) }
+        #expect(pieces.dropLast().joined().elementsEqual(line.utf8) && pieces.last == Array("end".utf8))
+        #expect(pieces.count > 2 && ends.dropLast().allSatisfy { !$0 } && ends.last == true)
+        #expect(pieces.allSatisfy { String(validating: $0, as: UTF8.self) != nil && $0.count <= longest })
+    }
+
+    @Test func `A cell with a NUL is JSON, and so is one that could be taken for such`() {
+        #expect(CSV.text([["a\0b", "\"x\"", "\t"]]) == "\"\"\"a\\u0000b\"\"\",\"\"\"\\\"\"x\\\"\"\"\"\",\t\n")
+    }
+
+    @Test func `No two fields have one name, whatever their keys are`() {
+        let elements: [(String, BSONValue)] = [
+            ("a", ["b": 1]), ("a.b", 2), ("a\\", ["b": 3]), ("a\\.b", 4), ("e\u{301}", 5), ("\u{e9}", 6), ("a.b", 7),
+            ("", 8), ("c", ["": 9]), ("c.", 10),
+        ]
+        let document = BSONDocument(elements: elements)
+        let names = document.flattened.map(\.key)
+        #expect(Set(names.map { Array($0.utf8) }).count == 10, "\(names)")
+        #expect(names.prefix(2) == ["a.b", "a\\.b"] && names[6] == "a\\.b\\#2")
     }
 
     @Test func fieldsOfCSVAreQuotedWhereTheyMustBe() {

@@ -126,6 +126,78 @@ struct DirectRouteTests {
         }
     }
 
+    @Test("A folder of one file keeps its path, and its bytes come only by that")
+    func folderOfOne() async throws {
+        try await withDirectServer { fixture in
+            let client = fixture.client
+            let upload = try await client.send("POST", "/v1/uploads", bytes: [7]).json["upload"] ?? .null
+            let files = "\"files\": [{\"path\": \"train/x.csv\", \"upload\": \(upload)}]"
+            for bad in ["{\(files), \"kind\": \"file\"}"] {
+                let refused = try await client.send("PUT", "/v1/datasets/d", bad)
+                #expect(refused.status == 400 && refused.field == "kind", "\(refused.text)")
+            }
+            #expect(try await client.send("PUT", "/v1/datasets/d", "{\(files)}").status == 201)
+            #expect(try await client.send("PUT", "/v1/models/d?file=train/x.csv", bytes: [7]).status == 201)
+            for noun in ["datasets", "models"] {
+                let bytes = try await client.send("GET", "/v1/\(noun)/d")
+                #expect(bytes.status == 409 && bytes.field == "file" && bytes.text.contains("train/x.csv"))
+                #expect(try await client.send("GET", "/v1/\(noun)/d?file=train/x.csv").body == [7])
+                let described = try await client.send("GET", "/v1/\(noun)/d", nil, ["Accept": "application/json"]).json
+                #expect(described.value(atPath: "document.hub.kind") == "folder")
+                #expect(described.value(atPath: "files.0.path") == "train/x.csv")
+                let folder = try #require(described["folder"]?.stringValue)
+                #expect(try readFile("\(folder)/train/x.csv") == [7])
+            }
+        }
+    }
+
+    @Test("A body without a byte is stored only where its length said so")
+    func emptyBody() async throws {
+        try await withDirectServer { fixture in
+            let client = fixture.client
+            for noun in ["datasets", "models"] {
+                let head = client.head("PUT", "/v1/\(noun)/e", ["Transfer-Encoding": "chunked"])
+                let piped = try await onThread {
+                    try RawConnection(client.socketPath).exchange(head, Array("0\r\n\r\n".utf8))
+                }
+                #expect(piped.status == 400 && piped.text.contains("Content-Length: 0"), "\(piped.text)")
+                #expect(try await client.send("GET", "/v1/\(noun)/e").status == 404)
+                #expect(try await client.send("PUT", "/v1/\(noun)/e", bytes: []).status == 201)
+            }
+            #expect(fixture.spooled == [])
+        }
+    }
+
+    @Test(
+        "A number that would become another one is refused in bodies and addresses",
+        arguments: ["1e400", "99999999999999999999"]
+    )
+    func numbers(_ number: String) async throws {
+        try await withDirectServer { fixture in
+            let client = fixture.client
+            let bodies = [
+                ("POST", "/v1/logs/training", "[{\"a\": 1}, {\"a\": [\(number)]}]"),
+                (
+                    "POST", "/v1/tasks",
+                    "{\"script\": \"pass\", \"script_path\": \"t.py\", \"hyper_parameters\": {\"a\": \(number)}}"
+                ),
+                ("POST", "/v1/tasks/wait", "{\"filter\": {\"a\": \(number)}}"),
+            ]
+            for (method, path, body) in bodies {
+                let reply = try await client.send(method, path, body)
+                #expect(reply.status == 400 && reply.text.contains(number), "\(reply.text)")
+            }
+            for path in ["/v1/tasks?filter=", "/v1/logs/training?filter=", "/v1/datasets?filter="] {
+                let reply = try await client.send("GET", "\(path)%7B%22a%22:\(number)%7D")
+                #expect(reply.status == 400 && reply.text.contains(number), "\(reply.text)")
+            }
+            let put = try await client.send("PUT", "/v1/datasets/d?tags=%7B%22a%22:\(number)%7D", bytes: [1])
+            #expect(put.status == 400 && put.text.contains(number), "\(put.text)")
+            #expect(try await fixture.hub.logs(.training).isEmpty)
+            #expect(try await fixture.hub.findDataSets(ContentQuery()).isEmpty)
+        }
+    }
+
     @Test("A file whose bytes are wrong in MongoDB is never sent whole")
     func damagedFile() async throws {
         try await withDirectServer { fixture in

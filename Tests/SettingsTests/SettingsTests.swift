@@ -137,6 +137,23 @@ private func fault(in text: String) -> String {
         #expect(error?.description.contains("set --state-directory") == true)
     }
 
+    @Test(arguments: [
+        ("0x1F", BSONValue.int32(31)), ("0o17", .int32(15)), ("007", .int32(7)), ("+5", .int32(5)),
+        (".5", .double(0.5)),
+        ("5.", .double(5)), ("1e23", .double(1e23)), ("-.inf", .double(-.infinity)), ("1_000", "1_000"), ("0xZ", "0xZ"),
+        ("9223372036854775807", .int64(.max)),
+    ])
+    func `a number of a filter is read as YAML has it`(_ text: String, _ value: BSONValue) throws {
+        #expect(try Settings(inputs(files: [systemFile: "filter: {a: \(text)}"])).filter == ["a": value])
+    }
+
+    @Test(arguments: ["18446744073709551615", "1e400", "-1e-400", "9007199254740993.0", "0xFFFFFFFFFFFFFFFF"])
+    func `a number that would become another one is refused`(_ text: String) {
+        for filter in ["{a: \(text)}", "{a: [\(text)]}"] {
+            #expect(throws: SettingsError.self) { try Settings(inputs(files: [systemFile: "filter: \(filter)"])) }
+        }
+    }
+
     @Test func `a filter may be YAML or Extended JSON, a sort likewise`() throws {
         let text = """
             filter:

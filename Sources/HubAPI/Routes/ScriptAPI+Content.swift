@@ -46,6 +46,17 @@ extension ScriptAPI {
                     "it has \(content.files.count) files; name one with file=, or ask with 'Accept: application/json'"
                 )
             }
+            let kind = content.document.value(atPath: "hub.kind")?.stringValue
+            if content.isWhole, kind == Content.Kind.folder.rawValue {
+                // Its bytes alone would lose its path.
+                throw APIError(
+                    .conflict,
+                    "several-files",
+                    field: "file",
+                    "it is a folder with the one file '\(first.path)'; name that with file=, or ask with "
+                        + "'Accept: application/json'"
+                )
+            }
             file = first
         }
         return try await bytes(request, of: file, content)

@@ -40,8 +40,16 @@ extension ScriptAPI {
         saved.architecture = try request.document("architecture") ?? [:]
         let path = try Self.path(request.query["file"] ?? name)
         let file = try await receive(request)
+        // A client that pipes the output of a program does not know how long it is, nor that the program has failed.
+        if file.size == 0, request.body.announcedLength == nil {
+            FolderTree.remove(file.path)
+            throw APIError.invalid(
+                "body",
+                "the body is empty; if it is meant to be, say so with Content-Length: 0"
+            )
+        }
         saved.content = Content(
-            kind: .file,
+            kind: request.query["file"].map(Self.kind(ofOne:)) ?? .file,
             files: [SourceFile(path: path, source: .file(file.path), sha256: file.sha256)]
         )
         do {
@@ -75,7 +83,7 @@ extension ScriptAPI {
         saved.architecture = try Self.object(body, "architecture") ?? [:]
         let parts = try Self.parts(body)
         guard !parts.isEmpty else { return try await store(saved) }
-        let kind = try Self.kind(body, files: parts.count)
+        let kind = try Self.kind(body, parts.map(\.path))
         var form: String?
         if let value = body["form"], value != .null {
             guard let text = value.stringValue else {
@@ -125,13 +133,23 @@ extension ScriptAPI {
         }
     }
 
-    private static func kind(_ body: BSONDocument, files: Int) throws(APIError) -> Content.Kind {
-        guard let value = body["kind"], value != .null else { return files == 1 ? .file : .folder }
+    /// A file with folders in its path is a folder of one file: else these would be lost.
+    private static func kind(ofOne path: String) -> Content.Kind {
+        path.utf8.contains(UInt8(ascii: "/")) ? .folder : .file
+    }
+
+    private static func kind(_ body: BSONDocument, _ paths: [String]) throws(APIError) -> Content.Kind {
+        guard let value = body["kind"], value != .null else {
+            return paths.count == 1 ? kind(ofOne: paths[0]) : .folder
+        }
         guard let kind = value.stringValue.flatMap(Content.Kind.init) else {
             throw .invalid("kind", "kind is \(value); it must be file, folder or arrays")
         }
-        if kind == .file, files > 1 {
-            throw .invalid("kind", "kind is file and there are \(files) files; write folder")
+        if kind == .file, paths.count > 1 {
+            throw .invalid("kind", "kind is file and there are \(paths.count) files; write folder")
+        }
+        if kind == .file, let path = paths.first, Self.kind(ofOne: path) == .folder {
+            throw .invalid("kind", "kind is file and its path is '\(path)'; write folder, or leave the folders out")
         }
         return kind
     }
