@@ -3,26 +3,26 @@ package import BSON
 /// Names of columns in the order in which they are met, each once. They are told apart by their bytes.
 package struct Columns: Sendable {
     package private(set) var names: [String] = []
-    private var places: [[UInt8]: Int] = [:]
+    private var places: [ByteString: Int] = [:]
 
     package init(_ names: [String] = []) {
         for name in names { insert(name) }
     }
 
     package mutating func insert(_ name: String) {
-        let key = Array(name.utf8)
+        let key = name.bytes
         if places[key] != nil { return }
         places[key] = names.count
         names.append(name)
     }
 
-    package func contains(_ name: String) -> Bool { places[Array(name.utf8)] != nil }
+    package func contains(_ name: String) -> Bool { places[name.bytes] != nil }
 
     /// As many as there are columns; `nil` where there is no value.
     package func cells(_ values: [(key: String, value: BSONValue)]) -> [BSONValue?] {
         var cells = [BSONValue?](repeating: nil, count: names.count)
         for (key, value) in values {
-            if let place = places[Array(key.utf8)] { cells[place] = value }
+            if let place = places[key.bytes] { cells[place] = value }
         }
         return cells
     }
@@ -41,10 +41,10 @@ extension BSONDocument {
     }
 
     private var named: [(key: String, value: BSONValue)] {
-        var counts: [[UInt8]: Int] = [:]
+        var counts: [ByteString: Int] = [:]
         return map { key, value in
-            let number = (counts[Array(key.utf8)] ?? 0) + 1
-            counts[Array(key.utf8)] = number
+            let number = (counts[key.bytes] ?? 0) + 1
+            counts[key.bytes] = number
             return (Self.escaped(key) + (number > 1 ? "\\#\(number)" : ""), value)
         }
     }

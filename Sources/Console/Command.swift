@@ -1,4 +1,5 @@
 package import ArgumentParser
+import BSON
 import Glibc
 import MongoDriver
 
@@ -50,7 +51,7 @@ package enum CommandFrame {
 
     /// `--name=` means an empty value; to the parser it would be a name whose value follows.
     private static func withEmptyValues(_ arguments: [String]) -> [String] {
-        guard arguments.contains(where: { $0.hasSuffix("=") }) else { return arguments }
+        guard arguments.contains(where: { $0.bytes.hasSuffix("=") }) else { return arguments }
         var result: [String] = []
         var rest = arguments[...]
         while let word = rest.popFirst() {

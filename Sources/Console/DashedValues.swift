@@ -50,9 +50,9 @@ struct DashedValues {
     }
 
     private func isKnown(_ word: String) -> Bool {
-        let name = String(word.prefix { $0 != "=" })
+        let name = word.bytes.cut(atFirst: "=")?.before ?? word
         if options.contains(name) || flags.contains(name) { return true }
-        guard name.hasPrefix("-"), !name.hasPrefix("--"), name.count > 2 else { return false }
+        guard name.bytes.hasPrefix("-"), !name.bytes.hasPrefix("--"), name.utf8.count > 2 else { return false }
         // Several short flags in one word.
         return name.dropFirst().allSatisfy { flags.contains("-\($0)") }
     }

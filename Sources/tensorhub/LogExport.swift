@@ -48,8 +48,8 @@ struct LogExport: AsyncParsableCommand {
         var seen = Columns()
         for field in fields {
             if field.isEmpty { throw .badInput("--field is empty; name a value") }
-            let first = String(field.prefix { $0 != "." })
-            if LogEntry.reservedNames.contains(first) {
+            let first = field.bytes.cut(atFirst: ".")?.before ?? field
+            if LogEntry.reservedNames.contains(first.bytes) {
                 throw .badInput(
                     "--field: '\(first)' is no value of a log entry; its id, time, task and attempt are always there"
                 )
@@ -57,7 +57,7 @@ struct LogExport: AsyncParsableCommand {
             if seen.contains(field) { throw .badInput("--field '\(field)' is given twice; give it once") }
             seen.insert(field)
         }
-        let whole = fields.first { field in fields.contains { $0.utf8.starts(with: "\(field).".utf8) } }
+        let whole = fields.first { field in fields.contains { $0.bytes.hasPrefix("\(field).") } }
         if let whole { throw .badInput("--field '\(whole)' is there whole; leave out the one that leads into it") }
     }
 

@@ -6,7 +6,7 @@ import Testing
 @testable import TaskRunner
 
 /// Calls on names in a folder where a script may have put anything, or taken rights away.
-@Suite(.timeLimit(.minutes(5))) struct LocalFolderTests {
+@Suite(.timeLimit(.minutes(10))) struct LocalFolderTests {
     @Test func `Nothing is entered, read or written to through a link or a second name`()
         async throws
     {
