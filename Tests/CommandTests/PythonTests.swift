@@ -27,6 +27,9 @@ import Testing
         fixture.environment["TENSORHUB_PROJECT"] = nil
         fixture.environment["PYTHONDONTWRITEBYTECODE"] = "1"
         fixture.environment["PYTHONPATH"] = tests
+        for name in ["TENSORHUB_PROPERTY_COUNT", "TENSORHUB_PROPERTY_SEED"] {
+            fixture.environment[name] = getenv(name).map { String(cString: $0) }
+        }
         let program = try Program.start(python, ["-m", "unittest", "-v", file], environment: fixture.environment)
         program.send("")
         // A file has many tests, and a busy machine decides none of them.

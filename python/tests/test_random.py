@@ -1,6 +1,6 @@
 """Random values of every kind go into a hub and come out as the table "Types" of docs/python.md says, or are refused.
 
-TENSORHUB_SEED repeats a run, TENSORHUB_VALUES says how many values there are.
+TENSORHUB_PROPERTY_SEED repeats a run, TENSORHUB_PROPERTY_COUNT says how many values there are.
 """
 
 import array
@@ -24,8 +24,8 @@ from test_types import Same
 import tensorhub
 from tensorhub import conversion
 
-COUNT = int(os.environ.get("TENSORHUB_VALUES", "1500"))
-SEED = int(os.environ.get("TENSORHUB_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
+COUNT = int(os.environ.get("TENSORHUB_PROPERTY_COUNT", "1500"))
+SEED = int(os.environ.get("TENSORHUB_PROPERTY_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 32)
 
 Pair = collections.namedtuple("Pair", "a b")
 
@@ -259,7 +259,7 @@ def time_of(item):
 @needs_server
 class RandomTests(ServerTestCase):
     def test_values_come_out_as_they_went_in_or_are_refused(self):
-        print("TENSORHUB_SEED=%d TENSORHUB_VALUES=%d" % (SEED, COUNT), file=sys.stderr, flush=True)
+        print("TENSORHUB_PROPERTY_SEED=%d TENSORHUB_PROPERTY_COUNT=%d" % (SEED, COUNT), file=sys.stderr, flush=True)
         conversion._is_rounding_told = True
         maker = Maker(SEED)
         db = self.hub()
