@@ -1,0 +1,123 @@
+"""Tasks from outside of a task: what `create_task` takes and refuses, and what is found and waited for."""
+
+import datetime
+import os
+import unittest
+
+from support import ServerTestCase, needs_server
+
+import tensorhub
+
+
+@needs_server
+class TaskTests(ServerTestCase):
+    def setUp(self):
+        super().setUp()
+        self.db = self.hub()
+
+    def file(self, name, text):
+        path = os.path.join(self.folder, name)
+        with open(path, "w") as file:
+            file.write(text)
+        return path
+
+    def test_a_task_is_created_found_and_deleted(self):
+        script = self.file("train.py", "accuracy = 1\n")
+        data = self.file("data.txt", "hello")
+        identifier = self.db.create_task(
+            "mnist", script, dict(n_units=800, rate=0.1), ["accuracy"], files=[data], description="800"
+        )
+        self.assertEqual(len(identifier), 24)
+        self.assertTrue(self.db.check_unfinished_task("mnist"))
+        self.assertTrue(self.db.check_unfinished_task("mnist", description="800"))
+        self.assertFalse(self.db.check_unfinished_task("mnist", description="600"))
+        self.assertFalse(self.db.check_unfinished_task("cifar"))
+        (task,) = self.db.find_tasks("mnist")
+        self.assertEqual((task["_id"], task["status"], task["description"]), (identifier, "pending", "800"))
+        self.assertEqual(task["hyper_parameters"], {"n_units": 800, "rate": 0.1})
+        self.assertEqual(self.db.find_top_task(_id=identifier)["task_name"], "mnist")
+        with self.assertRaises(TimeoutError):
+            self.db.wait_tasks("mnist", timeout=0.1)
+        self.assertEqual(self.db.cancel_tasks("mnist"), 1)
+        self.assertEqual(self.db.wait_tasks(ids=[identifier]).get("cancelled"), 1)
+        self.assertEqual(self.db.delete_tasks(), 1)
+        self.assertIs(self.db.find_task("mnist"), False)
+
+    def test_every_option_of_a_task_is_one_and_no_tag(self):
+        script = self.file("train.py", "pass")
+        times = {
+            "not_before": datetime.datetime(2031, 5, 6, 7, 8, 9),
+            "deadline": datetime.datetime(2032, 1, 1, tzinfo=datetime.timezone.utc),
+        }
+        seconds = {"backoff": 7, "timeout": 1.5, "stall": datetime.timedelta(minutes=2), "grace": 3}
+        options = dict(times, **seconds, rules=["exit=3:fail"], max_failures=4, priority=-5, hold=True)
+        self.db.create_task("mnist", script, interpreter="python3", note="a tag", **options)
+        (task,) = self.db.find_tasks("mnist")
+        self.assertEqual(task["note"], "a tag")
+        for name in list(options) + ["interpreter"]:
+            self.assertNotIn(name, task)
+        hub = task["hub"]
+        self.assertEqual((hub["priority"], hub["max_failures"], hub["hold"]), (-5, 4, True))
+        self.assertEqual(hub["not_before"], datetime.datetime(2031, 5, 6, 7, 8, 9))
+        self.assertEqual(hub["deadline"], datetime.datetime(2032, 1, 1))
+        for name, value in (("backoff", 7), ("timeout", 1.5), ("stall", 120), ("grace", 3)):
+            self.assertEqual(hub[name], value, name)
+
+    def test_what_is_nearly_an_option_is_refused_by_name_and_creates_nothing(self):
+        script = self.file("train.py", "pass")
+        misspelled = {
+            "max_failure": "max_failures", "timout": "timeout", "Priority": "priority", "back_off": "backoff",
+            "notbefore": "not_before", "dead_line": "deadline", "stalls": "stall", "file": "files", "hold_": "hold",
+            "saved_result_key": "saved_result_keys", "hyperparameters": "hyper_parameters", "interpeter": "interpreter",
+        }  # fmt: skip
+        for name, option in misspelled.items():
+            with self.assertRaisesRegex(tensorhub.InvalidInput, repr(option)):
+                self.db.create_task("mnist", script, **{name: 1})
+        wrong = (
+            {"saved_result_keys": "acc"}, {"saved_result_keys": ["a", 1]}, {"rules": "exit=3:fail"}, {"backoff": "7"},
+            {"stall": True}, {"deadline": "tomorrow"}, {"not_before": 5}, {"max_failures": "3"},
+        )  # fmt: skip
+        for options in wrong:
+            with self.assertRaisesRegex(tensorhub.InvalidInput, next(iter(options))):
+                self.db.create_task("mnist", script, **options)
+        self.assertEqual(self.db.find_tasks(), [])
+        self.db.create_task("mnist", script, description="fine", grade="A", holdout=0.2, timer=1)
+
+    def test_a_thousand_tasks_take_no_thousand_connections(self):
+        script = self.file("train.py", "pass")
+        for _ in range(40):
+            self.db.create_task("mnist", script)
+        self.assertLessEqual(len(self.db._client._idle), 16)
+
+    def test_an_unknown_state_and_a_name_that_no_task_has_are_errors(self):
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "finished"):
+            self.db.find_tasks(status="done")
+        with self.assertRaisesRegex(tensorhub.NotFound, "typo"):
+            self.db.wait_tasks("typo")
+        self.assertEqual(self.db.wait_tasks("typo", missing_ok=True), {})
+        self.assertEqual(self.db.wait_tasks(ids=[]), {})
+
+    def test_running_a_task_takes_the_first_of_its_name(self):
+        script = self.file("train.py", "import data\naccuracy = n_units / 1000 + data.x\n")
+        data = self.file("data.py", "x = 1")
+        for n_units in (800, 600):
+            self.db.create_task("mnist", script, {"n_units": n_units}, ["accuracy"], files=[data])
+        self.db.create_task("other", script)
+        self.keep_state_in_folder()
+        self.assertTrue(self.db.run_top_task("mnist", sort=[("hyper_parameters.n_units", 1)]))
+        self.assertIs(self.db.run_task("mnist", description="none of these"), False)
+        self.assertIs(self.db.run_task("nothing"), False)
+        finished = self.db.find_tasks(status="finished")
+        self.assertEqual([task["result"] for task in finished], [{"accuracy": 1.6}])
+
+    def test_arguments_that_cannot_be_are_errors(self):
+        with self.assertRaisesRegex(TypeError, "task_name"):
+            self.db.create_task(script="x")
+        with self.assertRaises(FileNotFoundError):
+            self.db.create_task("mnist", os.path.join(self.folder, "nowhere.py"))
+        with self.assertRaisesRegex(TypeError, r"hyper_parameters\.f"):
+            self.db.create_task("mnist", self.file("a.py", ""), {"f": print})
+
+
+if __name__ == "__main__":
+    unittest.main()
