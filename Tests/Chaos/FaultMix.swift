@@ -1,6 +1,6 @@
 import Synchronization
 package import TensorHub
-import TestSupport
+package import TestSupport
 
 /// Tasks under load, and faults at random, as a seed has it.
 package struct FaultMix {

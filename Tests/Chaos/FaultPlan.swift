@@ -1,3 +1,5 @@
+package import TestSupport
+
 /// A fault with everything that is drawn for it.
 package struct FaultPlan: Sendable {
     package var fault: Fault

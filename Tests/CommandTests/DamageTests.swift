@@ -76,7 +76,7 @@ import Testing
         Damage("rm -rf $victim/journal; echo x > $victim/journal", .runAgain),
         Damage("rm -rf $victim/journal; mkfifo $victim/journal", .runAgain),
         Damage("rm -rf $victim/journal", .runAgain),
-        Damage("mv $victim/journal $victim/work/journal; ln -s $PWD/$other/journal $victim/journal", .runAgain),
+        Damage("mv $victim/journal $victim/checkpoint/journal; ln -s $PWD/$other/journal $victim/journal", .runAgain),
         Damage("rm -rf $victim", .runAgainWithoutTrace),
         Damage("mv $victim elsewhere; ln -s $PWD/$other $victim", .runAgain),
         Damage("mv $victim elsewhere; echo x > $victim", .runAgain),

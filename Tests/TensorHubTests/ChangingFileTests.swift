@@ -42,30 +42,38 @@ import Testing
         }
     }
 
+    private final class Looks: Sendable {
+        let count = Mutex(0)
+    }
+
+    /// Makes a change before the second look at the files, which is the one behind the first try.
+    private func afterFirstTry(of content: inout Content, _ change: @escaping @Sendable () -> Void) throws -> Looks {
+        let looks = Looks()
+        let reading = try #require(content.reading)
+        content.reading = Content.Reading(path: reading.path) { () throws(HubError) in
+            let isSecond = looks.count.withLock { count in
+                count += 1
+                return count == 2
+            }
+            if isSecond { change() }
+            return try reading.again()
+        }
+        return looks
+    }
+
     @Test func `A file that changes once is read again and stored as it is then`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 mkdir("\(folder)/d", 0o755)
                 for name in ["a", "b"] { try writeFile("\(folder)/d/\(name)", "old") }
                 var content = try Content.folder("\(folder)/d")
-                let looks = Mutex(0)
-                let reading = try #require(content.reading)
-                content.reading = Content.Reading(path: reading.path) { () throws(HubError) in
-                    // Before the second look, which is the one behind the first try.
-                    if looks.withLock({
-                        $0 += 1
-                        return $0
-                    }) == 2 {
-                        rename("\(folder)/new", "\(folder)/d/a")
-                    }
-                    return try reading.again()
-                }
+                let looks = try afterFirstTry(of: &content) { rename("\(folder)/new", "\(folder)/d/a") }
                 try writeFile("\(folder)/new", "new state")
                 let saved = try await hub.saveDataSet(content, name: "d")
                 var read: [UInt8] = []
                 for try await piece in hub.read(saved.files[0], in: .dataSets) { read += piece }
                 #expect(String(decoding: read, as: UTF8.self) == "new state")
-                #expect(looks.withLock { $0 } == 4)
+                #expect(looks.count.withLock { $0 } == 4)
                 #expect(try await hub.database.collection("datasetFilesystem.files").findAll([:]).count == 2)
             }
         }
@@ -78,21 +86,13 @@ import Testing
                 mkdir("\(folder)/d", 0o755)
                 for name in ["a", "b"] { try writeFile("\(folder)/d/\(name)", name) }
                 var content = try Content.folder("\(folder)/d")
-                let looks = Mutex(0)
-                let reading = try #require(content.reading)
-                content.reading = Content.Reading(path: reading.path) { () throws(HubError) in
-                    if looks.withLock({
-                        $0 += 1
-                        return $0
-                    }) == 2 {
-                        switch change {
-                        case "new": close(open("\(folder)/d/c", O_WRONLY | O_CREAT, 0o644))
-                        case "gone": unlink("\(folder)/d/b")
-                        case "renamed": rename("\(folder)/d/b", "\(folder)/d/b2")
-                        default: chmod("\(folder)/d/b", 0o755)
-                        }
+                _ = try afterFirstTry(of: &content) {
+                    switch change {
+                    case "new": close(open("\(folder)/d/c", O_WRONLY | O_CREAT, 0o644))
+                    case "gone": unlink("\(folder)/d/b")
+                    case "renamed": rename("\(folder)/d/b", "\(folder)/d/b2")
+                    default: chmod("\(folder)/d/b", 0o755)
                     }
-                    return try reading.again()
                 }
                 let saved = try await hub.saveDataSet(content, name: "d")
                 let names = ["new": ["a", "b", "c"], "gone": ["a"], "renamed": ["a", "b2"]][change] ?? ["a", "b"]
@@ -108,12 +108,11 @@ import Testing
             try writeFile(path, "one")
             let state = try #require(FileState(path))
             #expect(FileState(path) == state && FileState("\(folder)/none") == nil)
-            usleep(20_000)
-            #expect(state.unsureFor == .zero || FileState(path)?.unsureFor == .zero)
+            #expect(await eventually { FileState(path)?.unsureFor == .zero })
             chmod(path, 0o600)
             #expect(FileState(path) != state)
             let second = try #require(FileState(path))
-            usleep(20_000)
+            #expect(await eventually { FileState(path)?.unsureFor == .zero })
             // The time of the content put back, as tools do.
             var times = [timespec(tv_sec: 1, tv_nsec: 0), timespec(tv_sec: 1, tv_nsec: 0)]
             utimensat(AT_FDCWD, path, &times, 0)

@@ -1,5 +1,4 @@
 import BSON
-import Foundation
 import MongoDriver
 import TensorHub
 import TestSupport
@@ -9,9 +8,8 @@ import Testing
 ///
 /// `TENSORHUB_PROPERTY_SEED` repeats a run, `TENSORHUB_PROPERTY_COUNT` sets how many values; 10000 take a few minutes.
 @Suite(.timeLimit(.minutes(30))) struct RoundTripTests {
-    private static let environment = ProcessInfo.processInfo.environment
-    static let seed = environment["TENSORHUB_PROPERTY_SEED"].flatMap(UInt64.init) ?? .random(in: 0 ... .max)
-    static let count = environment["TENSORHUB_PROPERTY_COUNT"].flatMap(Int.init) ?? 500
+    static let seed = ArbitraryValue(door: "the Swift library").seed
+    static let count = ArbitraryValue.count(500)
 
     /// How many documents there must be.
     private struct Tally {
@@ -42,9 +40,6 @@ import Testing
     }
 
     @Test func `Tasks with random parameters, tags, names and keys`() async throws {
-        print(
-            "RoundTripTests: seed \(Self.seed), \(Self.count) values (TENSORHUB_PROPERTY_SEED, TENSORHUB_PROPERTY_COUNT)"
-        )
         try await withTestHub { hub in
             var random = RandomValues(seed: Self.seed)
             var tally = Tally()

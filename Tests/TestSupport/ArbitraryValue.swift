@@ -4,7 +4,7 @@ import Glibc
 /// Values of every kind that somebody may store, each from a seed: for the tests of the doors.
 public struct ArbitraryValue {
     public private(set) var seed: UInt64
-    private var state: UInt64
+    private var generator: SplitMix64
 
     /// How many values a test of a door sends: `TENSORHUB_PROPERTY_COUNT`, else so many.
     public static func count(_ usual: Int) -> Int {
@@ -20,7 +20,7 @@ public struct ArbitraryValue {
 
     public init(seed: UInt64) {
         self.seed = seed
-        state = seed
+        generator = SplitMix64(seed: seed)
     }
 
     // MARK: Values
@@ -157,12 +157,5 @@ public struct ArbitraryValue {
 }
 
 extension ArbitraryValue: RandomNumberGenerator {
-    /// SplitMix64.
-    public mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var bits = state
-        bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        bits = (bits ^ (bits >> 27)) &* 0x94D0_49BB_1331_11EB
-        return bits ^ (bits >> 31)
-    }
+    public mutating func next() -> UInt64 { generator.next() }
 }

@@ -1,4 +1,4 @@
-/// A small generator whose numbers depend on the seed alone, so that a run of faults can be repeated.
+/// A small generator whose numbers depend on the seed alone, so that a run can be repeated.
 package struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
