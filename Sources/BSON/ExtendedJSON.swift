@@ -29,12 +29,11 @@ extension BSONValue {
     /// Reads one value from a file's bytes, which must be UTF-8. A byte order mark at the beginning counts for nothing.
     public init(extendedJSON bytes: [UInt8], options: ExtendedJSONOptions = .init()) throws(BSONError) {
         guard bytes.withUnsafeBytes(\.isUTF8) else {
-            let isWide = bytes.starts(with: [0xFF, 0xFE]) || bytes.starts(with: [0xFE, 0xFF])
+            let isWide = ByteOrderMark.isWide(bytes)
             throw BSONError(.malformedJSON, isWide ? "the text is UTF-16; save it as UTF-8" : "the text is not UTF-8")
         }
-        let start = bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? 3 : 0
-        self = try bytes.withUnsafeBufferPointer { text in
-            ExtendedJSONParser.parse(UnsafeBufferPointer(rebasing: text[start...]), options)
+        self = try ByteOrderMark.dropped(from: bytes[...]).withUnsafeBufferPointer { text in
+            ExtendedJSONParser.parse(text, options)
         }.get()
     }
 

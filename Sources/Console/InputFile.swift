@@ -1,3 +1,4 @@
+import BSON
 import Glibc
 import TensorHub
 

@@ -209,9 +209,7 @@ struct SettingsLayers {
                     "`uri-file` names \(Self.shown(path)), which cannot be read: \(reason)"
                 )
             case .content(let bytes):
-                // Editors of other systems write a byte order mark in front.
-                let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
-                let uri = trimmed(String(decoding: bytes.dropFirst(bytes.starts(with: mark) ? 3 : 0), as: UTF8.self))
+                let uri = trimmed(String(decoding: ByteOrderMark.dropped(from: bytes[...]), as: UTF8.self))
                 guard !uri.contains(where: \.isNewline) else {
                     throw SettingsError(.invalidValue, at: path, "must hold the URI on one line and nothing else")
                 }

@@ -1,3 +1,5 @@
+import BSON
+
 extension TaskSpec {
     /// A byte order mark in front of a script hides its first line from the system and from every shell. Python and other
     /// languages pass over it.
@@ -12,10 +14,10 @@ extension TaskSpec {
         path: String? = nil
     ) throws(HubError) {
         let name = path.map { "script: \($0)" } ?? "the script"
-        if script.starts(with: [0xFF, 0xFE]) || script.starts(with: [0xFE, 0xFF]) {
+        if ByteOrderMark.isWide(script) {
             throw .invalid("script", "\(name) is UTF-16, which no interpreter reads; save it as UTF-8")
         }
-        guard script.starts(with: [0xEF, 0xBB, 0xBF]), interpreter.map(isShell) ?? true else { return }
+        guard script.starts(with: ByteOrderMark.utf8), interpreter.map(isShell) ?? true else { return }
         throw .invalid(
             "script",
             "\(name) begins with a byte order mark (U+FEFF), which hides its first line; save it as UTF-8 without one"
