@@ -1,10 +1,9 @@
 import Settings
+import TestSupport
 import Testing
 
 @Suite struct `The reference file` {
-    private static let path =
-        #filePath.split(separator: "/").dropLast(3).map { "/" + $0 }.joined()
-        + "/config/tensorhubd.yaml"
+    private static let path = packageRoot + "/config/tensorhubd.yaml"
 
     private func text(of path: String) throws -> String {
         guard case .content(let bytes) = SettingsInputs.ofProcess().readFile(path) else {

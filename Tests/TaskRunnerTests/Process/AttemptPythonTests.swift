@@ -249,8 +249,7 @@ private let hasNumPy: Bool = {
 
 @Suite struct PythonClientFilesTests {
     @Test func everyModuleOfThePackageIsCarried() throws {
-        let root = "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        let folder = "\(root)/python/tensorhub"
+        let folder = "\(packageRoot)/python/tensorhub"
         let modules = entries(folder).filter { $0.hasSuffix(".py") }.sorted()
         #expect(PythonClientFiles.files.map(\.name) == modules)
         for (name, bytes) in PythonClientFiles.files {

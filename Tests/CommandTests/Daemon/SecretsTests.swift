@@ -5,8 +5,8 @@ import TensorHub
 import TestSupport
 import Testing
 
-/// Users with few rights and odd passwords, on a MongoDB that asks for them: what is refused is told in one sentence, and no
-/// password comes to light anywhere.
+/// Users with few rights and odd passwords, on a MongoDB that asks for them: what is refused is told in one sentence,
+/// and no password comes to light anywhere.
 @Suite(.serialized, .timeLimit(.minutes(10))) struct SecretsTests {
     /// The first with letters that a composed and a decomposed form have.
     private static let passwords = ["Geh31mnis:/@%$ ?#&=\u{e9}'\"Schlu55", "Zwe1tes00@e\u{301}:%2F/Ende777"]
@@ -309,7 +309,5 @@ import Testing
         }
     }
 
-    private static var pythonFolder: String {
-        "/" + #filePath.split(separator: "/").dropLast(3).joined(separator: "/") + "/python"
-    }
+    private static var pythonFolder: String { packageRoot + "/python" }
 }

@@ -39,10 +39,7 @@ import Testing
         #expect(program.errors.contains("\nOK"), "\(program.errors)")
     }
 
-    private var tests: String {
-        let up = #filePath.split(separator: "/").dropLast(3).joined(separator: "/")
-        return "/\(up)/python/tests"
-    }
+    private var tests: String { packageRoot + "/python/tests" }
 
     private func pythonInPath() throws -> String {
         let folders = getenv("PATH").map { String(cString: $0) } ?? "/usr/bin"
