@@ -31,7 +31,8 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-log", from: "1.12.0"),
         // NIOThreadPool for what blocks on a disk; what the HTTP server is built on.
         .package(url: "https://github.com/apple/swift-nio", from: "2.80.0"),
-        // The HTTP server of the script API. Without its traits it brings no Foundation, 8 MB resident in an idle daemon.
+        // The HTTP server of the script API. Without its traits it brings no Foundation, 8 MB resident in an idle
+        // daemon.
         .package(url: "https://github.com/hummingbird-project/hummingbird", from: "2.28.0", traits: []),
         // The words of HTTP that Hummingbird's server speaks; without its traits as there.
         .package(url: "https://github.com/apple/swift-http-types", from: "1.8.0", traits: []),
@@ -47,7 +48,8 @@ let package = Package(
             providers: [.apt(["libmongoc-dev", "libbson-dev"])]
         ),
         .systemLibrary(name: "CLibSystemd", pkgConfig: "libsystemd", providers: [.apt(["libsystemd-dev"])]),
-        // YAML with the line of every key. libyaml itself, because Yams brings Foundation: 8 MB resident in an idle daemon.
+        // YAML with the line of every key. libyaml itself, because Yams brings Foundation: 8 MB resident in an idle
+        // daemon.
         .systemLibrary(name: "CLibYAML", pkgConfig: "yaml-0.1", providers: [.apt(["libyaml-dev"])]),
         // SHA-256 by OpenSSL, which libmongoc has in the process anyway; swift-crypto brings Foundation.
         .systemLibrary(name: "CLibCrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
@@ -246,8 +248,8 @@ let package = Package(
     cLanguageStandard: .gnu17
 )
 
-// scripts/test asks for this. Not the rule, because a newer compiler warns about more than today's and people must still
-// be able to build.
+// scripts/test asks for this. Not the rule, because a newer compiler warns about more than today's and people must
+// still be able to build.
 if Context.environment["TENSORHUB_WARNINGS_AS_ERRORS"] == "1" {
     for target in package.targets where target.type != .system {
         target.swiftSettings = (target.swiftSettings ?? []) + [.treatAllWarnings(as: .error)]
@@ -255,8 +257,8 @@ if Context.environment["TENSORHUB_WARNINGS_AS_ERRORS"] == "1" {
     }
 }
 
-// scripts/sanitize asks for this: the supervisor is static and cannot carry a sanitizer's runtime, so what needs it is left
-// out. It is C of its own, with tests of real processes.
+// scripts/sanitize asks for this: the supervisor is static and cannot carry a sanitizer's runtime, so what needs it is
+// left out. It is C of its own, with tests of real processes.
 if Context.environment["TENSORHUB_SANITIZING"] == "1" {
     let left: Set<String> = [
         "tensorhub-supervisor", "tensorhub", "tensorhubd", "TaskRunnerTests", "CommandTests", "Chaos", "chaos-run",

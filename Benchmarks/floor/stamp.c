@@ -1,4 +1,5 @@
-// The script of the dispatch measurement: tells the time at which it began, through the named pipe of its first argument.
+// The script of the dispatch measurement: tells the time at which it began, through the named pipe of its first
+// argument.
 #include <fcntl.h>
 #include <stdint.h>
 #include <time.h>

@@ -9,8 +9,8 @@ extension BSONDocument {
         return nil
     }
 
-    /// The same with each key once, in the documents within too. The last value counts, in the place of the first, as in
-    /// Python.
+    /// The same with each key once, in the documents within too. The last value counts, in the place of the first, as
+    /// in Python.
     public var withoutRepeatedKeys: BSONDocument {
         // The usual document has none and is not written anew.
         guard hasRepeatedKeys(within: 0) else { return self }

@@ -1,7 +1,8 @@
 /// Turns `Encodable` values into documents.
 ///
 /// `Int`, `Int64` and unsigned numbers from 32 bits on become int64 (or an error where they do not fit), smaller
-/// integers int32. BSON's own types, `Date` (dateTime) and `Data` (binary) are stored as themselves. At most 200 levels.
+/// integers int32. BSON's own types, `Date` (dateTime) and `Data` (binary) are stored as themselves. At most 200
+/// levels.
 public struct BSONEncoder {
     /// Handed through to the values that are encoded.
     public var userInfo: [CodingUserInfoKey: any Sendable] = [:]

@@ -1,8 +1,8 @@
-/// A text whose identity is its UTF-8 bytes, as it is for MongoDB, for Linux and for Python: é as one character and as e with
-/// an accent are two names, and a `/` separates whatever accent stands behind it. `String` sees neither.
+/// A text whose identity is its UTF-8 bytes, as it is for MongoDB, for Linux and for Python: é as one character and as
+/// e with an accent are two names, and a `/` separates whatever accent stands behind it. `String` sees neither.
 ///
-/// Whatever is stored or named by people is compared, hashed, cut and searched as one of these; `text` is for showing it and
-/// for calls that take a `String`.
+/// Whatever is stored or named by people is compared, hashed, cut and searched as one of these; `text` is for showing
+/// it and for calls that take a `String`.
 public struct ByteString: Hashable, Comparable, Sendable {
     public let text: String
 

@@ -8,7 +8,8 @@ public enum ExtendedJSONMode: Sendable {
 
 /// How Extended JSON is read; the default is the specification.
 public struct ExtendedJSONOptions: Sendable, Hashable {
-    /// Accepts `NaN`, `Infinity` and `-Infinity` where a number may stand, as Python's `json` prints them. Default: false.
+    /// Accepts `NaN`, `Infinity` and `-Infinity` where a number may stand, as Python's `json` prints them. Default:
+    /// false.
     public var allowsNonFiniteLiterals: Bool
     /// Reads JSON as JSON: `{"$oid": "…"}` stays a document, integers become int64. Default: false.
     public var plain: Bool

@@ -135,7 +135,8 @@ struct ExtendedJSONParser {
 
     /// Reads on behind the first key of an object, which may make it a wrapper, until the end of the object.
     private mutating func wrapped(_ first: Wrapper, depth: Int, openedAt opening: Int) throws(BSONError) -> BSONValue {
-        // Only a scope is a level of its own in BSON. Without `$code`, `$scope` is an ordinary key and the object counts.
+        // Only a scope is a level of its own in BSON. Without `$code`, `$scope` is an ordinary key and the object
+        // counts.
         let inner =
             switch first {
             case .code: depth

@@ -8,12 +8,12 @@
 /// what was written, or the number is refused.
 ///
 /// - A whole number without point and exponent has to fit into 64 bits. `-0` is the whole number 0.
-/// - Any other becomes the nearest double. It must not become infinite, nor 0 where it is none. Where doubles lie further
-///   apart than 1, from 2^53 on, the double rounded to as many digits as were written has to give these digits:
+/// - Any other becomes the nearest double. It must not become infinite, nor 0 where it is none. Where doubles lie
+///   further apart than 1, from 2^53 on, the double rounded to as many digits as were written has to give these digits:
 ///   `1e23` is taken, `9007199254740993.0` is not.
 public enum WrittenNumber {
-    /// The number, the smallest type that holds it; `nil` for text that is none. Beside JSON's forms it takes a plus sign,
-    /// leading zeros and a point at the beginning or the end; never hexadecimal digits, words or underscores.
+    /// The number, the smallest type that holds it; `nil` for text that is none. Beside JSON's forms it takes a plus
+    /// sign, leading zeros and a point at the beginning or the end; never hexadecimal digits, words or underscores.
     ///
     /// - Throws: `BSONError.unrepresentable` for a number that would become another one.
     public static func value(_ text: String) throws(BSONError) -> BSONValue? {

@@ -1,7 +1,7 @@
 #include "CMongoStart.h"
 
-// libmongoc may initialize itself when it is loaded, before anything of ours runs, and warns on standard error where its file
-// in /dev/shm cannot be made. Functions in .preinit_array, which only executables have, come before that.
+// libmongoc may initialize itself when it is loaded, before anything of ours runs, and warns on standard error where
+// its file in /dev/shm cannot be made. Functions in .preinit_array, which only executables have, come before that.
 
 typedef void (*log_handler)(int level, const char *domain, const char *message, void *context);
 

@@ -4,9 +4,9 @@
 #include <string.h>
 #include <strings.h>
 
-// The command line of a process is for every user of the machine to read, and its first environment for every process of the
-// same user. Both lie in memory of this process, where a password can be overwritten. In .preinit_array, before the
-// libraries are initialized: what comes before that, nobody can hide.
+// The command line of a process is for every user of the machine to read, and its first environment for every process
+// of the same user. Both lie in memory of this process, where a password can be overwritten. In .preinit_array, before
+// the libraries are initialized: what comes before that, nobody can hide.
 
 static int argument_count;
 static char **arguments;
@@ -32,7 +32,8 @@ static int holds_word(const char *text, const char *word) {
     return 0;
 }
 
-// Hides the password of a connection string, whether it can be parsed or not: from the colon behind the user to the last @.
+// Hides the password of a connection string, whether it can be parsed or not: from the colon behind the user to the
+// last @.
 static void hide_login(char *uri) {
     char *at = strrchr(uri, '@');
     size_t hosts = strcspn(uri, "/?");

@@ -31,8 +31,8 @@ package struct Columns: Sendable {
 extension BSONDocument {
     /// The fields with those of documents one level down, as `optimizer.lr`.
     ///
-    /// No two have one name, and a name tells the keys: a dot within a key is written `\.`, a backslash `\\`, and the second
-    /// field of one key, which another program may have written, `key\#2`.
+    /// No two have one name, and a name tells the keys: a dot within a key is written `\.`, a backslash `\\`, and the
+    /// second field of one key, which another program may have written, `key\#2`.
     package var flattened: [(key: String, value: BSONValue)] {
         named.flatMap { key, value -> [(key: String, value: BSONValue)] in
             guard case .document(let inner) = value, !inner.isEmpty else { return [(key, value)] }

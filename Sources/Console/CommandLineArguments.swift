@@ -1,7 +1,7 @@
 import CMongoStart
 
-/// What the program was called with. Swift's own `CommandLine` reads what the process list shows, and there passwords are
-/// hidden before anything else happens.
+/// What the program was called with. Swift's own `CommandLine` reads what the process list shows, and there passwords
+/// are hidden before anything else happens.
 enum CommandLineArguments {
     /// Without the program's name.
     static var all: [String] {

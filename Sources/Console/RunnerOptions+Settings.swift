@@ -5,7 +5,8 @@ package import TaskRunner
 import TensorHub
 
 extension RunnerOptions {
-    /// - Throws: A failure of status 2 where the supervisor that was named is not there, or the filter runs code on the server.
+    /// - Throws: A failure of status 2 where the supervisor that was named is not there, or the filter runs code on the
+    ///   server.
     package init(_ settings: Settings) throws(CommandFailure) {
         if let path = settings.supervisorPath, access(path, X_OK) != 0 {
             throw .badInput("supervisor-path: \(path) is no program that can be run; correct it or leave it out")

@@ -19,8 +19,8 @@ package enum StandardOutput {
         _exit(ExitStatus.failure)
     }
 
-    /// What tells of something that was done and is nowhere else to be read: the ids of what was created. Where it cannot
-    /// be written it goes to standard error, and the process ends with status 1.
+    /// What tells of something that was done and is nowhere else to be read: the ids of what was created. Where it
+    /// cannot be written it goes to standard error, and the process ends with status 1.
     ///
     /// - Parameter note: What else to say then.
     package static func receipt(_ text: String, note: String? = nil) {

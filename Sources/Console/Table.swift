@@ -67,8 +67,8 @@ package struct Table: Sendable {
 
 /// Rows as comma-separated values (RFC 4180, lines ended by LF).
 ///
-/// A text with control characters other than tabs and line ends is written as JSON, in quotation marks with escapes, since
-/// many readers end at a NUL. So is one that begins with a quotation mark: what begins with one is always JSON.
+/// A text with control characters other than tabs and line ends is written as JSON, in quotation marks with escapes,
+/// since many readers end at a NUL. So is one that begins with a quotation mark: what begins with one is always JSON.
 package enum CSV {
     package static func text(_ rows: [[String]]) -> String {
         rows.map { $0.map(field).joined(separator: ",") + "\n" }.joined()

@@ -1,7 +1,7 @@
 /// Makes text of unknown origin safe to show on a terminal, and measures it.
 package enum TerminalText {
-    /// The text on one line: line ends and other control characters are written as escapes, so that nothing that somebody
-    /// stored can move the cursor.
+    /// The text on one line: line ends and other control characters are written as escapes, so that nothing that
+    /// somebody stored can move the cursor.
     package static func oneLine(_ text: String) -> String {
         if text.unicodeScalars.allSatisfy({ !isControl($0) }) { return text }
         var result = ""

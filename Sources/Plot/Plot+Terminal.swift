@@ -1,6 +1,6 @@
 extension Plot {
-    /// The plot in characters: Braille dots, eight to a character, in a colour for each line; where there are no colours
-    /// and several lines, a sign for each.
+    /// The plot in characters: Braille dots, eight to a character, in a colour for each line; where there are no
+    /// colours and several lines, a sign for each.
     ///
     /// - Parameters:
     ///   - width: Columns of the whole, at least 30.

@@ -69,8 +69,8 @@ package struct Plot: Sendable {
         )
     }
 
-    /// The pieces of a line between its gaps, in the unit square. Where there are far more points than columns, only the
-    /// first, the last, the lowest and the highest of each column remain: the picture is the same.
+    /// The pieces of a line between its gaps, in the unit square. Where there are far more points than columns, only
+    /// the first, the last, the lowest and the highest of each column remain: the picture is the same.
     func pieces(of series: Series, _ axes: (x: PlotAxis, y: PlotAxis), columns: Int) -> [[Point]] {
         var pieces: [[Point]] = []
         var piece: [Point] = []

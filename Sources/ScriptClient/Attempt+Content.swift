@@ -6,8 +6,8 @@ extension Attempt {
 
     // MARK: Finding
 
-    /// The data set of a name: its newest version unless `version`, `filter` or `sort` choose another. Its files are brought to
-    /// this machine first. Models that the attempt saves later name it in their lineage.
+    /// The data set of a name: its newest version unless `version`, `filter` or `sort` choose another. Its files are
+    /// brought to this machine first. Models that the attempt saves later name it in their lineage.
     ///
     /// - Parameters:
     ///   - name: `nil` for any.
@@ -73,8 +73,8 @@ extension Attempt {
         try await save("datasets", name, content, tags, architecture: nil)
     }
 
-    /// Saves a model: parameters, architecture, or both. As `saveDataSet`; its lineage names this attempt and the data sets
-    /// that it has fetched up to now.
+    /// Saves a model: parameters, architecture, or both. As `saveDataSet`; its lineage names this attempt and the data
+    /// sets that it has fetched up to now.
     @discardableResult
     public func saveModel(
         _ name: String,
@@ -116,8 +116,8 @@ extension Attempt {
         }
     }
 
-    /// Sends all files as they are at one moment, and again where they change meanwhile. What is not asked for by its upload
-    /// is removed later.
+    /// Sends all files as they are at one moment, and again where they change meanwhile. What is not asked for by its
+    /// upload is removed later.
     private func upload(_ content: NewContent) async throws -> BSONValue {
         var failure = "the files change while they are sent"
         for _ in 0..<Self.uploadTries {

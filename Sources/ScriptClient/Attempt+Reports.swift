@@ -4,11 +4,11 @@ extension Attempt {
     /// What the hub sets itself in every log entry.
     private static let reservedNames: Set<ByteString> = ["_id", "project_name", "time", "hub"]
 
-    /// Adds an entry to a log of the task. Waits for nobody: entries are delivered in order in the background, each once, also
-    /// over a restart of the daemon. Only where 64 MiB of them wait already the caller waits with them.
+    /// Adds an entry to a log of the task. Waits for nobody: entries are delivered in order in the background, each
+    /// once, also over a restart of the daemon. Only where 64 MiB of them wait already the caller waits with them.
     ///
-    /// - Throws: `ScriptError`: `invalidInput` for an empty entry, `reservedField` for `_id`, `project_name`, `time`, `hub`;
-    ///   `wrongState` after `finish()`. What the runner finds at fault later is told on standard error.
+    /// - Throws: `ScriptError`: `invalidInput` for an empty entry, `reservedField` for `_id`, `project_name`, `time`,
+    ///   `hub`; `wrongState` after `finish()`. What the runner finds at fault later is told on standard error.
     public func report(_ entry: BSONDocument, to log: Log = .training) throws(ScriptError) {
         guard !entry.isEmpty else {
             throw ScriptError(.invalidInput, "an entry of a log needs at least one value, such as [\"loss\": 0.3]")
@@ -39,8 +39,8 @@ extension Attempt {
         try reporter.put(Report.progress, body.extendedJSON())
     }
 
-    /// Merges values into the results of the task; the last value of a name counts. Returns once the runner has them, or after
-    /// ten seconds; then they are delivered as soon as it answers.
+    /// Merges values into the results of the task; the last value of a name counts. Returns once the runner has them,
+    /// or after ten seconds; then they are delivered as soon as it answers.
     ///
     /// - Throws: `ScriptError` for what the runner does not take; `wrongState` after `finish()`.
     public func saveResults(_ results: BSONDocument) async throws {

@@ -11,8 +11,8 @@ import Glibc
 /// }
 /// ```
 ///
-/// It speaks the script API (`docs/scripts.md`) over the socket `TENSORHUB_SOCKET`. A daemon that is being restarted, and a
-/// MongoDB that is away, are waited for: every request can be repeated. Usable from every task and thread.
+/// It speaks the script API (`docs/scripts.md`) over the socket `TENSORHUB_SOCKET`. A daemon that is being restarted,
+/// and a MongoDB that is away, are waited for: every request can be repeated. Usable from every task and thread.
 public final class Attempt: Sendable {
     /// A log of a task.
     public enum Log: String, Sendable, Hashable, CaseIterable {
@@ -24,8 +24,8 @@ public final class Attempt: Sendable {
     public let taskID: ObjectID
     /// Counts from 1: how often the task was begun, this time included.
     public let number: Int
-    /// A folder whose content the task's next attempt finds again, on whatever machine it runs; `nil` under a runner that has
-    /// none.
+    /// A folder whose content the task's next attempt finds again, on whatever machine it runs; `nil` under a runner
+    /// that has none.
     public let checkpointFolder: String?
 
     let client: RunnerClient
@@ -111,8 +111,8 @@ public final class Attempt: Sendable {
         watch = StopWatch(client)
     }
 
-    /// Delivers what was reported. Whoever answers is waited for; after ten seconds without, the rest is left to the runner in
-    /// the file `TENSORHUB_SPOOL_FILE`. Nothing can be reported afterwards.
+    /// Delivers what was reported. Whoever answers is waited for; after ten seconds without, the rest is left to the
+    /// runner in the file `TENSORHUB_SPOOL_FILE`. Nothing can be reported afterwards.
     public func finish() async {
         await watch.end()
         await reporter.end()
@@ -131,8 +131,8 @@ public final class Attempt: Sendable {
 
     // MARK: Checkpoints
 
-    /// Says that the checkpoint folder is complete: the task's next attempt finds it as it is now. Returns once there is a
-    /// copy; what was reported before is delivered before.
+    /// Says that the checkpoint folder is complete: the task's next attempt finds it as it is now. Returns once there
+    /// is a copy; what was reported before is delivered before.
     ///
     /// - Throws: `ScriptError` where the runner has refused it.
     public func checkpoint() async throws {

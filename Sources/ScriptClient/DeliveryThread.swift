@@ -1,8 +1,8 @@
 import NIOCore
 import NIOPosix
 
-/// The one thread of this process that speaks with the runner. It is none of Swift's pool, so that what a script reports is
-/// delivered while the script computes on all of those without a pause.
+/// The one thread of this process that speaks with the runner. It is none of Swift's pool, so that what a script
+/// reports is delivered while the script computes on all of those without a pause.
 final class DeliveryThread: TaskExecutor {
     static let shared = DeliveryThread()
 

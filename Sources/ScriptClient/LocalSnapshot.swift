@@ -1,8 +1,8 @@
 import BSON
 import Glibc
 
-/// What tells whether the files of a content change while they are sent: names, sizes, times. Blocks, for as long as a look
-/// takes.
+/// What tells whether the files of a content change while they are sent: names, sizes, times. Blocks, for as long as a
+/// look takes.
 struct LocalSnapshot {
     private var names: [ByteString] = []
     private var numbers: [[Int]] = []

@@ -25,8 +25,8 @@ struct ReportQueue {
         return last
     }
 
-    /// The reports of the next request: those among the oldest that go where the very oldest goes. Results go one by one.
-    /// They stay until they are settled.
+    /// The reports of the next request: those among the oldest that go where the very oldest goes. Results go one by
+    /// one. They stay until they are settled.
     mutating func batch() -> [Report] {
         var room = Self.batchSize - backlog.reduce(0) { $0 + $1.text.utf8.count }
         while backlog.count < Self.batchCount, start < incoming.count, backlog.isEmpty || room > 0 {

@@ -3,10 +3,11 @@ import Glibc
 import NIOCore
 import Synchronization
 
-/// Delivers what a script reports: the script puts it into a queue, a task on a thread of its own posts what has gathered.
+/// Delivers what a script reports: the script puts it into a queue, a task on a thread of its own posts what has
+/// gathered.
 ///
-/// Every log entry has its identifier, so that a batch whose answer was lost is posted again and counted once. While the
-/// daemon is away it goes on trying; what is left at the end goes into a file that the runner reads.
+/// Every log entry has its identifier, so that a batch whose answer was lost is posted again and counted once. While
+/// the daemon is away it goes on trying; what is left at the end goes into a file that the runner reads.
 final class Reporter: Sendable {
     private struct State {
         var queue = ReportQueue()

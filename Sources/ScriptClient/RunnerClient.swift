@@ -3,8 +3,8 @@ import NIOCore
 import NIOHTTP1
 import NIOPosix
 
-/// Requests to the runner over the attempt's socket, each on a connection of its own: a daemon that was restarted is found
-/// under the same path, and no connection is kept that it has closed.
+/// Requests to the runner over the attempt's socket, each on a connection of its own: a daemon that was restarted is
+/// found under the same path, and no connection is kept that it has closed.
 struct RunnerClient: Sendable {
     /// Between two tries, from the first to the longest.
     static let pauses = (first: Duration.milliseconds(50), longest: Duration.seconds(2))

@@ -8,7 +8,8 @@ public enum Quantity {
         ("kb", 1e3), ("mb", 1e6), ("gb", 1e9), ("tb", 1e12), ("b", 1), ("", 1),
     ]
 
-    /// `90`, `90s`, `2m`, `1.5h`, `1d`, `500ms`; without a unit, seconds. `nil` for anything else and for negative times.
+    /// `90`, `90s`, `2m`, `1.5h`, `1d`, `500ms`; without a unit, seconds. `nil` for anything else and for negative
+    /// times.
     public static func duration(_ text: String) -> Duration? {
         // Milliseconds keep every value that a person writes exact.
         number(text, units: seconds).flatMap { Int64(exactly: ($0 * 1000).rounded()) }.map { .milliseconds($0) }

@@ -1,6 +1,6 @@
 extension SettingKey {
-    /// The text of `config/tensorhubd.yaml`: every key, commented out, with its default. A line that starts with `#` and
-    /// no blank is a setting.
+    /// The text of `config/tensorhubd.yaml`: every key, commented out, with its default. A line that starts with `#`
+    /// and no blank is a setting.
     public static var referenceFile: String {
         var text = """
             # Settings of tensorhubd, and of tensorhub where they concern it.

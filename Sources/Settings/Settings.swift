@@ -62,8 +62,8 @@ public enum SettingOrigin: Sendable, Hashable, CustomStringConvertible {
 }
 
 extension Settings {
-    /// Reads and checks everything that was given, also what is overridden elsewhere: a mistake in a file is told before
-    /// the day on which the file counts.
+    /// Reads and checks everything that was given, also what is overridden elsewhere: a mistake in a file is told
+    /// before the day on which the file counts.
     public init(_ inputs: SettingsInputs) throws(SettingsError) {
         let layers = try SettingsLayers(inputs)
         uri = try layers.uri()

@@ -59,7 +59,8 @@ public struct JournalLog: LogHandler {
     }
 
     private static func send(_ fields: [String]) {
-        // One allocation that lives for the call; the journal takes bytes and lengths, so a line end in a value is safe.
+        // One allocation that lives for the call; the journal takes bytes and lengths, so a line end in a value is
+        // safe.
         let bytes = fields.map { Array($0.utf8) }
         var joined = bytes.flatMap(\.self)
         joined.withUnsafeMutableBytes { buffer in

@@ -14,8 +14,8 @@
 // Room for exit.json, taken before the script starts: how it ended is written down even if it fills the disk.
 #define EXIT_RESERVED ".exit.json.reserved"
 
-// The script runs as our user and may have taken our rights to the journal away (chmod). The folder that we hold open is ours
-// in any case: they are restored. Called after a call has failed; returns whether it is worth trying again.
+// The script runs as our user and may have taken our rights to the journal away (chmod). The folder that we hold open
+// is ours in any case: they are restored. Called after a call has failed; returns whether it is worth trying again.
 static bool restore_rights(int journal) {
     if (errno != EACCES) return false;
     struct stat status;
@@ -25,8 +25,9 @@ static bool restore_rights(int journal) {
     return is_restored;
 }
 
-// Something that the script has put where one of our files belongs: a file goes, a folder gets another name. Links and named
-// pipes are neither followed nor opened, and a file that has another name elsewhere keeps it. Returns whether the name is free.
+// Something that the script has put where one of our files belongs: a file goes, a folder gets another name. Links and
+// named pipes are neither followed nor opened, and a file that has another name elsewhere keeps it. Returns whether the
+// name is free.
 static bool clear_name(int journal, const char *name) {
     if (unlinkat(journal, name, 0) == 0 || errno == ENOENT) return true;
     if (restore_rights(journal) && unlinkat(journal, name, 0) == 0) return true;

@@ -215,7 +215,8 @@ static void take_signal(struct supervisor *self, const struct signalfd_siginfo *
 static void read_signals(struct supervisor *self) {
     struct signalfd_siginfo signals[8];
     ssize_t count = read(self->signals, signals, sizeof signals);
-    // The dead first: a script that has ended by itself was not stopped by a request that came in together with its end.
+    // The dead first: a script that has ended by itself was not stopped by a request that came in together with its
+    // end.
     tree_reap(&self->tree);
     for (ssize_t i = 0; i < count / (ssize_t)sizeof signals[0]; i++) take_signal(self, &signals[i]);
 }

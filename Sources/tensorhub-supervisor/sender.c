@@ -1,10 +1,10 @@
-// Who sent a signal. Every process of our user may signal us, the script too. A script that could stop its own attempt so
-// would be run again and again without its ever counting; so a stop counts where its sender has a say:
+// Who sent a signal. Every process of our user may signal us, the script too. A script that could stop its own attempt
+// so would be run again and again without its ever counting; so a stop counts where its sender has a say:
 //
 // - the daemon: the process that started us, as long as it is our parent; after a hand-over whoever holds the lock of a
-//   runner in our state directory (`runners/<id>`, held as long as a daemon lives) and is not of our own tree. Nobody of the
-//   script's gets out of that tree: we are its sub-reaper. A daemon needs no more for it than what it does anyway, and an
-//   older one is recognised as well.
+//   runner in our state directory (`runners/<id>`, held as long as a daemon lives) and is not of our own tree. Nobody
+//   of the script's gets out of that tree: we are its sub-reaper. A daemon needs no more for it than what it does
+//   anyway, and an older one is recognised as well.
 // - pid 1, and whoever is outside of our pid namespace, whom the kernel calls 0: that is how a machine goes down.
 // - another user's process that is root's.
 //
@@ -52,7 +52,8 @@ static bool holds_runner_lock(pid_t pid, int directory) {
     while (folder != NULL && locks != NULL && !found && fgets(line, sizeof line, locks) != NULL) {
         int holder;
         unsigned long long inode;
-        // One that waits for a lock has an arrow before the word. Device numbers differ from those of stat on some systems.
+        // One that waits for a lock has an arrow before the word. Device numbers differ from those of stat on some
+        // systems.
         found = sscanf(line, "%*d: FLOCK %*s WRITE %d %*x:%*x:%llu", &holder, &inode) == 2 && holder == pid
             && has_file(folder, inode);
     }

@@ -1,4 +1,5 @@
-// tensorhub-supervisor: owns the process tree of one attempt. main.c has the loop; each other file is one thing it uses.
+// tensorhub-supervisor: owns the process tree of one attempt. main.c has the loop; each other file is one thing it
+// uses.
 #ifndef SUPERVISOR_H
 #define SUPERVISOR_H
 

@@ -64,7 +64,8 @@ static bool read_process(pid_t pid, struct process *process) {
     char path[40], text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     if (read_small(path, text, sizeof text) <= 0) return false;
-    // The name is in parentheses and may hold anything, parentheses and blanks too: the fields begin after the last one.
+    // The name is in parentheses and may hold anything, parentheses and blanks too: the fields begin after the last
+    // one.
     char *fields = strrchr(text, ')');
     process->pid = pid;
     return fields != NULL

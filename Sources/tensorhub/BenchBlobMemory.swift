@@ -4,8 +4,8 @@ import Glibc
 import Synchronization
 import TensorHub
 
-/// How much this process grows while a stream of many GiB passes through it, to GridFS and back. The stream is generated,
-/// and what comes back is counted, hashed and dropped.
+/// How much this process grows while a stream of many GiB passes through it, to GridFS and back. The stream is
+/// generated, and what comes back is counted, hashed and dropped.
 struct BenchBlobMemory {
     let site: BenchSite
     let gibibytes: Int

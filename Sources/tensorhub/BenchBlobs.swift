@@ -98,8 +98,8 @@ struct BenchBlobs {
         return Speed(up: report["up"]?.doubleValue ?? .nan, down: report["down"]?.doubleValue ?? .nan)
     }
 
-    /// Waits until the disk is at rest: what one has written must not slow the next one down. Then uses some memory, since a
-    /// virtual machine gets what it has not used for a while from its host, which takes longer than a download.
+    /// Waits until the disk is at rest: what one has written must not slow the next one down. Then uses some memory,
+    /// since a virtual machine gets what it has not used for a while from its host, which takes longer than a download.
     private func settle() async throws {
         try await site.hub.client.bulk { sync() }
         try await Task.sleep(for: .seconds(1))

@@ -5,8 +5,8 @@ import TensorHub
 
 /// This build against another one, in turn, each measured in the same way: for `tensorhub bench --against`.
 ///
-/// In a round each build has one runner, which works off a full queue, rests, and then gets tasks one by one. Who comes first
-/// changes from round to round, so that neither always has the emptier server.
+/// In a round each build has one runner, which works off a full queue, rests, and then gets tasks one by one. Who comes
+/// first changes from round to round, so that neither always has the emptier server.
 struct BenchComparison {
     let site: BenchSite
     let rounds: Int

@@ -7,7 +7,8 @@ import TensorHub
 /// Benchmarks/floor/dispatch.c does it, with our runner and our call.
 struct BenchDispatch {
     let site: BenchSite
-    /// A program that writes the time at which it starts, as nanoseconds since 1970, into the named pipe of its argument.
+    /// A program that writes the time at which it starts, as nanoseconds since 1970, into the named pipe of its
+    /// argument.
     let stamp: String
 
     /// Milliseconds, one for each task, by a runner of its own.

@@ -1,8 +1,9 @@
-/// How far figures of the same build lie apart in the same run: what a difference between two builds must pass to be one.
+/// How far figures of the same build lie apart in the same run: what a difference between two builds must pass to be
+/// one.
 enum BenchSpread {
-    /// Every way to part the figures into two halves, of which each gives the ratio of the halves' medians: 19 of 20 of these
-    /// lie in the range. `nil` for fewer than four figures, and for figures of which some are not positive. Of more than 16
-    /// the first 16 are parted: 12,870 ways are enough.
+    /// Every way to part the figures into two halves, of which each gives the ratio of the halves' medians: 19 of 20 of
+    /// these lie in the range. `nil` for fewer than four figures, and for figures of which some are not positive. Of
+    /// more than 16 the first 16 are parted: 12,870 ways are enough.
     ///
     /// Source: the permutation test of two samples, with all permutations (Fisher, The Design of Experiments, 1935).
     static func range(_ figures: [Double]) -> ClosedRange<Double>? {

@@ -3,7 +3,8 @@ import Console
 import Glibc
 import TensorHub
 
-/// System calls of a runner and of everything that it starts, counted by strace(1). Its time says nothing: strace takes more.
+/// System calls of a runner and of everything that it starts, counted by strace(1). Its time says nothing: strace takes
+/// more.
 struct BenchTrace {
     let site: BenchSite
 
@@ -83,8 +84,8 @@ struct BenchTrace {
         "rename", "renameat", "renameat2", "unlink", "unlinkat", "rmdir",
     ]
 
-    /// Counts lines such as `1234 openat(AT_FDCWD, ""..., O_RDWR|O_CREAT, 0600) = 3`; the second half of a call that was
-    /// interrupted by another process's (`<... openat resumed>`) is none.
+    /// Counts lines such as `1234 openat(AT_FDCWD, ""..., O_RDWR|O_CREAT, 0600) = 3`; the second half of a call that
+    /// was interrupted by another process's (`<... openat resumed>`) is none.
     static func count(_ text: some Sequence<UInt8>) -> Counts {
         var counts = Counts()
         for line in Array(text).split(separator: UInt8(ascii: "\n")) {

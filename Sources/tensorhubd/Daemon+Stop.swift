@@ -26,7 +26,8 @@ extension Daemon {
         if case .killing = taken { steps.addTask { await self.endAnyway(runner) } }
     }
 
-    /// The machine goes down (SIGUSR1): nobody waits for scripts until they end by themselves. Their tasks go back, uncounted.
+    /// The machine goes down (SIGUSR1): nobody waits for scripts until they end by themselves. Their tasks go back,
+    /// uncounted.
     func leaveMachine(_ runner: Runner, in steps: inout DiscardingTaskGroup) {
         guard descent.withLock({ $0.announce(isStopping: runner.snapshot.isStopping) }) else { return }
         step(runner, .sigusr1, in: &steps) { $0.release() }
@@ -38,8 +39,8 @@ extension Daemon {
         }
     }
 
-    /// Nothing may keep this process: not a disk or a server that hangs, not a process that the kernel holds. What it leaves
-    /// is as after a crash, and the next runner takes it up.
+    /// Nothing may keep this process: not a disk or a server that hangs, not a process that the kernel holds. What it
+    /// leaves is as after a crash, and the next runner takes it up.
     private func endAnyway(_ runner: Runner) async {
         guard (try? await Task.sleep(for: Self.lastLimit)) != nil else { return }
         logger.error(

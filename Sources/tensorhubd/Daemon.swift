@@ -161,8 +161,8 @@ final class Daemon: Sendable {
     /// Between two status lines.
     private static let statusPause: Duration = .seconds(2)
 
-    /// The watchdog is fed only while the loops come round: a daemon that hangs is ended and started again, and takes its
-    /// attempts up.
+    /// The watchdog is fed only while the loops come round: a daemon that hangs is ended and started again, and takes
+    /// its attempts up.
     private func keepInformed(_ runner: Runner) async {
         let watchdog = notifier.watchdogInterval
         var told: Runner.Snapshot?
@@ -175,7 +175,7 @@ final class Daemon: Sendable {
                 told = snapshot
             }
             if let watchdog, ContinuousClock.now - fed >= watchdog / 4 {
-                if let loop = runner.progress.stuck(for: max(watchdog / 2, Self.longestLoop)) {
+                if let loop = runner.loopWatch.stuck(for: max(watchdog / 2, Self.longestLoop)) {
                     logger.critical("A loop of the runner stands still", metadata: ["loop": "\(loop.rawValue)"])
                 } else {
                     notifier.alive()

@@ -1,8 +1,9 @@
 import Glibc
 import Settings
 
-/// `TENSORHUB_TEST_LEASE`, in seconds: a lease shorter than the setting allows, so that a lost runner costs a test seconds
-/// instead of minutes. For tests alone, and so no setting: under so short a lease a moment of load takes healthy work away.
+/// `TENSORHUB_TEST_LEASE`, in seconds: a lease shorter than the setting allows, so that a lost runner costs a test
+/// seconds instead of minutes. For tests alone, and so no setting: under so short a lease a moment of load takes
+/// healthy work away.
 enum TestLease {
     static let variable = "TENSORHUB_TEST_LEASE"
 

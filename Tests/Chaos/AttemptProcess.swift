@@ -1,8 +1,8 @@
 package import Glibc
 import TestSupport
 
-/// A process of an attempt, as the kernel shows it: found by its environment, so that neither the runner nor the attempt
-/// directory need tell the truth.
+/// A process of an attempt, as the kernel shows it: found by its environment, so that neither the runner nor the
+/// attempt directory need tell the truth.
 package struct AttemptProcess: Sendable, Hashable {
     package enum Role: Sendable {
         case supervisor

@@ -7,8 +7,8 @@ import TestSupport
 
 /// Documents that MongoDB takes and that no driver should send.
 extension ChaosTrial {
-    /// Puts a task with a key twice at the head of the queue, of which an update by a pipeline makes mongod 6.0 abort. MongoDB
-    /// must live, and whatever becomes of the task, the others must not notice.
+    /// Puts a task with a key twice at the head of the queue, of which an update by a pipeline makes mongod 6.0 abort.
+    /// MongoDB must live, and whatever becomes of the task, the others must not notice.
     func storeRepeatedKey(_ plan: FaultPlan, _ time: Duration) async throws -> String {
         let id = ObjectID()
         let (place, document) = try await Self.repeatingKey(id, plan.choice, hub)

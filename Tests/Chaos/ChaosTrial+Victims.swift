@@ -45,7 +45,8 @@ extension ChaosTrial {
         return words
     }
 
-    /// A supervisor that is stopped once or again and again, and a script that reaches its limit, is cancelled, or ends.
+    /// A supervisor that is stopped once or again and again, and a script that reaches its limit, is cancelled, or
+    /// ends.
     private static let stopped: [RecordingScript] = [Harm.stopOnce, .stopAlways].flatMap { harm in
         [
             RecordingScript(seconds: 600, harm: harm, timeout: .seconds(2)), RecordingScript(seconds: 600, harm: harm),

@@ -112,8 +112,8 @@ package final class ChaosTrial: Sendable {
 
     package var record: String { "\(folder)/record/lines" }
 
-    /// Returns once every runner has told of itself: a daemon that finds a full disk or no database while it starts ends, as
-    /// it should, and a service manager would start it again. Nothing here does.
+    /// Returns once every runner has told of itself: a daemon that finds a full disk or no database while it starts
+    /// ends, as it should, and a service manager would start it again. Nothing here does.
     package func startRunners() async throws {
         for runner in runners { try await runner.start() }
         let haveBegun = try await eventually(within: .seconds(60)) {

@@ -3,10 +3,11 @@ package import TensorHub
 
 /// Compares what the scripts recorded with what MongoDB holds when all is over.
 ///
-/// It proves, for every task that was created: it ended, in one terminal state, with one accepted result at most, which is
-/// that of the attempt named in the document; its history has no gap, and every attempt that ran is in it; no attempt ran
-/// beside another unless the history says that the earlier one was lost; nothing of the accepted output is missing or
-/// there twice; limits and cancels took effect in time; what a script did to itself was counted. It only computes: planted faults show that it finds them.
+/// It proves, for every task that was created: it ended, in one terminal state, with one accepted result at most, which
+/// is that of the attempt named in the document; its history has no gap, and every attempt that ran is in it; no
+/// attempt ran beside another unless the history says that the earlier one was lost; nothing of the accepted output is
+/// missing or there twice; limits and cancels took effect in time; what a script did to itself was counted. It only
+/// computes: planted faults show that it finds them.
 package struct HistoryChecker: Sendable {
     /// A task that was created, and how it must end.
     package struct Expectation: Sendable {
@@ -24,8 +25,8 @@ package struct HistoryChecker: Sendable {
 
     /// A request to cancel a task.
     package struct Cancel: Sendable, Hashable {
-        /// By the server's clock, when it had been acknowledged for a task that had not ended; `nil` where nobody knows what
-        /// became of the request.
+        /// By the server's clock, when it had been acknowledged for a task that had not ended; `nil` where nobody knows
+        /// what became of the request.
         package var acknowledged: BSONDateTime?
 
         package init(acknowledged: BSONDateTime? = nil) { self.acknowledged = acknowledged }

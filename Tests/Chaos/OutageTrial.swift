@@ -1,6 +1,7 @@
 import TensorHub
 
-/// MongoDB goes away in mid-training and comes back: no script notices, also none that logs, and nothing is missing afterwards.
+/// MongoDB goes away in mid-training and comes back: no script notices, also none that logs, and nothing is missing
+/// afterwards.
 package enum OutageTrial {
     /// - Returns: What was wrong; empty when every task ended as the attempt that it began as.
     package static func run(

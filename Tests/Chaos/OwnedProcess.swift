@@ -3,7 +3,8 @@ import MongoDriver
 import Synchronization
 import TestSupport
 
-/// A child process in a session of its own, which dies with this process whatever ends it, and whose output goes to a file.
+/// A child process in a session of its own, which dies with this process whatever ends it, and whose output goes to a
+/// file.
 ///
 /// The parent-death signal belongs to the thread that spawned the child: one thread spawns it and waits for its end.
 package final class OwnedProcess: Sendable {

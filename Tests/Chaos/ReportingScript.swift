@@ -2,7 +2,8 @@ import BSON
 import TensorHub
 import TestSupport
 
-/// A Python script that reports all the while and takes the time of every call: what an outage costs it, by its own clock.
+/// A Python script that reports all the while and takes the time of every call: what an outage costs it, by its own
+/// clock.
 struct ReportingScript {
     /// How long MongoDB is away meanwhile; it reports for some seconds longer.
     var outage: Duration

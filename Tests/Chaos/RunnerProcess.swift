@@ -99,8 +99,8 @@ package final class RunnerProcess: Sendable {
 
     /// SIGTERM: what runs may end. Then the harder steps of the ladder, then SIGKILL.
     ///
-    /// - Returns: The exit status, also of one that ended by itself before; 0 where `kill()` was last; `nil` where it had
-    ///   to be killed now.
+    /// - Returns: The exit status, also of one that ended by itself before; 0 where `kill()` was last; `nil` where it
+    ///   had to be killed now.
     package func drain(within limit: Duration) async -> CInt? {
         guard let process = state.withLock({ $0.process }) else { return 0 }
         process.signal(SIGCONT)

@@ -2,8 +2,8 @@ import BSON
 package import TensorHub
 import TestSupport
 
-/// What programs have stored while the primary changed, compared with what is there when all is over: each thing exactly
-/// once, and whole.
+/// What programs have stored while the primary changed, compared with what is there when all is over: each thing
+/// exactly once, and whole.
 package struct StoredWrites: Sendable {
     package enum Kind: String, Sendable {
         case dataSet = "data set"

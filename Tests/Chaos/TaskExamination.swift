@@ -18,8 +18,8 @@ struct TaskExamination {
     /// After these the runner cannot vouch for the script's death: another attempt may begin beside it.
     static let lossCauses: Set<String> = [TaskStatements.runnerLost, "supervisor-lost"]
 
-    /// Milliseconds by which a claim's time may lie before the end that made it possible: a statement's time is that of its
-    /// beginning, and a server that is frozen, or retries it, may carry it out seconds later.
+    /// Milliseconds by which a claim's time may lie before the end that made it possible: a statement's time is that of
+    /// its beginning, and a server that is frozen, or retries it, may carry it out seconds later.
     private static let statementSkew: Int64 = 10_000
 
     func sentences() -> [String] {

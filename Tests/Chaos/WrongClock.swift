@@ -2,10 +2,11 @@ import Glibc
 import MongoDriver
 import TestSupport
 
-/// A library that makes a program believe in a time of day that is off; monotonic clocks stay right. Loaded by `LD_PRELOAD`.
+/// A library that makes a program believe in a time of day that is off; monotonic clocks stay right. Loaded by
+/// `LD_PRELOAD`.
 ///
-/// The kernel is not deceived: a wait until some time of day, which the program has computed by the wrong clock, is handed on
-/// as the right one, as it would be on a machine whose own clock is off.
+/// The kernel is not deceived: a wait until some time of day, which the program has computed by the wrong clock, is
+/// handed on as the right one, as it would be on a machine whose own clock is off.
 package struct WrongClock: Sendable {
     package let library: String
 

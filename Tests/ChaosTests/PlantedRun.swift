@@ -4,8 +4,8 @@ import MongoDriver
 import TensorHub
 import TestSupport
 
-/// Plays runners and scripts by hand, so that faults can be planted: real statements on a real database, and a record as
-/// scripts write it.
+/// Plays runners and scripts by hand, so that faults can be planted: real statements on a real database, and a record
+/// as scripts write it.
 struct PlantedRun {
     let hub: Hub
     let tasks: [ObjectID]

@@ -3,7 +3,8 @@ import TensorHub
 import TestSupport
 import Testing
 
-/// How many trials run at the same time: each has daemons, scripts and perhaps servers of its own, and leases of seconds.
+/// How many trials run at the same time: each has daemons, scripts and perhaps servers of its own, and leases of
+/// seconds.
 let turns = Turns(2)
 
 /// Lends a trial when there is a turn.

@@ -5,12 +5,13 @@ import TensorHub
 import TestSupport
 import Testing
 
-/// Looks for what must be nowhere: passwords, in every form in which they are written down, and what only the server's own
-/// words of a refusal hold.
+/// Looks for what must be nowhere: passwords, in every form in which they are written down, and what only the server's
+/// own words of a refusal hold.
 struct Leaks {
     private let words: [[UInt8]]
 
-    /// - Parameter passwords: Each begins and ends with a word that stands nowhere else: these are found in any encoding.
+    /// - Parameter passwords: Each begins and ends with a word that stands nowhere else: these are found in any
+    ///   encoding.
     init(_ passwords: [String]) {
         var texts = ["$clusterTime", "signature", "lsid", "saslStart"]
         for password in passwords {

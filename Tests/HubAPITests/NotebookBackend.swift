@@ -5,8 +5,8 @@ import TensorHub
 
 @testable import HubAPI
 
-/// The backend of an attempt that writes what it is told into memory: what the routes make of requests is seen in it. That
-/// of the runner has its own tests.
+/// The backend of an attempt that writes what it is told into memory: what the routes make of requests is seen in it.
+/// That of the runner has its own tests.
 final class NotebookBackend: ScriptBackend {
     struct Saved: Sendable {
         var name: String

@@ -1,7 +1,8 @@
 import Glibc
 import MongoDriver
 
-/// Runs a Python program with the `python3` on PATH, which has pymongo after `scripts/setup`, and returns what it printed.
+/// Runs a Python program with the `python3` on PATH, which has pymongo after `scripts/setup`, and returns what it
+/// printed.
 ///
 /// - Parameter arguments: Without quotes in them.
 public func runPython(_ program: String, _ arguments: [String] = []) async throws -> String {

@@ -1,5 +1,5 @@
-/// How many may do something at the same time. All tests begin at once; more than a machine can carry would only wait for
-/// each other, beyond their limits.
+/// How many may do something at the same time. All tests begin at once; more than a machine can carry would only wait
+/// for each other, beyond their limits.
 public actor Turns {
     private var free: Int
     private var waiting: [CheckedContinuation<Void, Never>] = []

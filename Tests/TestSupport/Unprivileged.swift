@@ -1,11 +1,11 @@
 public import Glibc
 
-/// The user that daemons and their scripts run as where the tests themselves run as root: the modes of files mean nothing to
-/// root, and no daemon of ours is to be root's. Where the tests run as anybody else, that is who runs them, and nothing here
-/// changes anything.
+/// The user that daemons and their scripts run as where the tests themselves run as root: the modes of files mean
+/// nothing to root, and no daemon of ours is to be root's. Where the tests run as anybody else, that is who runs them,
+/// and nothing here changes anything.
 public enum Unprivileged {
-    /// The user's number, and the group's; `nil` where nothing is to change. No account has the number on a Debian or Ubuntu
-    /// machine, and none is needed.
+    /// The user's number, and the group's; `nil` where nothing is to change. No account has the number on a Debian or
+    /// Ubuntu machine, and none is needed.
     public static let user: uid_t? = geteuid() == 0 ? 60_600 : nil
 
     /// The command, to be run as that user. It keeps its process number, its environment and its descriptors.
@@ -22,7 +22,8 @@ public enum Unprivileged {
         guard lchown(path, user, user) == 0 else { throw FileError(path: path, number: errno) }
     }
 
-    /// Becomes that user for good, for whom modes of files mean something, and takes a folder along. For a process of its own.
+    /// Becomes that user for good, for whom modes of files mean something, and takes a folder along. For a process of
+    /// its own.
     public static func become(owning folder: String) {
         guard let user else { return }
         chown(folder, user, user)

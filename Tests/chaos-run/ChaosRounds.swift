@@ -11,7 +11,8 @@ struct ChaosRounds {
 
     /// For faults, in one round; most tasks are done before.
     private static let roundTime = Duration.seconds(120)
-    /// Within which a limit or a cancel must take effect: while its runner, its network and its database are disturbed in turn.
+    /// Within which a limit or a cancel must take effect: while its runner, its network and its database are disturbed
+    /// in turn.
     private static let promptness = Duration.seconds(60)
 
     /// Rounds of random faults until the time is over or something is wrong.

@@ -2,7 +2,8 @@
 #define TENSORHUB_CMONGOSTART_H
 
 /// What this target does, it does before `main`: it holds the places of standard streams that are closed, silences
-/// libmongoc, and hides passwords of connection strings from those who list processes. Then the command line is to be had from here alone.
+/// libmongoc, and hides passwords of connection strings from those who list processes. Then the command line is to be
+/// had from here alone.
 
 /// How many arguments there are, the program's name included.
 int tensorhub_argument_count(void);

@@ -125,8 +125,8 @@ public final class DirectBackend: ScriptBackend {
         var used: ContinuousClock.Instant
     }
 
-    /// Where all links together hold more bytes than the cache may, removes those that nobody has asked for in a while, the
-    /// oldest first: what the cache gives up would stay on the disk by them. Blocks.
+    /// Where all links together hold more bytes than the cache may, removes those that nobody has asked for in a while,
+    /// the oldest first: what the cache gives up would stay on the disk by them. Blocks.
     func removeUnused(for limit: Duration) {
         let old = fetched.withLock { fetched in
             var total = fetched.values.reduce(0) { $0 + $1.size }

@@ -3,8 +3,8 @@ import CLinux
 import Glibc
 package import TensorHub
 
-/// The folder of one `tensorhub serve`: bodies that arrive, and links to the files that clients were told of. It goes with
-/// the server; that of one that was killed, with the next start.
+/// The folder of one `tensorhub serve`: bodies that arrive, and links to the files that clients were told of. It goes
+/// with the server; that of one that was killed, with the next start.
 package final class ServeFolder: Sendable {
     package let path: String
     var spool: String { path + "/spool" }

@@ -96,8 +96,8 @@ extension ScriptAPI {
     /// From this machine's disk where scripts of this machine ask, else out of MongoDB.
     @concurrent
     private func bytes(_ request: APIRequest, of file: StoredFile, _ content: StoredContent) async throws -> Answer {
-        // Of several files only an attempt, which will want the others too, fetches all for one. For an attempt this also is
-        // what the lineage of its models goes by, so it comes before everything else.
+        // Of several files only an attempt, which will want the others too, fetches all for one. For an attempt this
+        // also is what the lineage of its models goes by, so it comes before everything else.
         let isFetched = isLocal && (isAttempt || content.isWhole && content.files.count == 1)
         let local = isAttempt && isFetched ? try await content.fetched() : nil
         var headers: HTTPFields = [.contentType: "application/octet-stream", .acceptRanges: "bytes"]

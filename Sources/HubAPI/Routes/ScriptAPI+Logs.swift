@@ -60,8 +60,8 @@ extension ScriptAPI {
         "this would be about everything; say so with the filter {}, or say what with a filter"
     )
 
-    /// Runs a call whose filter and sort are the client's: what the server cannot make of them is the client's fault. It is
-    /// given up where nobody waits for its answer any more: the script has ended, or the connection is gone.
+    /// Runs a call whose filter and sort are the client's: what the server cannot make of them is the client's fault.
+    /// It is given up where nobody waits for its answer any more: the script has ended, or the connection is gone.
     @concurrent
     func asQuery<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
         do {

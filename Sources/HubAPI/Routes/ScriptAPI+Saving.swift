@@ -13,8 +13,8 @@ struct SavedContent: Sendable {
 }
 
 extension ScriptAPI {
-    /// Takes the body, JSON that names uploads or the bytes of the one file, and hands it to `store`. What is not stored
-    /// leaves nothing behind: bytes of this request are removed, uploads can be used again.
+    /// Takes the body, JSON that names uploads or the bytes of the one file, and hands it to `store`. What is not
+    /// stored leaves nothing behind: bytes of this request are removed, uploads can be used again.
     @concurrent
     func save(
         _ request: APIRequest,

@@ -42,7 +42,8 @@ struct Answer: Sendable {
 /// Bytes of a known length that are read while they are sent.
 struct ByteSource: Sendable {
     var length: Int64
-    /// Writes exactly `length` bytes, or throws; then the connection is closed in the middle, which the other side sees.
+    /// Writes exactly `length` bytes, or throws; then the connection is closed in the middle, which the other side
+    /// sees.
     var write: @Sendable (_ send: (ByteBuffer) async throws -> Void) async throws -> Void
 }
 

@@ -1,7 +1,7 @@
 /// The open connections of one service, and which of them have shown that they may be there. Decisions only.
 ///
-/// Who has shown nothing yet must not keep others out: where there is no room for a new connection, the oldest one that has
-/// shown nothing gives way.
+/// Who has shown nothing yet must not keep others out: where there is no room for a new connection, the oldest one that
+/// has shown nothing gives way.
 struct ConnectionBook<Peer: Hashable> {
     enum Admission: Equatable {
         case admitted

@@ -1,8 +1,9 @@
 import Glibc
 import TensorHub
 
-/// The file of a Unix socket that nobody but its user can connect to, from the first moment on: it is made in a folder of
-/// mode 0700, gets mode 0600 there, and is then renamed. The process's umask, which other threads rely on, stays as it is.
+/// The file of a Unix socket that nobody but its user can connect to, from the first moment on: it is made in a folder
+/// of mode 0700, gets mode 0600 there, and is then renamed. The process's umask, which other threads rely on, stays as
+/// it is.
 struct PrivateSocket: ~Copyable {
     /// What a socket's address has room for, without the zero byte.
     static let longestPath = 107
@@ -19,8 +20,9 @@ struct PrivateSocket: ~Copyable {
 
     /// Makes the folder.
     ///
-    /// - Parameter replacesAny: Whether whatever is at the path is replaced, and no part of the path may be a link: a running
-    ///   script may have put there what it likes. Else a socket that nobody listens on alone, wherever links lead.
+    /// - Parameter replacesAny: Whether whatever is at the path is replaced, and no part of the path may be a link: a
+    ///   running script may have put there what it likes. Else a socket that nobody listens on alone, wherever links
+    ///   lead.
     init(_ path: String, replacesAny: Bool = true) throws(HubError) {
         guard path.utf8.count <= Self.longestPath, !path.isEmpty, !path.utf8.contains(0) else {
             throw HubError(

@@ -5,8 +5,8 @@ import Synchronization
 
 /// The body of a request, read once from the beginning.
 final class RequestStream: Sendable {
-    /// Bytes of an unwanted body that are read and thrown away, so that a client that sends first and reads then gets to
-    /// read; after that the connection is closed.
+    /// Bytes of an unwanted body that are read and thrown away, so that a client that sends first and reads then gets
+    /// to read; after that the connection is closed.
     static let patience = 64 << 20
 
     private let body: RequestBody

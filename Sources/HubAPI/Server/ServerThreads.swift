@@ -2,8 +2,8 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-/// The threads of all services of a process: they start with the first and end some seconds after the last, so that a runner
-/// without attempts has none, and one whose attempts follow each other does not start them again and again.
+/// The threads of all services of a process: they start with the first and end some seconds after the last, so that a
+/// runner without attempts has none, and one whose attempts follow each other does not start them again and again.
 final class ServerThreads: Sendable {
     /// What a service works with while it lasts.
     struct Lease: Sendable {

@@ -14,11 +14,11 @@ public struct ChangeEvent: Sendable, Hashable {
 
 /// How a change stream begins and waits.
 public struct ChangeStreamOptions: Sendable, Hashable {
-    /// The token of an earlier stream; `nil` to begin now. One that is too old, or that belongs to a dropped collection,
-    /// fails with a server code (286, 260): then begin anew and look what was missed.
+    /// The token of an earlier stream; `nil` to begin now. One that is too old, or that belongs to a dropped
+    /// collection, fails with a server code (286, 260): then begin anew and look what was missed.
     public var resumeAfter: BSONDocument?
-    /// How long the server waits for an event before it answers that there is none. It is the cost of an idle stream, one
-    /// round trip each time, and how long the end of a stream may take. At most half the socket time-out.
+    /// How long the server waits for an event before it answers that there is none. It is the cost of an idle stream,
+    /// one round trip each time, and how long the end of a stream may take. At most half the socket time-out.
     public var maxAwaitTime: Duration
     /// Whether update events carry the document as it is by then, under `fullDocument`.
     public var fullDocument: Bool
@@ -54,8 +54,9 @@ public struct ChangeStreamOptions: Sendable, Hashable {
 ///
 /// Each open stream has a thread and a connection. libmongoc resumes it once when the connection breaks or the primary
 /// changes; what it cannot mend is thrown, and ends the stream: watch again with ``resumeToken``. It also ends, with
-/// `nil`, behind the event `invalidate` (the collection was dropped or renamed), when the consuming task is cancelled, and
-/// when nobody holds the stream or an iterator of it. Events that nobody takes are held back on the server, not in memory.
+/// `nil`, behind the event `invalidate` (the collection was dropped or renamed), when the consuming task is cancelled,
+/// and when nobody holds the stream or an iterator of it. Events that nobody takes are held back on the server, not in
+/// memory.
 ///
 /// A standalone server has no change streams: ``MongoError/Code/notReplicaSet``.
 public struct ChangeStream: AsyncSequence, Sendable {
@@ -74,8 +75,8 @@ public struct ChangeStream: AsyncSequence, Sendable {
         try await owner.source.open()
     }
 
-    /// Behind the last event that was handed out, or, while there are none, where the server has got to; `nil` before the
-    /// server's first answer.
+    /// Behind the last event that was handed out, or, while there are none, where the server has got to; `nil` before
+    /// the server's first answer.
     public var resumeToken: BSONDocument? { owner.source.resumeToken }
 
     /// Ends the stream without waiting; its thread ends within `maxAwaitTime`.

@@ -43,8 +43,8 @@ extension ChangeStreamSource {
             }
             if let failure = failure(of: stream) { throw failure }
             if let token = try token(of: stream) { advance(to: token) }
-            // A live server waits before it says that there is nothing. One that does not has closed its cursor, as after
-            // an `invalidate` that the pipeline hides; without this check the thread would spin.
+            // A live server waits before it says that there is nothing. One that does not has closed its cursor, as
+            // after an `invalidate` that the pipeline hides; without this check the thread would spin.
             hollowAnswers = clock.now - start < .milliseconds(1) ? hollowAnswers + 1 : 0
             if hollowAnswers >= 10 {
                 throw MongoError(.server, "the change stream of \(namespace.collection) was closed by the server")

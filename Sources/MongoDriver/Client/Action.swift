@@ -1,7 +1,7 @@
 import BSON
 
-/// What a call asks of the server, in the words of the sentence that says who may not do it. Taken from what is sent, and
-/// never from the server's answer, which quotes the whole command.
+/// What a call asks of the server, in the words of the sentence that says who may not do it. Taken from what is sent,
+/// and never from the server's answer, which quotes the whole command.
 enum Action: Sendable {
     case read(Namespace)
     case insert(Namespace)

@@ -1,10 +1,11 @@
 import BSON
 import Synchronization
 
-/// What a client, its collections, cursors and change streams hold: the connections, and the lane that their calls go by.
+/// What a client, its collections, cursors and change streams hold: the connections, and the lane that their calls go
+/// by.
 ///
-/// Every call into libmongoc is one job on one of the lane's threads. A job pops a `mongoc_client_t`, uses it and pushes
-/// it back, so no C handle crosses an `await`.
+/// Every call into libmongoc is one job on one of the lane's threads. A job pops a `mongoc_client_t`, uses it and
+/// pushes it back, so no C handle crosses an `await`.
 struct ClientCore: Sendable {
     let connections: Connections
     let lane: ClientLane
@@ -60,8 +61,8 @@ struct ClientCore: Sendable {
 
     /// Runs `body` on a thread that may block.
     ///
-    /// In lane `scripts` a call waits for its turn only so long, and a cancelled one returns at once: what the server works
-    /// on is left to itself.
+    /// In lane `scripts` a call waits for its turn only so long, and a cancelled one returns at once: what the server
+    /// works on is left to itself.
     ///
     /// - Parameter refused: Called in the place of `body` where its turn never came; must not block.
     func call<Value: Sendable>(

@@ -1,6 +1,6 @@
 extension MongoClient {
-    /// Calls of a client that share threads, places for cursors and places for change streams. What one lane does never makes
-    /// another one wait. All of them share the connections, of which there are enough for all.
+    /// Calls of a client that share threads, places for cursors and places for change streams. What one lane does never
+    /// makes another one wait. All of them share the connections, of which there are enough for all.
     package enum Lane: Int, Sendable, CaseIterable {
         /// What must be prompt.
         case vital
@@ -17,8 +17,8 @@ extension MongoClient {
         public var threads = 2
         /// How many of them may be one caller's, so that somebody else's finds a place.
         public var share = 1
-        /// How long the server may work on a query; then it fails with server code 50. Never more than three quarters of the
-        /// socket time-out: the server's answer must come first.
+        /// How long the server may work on a query; then it fails with server code 50. Never more than three quarters
+        /// of the socket time-out: the server's answer must come first.
         public var maxTime = Duration.seconds(15)
         /// How long a call waits for its turn until it fails as ``MongoError/Code/busy``.
         public var patience = Duration.seconds(30)
@@ -44,8 +44,8 @@ struct ClientLane: Sendable {
     let lane: MongoClient.Lane
     let threads: LaneThreads
     let cursorSlots: Slots
-    /// Messages of file contents that are under way at once: more than two make neither direction faster, and some threads
-    /// are left for calls that must not wait behind megabytes.
+    /// Messages of file contents that are under way at once: more than two make neither direction faster, and some
+    /// threads are left for calls that must not wait behind megabytes.
     let transferSlots: Slots
     /// How many change streams may be open.
     let streams: Int

@@ -1,7 +1,7 @@
 /// Connection strings in text that somebody is to read: messages that repeat what a person wrote, lines of a log.
 public enum ConnectionText {
-    /// The text with `***` in the place of every password that stands in a connection string, whether that can be parsed or
-    /// not. Too much rather than too little goes: an `@` of a password need not be the first of the line.
+    /// The text with `***` in the place of every password that stands in a connection string, whether that can be
+    /// parsed or not. Too much rather than too little goes: an `@` of a password need not be the first of the line.
     public static func redacted(_ text: String) -> String {
         var rest = Array(text.utf8)
         var result: [UInt8] = []

@@ -5,9 +5,9 @@ import Synchronization
 
 /// What all lanes of a client share: libmongoc's pool, and what must end before it is destroyed.
 ///
-/// The pool holds as many clients as all lanes together can have jobs, cursors and streams at once; therefore no lane ever
-/// waits for a client that another one has. When the last owner lets go without `close()`, the pool is destroyed on a
-/// thread that may block.
+/// The pool holds as many clients as all lanes together can have jobs, cursors and streams at once; therefore no lane
+/// ever waits for a client that another one has. When the last owner lets go without `close()`, the pool is destroyed
+/// on a thread that may block.
 ///
 /// `@unchecked Sendable`: `pool` is documented as safe for all threads; the rest is immutable or locked.
 final class Connections: @unchecked Sendable {
@@ -178,8 +178,8 @@ extension Connections {
 
     /// Refuses new calls, ends cursors and streams, waits for what runs, then disconnects. Again: waits for the first.
     ///
-    /// Queries of scripts are not waited for: those that wait for their turn are refused, and the last one that the server
-    /// works on disconnects.
+    /// Queries of scripts are not waited for: those that wait for their turn are refused, and the last one that the
+    /// server works on disconnects.
     func close() async {
         let (isFirst, openables) = state.withLock { state in
             defer { state.isClosed = true }

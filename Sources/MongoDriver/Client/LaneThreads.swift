@@ -1,8 +1,8 @@
 import Dispatch
 import Synchronization
 
-/// The threads of a lane, which may block: one is started when there is work and none is idle, up to a limit, and ends when
-/// it had nothing to do for a while. Parties take turns (``TurnQueue``).
+/// The threads of a lane, which may block: one is started when there is work and none is idle, up to a limit, and ends
+/// when it had nothing to do for a while. Parties take turns (``TurnQueue``).
 final class LaneThreads: Sendable {
     /// Why a job that may be given up was never begun.
     enum Refusal: Sendable {

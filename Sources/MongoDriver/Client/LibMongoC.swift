@@ -9,12 +9,12 @@ enum LibMongoC {
     static let initialize: Void = {
         // Before anything can be said: libmongoc's own handler writes to standard error.
         mongoc_log_set_handler(receiveLogLine, nil)
-        // Its counters for other programs are a file in /dev/shm named by the process number. A process that is killed leaves
-        // it behind, and who is given its number later is warned of it.
+        // Its counters for other programs are a file in /dev/shm named by the process number. A process that is killed
+        // leaves it behind, and who is given its number later is warned of it.
         setenv("MONGOC_DISABLE_SHM", "1", 0)
         mongoc_init()
-        // A library that initializes itself while it is loaded has not seen the variable. The file is of no use to anybody,
-        // and only its name goes: the memory stays.
+        // A library that initializes itself while it is loaded has not seen the variable. The file is of no use to
+        // anybody, and only its name goes: the memory stays.
         shm_unlink("/mongoc-\(getpid())")
         // A server that closes its end during a write must be an error, not the end of this process.
         signal(SIGPIPE, SIG_IGN)

@@ -2,15 +2,15 @@ public import Logging
 
 /// A connection to one MongoDB deployment, for any number of tasks at once.
 ///
-/// Making one sends nothing; the first call connects. `close()` waits for what runs. A client that nobody holds any more
-/// disconnects by itself; its databases, collections, cursors and streams hold it.
+/// Making one sends nothing; the first call connects. `close()` waits for what runs. A client that nobody holds any
+/// more disconnects by itself; its databases, collections, cursors and streams hold it.
 public final class MongoClient: Sendable {
     /// How a client behaves where its URI does not say it: the URI wins.
     public struct Options: Sendable {
         /// What the server's log and `currentOp` show as the program's name.
         public var applicationName = "tensorhub"
-        /// How many calls are under way at once in each lane but that of scripts; further ones wait. `maxPoolSize` of the
-        /// URI lowers it.
+        /// How many calls are under way at once in each lane but that of scripts; further ones wait. `maxPoolSize` of
+        /// the URI lowers it.
         public var threads = 4
         /// How long a call looks for a suitable server before it fails as ``MongoError/Code/unreachable``.
         public var serverSelectionTimeout = Duration.seconds(5)
@@ -67,8 +67,8 @@ public final class MongoClient: Sendable {
     }
 
     /// Refuses further calls, ends change streams and cursors, waits for running calls and disconnects. A change stream
-    /// may take its `maxAwaitTime` to end, and libmongoc takes up to half a second to end its monitors: a program that ends
-    /// anyway need not close.
+    /// may take its `maxAwaitTime` to end, and libmongoc takes up to half a second to end its monitors: a program that
+    /// ends anyway need not close.
     public func close() async {
         await core.connections.close()
     }

@@ -13,7 +13,8 @@ public struct MongoDatabase: Sendable {
         MongoCollection(namespace: Namespace(database: self.name, collection: name), core: core, patience: patience)
     }
 
-    /// Sends a command to the primary. It is not repeated when the connection breaks, unless there is patience and it may be.
+    /// Sends a command to the primary. It is not repeated when the connection breaks, unless there is patience and it
+    /// may be.
     ///
     /// - Parameter isIdempotent: Whether it does no harm when the server gets it twice.
     /// - Returns: The server's whole answer.

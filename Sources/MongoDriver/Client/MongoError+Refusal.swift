@@ -1,10 +1,12 @@
 extension MongoError {
-    /// Unauthorized, and what a hosted server (AtlasError) says of a right, a quota or a kind of statement that it denies.
+    /// Unauthorized, and what a hosted server (AtlasError) says of a right, a quota or a kind of statement that it
+    /// denies.
     static let forbiddenCodes: Set<Int> = [13, 8000]
     /// UserNotFound, AuthenticationFailed.
     static let authenticationCodes: Set<Int> = [11, 18]
 
-    /// The same error; of a refusal, with one sentence that says who may not do what in the place of the server's words.
+    /// The same error; of a refusal, with one sentence that says who may not do what in the place of the server's
+    /// words.
     func naming(_ action: Action, by core: ClientCore) -> MongoError {
         var error = self
         switch code {

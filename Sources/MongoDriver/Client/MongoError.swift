@@ -14,7 +14,8 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
         public static let network = Code(description: "network")
         /// The server refused the user, the password or the certificate.
         public static let authentication = Code(description: "authentication")
-        /// The user has no right to that, or not the room: the message says who may not do what, and nothing of the server's.
+        /// The user has no right to that, or not the room: the message says who may not do what, and nothing of the
+        /// server's.
         public static let forbidden = Code(description: "forbidden")
         /// The write was made, but not acknowledged as asked for: it may be rolled back, so its outcome is unknown.
         public static let writeConcern = Code(description: "write concern")
@@ -65,8 +66,8 @@ public struct MongoError: Error, Sendable, CustomStringConvertible {
     public var labels: [String]
     /// The statements that were refused, in order; the others of an unordered call were done.
     public var writeErrors: [WriteError]
-    /// Of many updates, those of which nobody knows whether they were done, and those that were not sent any more; what was
-    /// before them was answered. `nil` where that makes no sense.
+    /// Of many updates, those of which nobody knows whether they were done, and those that were not sent any more; what
+    /// was before them was answered. `nil` where that makes no sense.
     public var unanswered: Range<Int>?
     /// What was answered, counts of a partly done bulk write included; empty when nothing came back.
     public var reply: BSONDocument

@@ -3,7 +3,8 @@ import CLibMongoC
 import Glibc
 import Synchronization
 
-/// A connection string that libmongoc has parsed. Everything in it (SRV, TLS, authentication, replica set) is libmongoc's.
+/// A connection string that libmongoc has parsed. Everything in it (SRV, TLS, authentication, replica set) is
+/// libmongoc's.
 struct MongoURI: ~Copyable {
     let pointer: OpaquePointer
 
@@ -32,7 +33,8 @@ struct MongoURI: ~Copyable {
     /// The database of the path, which is also where a user without `authSource` is looked up.
     var database: String? { mongoc_uri_get_database(pointer).map { String(cString: $0) } }
 
-    /// The user for sentences; `nil` where there is none. What stands behind a colon is a password that was encoded with it.
+    /// The user for sentences; `nil` where there is none. What stands behind a colon is a password that was encoded
+    /// with it.
     var user: String? {
         guard let name = mongoc_uri_get_username(pointer).map({ String(cString: $0) }), !name.isEmpty else {
             return nil
@@ -83,8 +85,8 @@ struct MongoURI: ~Copyable {
         mongoc_uri_set_option_as_int32(pointer, option, value.milliseconds32)
     }
 
-    /// Whether a slash of a login was taken for the end of the hosts: an `@` follows in the name of the database, or in an
-    /// option that there is not.
+    /// Whether a slash of a login was taken for the end of the hosts: an `@` follows in the name of the database, or in
+    /// an option that there is not.
     private static func looksCut(_ text: String) -> Bool {
         let bytes = Array(text.utf8)
         guard let scheme = bytes.range(of: Array("://".utf8)) else { return false }

@@ -1,8 +1,8 @@
 /// How long calls go on through an election, or while a server that has answered before is away.
 ///
-/// A call with patience is repeated while what it failed of may pass and sending it again is safe (``Repetition``). It is
-/// at once given up where nothing has ever answered at that address: an election has members that answer, a wrong address
-/// has none. A statement that renews a lease has no patience: whoever must be prompt has a loop of its own.
+/// A call with patience is repeated while what it failed of may pass and sending it again is safe (``Repetition``). It
+/// is at once given up where nothing has ever answered at that address: an election has members that answer, a wrong
+/// address has none. A statement that renews a lease has no patience: whoever must be prompt has a loop of its own.
 public struct Patience: Sendable {
     /// Counted from the first failure of a call.
     public var limit: Duration

@@ -31,7 +31,8 @@ struct Perseverance {
 
     /// Waits before another try.
     ///
-    /// - Throws: The error, where there is to be none: it does not pass, it would not be safe, time is up, the task was cancelled.
+    /// - Throws: The error, where there is to be none: it does not pass, it would not be safe, time is up, the task was
+    ///   cancelled.
     mutating func goOn(after error: MongoError, _ repetition: Repetition) async throws(MongoError) {
         guard let patience else { throw error }
         let now = ContinuousClock.now

@@ -1,7 +1,7 @@
 import BSON
 
-/// The one gate through which words of the server's and of libmongoc's come in: what they quote of a command, where session,
-/// signature and passwords are, stays outside.
+/// The one gate through which words of the server's and of libmongoc's come in: what they quote of a command, where
+/// session, signature and passwords are, stays outside.
 enum ServerText {
     /// The text without the commands and connection strings that it quotes.
     static func scrubbed(_ text: String) -> String {

@@ -2,8 +2,8 @@ import CLibCrypto
 import CLibMongoC
 import Glibc
 
-/// The files of certificates and keys that a connection string names. libmongoc reads them when it connects, and what is
-/// wrong with them then looks like a server that cannot be reached.
+/// The files of certificates and keys that a connection string names. libmongoc reads them when it connects, and what
+/// is wrong with them then looks like a server that cannot be reached.
 enum TLSFiles {
     /// - Throws: ``MongoError/Code/invalidURI`` that names the option, the file and what is wrong with it.
     static func check(_ uri: borrowing MongoURI) throws(MongoError) {

@@ -33,7 +33,8 @@ struct BulkWrite: ~Copyable {
         case deleteMany(BSONDocument)
     }
 
-    /// Adds a statement. libmongoc's own validation is off where `statementOptions` say so: the server's is what counts.
+    /// Adds a statement. libmongoc's own validation is off where `statementOptions` say so: the server's is what
+    /// counts.
     borrowing func add(_ statement: Statement, options statementOptions: BSONDocument) throws(MongoError) {
         switch statement {
         case .insert(let document), .replaceOne(_, let document):

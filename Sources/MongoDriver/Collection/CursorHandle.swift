@@ -1,8 +1,8 @@
 import CLibMongoC
 import Synchronization
 
-/// A `mongoc_cursor_t` with the client that it lives on. At most one job works on it at a time, and a job destroys it: at
-/// its end, on failure, when the client closes, or when the iterator lets go.
+/// A `mongoc_cursor_t` with the client that it lives on. At most one job works on it at a time, and a job destroys it:
+/// at its end, on failure, when the client closes, or when the iterator lets go.
 final class CursorHandle: Openable {
     let id = OpenableID()
     private let core: ClientCore

@@ -32,8 +32,8 @@ public struct BulkUpdateResult: Sendable, Hashable {
 
 extension MongoCollection {
     /// Sends many updates in as few messages as the server's limits allow. Refused statements do not throw: they are in
-    /// the result. Everything else does, whether statements were refused or not: the error's `unanswered` names those whose
-    /// outcome is unknown, or that were not sent, and its `writeErrors` those before them that were refused.
+    /// the result. Everything else does, whether statements were refused or not: the error's `unanswered` names those
+    /// whose outcome is unknown, or that were not sent, and its `writeErrors` those before them that were refused.
     public func bulkUpdate(
         _ statements: [UpdateStatement],
         ordered: Bool = false
@@ -41,8 +41,8 @@ extension MongoCollection {
         var result = BulkUpdateResult(matched: 0, modified: 0, writeErrors: [])
         var next = 0
         while next < statements.count {
-            // One message after the other, so that of each it is known whether it was answered: libmongoc tells of a refused
-            // statement of the first and says nothing of the connection that broke in the second.
+            // One message after the other, so that of each it is known whether it was answered: libmongoc tells of a
+            // refused statement of the first and says nothing of the connection that broke in the second.
             let message = next..<Self.end(ofMessageFrom: next, in: statements)
             do throws(MongoError) {
                 try await update(statements[message], ordered: ordered, into: &result)

@@ -1,7 +1,8 @@
 public import BSON
 
 extension MongoCollection {
-    /// Deletes all documents that match. It is never repeated by libmongoc, but harmless to repeat, and with patience is.
+    /// Deletes all documents that match. It is never repeated by libmongoc, but harmless to repeat, and with patience
+    /// is.
     ///
     /// - Returns: How many; of those that went before a connection broke it does not know.
     @discardableResult

@@ -1,8 +1,8 @@
 public import BSON
 
 extension MongoCollection {
-    /// Changes the first document in the order of `sort` that matches, in one atomic step. libmongoc repeats it once when
-    /// the connection breaks.
+    /// Changes the first document in the order of `sort` that matches, in one atomic step. libmongoc repeats it once
+    /// when the connection breaks.
     ///
     /// - Parameters:
     ///   - returnNew: Whether the document comes back as it is after the change, or as it was before.

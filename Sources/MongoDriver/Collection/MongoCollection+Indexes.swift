@@ -36,8 +36,8 @@ public struct IndexModel: Sendable, Hashable {
 }
 
 extension MongoCollection {
-    /// Creates the indexes that are not there yet, and the collection where needed. An index of the same name with other
-    /// keys or options is an error.
+    /// Creates the indexes that are not there yet, and the collection where needed. An index of the same name with
+    /// other keys or options is an error.
     public func createIndexes(_ indexes: [IndexModel]) async throws(MongoError) {
         guard !indexes.isEmpty else { return }
         try await write(createIndexesCommand(indexes), .always)

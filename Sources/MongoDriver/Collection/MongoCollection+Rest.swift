@@ -18,8 +18,8 @@ extension MongoCollection {
         return find(["$and": [.document(filter), .document(condition)]], options)
     }
 
-    /// What matches the documents behind that one. An order with `_id` in it is total; values of any type are compared as the
-    /// server's sort compares them, arrays excepted: where the place is in one, nothing is said.
+    /// What matches the documents behind that one. An order with `_id` in it is total; values of any type are compared
+    /// as the server's sort compares them, arrays excepted: where the place is in one, nothing is said.
     package static func behind(_ last: BSONDocument, _ sort: BSONDocument?) -> BSONDocument? {
         guard let sort, sort["_id"] != nil else { return nil }
         var bound: BSONDocument = [:]

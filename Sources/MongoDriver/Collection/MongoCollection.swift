@@ -15,8 +15,8 @@ public struct MongoCollection: Sendable {
 
     /// How long calls through this value go on through trouble; `nil`: not at all.
     public var patience: Patience?
-    /// Whether writes through this value do no more when the server gets them twice, so that patience covers also those whose
-    /// outcome is unknown. Insertions and deletions are covered without it.
+    /// Whether writes through this value do no more when the server gets them twice, so that patience covers also those
+    /// whose outcome is unknown. Insertions and deletions are covered without it.
     public var isIdempotent = false
 
     init(namespace: Namespace, core: ClientCore, patience: Patience?) {

@@ -1,9 +1,10 @@
 public import BSON
 
-/// The documents that a query yields, fetched batch by batch while they are iterated. Every iteration sends the query anew.
+/// The documents that a query yields, fetched batch by batch while they are iterated. Every iteration sends the query
+/// anew.
 ///
-/// An iterator holds a connection and one of the client's `maxOpenCursors` until it has come to the end, has thrown, was
-/// let go, or its task was cancelled. A document that is not well-formed BSON is thrown as
+/// An iterator holds a connection and one of the client's `maxOpenCursors` until it has come to the end, has thrown,
+/// was let go, or its task was cancelled. A document that is not well-formed BSON is thrown as
 /// ``MongoError/Code/invalidDocument``; after that alone, `next()` goes on with the following document.
 ///
 /// With patience a query that is cut off goes on: from its beginning while nothing was handed out, else behind the last

@@ -1,7 +1,7 @@
 import BSON
 
-/// Chunk documents of a GridFS file, one behind the other in one piece of memory: the content is read or copied to where it
-/// is sent from.
+/// Chunk documents of a GridFS file, one behind the other in one piece of memory: the content is read or copied to
+/// where it is sent from.
 ///
 /// `@unchecked Sendable`: whoever fills it hands it to the one job that sends it, and gets it back after that.
 package final class ChunkBatch: @unchecked Sendable {

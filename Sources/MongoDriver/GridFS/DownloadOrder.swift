@@ -1,8 +1,8 @@
 import Synchronization
 
 /// The messages of one download: which is next, and the digest of what came, in order. Whoever brings the message whose
-/// turn it is digests it, and those behind it that came before it, on the thread that it is on: no message is handed from
-/// thread to thread. Nobody ever waits here on a thread.
+/// turn it is digests it, and those behind it that came before it, on the thread that it is on: no message is handed
+/// from thread to thread. Nobody ever waits here on a thread.
 final class DownloadOrder: Sendable {
     private let messages: Int
     /// Messages that are held at once, on the way or waiting for their turn.

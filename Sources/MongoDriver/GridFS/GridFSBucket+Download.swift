@@ -2,9 +2,10 @@ extension GridFSBucket {
     /// Brings a file's content in, two messages under way at once.
     ///
     /// - Parameters:
-    ///   - write: Is given every piece with the place in the file where it begins, in no order, on several threads that may
-    ///     block.
-    ///   - digest: Is given every piece in order, on a thread that may block; `nil` where the order is nobody's concern.
+    ///   - write: Is given every piece with the place in the file where it begins, in no order, on several threads that
+    ///     may block.
+    ///   - digest: Is given every piece in order, on a thread that may block; `nil` where the order is nobody's
+    ///     concern.
     /// - Throws: ``MongoError`` (``MongoError/Code/corruptFile`` where a chunk is missing), or what `write` has thrown.
     package func download(
         _ file: GridFSFile,

@@ -11,7 +11,8 @@ extension GridFSBucket {
     /// Stores a file: its chunks, then its document.
     ///
     /// - Parameter uploadDate: By the server's clock.
-    /// - Throws: What the stream throws, and `MongoError`; then nothing is left of the file where MongoDB can be reached.
+    /// - Throws: What the stream throws, and `MongoError`; then nothing is left of the file where MongoDB can be
+    ///   reached.
     @discardableResult
     public func upload(
         _ content: AsyncThrowingStream<[UInt8], any Error>,
@@ -65,8 +66,8 @@ extension GridFSBucket {
         }
     }
 
-    /// Inserts the chunks of a file, two messages under way while the next is filled. A message whose answer is lost is sent
-    /// again: what is there already by `files_id` and `n` is not inserted twice.
+    /// Inserts the chunks of a file, two messages under way while the next is filled. A message whose answer is lost is
+    /// sent again: what is there already by `files_id` and `n` is not inserted twice.
     ///
     /// - Parameter fill: Fills the batch; one that it leaves not full is the last.
     package func uploadChunks(
@@ -106,11 +107,11 @@ extension GridFSBucket {
         }
     }
 
-    /// Inserts the chunks of a file whose content is read on the threads that send it: of all files that are stored at once,
-    /// no more is held than what is under way.
+    /// Inserts the chunks of a file whose content is read on the threads that send it: of all files that are stored at
+    /// once, no more is held than what is under way.
     ///
-    /// - Parameter fill: Fills the batch, on a thread that may block, one call at a time and in order; one that it leaves not
-    ///   full is the last.
+    /// - Parameter fill: Fills the batch, on a thread that may block, one call at a time and in order; one that it
+    ///   leaves not full is the last.
     package func uploadChunks(
         of id: ObjectID,
         reading fill: @escaping @Sendable (ChunkBatch) throws -> Void

@@ -20,7 +20,8 @@ public struct GridFSBucket: Sendable {
 
     /// Bytes of content in one message up: what an upload holds is a few of them.
     static let messageSize = 8 * defaultChunkSize
-    /// Bytes of content in one message down: smaller, so that what is written and hashed is still in the processor's cache.
+    /// Bytes of content in one message down: smaller, so that what is written and hashed is still in the processor's
+    /// cache.
     static let replySize = 4 * defaultChunkSize
     /// Messages under way at once.
     static let lanes = 2

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// Work that waits, of several parties that take turns: each party's in the order of coming, and no party's behind all of
-/// another's. Decisions only.
+/// Work that waits, of several parties that take turns: each party's in the order of coming, and no party's behind all
+/// of another's. Decisions only.
 struct TurnQueue<Element> {
     /// How much of one party's may be under way at once.
     let share: Int

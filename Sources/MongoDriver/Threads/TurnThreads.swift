@@ -1,5 +1,5 @@
-/// Threads for what blocks on a disk for a moment, and for which parties take turns: what one of them has to do does not
-/// make another one wait. A value is one party. The threads start with the work and end some seconds after it.
+/// Threads for what blocks on a disk for a moment, and for which parties take turns: what one of them has to do does
+/// not make another one wait. A value is one party. The threads start with the work and end some seconds after it.
 package struct TurnThreads: Sendable {
     private static let parties = PartyNumbers()
 

@@ -5,9 +5,9 @@ import TensorHub
 
 /// Checkpoints between attempts, wherever they run.
 extension AttemptExecution {
-    /// Whether what is left in the checkpoint folder is the task's checkpoint: the script says that it is one, or it has not
-    /// said what is. A folder that it was writing to when it ended takes the place of one that it had called complete
-    /// neither in MongoDB nor on this machine, where the next attempt would begin with it.
+    /// Whether what is left in the checkpoint folder is the task's checkpoint: the script says that it is one, or it
+    /// has not said what is. A folder that it was writing to when it ended takes the place of one that it had called
+    /// complete neither in MongoDB nor on this machine, where the next attempt would begin with it.
     func countsFolder(_ ended: Ended, _ link: ScriptLink) -> Bool {
         !hasDeclared(link) || ended.outcome == .checkpointed
     }
@@ -38,8 +38,9 @@ extension AttemptExecution {
         }
     }
 
-    /// Brings the task's checkpoint to this machine, unless what waits here is as new. Waits for MongoDB while nobody wants
-    /// the attempt to stop; where the bytes of the checkpoint are lost or wrong, that is told, and the script begins without.
+    /// Brings the task's checkpoint to this machine, unless what waits here is as new. Waits for MongoDB while nobody
+    /// wants the attempt to stop; where the bytes of the checkpoint are lost or wrong, that is told, and the script
+    /// begins without.
     ///
     /// - Throws: `AttemptError.machine` for everything else.
     func fetchCheckpoint(_ directory: AttemptDirectory) async throws {
@@ -52,7 +53,8 @@ extension AttemptExecution {
             try await runner.pool.runIfActive { try directory.putAwayArrived(arrival, of: attempt) }
         } catch {
             try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
-            // A full disk, a lack of rights or of descriptors is this machine's: the checkpoint is there for another one.
+            // A full disk, a lack of rights or of descriptors is this machine's: the checkpoint is there for another
+            // one.
             guard let error = error as? HubError, error.code == .blobLost || error.code == .hashMismatch,
                 control.reason == nil
             else {
@@ -83,9 +85,9 @@ extension AttemptExecution {
                 break
             } catch {
                 guard error.isTransient, !runner.mustGiveUp() else { throw error }
-                runner.contact.failed(error)
+                runner.availability.failed(error)
                 try? await runner.pool.runIfActive { try directory.state.remove(path) }
-                await runner.pause(Reporter.retryPause)
+                await runner.pause(EndDelivery.retryPause)
             }
         }
         let mode = mode_t(truncatingIfNeeded: file.mode) & 0o777 | 0o600

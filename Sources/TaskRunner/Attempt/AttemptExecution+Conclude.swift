@@ -52,10 +52,10 @@ extension AttemptExecution {
         return ended
     }
 
-    /// What the journal tells. A machine that cannot read it now costs no work that is done: it is waited for, with the lease
-    /// held, until the runner gives up or the attempt is no longer ours.
+    /// What the journal tells. A machine that cannot read it now costs no work that is done: it is waited for, with the
+    /// lease held, until the runner gives up or the attempt is no longer ours.
     private func read(_ directory: AttemptDirectory, _ body: @escaping @Sendable () throws -> Ended) async -> Ended {
-        var pause = Reporter.retryPause
+        var pause = EndDelivery.retryPause
         var hasWarned = false
         while true {
             do {
@@ -149,7 +149,7 @@ extension AttemptExecution {
                 return try await runner.pool.runIfActive { try AttemptSurvivors.kill(token) }
             } catch {
                 guard (error as? AttemptError)?.mayPass == true else { return nil }
-                await runner.uncancelledPause(Reporter.retryPause)
+                await runner.uncancelledPause(EndDelivery.retryPause)
             }
         }
     }

@@ -64,7 +64,8 @@ extension AttemptExecution {
         }
     }
 
-    /// Goes on where an earlier runner was killed; `nil` where this runner gives up before it can tell what became of it.
+    /// Goes on where an earlier runner was killed; `nil` where this runner gives up before it can tell what became of
+    /// it.
     func takeUp(_ inherited: InheritedAttempt, _ link: ScriptLink) async throws -> Started? {
         guard let state = await look(inherited) else { return nil }
         var process: SupervisorProcess?
@@ -158,10 +159,10 @@ extension AttemptExecution {
             do throws(HubError) {
                 return try await runner.transport.storedOutput(of: key.taskID, attempt: key.attempt)
             } catch {
-                if runner.contact.failed(error) {
+                if runner.availability.failed(error) {
                     logger.error("Cannot see how much of the output is stored", metadata: ["error": "\(error)"])
                 }
-                await runner.pause(Reporter.retryPause)
+                await runner.pause(EndDelivery.retryPause)
             }
         }
         return nil

@@ -46,7 +46,7 @@ extension AttemptExecution {
         )
     }
 
-    func failed(_ failure: TaskFailure, _ report: ExitReport?) -> AttemptEnd.Transition {
+    func failed(_ failure: TaskFailure, _ report: ExitRecord?) -> AttemptEnd.Transition {
         let rule = task.rules.first { $0.matches(failure, exit: report?.exit, signal: report?.signal) }
         let isHopeless = failure.kind == Self.cannotRun || rule?.action == .fail
         if isHopeless || task.failures >= task.maxFailures - 1 { return .fail(failure) }

@@ -12,7 +12,7 @@ extension AttemptExecution {
                 var told: String?
                 while !Task.isCancelled {
                     await runner.pause(Self.obstaclePause)
-                    guard let text = link.delivery.obstacle.text, text != told, !Task.isCancelled else { continue }
+                    guard let text = link.delivery.block.text, text != told, !Task.isCancelled else { continue }
                     told = text
                     let message = "the script has ended; \(text)"
                     runner.progressBoard.post(ScriptProgress(fraction: nil, message: message), of: key)
@@ -68,7 +68,7 @@ extension AttemptExecution {
         }
         end.refused = link.delivery.refused
         while true {
-            switch await runner.reporter.report(end) {
+            switch await runner.endDelivery.deliver(end) {
             case .accepted:
                 logger.info("Attempt ended", metadata: ["cause": "\(end.cause)", "status": "\(end.status)"])
                 if case .finish = end.transition { await releaseCheckpoint(link) }

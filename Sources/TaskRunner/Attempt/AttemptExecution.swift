@@ -71,7 +71,7 @@ struct AttemptExecution: Sendable {
             services.addTask { await link.delivery.run() }
             let end = await run(token, link)
             runner.progressBoard.remove(key)
-            runner.contact.refusals.passed(.attempt(key.taskID))
+            runner.availability.refusals.passed(.attempt(key.taskID))
             services.cancelAll()
             return end
         }
@@ -110,7 +110,7 @@ struct AttemptExecution: Sendable {
         var outcome: AttemptOutcome?
         /// In place of an outcome: it did not come to one.
         var failure: TaskFailure?
-        var report: ExitReport?
+        var report: ExitRecord?
         var directory: AttemptDirectory?
         var pump: OutputPump?
         /// The runner gave up before it could tell: the next one may.
@@ -158,8 +158,8 @@ struct AttemptExecution: Sendable {
                 reader: started.output,
                 limit: runner.options.outputLimit,
                 from: $0,
-                contact: runner.contact,
-                obstacle: link.delivery.obstacle,
+                availability: runner.availability,
+                block: link.delivery.block,
                 isLost: { [control] in control.isLeaseLost },
                 mustGiveUp: runner.mustGiveUp
             )

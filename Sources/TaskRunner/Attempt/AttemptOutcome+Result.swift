@@ -7,8 +7,8 @@ extension AttemptOutcome {
         var message: String
     }
 
-    /// The result of a script that ended with status 0. Keys that were not asked for are kept; of a repeated key the last
-    /// value counts, as in Python. What the script API was told goes before what is in the file.
+    /// The result of a script that ended with status 0. Keys that were not asked for are kept; of a repeated key the
+    /// last value counts, as in Python. What the script API was told goes before what is in the file.
     static func result(
         _ file: [UInt8]?,
         reported: BSONDocument? = [:],

@@ -51,7 +51,7 @@ package enum AttemptOutcome: Sendable, Equatable {
     ///   - resultLimit: bytes of BSON that the task's document has room for.
     ///   - isJournalLost: whether there is no journal any more, or another folder has its name.
     package init(
-        report: ExitReport?,
+        report: ExitRecord?,
         supervisor: SupervisorProcess.Ending,
         resultFile: [UInt8]?,
         reportedResult: BSONDocument? = [:],
@@ -139,7 +139,7 @@ package enum AttemptOutcome: Sendable, Equatable {
 
     /// A script that was asked to end may use its grace period to finish. That counts where it proves it by the results
     /// that were asked for, but never after a cancel, nor where the attempt is somebody else's.
-    private static func afterStop(_ report: ExitReport, _ reason: String, result: BSONDocument?) -> AttemptOutcome {
+    private static func afterStop(_ report: ExitRecord, _ reason: String, result: BSONDocument?) -> AttemptOutcome {
         guard reason == "drain" || reason == "outage" else { return .stopped(reason: reason) }
         if report.exit == checkpointStatus { return .checkpointed }
         if report.exit == 0, let result { return .finished(result: result) }

@@ -93,7 +93,8 @@ package struct AttemptFile: Sendable, Hashable {
 package struct AttemptError: Error, Sendable, CustomStringConvertible {
     package struct Code: Sendable, Hashable {
         let name: String
-        /// The task's own fault, on every runner or on this one: no such interpreter, a file that leads out of the folder.
+        /// The task's own fault, on every runner or on this one: no such interpreter, a file that leads out of the
+        /// folder.
         package static let cannotStart = Code(name: "cannot-start")
         /// This machine's fault: disk full, no more processes. The task deserves another try.
         package static let machine = Code(name: "machine")

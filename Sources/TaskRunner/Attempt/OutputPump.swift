@@ -13,7 +13,7 @@ actor OutputPump {
     private let pool: NIOThreadPool
     private let reader: OutputReader
     private let limit: Int
-    private let contact: Contact
+    private let availability: Availability
     private let isLost: @Sendable () -> Bool
     private let mustGiveUp: @Sendable () -> Bool
     private var seq: Int64
@@ -21,7 +21,7 @@ actor OutputPump {
     private var unsent: [OutputChunk] = []
     /// Where each stored chunk behind the head begins, for the deletion of the middle.
     private var stored: [(seq: Int64, offset: Int64, end: Int64)] = []
-    private let obstacle: Obstacle
+    private let block: DeliveryBlock
     /// Bytes that MongoDB has refused for good.
     private(set) var refused: Int64 = 0
 
@@ -41,8 +41,8 @@ actor OutputPump {
         reader: OutputReader,
         limit: Int,
         from seq: Int64 = 0,
-        contact: Contact,
-        obstacle: Obstacle,
+        availability: Availability,
+        block: DeliveryBlock,
         isLost: @escaping @Sendable () -> Bool,
         mustGiveUp: @escaping @Sendable () -> Bool
     ) {
@@ -52,8 +52,8 @@ actor OutputPump {
         self.reader = reader
         self.limit = limit
         self.seq = seq
-        self.contact = contact
-        self.obstacle = obstacle
+        self.availability = availability
+        self.block = block
         self.isLost = isLost
         self.mustGiveUp = mustGiveUp
     }
@@ -72,28 +72,28 @@ actor OutputPump {
         }
     }
 
-    /// Sends all that is left; the script is dead. Waits as long as it takes for whatever may pass, as the delivery of what
-    /// the script wrote does: MongoDB, a rotated password, a quota, a want of descriptors.
+    /// Sends all that is left; the script is dead. Waits as long as it takes for whatever may pass, as the delivery of
+    /// what the script wrote does: MongoDB, a rotated password, a quota, a want of descriptors.
     ///
     /// - Returns: Whether nothing is left; not where the runner gives up or the attempt is no longer ours.
     func finish() async -> Bool {
-        var pause = Reporter.retryPause
+        var pause = EndDelivery.retryPause
         while !isLost() {
             do {
                 if try await !sendBatch() { return true }
-                pause = Reporter.retryPause
+                pause = EndDelivery.retryPause
                 continue
             } catch let error as HubError where error.isRefusal {
                 let bytes = unsent.reduce(0) { $0 + Int64($1.data.count) }
                 refused += bytes
                 unsent = []
-                obstacle.logger.error(
+                block.logger.error(
                     "MongoDB does not take a part of the output; it is left out",
                     metadata: ["error": "\(error)", "bytes": "\(bytes)"]
                 )
                 continue
             } catch let error as AttemptError where !error.mayPass {
-                obstacle.logger.error("Some of the output is lost: it cannot be read", metadata: ["error": "\(error)"])
+                block.logger.error("Some of the output is lost: it cannot be read", metadata: ["error": "\(error)"])
                 return true
             } catch {
                 failed(error)
@@ -106,11 +106,11 @@ actor OutputPump {
     }
 
     /// Bytes that were on the disk when the script ended and that nobody can read any more.
-    nonisolated func missing(_ report: ExitReport) -> Int64 { reader.missing(report) }
+    nonisolated func missing(_ report: ExitRecord) -> Int64 { reader.missing(report) }
 
     private func failed(_ error: any Error) {
-        if let error = error as? HubError, !contact.failed(error) { return }
-        obstacle.met(error, what: "the output")
+        if let error = error as? HubError, !availability.failed(error) { return }
+        block.met(error, what: "the output")
     }
 
     /// Returns whether there was anything to send.
@@ -136,12 +136,12 @@ actor OutputPump {
         }
         if unsent.isEmpty { return false }
         try await hub.appendOutput(unsent.map { (key.taskID, $0) })
-        contact.succeeded()
+        availability.succeeded()
         for chunk in unsent where chunk.offset >= Self.head {
             stored.append((chunk.seq, chunk.offset, chunk.offset + Int64(chunk.data.count)))
         }
         unsent = []
-        obstacle.passed()
+        block.passed()
         try await dropMiddle()
         return true
     }

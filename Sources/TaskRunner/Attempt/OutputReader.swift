@@ -8,11 +8,13 @@ package struct OutputPiece: Sendable, Equatable {
     package var data: [UInt8]
 }
 
-/// Reads `output.log` while the supervisor writes it, in constant memory. Calls block on the disk: for pool threads only.
+/// Reads `output.log` while the supervisor writes it, in constant memory. Calls block on the disk: for pool threads
+/// only.
 ///
 /// Offsets in the file are offsets in the output. The supervisor frees the middle of a long output and always writes
-/// before it frees. So the reader reads first and asks for the size after: what ``hole(size:)`` then names may have been
-/// zeros and is dropped, all else is what the script printed. A gap shows as a jump between the offsets of two chunks.
+/// before it frees. So the reader reads first and asks for the size after: what ``hole(size:)`` then names may have
+/// been zeros and is dropped, all else is what the script printed. A gap shows as a jump between the offsets of two
+/// chunks.
 package final class OutputReader: Sendable {
     private struct State {
         var file: Int32 = -1
@@ -107,14 +109,14 @@ package final class OutputReader: Sendable {
     }
 
     /// Whether all that is on disk was read. Only the report of an ended script knows.
-    package func isComplete(_ report: ExitReport) -> Bool {
+    package func isComplete(_ report: ExitRecord) -> Bool {
         let position = position
         let end = min(report.outputStored, report.outputBytes)
         return position >= end || report.outputGap.map { $0.contains(position) && $0.upperBound >= end } ?? false
     }
 
     /// Bytes that the supervisor has put on the disk and that are not there any more.
-    func missing(_ report: ExitReport) -> Int64 {
+    func missing(_ report: ExitRecord) -> Int64 {
         isComplete(report) ? 0 : max(0, min(report.outputStored, report.outputBytes) - position)
     }
 

@@ -1,9 +1,9 @@
 import BSON
 import Glibc
 
-/// `<state>/checkpoints`: what waits there for the next attempt of a task on this machine, seen as a whole. A task that goes
-/// on elsewhere, or not at all, never comes for what it has left. Several runners, even of different databases, may share the
-/// folder. Blocking calls: for pool threads only.
+/// `<state>/checkpoints`: what waits there for the next attempt of a task on this machine, seen as a whole. A task that
+/// goes on elsewhere, or not at all, never comes for what it has left. Several runners, even of different databases,
+/// may share the folder. Blocking calls: for pool threads only.
 struct WaitingCheckpoints: Sendable {
     static let folderName = "checkpoints"
 
@@ -15,8 +15,8 @@ struct WaitingCheckpoints: Sendable {
         path = "\(stateDirectory)/\(Self.folderName)"
     }
 
-    /// What a task that this database does not know has left may be another database's. After so long it goes: where it is
-    /// wanted after all, it comes from MongoDB.
+    /// What a task that this database does not know has left may be another database's. After so long it goes: where it
+    /// is wanted after all, it comes from MongoDB.
     static let strangerLimit: Duration = .seconds(7 * 24 * 3600)
 
     /// A checkpoint that a runner is bringing here.

@@ -2,8 +2,9 @@ import BSON
 import Glibc
 import TensorHub
 
-/// A task's checkpoint outlives its attempts: between two of them it waits in `<state>/checkpoints/<task id>.<attempt>`, for
-/// the next one on this machine, and in MongoDB for any other. Blocking calls: for pool threads only.
+/// A task's checkpoint outlives its attempts: between two of them it waits in `<state>/checkpoints/<task
+/// id>.<attempt>`, for the next one on this machine, and in MongoDB for any other. Blocking calls: for pool threads
+/// only.
 extension AttemptDirectory {
     private var waitingPath: String { "\(state.path)/\(WaitingCheckpoints.folderName)" }
 
@@ -14,8 +15,8 @@ extension AttemptDirectory {
         return try LocalFolder(WaitingCheckpoints.folderName, in: home)
     }
 
-    /// Puts away what the script left in its checkpoint folder, in place of an older one. Anything but a folder is nothing to
-    /// keep.
+    /// Puts away what the script left in its checkpoint folder, in place of an older one. Anything but a folder is
+    /// nothing to keep.
     package func putAwayCheckpoint() throws(AttemptError) {
         guard let directory = try state.openIfThere(path) else { return }
         guard directory.isFolder(Self.checkpointName) else { return }
@@ -61,8 +62,8 @@ extension AttemptDirectory {
         checkpoint.attempt < attempt
     }
 
-    /// Removes a directory whose script was never started, and puts the checkpoint back for the next attempt; where that
-    /// fails, the directory stays.
+    /// Removes a directory whose script was never started, and puts the checkpoint back for the next attempt; where
+    /// that fails, the directory stays.
     func takeBack() throws(AttemptError) {
         try putAwayCheckpoint()
         try remove()
@@ -74,7 +75,8 @@ extension AttemptDirectory {
         return try waitingCheckpoints(waiting).filter(canBeOurs).last?.attempt
     }
 
-    /// The oldest first. A name without an attempt is that of an earlier version of ours; anything but a folder is a script's.
+    /// The oldest first. A name without an attempt is that of an earlier version of ours; anything but a folder is a
+    /// script's.
     private func waitingCheckpoints(
         _ waiting: borrowing LocalFolder
     ) throws(AttemptError) -> [(name: String, attempt: Int32)] {

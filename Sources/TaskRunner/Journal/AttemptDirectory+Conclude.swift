@@ -17,8 +17,8 @@ extension AttemptDirectory {
         output: OutputReader,
         resultLimit: Int = Self.resultLimit,
         wasTakenUp: Bool = false
-    ) throws(AttemptError) -> (report: ExitReport?, outcome: AttemptOutcome) {
-        var report: ExitReport?
+    ) throws(AttemptError) -> (report: ExitRecord?, outcome: AttemptOutcome) {
+        var report: ExitRecord?
         var result: [UInt8]?
         var reported: BSONDocument? = [:]
         var refused: BSONDocument = [:]
@@ -26,7 +26,7 @@ extension AttemptDirectory {
         var isJournalLost = true
         var supervisor = supervisor
         try withJournal { (journal) throws(AttemptError) in
-            report = try Self.exitReport(journal)
+            report = try Self.exitRecord(journal)
             // A supervisor that was killed has not written that it obeyed a stop, least of all one that nobody ordered.
             if case .signaled = supervisor, reason == nil, report?.stopped == "request" { report = nil }
             // One that could not begin has not written this file.
@@ -38,7 +38,8 @@ extension AttemptDirectory {
             }
             let mayTell = report == nil ? !isJournalLost : report?.stopped != nil
             if reason == nil, mayTell { reason = try Self.stopReason(journal) }
-            // Of an attempt of its own a runner knows whether it has ordered a stop; the script can write to the file too.
+            // Of an attempt of its own a runner knows whether it has ordered a stop; the script can write to the file
+            // too.
             if stopReason == nil, report == nil, supervisor.isOfChild, reason.flatMap(AttemptOutcome.failure) == nil {
                 reason = nil
             }
@@ -78,8 +79,8 @@ extension AttemptDirectory {
         return file.flatMap { $0 }.flatMap { try? BSONDocument(extendedJSON: $0) } ?? [:]
     }
 
-    /// Whether the folder is the one that the supervisor has as its journal. Without `pids.json`, as a power cut may leave it,
-    /// only who has seen one before knows better.
+    /// Whether the folder is the one that the supervisor has as its journal. Without `pids.json`, as a power cut may
+    /// leave it, only who has seen one before knows better.
     private func isSupervisors(_ journal: borrowing LocalFolder, mustTell: Bool) throws(AttemptError) -> Bool {
         guard let bytes = try journal.read("pids.json", limit: 1 << 16), let processes = AttemptProcesses(json: bytes)
         else { return !mustTell }

@@ -59,8 +59,8 @@ extension AttemptDirectory {
 
     // MARK: Files on their way to MongoDB
 
-    /// Makes an empty folder to be filled, and to be put in place by ``putKeptFolder(_:as:)``. What an earlier runner has left
-    /// under that name is removed.
+    /// Makes an empty folder to be filled, and to be put in place by ``putKeptFolder(_:as:)``. What an earlier runner
+    /// has left under that name is removed.
     func makePartialFolder(_ name: String) throws(AttemptError) {
         let journal = try journal()
         try journal.ensureFolder(Self.keptName, mode: 0o700)

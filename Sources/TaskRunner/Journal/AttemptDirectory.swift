@@ -201,8 +201,8 @@ package struct AttemptDirectory: Sendable, Hashable {
         }
     }
 
-    /// What an attempt without files of its own leaves, without listing any folder. First the file that makes it one. A script
-    /// may have made anything of these names: what is left is left to whoever lists.
+    /// What an attempt without files of its own leaves, without listing any folder. First the file that makes it one. A
+    /// script may have made anything of these names: what is left is left to whoever lists.
     private func removeUsual(in all: borrowing LocalFolder) {
         guard let directory = try? LocalFolder(name, in: all) else { return }
         if let journal = try? LocalFolder("journal", in: directory) {
@@ -235,8 +235,8 @@ package struct AttemptDirectory: Sendable, Hashable {
     package static let resultLimit = 16 << 20
 
     /// How the script ended; nil while it runs.
-    package func exitReport() throws(AttemptError) -> ExitReport? {
-        try withJournal { (journal) throws(AttemptError) in try Self.exitReport(journal) } ?? nil
+    package func exitRecord() throws(AttemptError) -> ExitRecord? {
+        try withJournal { (journal) throws(AttemptError) in try Self.exitRecord(journal) } ?? nil
     }
 
     /// What the script left as result, at most one byte more than ``resultLimit``.
@@ -253,7 +253,8 @@ package struct AttemptDirectory: Sendable, Hashable {
         return (try? BSONDocument(extendedJSON: bytes)).flatMap(AttemptClaim.init)
     }
 
-    /// The processes of the attempt; nil before the script was started, and where the disk or the script has damaged the file.
+    /// The processes of the attempt; nil before the script was started, and where the disk or the script has damaged
+    /// the file.
     package func processes() throws(AttemptError) -> AttemptProcesses? {
         guard let bytes = try read("pids.json", limit: 1 << 16) else { return nil }
         return AttemptProcesses(json: bytes)
@@ -268,8 +269,8 @@ package struct AttemptDirectory: Sendable, Hashable {
         try withJournal { (journal) throws(AttemptError) in try Self.stopReason(journal) } ?? nil
     }
 
-    static func exitReport(_ journal: borrowing LocalFolder) throws(AttemptError) -> ExitReport? {
-        try journal.read("exit.json", limit: 1 << 20).flatMap(ExitReport.init)
+    static func exitRecord(_ journal: borrowing LocalFolder) throws(AttemptError) -> ExitRecord? {
+        try journal.read("exit.json", limit: 1 << 20).flatMap(ExitRecord.init)
     }
 
     static func stopReason(_ journal: borrowing LocalFolder) throws(AttemptError) -> String? {
@@ -282,8 +283,8 @@ package struct AttemptDirectory: Sendable, Hashable {
         try withJournal { (journal) throws(AttemptError) in try journal.read(name, limit: limit) } ?? nil
     }
 
-    /// Nil when the script has removed its journal, or put something else in its place: then there is no file, which is what
-    /// the caller wants to know.
+    /// Nil when the script has removed its journal, or put something else in its place: then there is no file, which is
+    /// what the caller wants to know.
     @discardableResult
     func withJournal<Value>(
         _ body: (borrowing LocalFolder) throws(AttemptError) -> Value

@@ -2,8 +2,8 @@ package import BSON
 import Glibc
 import TensorHub
 
-/// What the runners of this machine that are dead have left, as the next one finds it on the disk and among the processes.
-/// Calls block: for pool threads only.
+/// What the runners of this machine that are dead have left, as the next one finds it on the disk and among the
+/// processes. Calls block: for pool threads only.
 package struct AttemptInheritance: Sendable {
     /// Written down as this runner's.
     package var attempts: [(directory: AttemptDirectory, claim: AttemptClaim)] = []
@@ -163,8 +163,8 @@ extension AttemptDirectory {
     /// Moves the directory to `<state>/lost/`, out of the way of further attempts.
     func keepForInspection(_ damage: DamagedThings) throws(AttemptError) -> String {
         let kept = try damage.moveToLost(path)
-        // Without it, nobody takes it for an attempt again, and no supervisor that comes late begins. A link in the place of the
-        // journal leads to somebody else's.
+        // Without it, nobody takes it for an attempt again, and no supervisor that comes late begins. A link in the
+        // place of the journal leads to somebody else's.
         let name = GuardedPath.split(kept).name
         if let lost = try? LocalFolder("\(parent)/../lost"), let folder = try? LocalFolder(name, in: lost),
             let journal = try? LocalFolder("journal", in: folder)

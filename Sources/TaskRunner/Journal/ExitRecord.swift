@@ -1,7 +1,7 @@
 import BSON
 
 /// `exit.json` as the supervisor writes it when the script has ended.
-package struct ExitReport: Sendable, Equatable {
+package struct ExitRecord: Sendable, Equatable {
     /// Exit status of the script; nil when a signal ended it or it never ran.
     package var exit: Int32?
     package var signal: Int32?

@@ -31,11 +31,11 @@ package struct InheritedAttempt: Sendable {
 
     /// Looks what has become of it. Blocks.
     ///
-    /// - Returns: `nil` while that cannot be told: the supervisor is just starting, or lives and nothing says which process it
-    ///   is. To be asked again, as where it throws an error that may pass.
+    /// - Returns: `nil` while that cannot be told: the supervisor is just starting, or lives and nothing says which
+    ///   process it is. To be asked again, as where it throws an error that may pass.
     package func look() throws(AttemptError) -> State? {
         if let state = try started() { return state }
-        if try directory.exitReport() != nil { return .ended(.unknown) }
+        if try directory.exitRecord() != nil { return .ended(.unknown) }
         // The supervisor holds a lock on the journal from before it looks for the claim until its end.
         switch try directory.abandon() {
         case .abandoned: return .neverStarted

@@ -1,6 +1,7 @@
 import Synchronization
 
-/// Whether a script has taken rights to its attempt directory away that were restored: told once, when the attempt has ended.
+/// Whether a script has taken rights to its attempt directory away that were restored: told once, when the attempt has
+/// ended.
 final class RestoredRights: Sendable {
     private let isNoted = Atomic(false)
 

@@ -10,8 +10,8 @@ import Synchronization
 /// journal/outbox/position     how far they are delivered
 /// ```
 ///
-/// An append is one `write`. It survives any end of this process; only what is asked for is synced, so a power cut may take
-/// the latest entries of logs, as it takes the script. Nothing is made on disk before the first append.
+/// An append is one `write`. It survives any end of this process; only what is asked for is synced, so a power cut may
+/// take the latest entries of logs, as it takes the script. Nothing is made on disk before the first append.
 final class Outbox: Sendable {
     struct Position: Sendable, Hashable, Comparable {
         var segment: UInt64
@@ -146,8 +146,8 @@ final class Outbox: Sendable {
         writer.end.offset += Int64(bytes.count)
     }
 
-    /// Opens the segment that is written to. One that an earlier process has begun may have been ruined since; then its records
-    /// are lost, and the next one begins.
+    /// Opens the segment that is written to. One that an earlier process has begun may have been ruined since; then its
+    /// records are lost, and the next one begins.
     private func openLast(_ writer: inout Writer) throws(AttemptError) -> Int32 {
         if writer.end.offset > 0 {
             do throws(AttemptError) { return try state.openRegular(path(of: writer.end.segment), O_WRONLY) } catch {
@@ -184,7 +184,8 @@ final class Outbox: Sendable {
     ) throws(AttemptError) -> Batch? {
         var place = start
         do throws(AttemptError) { return try next(&reader, &place, end, limit) } catch {
-            // A segment that is not there any more, or has something else in its place: only the script can have done it.
+            // A segment that is not there any more, or has something else in its place: only the script can have done
+            // it.
             if error.mayPass { throw error }
             let isLast = place.segment >= end.segment
             return Batch(

@@ -67,8 +67,8 @@ extension OutboxDelivery {
 
     /// Writes down what the Python client could not send. Blocks: for pool threads only. The script has ended.
     ///
-    /// - Throws: Where the machine does not let it; `finish()` tells then that something is left. What the script itself has
-    ///   ruined is lost.
+    /// - Throws: Where the machine does not let it; `finish()` tells then that something is left. What the script
+    ///   itself has ruined is lost.
     func take(_ requests: UnsentRequests) throws {
         state.withLock { $0.hasUntaken = true }
         try recoverWhereNeeded()

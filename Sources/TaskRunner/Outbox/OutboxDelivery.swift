@@ -7,8 +7,8 @@ import TensorHub
 
 /// Carries what a script has written from its `Outbox` to MongoDB: in order, each once, for as long as MongoDB is away.
 ///
-/// One statement is under way at a time; what comes meanwhile goes together in the next. What MongoDB refuses for good is
-/// told in the log, counted and left out; it never holds up the rest.
+/// One statement is under way at a time; what comes meanwhile goes together in the next. What MongoDB refuses for good
+/// is told in the log, counted and left out; it never holds up the rest.
 final class OutboxDelivery: Sendable {
     struct State {
         var appended = Outbox.Position(segment: 1, offset: 0)
@@ -48,7 +48,7 @@ final class OutboxDelivery: Sendable {
     let outbox: Outbox
     private let sink: OutboxSink
     let pool: TurnThreads
-    private let contact: Contact
+    private let availability: Availability
     let logger: Logger
     /// Asked before each statement: whether the attempt is no longer ours, so that nothing more is to be sent.
     let isLost: @Sendable () -> Bool
@@ -56,7 +56,7 @@ final class OutboxDelivery: Sendable {
     let mustGiveUp: @Sendable () -> Bool
     let state = Mutex(State())
     /// What MongoDB has against taking the next record, other than being away.
-    let obstacle: Obstacle
+    let block: DeliveryBlock
     /// Held while what an earlier runner has left is read.
     let recovery = Mutex(())
     let retryPause: Duration
@@ -74,18 +74,18 @@ final class OutboxDelivery: Sendable {
         _ outbox: Outbox,
         sink: OutboxSink,
         pool: TurnThreads,
-        contact: Contact,
+        availability: Availability,
         logger: Logger,
-        retryPause: Duration = Reporter.retryPause,
+        retryPause: Duration = EndDelivery.retryPause,
         isLost: @escaping @Sendable () -> Bool,
         mustGiveUp: @escaping @Sendable () -> Bool
     ) {
         self.outbox = outbox
         self.sink = sink
         self.pool = pool
-        self.contact = contact
+        self.availability = availability
         self.logger = logger
-        obstacle = Obstacle(logger, .attempt(sink.key.taskID), in: contact.refusals)
+        block = DeliveryBlock(logger, .attempt(sink.key.taskID), in: availability.refusals)
         self.retryPause = retryPause
         self.isLost = isLost
         self.mustGiveUp = mustGiveUp
@@ -138,8 +138,8 @@ final class OutboxDelivery: Sendable {
 
     /// Nothing more comes. Waits until everything is delivered, as long as that takes.
     ///
-    /// - Returns: Whether it is; not where the runner gave up, the attempt is no longer ours, or the disk has not let us
-    ///   read all of it.
+    /// - Returns: Whether it is; not where the runner gave up, the attempt is no longer ours, or the disk has not let
+    ///   us read all of it.
     func finish() async -> Bool {
         await withCheckedContinuation { done in
             let isEnded = state.withLock { state in
@@ -315,15 +315,15 @@ final class OutboxDelivery: Sendable {
             if isLost() { return .over }
             do throws(HubError) {
                 try await call()
-                contact.succeeded()
-                obstacle.passed()
+                availability.succeeded()
+                block.passed()
                 state.withLock { $0.isFailing = false }
                 return .delivered
             } catch {
                 if error.isRefusal { return .refused(error) }
-                let isOutage = !contact.failed(error)
+                let isOutage = !availability.failed(error)
                 if mustGiveUp() || Task.isCancelled { return .over }
-                if !isOutage { obstacle.met(error, what: what) }
+                if !isOutage { block.met(error, what: what) }
                 endSettling()
                 if isOutage {
                     pause = retryPause

@@ -3,8 +3,8 @@ import Glibc
 import MongoDriver
 import TensorHub
 
-/// Where the records of an attempt go, and the files that belong to them: `journal/kept/<identifier>/0, 1, ...`, put there
-/// before the record is written and removed after it is delivered.
+/// Where the records of an attempt go, and the files that belong to them: `journal/kept/<identifier>/0, 1, ...`, put
+/// there before the record is written and removed after it is delivered.
 struct OutboxSink: Sendable {
     let hub: Hub
     let runner: ObjectID
@@ -77,8 +77,8 @@ struct OutboxSink: Sendable {
         return true
     }
 
-    /// The name of a folder below `kept`, or of the checkpoint folder: one part of a path, whatever a script has written into
-    /// its outbox itself.
+    /// The name of a folder below `kept`, or of the checkpoint folder: one part of a path, whatever a script has
+    /// written into its outbox itself.
     private static func folder(_ payload: BSONDocument) -> String? {
         guard let folder = payload["folder"]?.stringValue, StoredFile.isRelative(folder), !folder.utf8.contains(0x2F)
         else { return nil }

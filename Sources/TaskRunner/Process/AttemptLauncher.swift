@@ -37,7 +37,8 @@ package struct AttemptLauncher: Sendable {
         pythonFolder = try PythonClientFiles.install(in: isPlain ? stateDirectory : state, damage)
     }
 
-    /// The links in the path of the state directory are somebody's choice, and are followed now: those that come later are not.
+    /// The links in the path of the state directory are somebody's choice, and are followed now: those that come later
+    /// are not.
     static func withoutLinks(_ path: String) throws(AttemptError) -> String {
         guard let resolved = realpath(path, nil) else { throw .call("open", path) }
         defer { free(resolved) }
@@ -58,8 +59,8 @@ package struct AttemptLauncher: Sendable {
         package let command: ScriptCommand
     }
 
-    /// Lays the attempt out. When it throws nothing is left behind. Blocks for some milliseconds at most: for pool threads
-    /// only.
+    /// Lays the attempt out. When it throws nothing is left behind. Blocks for some milliseconds at most: for pool
+    /// threads only.
     package func prepare(_ plan: AttemptPlan) throws(AttemptError) -> Prepared {
         let command = try ScriptCommand(
             script: plan.script,

@@ -2,8 +2,8 @@ package import BSON
 import CLinux
 import Glibc
 
-/// Processes of an attempt that have outlived its supervisor, or that nothing on the disk tells of. They are found by what
-/// every process of an attempt inherits in its environment. Calls block: for pool threads only.
+/// Processes of an attempt that have outlived its supervisor, or that nothing on the disk tells of. They are found by
+/// what every process of an attempt inherits in its environment. Calls block: for pool threads only.
 package enum AttemptSurvivors {
     /// Kills all that are found now.
     ///
@@ -16,8 +16,8 @@ package enum AttemptSurvivors {
 
     /// Kills what is found of an attempt whose token nobody knows.
     ///
-    /// - Parameter isPatient: Whether its supervisor, where it lives, is asked to do so: it knows processes that have taken
-    ///   another environment.
+    /// - Parameter isPatient: Whether its supervisor, where it lives, is asked to do so: it knows processes that have
+    ///   taken another environment.
     static func kill(of directory: AttemptDirectory, isPatient: Bool) throws(AttemptError) -> [Int32] {
         let isWanted: (Environment) -> Bool = { self.directory($0, in: directory.parent) == directory }
         let pids = try all()

@@ -30,8 +30,8 @@ final class ExitWatcher: Sendable {
         pthread_attr_destroy(&attributes)
     }
 
-    /// Calls `onExit` once, on the watcher's thread, when the process of the descriptor has ended. False when the system
-    /// refused. The descriptor stays the caller's, to be closed in `onExit`.
+    /// Calls `onExit` once, on the watcher's thread, when the process of the descriptor has ended. False when the
+    /// system refused. The descriptor stays the caller's, to be closed in `onExit`.
     func watch(_ pidfd: Int32, onExit: @escaping @Sendable () -> Void) -> Bool {
         guard epoll >= 0 else { return false }
         let key = state.withLock { state in

@@ -4,8 +4,9 @@ import Glibc
 /// The Python client that this executable carries: `import tensorhub` works in every script with nothing installed.
 package enum PythonClientFiles {
     /// Puts the files into `<state>/python/<hash of them>/tensorhub/` unless they are there, and returns the folder for
-    /// `PYTHONPATH`. Another version has another folder, so scripts that run through an upgrade keep theirs. What is there is
-    /// compared: with an empty `run.py`, as a power cut may leave it, every Python task would end well at once.
+    /// `PYTHONPATH`. Another version has another folder, so scripts that run through an upgrade keep theirs. What is
+    /// there is compared: with an empty `run.py`, as a power cut may leave it, every Python task would end well at
+    /// once.
     package static func install(
         in stateDirectory: String,
         _ damage: DamagedThings? = nil
@@ -31,8 +32,8 @@ package enum PythonClientFiles {
                     for (file, _) in files { renameat(package.descriptor, file, target.descriptor, file) }
                 }
             }
-            // Nor could that be: no folder is in its place, or another one's files. A script that is just about to import one
-            // of them may miss it.
+            // Nor could that be: no folder is in its place, or another one's files. A script that is just about to
+            // import one of them may miss it.
             if !isWhole(folder) {
                 damage.setAside(folder, "the Python client in it is damaged")
                 let again = ".\(name).\(ObjectID())"

@@ -4,7 +4,8 @@ import Glibc
 enum PythonStart: Equatable {
     /// `python3` itself with options: it is given our own program, and that the script.
     case direct
-    /// Another program starts Python (`env`, `nice`, `torchrun`, `python3 -m cProfile`): it is given a file that runs the script.
+    /// Another program starts Python (`env`, `nice`, `torchrun`, `python3 -m cProfile`): it is given a file that runs
+    /// the script.
     case starter
     /// Not Python, or not known to run a script of Python's as that would.
     ///
@@ -43,7 +44,8 @@ enum PythonStart: Equatable {
 
     private static let shells: Set<String> = ["sh", "bash", "dash", "zsh", "true"]
 
-    /// What Python is to run according to its arguments; nil where that is the script. An empty name for what can be no script.
+    /// What Python is to run according to its arguments; nil where that is the script. An empty name for what can be no
+    /// script.
     private static func target(_ words: ArraySlice<String>) -> (name: String, rest: ArraySlice<String>)? {
         var index = words.startIndex
         while index < words.endIndex {

@@ -1,8 +1,8 @@
 import BSON
 import Glibc
 
-/// How a script is started: by its `--interpreter`, else by its first line, else by `python3`. The interpreter is always
-/// started by us: executing a file that was just written fails now and then with ETXTBSY.
+/// How a script is started: by its `--interpreter`, else by its first line, else by `python3`. The interpreter is
+/// always started by us: executing a file that was just written fails now and then with ETXTBSY.
 package struct ScriptCommand: Sendable, Equatable {
     /// The script's name in the working directory; not one that a module of the user's would have.
     package var scriptName: String
@@ -10,7 +10,8 @@ package struct ScriptCommand: Sendable, Equatable {
     package var arguments: [String]
     /// Whether the script's global variables are its hyper-parameters and results.
     package var isPython: Bool
-    /// What lies beside the script and is started in its place, where another program starts Python: see ``starterName``.
+    /// What lies beside the script and is started in its place, where another program starts Python: see
+    /// ``starterName``.
     package var starter: [UInt8]?
 
     /// Every name that ``scriptName`` can have.

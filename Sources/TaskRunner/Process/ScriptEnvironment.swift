@@ -8,8 +8,8 @@ package struct ScriptEnvironment: Sendable, Equatable {
         "NVIDIA_VISIBLE_DEVICES",
     ]
 
-    /// What no configuration can let through: our own configuration with its credentials, and what is between the runner
-    /// and systemd.
+    /// What no configuration can let through: our own configuration with its credentials, and what is between the
+    /// runner and systemd.
     private static let withheld = ["TENSORHUB_", "NOTIFY_SOCKET", "LISTEN_", "WATCHDOG_", "CREDENTIALS_DIRECTORY"]
 
     /// Bytes of one value. The kernel refuses an argument or variable over 128 KiB.
@@ -33,8 +33,8 @@ package struct ScriptEnvironment: Sendable, Equatable {
 
     /// The environment of one attempt.
     ///
-    /// - Parameter pythonFolder: where `import tensorhub` finds the client. `PYTHONPATH` cannot hold every path: one with a
-    ///   colon is there relative to the working directory, where that goes without.
+    /// - Parameter pythonFolder: where `import tensorhub` finds the client. `PYTHONPATH` cannot hold every path: one
+    ///   with a colon is there relative to the working directory, where that goes without.
     package func environment(
         for plan: AttemptPlan,
         in directory: AttemptDirectory,

@@ -12,8 +12,8 @@ package struct SupervisorLimits: Sendable, Equatable {
         stall = plan.stall
     }
 
-    /// Those of a supervisor that an earlier runner has started, as its command line has them: the settings may be others by
-    /// now.
+    /// Those of a supervisor that an earlier runner has started, as its command line has them: the settings may be
+    /// others by now.
     ///
     /// - Parameter arguments: `/proc/<pid>/cmdline`, words that end with NUL.
     init(commandLine arguments: [UInt8]) {

@@ -14,8 +14,8 @@ extension SupervisorProcess {
         }
     }
 
-    /// Kills it and everything below it, whatever that calls itself: as long as a supervisor is there, nothing of the script's
-    /// leaves its tree. Blocks for some milliseconds.
+    /// Kills it and everything below it, whatever that calls itself: as long as a supervisor is there, nothing of the
+    /// script's leaves its tree. Blocks for some milliseconds.
     func killTree() {
         // It may not see its script die and write down that somebody else has killed that.
         pause()

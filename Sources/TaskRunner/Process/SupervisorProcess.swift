@@ -6,7 +6,7 @@ import Synchronization
 /// The supervisor of one attempt, as the runner sees it: started, waited for, asked to stop. All signals go through a
 /// pidfd, so none can reach a stranger that was given the number later.
 package final class SupervisorProcess: Sendable {
-    /// How the supervisor itself ended. The script's end is in ``AttemptDirectory/exitReport()``.
+    /// How the supervisor itself ended. The script's end is in ``AttemptDirectory/exitRecord()``.
     package enum Ending: Sendable, Equatable {
         case exited(Int32)
         case signaled(Int32)
@@ -234,7 +234,8 @@ package final class SupervisorProcess: Sendable {
     /// Has it stand still.
     func pause() { send(SIGSTOP) }
 
-    /// SIGKILL to the supervisor itself, for one that does not answer. The script dies with it, what it has forked lives.
+    /// SIGKILL to the supervisor itself, for one that does not answer. The script dies with it, what it has forked
+    /// lives.
     package func killSupervisor() { send(SIGKILL) }
 
     private func send(_ signals: Int32...) {

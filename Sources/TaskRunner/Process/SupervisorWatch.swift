@@ -1,6 +1,6 @@
-/// A runner's second watch over one supervisor. The supervisor keeps limits and orders; but it runs as the same user as its
-/// script, which may stop it (SIGSTOP), trace it, or keep it busy. What the supervisor looks like and what it was asked for go
-/// in, what is to be done about it comes out: no input or output.
+/// A runner's second watch over one supervisor. The supervisor keeps limits and orders; but it runs as the same user as
+/// its script, which may stop it (SIGSTOP), trace it, or keep it busy. What the supervisor looks like and what it was
+/// asked for go in, what is to be done about it comes out: no input or output.
 ///
 /// The time is what the watch has seen go by. A runner or a machine that stood still itself has not watched meanwhile.
 struct SupervisorWatch: Sendable {
@@ -19,15 +19,15 @@ struct SupervisorWatch: Sendable {
         case resume
         /// The order to kill the script, given anew: the supervisor may not have got the first one.
         case orderKill
-        /// Kill the supervisor, and all below it. For what it is then a failure of the script's; `nil` where it was asked to
-        /// end.
+        /// Kill the supervisor, and all below it. For what it is then a failure of the script's; `nil` where it was
+        /// asked to end.
         case end(AttemptOutcome.Kind?)
         /// It was killed, and is still there: the kernel holds it.
         case isHeld
     }
 
-    /// How long a supervisor may take after a limit and the grace period: ten seconds are its own, for processes that die
-    /// slowly.
+    /// How long a supervisor may take after a limit and the grace period: ten seconds are its own, for processes that
+    /// die slowly.
     static let slack: Duration = .seconds(15)
     /// The same, for one that stands still and so is at nothing.
     static let stoppedSlack: Duration = .seconds(3)

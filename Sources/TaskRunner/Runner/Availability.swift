@@ -3,7 +3,7 @@ import Synchronization
 import TensorHub
 
 /// Whether MongoDB answers, as all parts of a runner see it: an outage is told once, and once that it is over.
-final class Contact: Sendable {
+final class Availability: Sendable {
     private struct State {
         var lastSuccess = ContinuousClock.now
         var isAway = false

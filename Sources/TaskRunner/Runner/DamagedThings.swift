@@ -3,9 +3,10 @@ import Glibc
 package import Logging
 import Synchronization
 
-/// What a runner finds damaged on its machine. Scripts run as its own user, so nothing below the state directory is safe from
-/// them, nor from a power cut. Where only rights are missing they are given back; anything else is set aside in
-/// `<state>/lost`, so that it is in nobody's way. Either is named in the log, and counted. Calls block: for pool threads only.
+/// What a runner finds damaged on its machine. Scripts run as its own user, so nothing below the state directory is
+/// safe from them, nor from a power cut. Where only rights are missing they are given back; anything else is set aside
+/// in `<state>/lost`, so that it is in nobody's way. Either is named in the log, and counted. Calls block: for pool
+/// threads only.
 package final class DamagedThings: Sendable {
     private let stateDirectory: String
     private let logger: Logger
@@ -110,8 +111,8 @@ package final class DamagedThings: Sendable {
 
     // MARK: Folders of ours
 
-    /// Opens one of the folders directly below the state directory. It is made where it is missing; where something else is in
-    /// its place, that is set aside.
+    /// Opens one of the folders directly below the state directory. It is made where it is missing; where something
+    /// else is in its place, that is set aside.
     func folder(_ path: String) throws(AttemptError) -> LocalFolder {
         var first: AttemptError?
         for _ in 0..<4 {

@@ -1,10 +1,10 @@
 import Logging
 import Synchronization
 
-/// What keeps something of an attempt from being stored, and may pass: a right that is missing, a quota, a full disk. An outage
-/// of MongoDB is none: `Contact` tells of that. Nothing is dropped, so as long as it lasts the attempt stays open. The same
-/// keeps a runner from claiming, from reporting and from giving signs of life.
-final class Obstacle: Sendable {
+/// What keeps something of an attempt from being stored, and may pass: a right that is missing, a quota, a full disk.
+/// An outage of MongoDB is none: `Availability` tells of that. Nothing is dropped, so as long as it lasts the attempt
+/// stays open. The same keeps a runner from claiming, from reporting and from giving signs of life.
+final class DeliveryBlock: Sendable {
     private struct State {
         var text: String?
         var told: ContinuousClock.Instant?

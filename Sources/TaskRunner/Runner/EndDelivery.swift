@@ -5,14 +5,14 @@ import Synchronization
 import TensorHub
 
 /// Delivers the ends of attempts. While one statement is under way the next ends gather, and go together in the next.
-final class Reporter: Sendable {
-    private struct Report {
+final class EndDelivery: Sendable {
+    private struct Entry {
         var end: AttemptEnd
         var done: CheckedContinuation<Hub.ReportOutcome?, Never>
     }
 
     private struct State {
-        var waiting: [Report] = []
+        var waiting: [Entry] = []
         var isClosed = false
     }
 
@@ -23,10 +23,10 @@ final class Reporter: Sendable {
 
     private let hub: Hub
     private let runner: ObjectID
-    private let contact: Contact
+    private let availability: Availability
     private let mustGiveUp: @Sendable () -> Bool
     private let state = Mutex(State())
-    private let obstacle: Obstacle
+    private let block: DeliveryBlock
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 
@@ -35,27 +35,27 @@ final class Reporter: Sendable {
         hub: Hub,
         runner: ObjectID,
         logger: Logger,
-        contact: Contact,
+        availability: Availability,
         mustGiveUp: @escaping @Sendable () -> Bool
     ) {
         self.hub = hub
         self.runner = runner
-        self.contact = contact
+        self.availability = availability
         self.mustGiveUp = mustGiveUp
-        obstacle = Obstacle(
+        block = DeliveryBlock(
             logger,
             .reports,
-            in: contact.refusals,
+            in: availability.refusals,
             saying: "MongoDB does not take results; they are kept and sent again"
         )
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
     /// Returns when MongoDB has answered, however long that takes; `nil` if the runner gave up waiting for it.
-    func report(_ end: AttemptEnd) async -> Hub.ReportOutcome? {
+    func deliver(_ end: AttemptEnd) async -> Hub.ReportOutcome? {
         await withCheckedContinuation { continuation in
             let isClosed = state.withLock { state in
-                if !state.isClosed { state.waiting.append(Report(end: end, done: continuation)) }
+                if !state.isClosed { state.waiting.append(Entry(end: end, done: continuation)) }
                 return state.isClosed
             }
             if isClosed { continuation.resume(returning: nil) } else { wake.yield() }
@@ -72,7 +72,7 @@ final class Reporter: Sendable {
             defer { state.waiting = [] }
             return state.waiting
         }
-        for report in rest { report.done.resume(returning: nil) }
+        for entry in rest { entry.done.resume(returning: nil) }
     }
 
     private func deliverBatch() async -> Bool {
@@ -83,7 +83,7 @@ final class Reporter: Sendable {
         }
         if batch.isEmpty { return false }
         let outcomes = await deliver(batch.map(\.end))
-        for (index, report) in batch.enumerated() { report.done.resume(returning: outcomes?[index]) }
+        for (index, entry) in batch.enumerated() { entry.done.resume(returning: outcomes?[index]) }
         return true
     }
 
@@ -95,13 +95,13 @@ final class Reporter: Sendable {
                 if isOutcomeUnknown { try await hub.putAsideRepeated(ends, runner: runner) }
                 isOutcomeUnknown = false
                 let outcomes = try await hub.report(ends, runner: runner)
-                contact.succeeded()
-                obstacle.passed()
+                availability.succeeded()
+                block.passed()
                 return outcomes
             } catch {
                 if mustGiveUp() { return nil }
                 if (error.underlying as? MongoError)?.isOutcomeUnknown == true { isOutcomeUnknown = true }
-                if contact.failed(error) { obstacle.met(error, facts: ["attempts": "\(ends.count)"]) }
+                if availability.failed(error) { block.met(error, facts: ["attempts": "\(ends.count)"]) }
                 try? await Task.sleep(for: Self.retryPause)
             }
         }

@@ -2,7 +2,8 @@ import Glibc
 import TensorHub
 
 extension LocalFolder {
-    /// Gives a file or folder of this process's user the rights back that its owner needs, where a script has taken them away.
+    /// Gives a file or folder of this process's user the rights back that its owner needs, where a script has taken
+    /// them away.
     ///
     /// - Parameter folder: What a relative name is below.
     /// - Returns: Whether rights were missing and are back.

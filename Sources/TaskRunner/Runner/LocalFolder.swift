@@ -3,8 +3,8 @@ import TensorHub
 
 /// An open folder and the plain file calls on names in it. Everything blocks: for pool threads only.
 ///
-/// No call on a name follows a link, waits on a named pipe, or writes into a file that has another name elsewhere. Where the
-/// folder is ours and a script has taken our rights to it away, they are restored.
+/// No call on a name follows a link, waits on a named pipe, or writes into a file that has another name elsewhere.
+/// Where the folder is ours and a script has taken our rights to it away, they are restored.
 struct LocalFolder: ~Copyable {
     let descriptor: Int32
     /// Where a restoration is noted.
@@ -204,8 +204,8 @@ struct LocalFolder: ~Copyable {
 }
 
 extension AttemptError {
-    /// Whether this machine is short of something or its disk fails, so that the same call may succeed later. Anything else
-    /// that a file call says of an attempt directory is a script's doing, and stays so.
+    /// Whether this machine is short of something or its disk fails, so that the same call may succeed later. Anything
+    /// else that a file call says of an attempt directory is a script's doing, and stays so.
     package var mayPass: Bool { systemError.map(Self.isShortage) ?? false }
 
     static func isShortage(_ error: Int32) -> Bool {

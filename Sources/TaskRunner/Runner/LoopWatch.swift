@@ -1,8 +1,8 @@
 import Synchronization
 
-/// When each of a runner's loops last came round: what a watchdog is fed by. A loop that comes round while MongoDB is away
-/// makes progress too; one that hangs does not.
-public final class Progress: Sendable {
+/// When each of a runner's loops last came round: what a watchdog is fed by. A loop that comes round while MongoDB is
+/// away makes progress too; one that hangs does not.
+public final class LoopWatch: Sendable {
     /// The loops that must never stand still.
     public enum Loop: String, Sendable, CaseIterable {
         case claims

@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// How many files this process may have open. A shell often gives 1024, and a runner with many slots needs more: each script
-/// may have hundreds of connections.
+/// How many files this process may have open. A shell often gives 1024, and a runner with many slots needs more: each
+/// script may have hundreds of connections.
 public enum OpenFileLimit {
     private static let soft = Mutex<UInt64?>(nil)
 

@@ -28,7 +28,7 @@ final class ProgressBoard: Sendable {
     }
 
     /// Sends until cancelled.
-    func run(hub: Hub, runner: ObjectID, contact: Contact) async {
+    func run(hub: Hub, runner: ObjectID, availability: Availability) async {
         for await _ in wakes {
             let batch = news.withLock { news in
                 defer { news = [:] }
@@ -40,9 +40,9 @@ final class ProgressBoard: Sendable {
                     batch.map { (AttemptOrigin(taskID: $0.taskID, attempt: $0.attempt), $1) },
                     runner: runner
                 )
-                contact.succeeded()
+                availability.succeeded()
             } catch {
-                contact.failed(error)
+                availability.failed(error)
                 // The next words are newer; where none come, these are still the latest.
                 news.withLock { $0.merge(batch) { newer, _ in newer } }
                 if !error.isTransient { news.withLock { $0 = [:] } }

@@ -1,5 +1,5 @@
-/// When a renewal of leases is late enough to be told: half a lease after the last one was sent that came through. Told once
-/// until the next one comes through. Decisions only.
+/// When a renewal of leases is late enough to be told: half a lease after the last one was sent that came through. Told
+/// once until the next one comes through. Decisions only.
 struct RenewalWatch<Instant: InstantProtocol>: Sendable where Instant.Duration == Duration {
     private let lease: Duration
     /// From when on the leases count, at the latest.

@@ -11,9 +11,9 @@ extension Runner {
             var unresolved: ObjectID?
             await inheritAttempts(into: &attempts)
             wake.yield()
-            defer { progress.ended(.claims) }
+            defer { loopWatch.ended(.claims) }
             for await _ in wakes {
-                progress.cameRound(.claims)
+                loopWatch.cameRound(.claims)
                 while await resolve(&unresolved, in: &attempts) {
                     let force = mustLook.withLock { flag in
                         defer { flag = false }
@@ -31,13 +31,13 @@ extension Runner {
                     do throws(HubError) {
                         let tasks = try await claim(look, token: token)
                         unresolved = nil
-                        contact.succeeded()
-                        claimObstacle.passed()
+                        availability.succeeded()
+                        claimBlock.passed()
                         for task in tasks { start(task, in: &attempts) }
                         if tasks.isEmpty { break }
                     } catch {
-                        guard contact.failed(error) else { continue }
-                        claimObstacle.met(error)
+                        guard availability.failed(error) else { continue }
+                        claimBlock.met(error)
                         // A refusal has got nothing, and the same claim would be refused at once.
                         if error.code == .forbidden {
                             unresolved = nil
@@ -51,20 +51,20 @@ extension Runner {
         }
     }
 
-    /// After a claim without a reply: what it got must run before anything else is claimed. Returns whether that is clear;
-    /// it is not while MongoDB is away and the runner gives up.
+    /// After a claim without a reply: what it got must run before anything else is claimed. Returns whether that is
+    /// clear; it is not while MongoDB is away and the runner gives up.
     private func resolve(_ unresolved: inout ObjectID?, in group: inout DiscardingTaskGroup) async -> Bool {
         while let token = unresolved {
             // Nobody waits for a runner that stops with nothing to do; what the claim got expires with its lease.
             if mustGiveUp() || state.withLock({ $0.isDone }) { return false }
-            await pause(Reporter.retryPause)
-            progress.cameRound(.claims)
+            await pause(EndDelivery.retryPause)
+            loopWatch.cameRound(.claims)
             do throws(HubError) {
                 try await putAsideRepeated()
                 for task in try await hub.claimed(by: token) { start(task, in: &group) }
                 unresolved = nil
                 mustLook.withLock { $0 = true }
-                contact.succeeded()
+                availability.succeeded()
             } catch {
                 logger.debug("MongoDB is still away", metadata: ["error": "\(error)"])
             }
@@ -133,8 +133,8 @@ extension Runner {
         return control
     }
 
-    /// Takes a slot for a claimed attempt, and stops earlier ones of the same task: after an outage this runner may claim its
-    /// own task again before it has learned that it lost it.
+    /// Takes a slot for a claimed attempt, and stops earlier ones of the same task: after an outage this runner may
+    /// claim its own task again before it has learned that it lost it.
     ///
     /// - Returns: Its control, and the earlier attempts.
     func admit(_ key: AttemptKey, isInherited: Bool = false) -> (AttemptControl, earlier: [AttemptControl]) {
@@ -155,10 +155,10 @@ extension Runner {
 
     /// Foreign tasks are adopted and due ones promoted at every poll; then the queue is looked at, come what may.
     func pollQueue() async {
-        defer { progress.ended(.queue) }
+        defer { loopWatch.ended(.queue) }
         var nextLook = ContinuousClock.now
         while !Task.isCancelled {
-            progress.cameRound(.queue)
+            loopWatch.cameRound(.queue)
             if ContinuousClock.now >= nextLook {
                 // Later ones are seen as events.
                 nextLook += Self.newerPause
@@ -166,9 +166,9 @@ extension Runner {
             }
             do throws(HubError) {
                 _ = try await hub.adoptAndPromote()
-                contact.succeeded()
+                availability.succeeded()
             } catch {
-                if contact.failed(error) {
+                if availability.failed(error) {
                     logger.debug("Cannot adopt or promote tasks", metadata: ["error": "\(error)"])
                 }
             }

@@ -3,8 +3,8 @@ import Logging
 import NIOPosix
 import TensorHub
 
-/// Attempts whose directories are damaged: MongoDB tells whose they are. What lives of them is ended before their tasks go
-/// back, so that no script runs beside its own second attempt.
+/// Attempts whose directories are damaged: MongoDB tells whose they are. What lives of them is ended before their tasks
+/// go back, so that no script runs beside its own second attempt.
 extension Runner {
     func settleDamaged(_ found: AttemptInheritance, into group: inout DiscardingTaskGroup) async {
         let ids = found.damaged.map(\.directory.taskID)

@@ -43,7 +43,7 @@ extension Runner {
             let dead = earlier.filter { $0.pid.map(Self.isGone) ?? false }
             try await hub.forgetRunners(before: runnerID, named: options.name, on: Self.host, dead: dead.map(\.id))
         } catch {
-            if contact.failed(error) {
+            if availability.failed(error) {
                 logger.warning(
                     "Cannot register; `tensorhub runner ls` may not show this",
                     metadata: ["error": "\(error)"]
@@ -80,7 +80,7 @@ extension Runner {
 
     /// The last sign of life, so that nobody takes an end for a loss.
     func endHeartbeat() async {
-        let isHopeless = contact.awayFor != nil && mustGiveUp()
+        let isHopeless = availability.awayFor != nil && mustGiveUp()
         if heartbeat.withLock({ $0.isRegistered }), !isHopeless { await beat(.stopped) }
     }
 
@@ -91,8 +91,8 @@ extension Runner {
         do throws(HubError) {
             let beat = signOfLife(last)
             let record = try await hub.beat(beat)
-            contact.succeeded()
-            beatObstacle.passed()
+            availability.succeeded()
+            beatBlock.passed()
             heartbeat.withLock { heartbeat in
                 heartbeat.isRegistered = true
                 if beat.refused == [] { heartbeat.hasToldRefusals = false }
@@ -100,12 +100,12 @@ extension Runner {
             }
             if let control = record?.control { obey(control, at: record?.heartbeat) }
         } catch {
-            if contact.failed(error) { beatObstacle.met(error) }
+            if availability.failed(error) { beatBlock.met(error) }
         }
     }
 
     private func signOfLife(_ last: RunnerRecord.State?) -> RunnerBeat {
-        let refusals = contact.refusals.current(now: hub.estimatedTime())
+        let refusals = availability.refusals.current(now: hub.estimatedTime())
         let (control, mustTell) = heartbeat.withLock { heartbeat in
             if !refusals.isEmpty { heartbeat.hasToldRefusals = true }
             return (heartbeat.control, heartbeat.hasToldRefusals)

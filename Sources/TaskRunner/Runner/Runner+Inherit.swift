@@ -3,11 +3,12 @@ import Logging
 import NIOPosix
 import TensorHub
 
-/// What earlier runners of this machine have begun is taken up before anything else: an upgrade or a crash of the daemon
-/// is nothing that a script notices.
+/// What earlier runners of this machine have begun is taken up before anything else: an upgrade or a crash of the
+/// daemon is nothing that a script notices.
 extension Runner {
-    /// Takes up living attempts, reports ended ones, and stops those that somebody else has meanwhile. Waits for MongoDB as
-    /// long as it takes, while the scripts run on. Attempts whose directories are damaged come after all others.
+    /// Takes up living attempts, reports ended ones, and stops those that somebody else has meanwhile. Waits for
+    /// MongoDB as long as it takes, while the scripts run on. Attempts whose directories are damaged come after all
+    /// others.
     func inheritAttempts(into group: inout DiscardingTaskGroup) async {
         guard !database.isEmpty else { return }
         guard let found = await findInherited() else { return }
@@ -46,7 +47,7 @@ extension Runner {
     private func findInherited() async -> AttemptInheritance? {
         var hasWarned = false
         while true {
-            progress.cameRound(.claims)
+            loopWatch.cameRound(.claims)
             do {
                 return try await pool.runIfActive {
                     try AttemptInheritance.take(
@@ -65,7 +66,7 @@ extension Runner {
                     logger.error("Cannot take up the attempts of an earlier runner", metadata: ["error": "\(error)"])
                 }
                 if !mayPass || mustGiveUp() { return nil }
-                await pause(Reporter.retryPause)
+                await pause(EndDelivery.retryPause)
             }
         }
     }
@@ -75,17 +76,17 @@ extension Runner {
         _ ask: () async throws(HubError) -> Value
     ) async -> Value? {
         while true {
-            progress.cameRound(.claims)
+            loopWatch.cameRound(.claims)
             do throws(HubError) {
                 let value = try await ask()
-                contact.succeeded()
+                availability.succeeded()
                 return value
             } catch {
-                if contact.failed(error) {
+                if availability.failed(error) {
                     logger.error("Cannot take attempts over; trying again", metadata: ["error": "\(error)"])
                 }
                 if mustGiveUp() { return nil }
-                await pause(Reporter.retryPause)
+                await pause(EndDelivery.retryPause)
             }
         }
     }

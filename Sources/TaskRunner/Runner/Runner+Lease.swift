@@ -7,20 +7,20 @@ import TensorHub
 extension Runner {
     /// Renews every lease in one statement, a quarter of the lease apart, and stops what is no longer ours or wanted.
     func keepLeases() async {
-        defer { progress.ended(.leases) }
+        defer { loopWatch.ended(.leases) }
         var hasFailed = false
         var watch = RenewalWatch(lease: options.lease, now: ContinuousClock.now)
         while !Task.isCancelled {
             // After an outage at once: others wait for that before they take a lost runner's tasks.
             let due = ContinuousClock.now + (hasFailed ? min(Self.renewalPause, options.lease / 4) : options.lease / 4)
             while ContinuousClock.now < due, !Task.isCancelled {
-                progress.cameRound(.leases)
+                loopWatch.cameRound(.leases)
                 await pause(min(due - .now, .seconds(10)))
             }
-            progress.cameRound(.leases)
+            loopWatch.cameRound(.leases)
             let leases = state.withLock { $0.leases }
             if leases.isEmpty {
-                leaseObstacle.passed()
+                leaseBlock.passed()
                 hasFailed = false
                 watch.nothingToRenew(at: .now)
                 continue
@@ -31,13 +31,13 @@ extension Runner {
                     () async throws(HubError) -> Hub.Renewal in
                     try await hub.renew(leases, runner: runnerID, lease: options.lease)
                 }
-                contact.succeeded()
-                leaseObstacle.passed()
+                availability.succeeded()
+                leaseBlock.passed()
                 hasFailed = false
                 if let gap = watch.renewed(sentAt: sent) {
                     logger.notice(
                         "The leases are renewed again",
-                        metadata: ["since.last": "\(Contact.rounded(gap))", "attempts": "\(leases.count)"]
+                        metadata: ["since.last": "\(Availability.rounded(gap))", "attempts": "\(leases.count)"]
                     )
                 }
                 for id in renewal.lost { stop(id, attempt: leases[id], .leaseLost) }
@@ -45,8 +45,8 @@ extension Runner {
             } catch {
                 hasFailed = true
                 // Healthy work goes on while MongoDB is away, unless somebody has set a limit to that.
-                if contact.failed(error) { leaseObstacle.met(error, facts: ["attempts": "\(leases.count)"]) }
-                if let limit = options.outageLimit, let away = contact.awayFor, away > limit {
+                if availability.failed(error) { leaseBlock.met(error, facts: ["attempts": "\(leases.count)"]) }
+                if let limit = options.outageLimit, let away = availability.awayFor, away > limit {
                     for (id, attempt) in leases { stop(id, attempt: attempt, .outage) }
                 }
             }
@@ -86,7 +86,7 @@ extension Runner {
         logger.warning(
             "The leases of this runner are renewed late, and expire unless they are soon; the scripts run on",
             metadata: [
-                "since.last": "\(Contact.rounded(late.since))", "expire.in": "\(Contact.rounded(late.left))",
+                "since.last": "\(Availability.rounded(late.since))", "expire.in": "\(Availability.rounded(late.left))",
                 "attempts": "\(attempts)", "calls.running+waiting": "\(load)",
             ]
         )
@@ -97,21 +97,22 @@ extension Runner {
 
     /// Returns tasks of lost runners to the queue. Every runner does, each at times of its own.
     ///
-    /// An expired lease is not yet a lost runner: after an outage all have expired, and after a pause of the server nobody
-    /// has even noticed. So it has to stay expired, unchanged, for a quarter of our lease, in which living runners renew.
+    /// An expired lease is not yet a lost runner: after an outage all have expired, and after a pause of the server
+    /// nobody has even noticed. So it has to stay expired, unchanged, for a quarter of our lease, in which living
+    /// runners renew.
     func rescueTasks() async {
         var suspects: [ObjectID: (expires: BSONDateTime, since: ContinuousClock.Instant)] = [:]
         while !Task.isCancelled {
             await pause(min(options.lease / 4, Self.rescuePause) * Double.random(in: 0.8...1))
             if Task.isCancelled { return }
-            if contact.answersFor < options.lease / 2 {
+            if availability.answersFor < options.lease / 2 {
                 suspects = [:]
                 continue
             }
             do throws(HubError) {
                 let now = ContinuousClock.now
                 let expired = try await hub.expiredLeases()
-                contact.succeeded()
+                availability.succeeded()
                 suspects = Dictionary(
                     uniqueKeysWithValues: expired.map { id, expires in
                         let known = suspects[id].flatMap { $0.expires == expires ? $0.since : nil }
@@ -125,7 +126,7 @@ extension Runner {
                     logger.notice("Tasks of lost runners are pending again", metadata: ["tasks": "\(rescued)"])
                 }
             } catch {
-                if contact.failed(error) {
+                if availability.failed(error) {
                     logger.warning("Cannot rescue tasks of lost runners", metadata: ["error": "\(error)"])
                 }
             }
@@ -139,7 +140,8 @@ extension Runner {
         let control = state.withLock { state in
             attempt.flatMap { state.attempts[AttemptKey(taskID: id, attempt: $0)] }
         }
-        // That the attempt is not ours any more counts also for one that is being stopped: nothing more is to be sent then.
+        // That the attempt is not ours any more counts also for one that is being stopped: nothing more is to be sent
+        // then.
         guard let control, control.reason == nil || reason == .leaseLost else { return }
         // One whose script has ended may just have been reported, and the renewal found that.
         if control.reason == nil, !control.isOver {

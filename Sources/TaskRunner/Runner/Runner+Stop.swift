@@ -3,9 +3,9 @@ import Synchronization
 
 /// How a runner ends: handed over, or down the ladder.
 extension Runner {
-    /// Claims nothing more and returns once every claimed task has its supervisor: then this process may end, and the next
-    /// runner of the machine takes the attempts up. After half a lease it may end anyway: what it has claimed and not begun
-    /// waits for its lease to expire.
+    /// Claims nothing more and returns once every claimed task has its supervisor: then this process may end, and the
+    /// next runner of the machine takes the attempts up. After half a lease it may end anyway: what it has claimed and
+    /// not begun waits for its lease to expire.
     ///
     /// - Returns: Whether to end; not where the runner was asked to step down meanwhile, or the wait was cancelled.
     public func prepareHandOver() async -> Bool {

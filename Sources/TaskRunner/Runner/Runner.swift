@@ -8,15 +8,15 @@ public import TensorHub
 
 /// Claims the tasks of a hub and runs them, as many at once as it has slots.
 ///
-/// A graceful shutdown drains: nothing more is claimed, what runs may end. `escalate()` goes further. Cancellation stops
-/// the scripts at once and gives their tasks back.
+/// A graceful shutdown drains: nothing more is claimed, what runs may end. `escalate()` goes further. Cancellation
+/// stops the scripts at once and gives their tasks back.
 public final class Runner: Service {
     public let hub: Hub
     private let currentOptions: Mutex<RunnerOptions>
     /// As given, or as `reload` has changed them.
     public var options: RunnerOptions { currentOptions.withLock { $0 } }
     /// What a watchdog goes by.
-    public let progress = Progress()
+    public let loopWatch = LoopWatch()
     /// This run of this runner, in leases and histories. New at every start.
     public let id: String
     /// The same hub, for what scripts print and write, and for files: nothing of that makes a renewal wait.
@@ -28,12 +28,12 @@ public final class Runner: Service {
     let scriptThreads = TurnThreads(name: "scripts", limit: 4, share: 2)
     /// For copying, syncing and moving what scripts store.
     let bulk = BulkThreads()
-    let contact: Contact
+    let availability: Availability
     /// What keeps it from claiming, from renewing its leases and from telling of itself.
-    let claimObstacle: Obstacle
-    let leaseObstacle: Obstacle
-    let beatObstacle: Obstacle
-    let reporter: Reporter
+    let claimBlock: DeliveryBlock
+    let leaseBlock: DeliveryBlock
+    let beatBlock: DeliveryBlock
+    let endDelivery: EndDelivery
     let damage: DamagedThings
     let presence: RunnerPresence
     let launcher: AttemptLauncher
@@ -58,8 +58,8 @@ public final class Runner: Service {
 
     /// Makes the state directory and puts the Python client into it.
     ///
-    /// - Throws: `HubError.invalidInput` for fewer than one slot, and a filter that runs code on the server; an error that names the file where there is no supervisor
-    ///   or the state directory cannot be written.
+    /// - Throws: `HubError.invalidInput` for fewer than one slot, and a filter that runs code on the server; an error
+    ///   that names the file where there is no supervisor or the state directory cannot be written.
     public init(hub: Hub, options: RunnerOptions, logger: Logger) throws {
         try Self.check(options)
         // A renewal must not wait behind a statement that waits for an election: a runner's own loops go on.
@@ -92,26 +92,26 @@ public final class Runner: Service {
         )
         let state = SharedRunnerState(slots: options.slots)
         self.state = state
-        contact = Contact(logger, refusals: Refusals { state.tell() })
-        claimObstacle = Obstacle(
+        availability = Availability(logger, refusals: Refusals { state.tell() })
+        claimBlock = DeliveryBlock(
             logger,
             .claims,
-            in: contact.refusals,
+            in: availability.refusals,
             saying: "MongoDB takes no claims of this runner; it tries again at every look at the queue"
         )
-        leaseObstacle = Obstacle(
+        leaseBlock = DeliveryBlock(
             logger,
             .leases,
-            in: contact.refusals,
+            in: availability.refusals,
             saying: "Cannot renew leases; the scripts run on"
         )
-        beatObstacle = Obstacle(logger, saying: "MongoDB takes no sign of life of this runner")
+        beatBlock = DeliveryBlock(logger, saying: "MongoDB takes no sign of life of this runner")
         mustGiveUp = { state.withLock { $0.phase == .killing } }
-        reporter = Reporter(
+        endDelivery = EndDelivery(
             hub: hub,
             runner: runnerID,
             logger: logger,
-            contact: contact,
+            availability: availability,
             mustGiveUp: mustGiveUp
         )
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -146,8 +146,8 @@ public final class Runner: Service {
         }
     }
 
-    /// Takes other options while it runs: slots, what it takes and in which order, grace, limits. Name, state directory,
-    /// lease, supervisor and environment stay as they were.
+    /// Takes other options while it runs: slots, what it takes and in which order, grace, limits. Name, state
+    /// directory, lease, supervisor and environment stay as they were.
     ///
     /// - Throws: `HubError.invalidInput` as at the start; nothing changes then.
     public func reload(_ new: RunnerOptions) throws {
@@ -184,8 +184,8 @@ public final class Runner: Service {
         try await pool.shutdownGracefully()
     }
 
-    /// Cancellation is turned into the last step of the ladder: what runs under the shield is not cancelled, so that the
-    /// scripts are killed and their tasks given back in order.
+    /// Cancellation is turned into the last step of the ladder: what runs under the shield is not cancelled, so that
+    /// the scripts are killed and their tasks given back in order.
     private func shielded<Value: Sendable>(_ work: @escaping @Sendable () async -> Value) async -> Value {
         let work = Task { await work() }
         return await withTaskCancellationHandler {
@@ -204,7 +204,7 @@ public final class Runner: Service {
         await register()
         await withTaskGroup(of: Void.self) { services in
             services.addTask { await self.keepHeartbeat() }
-            services.addTask { await self.reporter.run() }
+            services.addTask { await self.endDelivery.run() }
             services.addTask { await self.sendProgress() }
             services.addTask { await self.keepLeases() }
             services.addTask { await self.watchSupervisors() }
@@ -257,7 +257,7 @@ public final class Runner: Service {
         while true {
             try? await hub.putAsideRepeated(options.query)
             if let found = try? await hub.claimed(by: claim.token) { return found.first }
-            try await Task.sleep(for: Reporter.retryPause)
+            try await Task.sleep(for: EndDelivery.retryPause)
         }
     }
 
@@ -265,7 +265,7 @@ public final class Runner: Service {
         let (control, _) = admit(key)
         let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
         return await withTaskGroup(of: Void.self) { services in
-            services.addTask { await self.reporter.run() }
+            services.addTask { await self.endDelivery.run() }
             services.addTask { await self.sendProgress() }
             services.addTask { await self.keepLeases() }
             services.addTask { await self.watchSupervisors() }
@@ -283,14 +283,14 @@ public final class Runner: Service {
         while state.withLock({ $0.phase == .running }) {
             do throws(HubError) {
                 try await identify()
-                contact.succeeded()
+                availability.succeeded()
                 return
             } catch {
-                if contact.failed(error) {
+                if availability.failed(error) {
                     logger.warning("Cannot prepare the database", metadata: ["error": "\(error)"])
                     return
                 }
-                await pause(Reporter.retryPause)
+                await pause(EndDelivery.retryPause)
             }
         }
     }
@@ -313,12 +313,12 @@ public final class Runner: Service {
     func pauseWhileRunning(_ duration: Duration) async {
         let end = ContinuousClock.now + duration
         while ContinuousClock.now < end, state.withLock({ $0.mayClaim }) {
-            await pause(min(Reporter.retryPause, duration))
+            await pause(min(EndDelivery.retryPause, duration))
         }
     }
 
     private func sendProgress() async {
-        await progressBoard.run(hub: transport, runner: runnerID, contact: contact)
+        await progressBoard.run(hub: transport, runner: runnerID, availability: availability)
     }
 
     /// Sleeps, or returns at once when cancelled.

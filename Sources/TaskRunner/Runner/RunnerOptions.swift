@@ -15,7 +15,8 @@ public struct RunnerOptions: Sendable {
     public var sort: Sort?
     /// Attempt directories and the Python client live below it.
     public var stateDirectory: String
-    /// How long a lease lasts without renewal; renewed every quarter of it. Tests may go below the 15 s of the settings.
+    /// How long a lease lasts without renewal; renewed every quarter of it. Tests may go below the 15 s of the
+    /// settings.
     public var lease: Duration
     /// From SIGTERM to SIGKILL, where the task does not say.
     public var grace: Duration

@@ -4,12 +4,12 @@ import Glibc
 import Synchronization
 import TensorHub
 
-/// The sign on this machine that a runner lives: `<state>/runners/<id>`, locked until its process ends, however it ends.
-/// So the next runner can tell attempts that nobody looks after from those of a living neighbour in the same directory.
-/// Calls block: for pool threads only.
+/// The sign on this machine that a runner lives: `<state>/runners/<id>`, locked until its process ends, however it
+/// ends. So the next runner can tell attempts that nobody looks after from those of a living neighbour in the same
+/// directory. Calls block: for pool threads only.
 ///
-/// A script may remove such a file or put something else in its place. Then the process itself is looked for: it has the
-/// file open, whatever has become of the name. And every runner makes its file again where it is gone.
+/// A script may remove such a file or put something else in its place. Then the process itself is looked for: it has
+/// the file open, whatever has become of the name. And every runner makes its file again where it is gone.
 package final class RunnerPresence: Sendable {
     private let folder: String
     private let runner: ObjectID
@@ -61,8 +61,8 @@ package final class RunnerPresence: Sendable {
         package var dead: Set<ObjectID> = []
     }
 
-    /// Has the body look at the runners of this machine and take over what the dead ones have left, while nobody else does.
-    /// Their signs go away afterwards: what they left must be written down as somebody's before the body returns.
+    /// Has the body look at the runners of this machine and take over what the dead ones have left, while nobody else
+    /// does. Their signs go away afterwards: what they left must be written down as somebody's before the body returns.
     package func withOthers<Value>(
         _ body: (Others) throws(AttemptError) -> Value
     ) throws(AttemptError) -> Value {

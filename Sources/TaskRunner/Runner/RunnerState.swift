@@ -84,7 +84,8 @@ struct RunnerState: Sendable {
         }
     }
 
-    /// Returns the earlier attempts of the same task that are still here: that there is a newer one says that they are lost.
+    /// Returns the earlier attempts of the same task that are still here: that there is a newer one says that they are
+    /// lost.
     @discardableResult
     mutating func add(_ key: AttemptKey, _ control: AttemptControl) -> [AttemptControl] {
         attempts[key] = control

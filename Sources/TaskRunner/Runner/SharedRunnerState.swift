@@ -3,7 +3,8 @@ import Synchronization
 /// The state of a runner, shared by its parts.
 final class SharedRunnerState: Sendable {
     private let state: Mutex<RunnerState>
-    /// Yields when others should hear of the runner: what it does has changed, or somebody asked for it. For one reader.
+    /// Yields when others should hear of the runner: what it does has changed, or somebody asked for it. For one
+    /// reader.
     let changes: AsyncStream<Void>
     private let change: AsyncStream<Void>.Continuation
 

@@ -1,9 +1,9 @@
 import Glibc
 import TensorHub
 
-/// The state directory: ours, and within reach of every script, since scripts run as the user that we run as. What is opened
-/// below it is opened through no link, and where a script has taken our rights away they are restored. Everything blocks: for
-/// pool threads only.
+/// The state directory: ours, and within reach of every script, since scripts run as the user that we run as. What is
+/// opened below it is opened through no link, and where a script has taken our rights away they are restored.
+/// Everything blocks: for pool threads only.
 struct StateFolder: Sendable {
     /// Without links in it.
     let path: String

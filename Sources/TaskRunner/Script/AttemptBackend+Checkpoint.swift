@@ -4,8 +4,9 @@ import Synchronization
 import TensorHub
 
 extension AttemptBackend {
-    /// Copies the checkpoint folder, so that the script may change it at once; the copy goes to MongoDB. Once this returns, not
-    /// even a power cut takes it: its files and their record are synced, and so are the folders with their names.
+    /// Copies the checkpoint folder, so that the script may change it at once; the copy goes to MongoDB. Once this
+    /// returns, not even a power cut takes it: its files and their record are synced, and so are the folders with their
+    /// names.
     func storeCheckpoint() async throws(HubError) {
         let number = nextCheckpoint()
         let folder = AttemptDirectory.keptCheckpointName(number)

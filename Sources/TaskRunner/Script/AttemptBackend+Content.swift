@@ -88,11 +88,11 @@ extension AttemptBackend {
         }
     }
 
-    /// Moves the files of a content to where they stay until they are delivered. They come under the name of `folder` when all
-    /// are there, so what an earlier runner left half-done is not taken for whole.
+    /// Moves the files of a content to where they stay until they are delivered. They come under the name of `folder`
+    /// when all are there, so what an earlier runner left half-done is not taken for whole.
     ///
-    /// - Returns: The record's part about them, and whether this call has put them in place: where the same is saved once more,
-    ///   after an answer that did not arrive, the first one counts, and so do its files.
+    /// - Returns: The record's part about them, and whether this call has put them in place: where the same is saved
+    ///   once more, after an answer that did not arrive, the first one counts, and so do its files.
     private func keep(
         _ content: Content,
         folder: String

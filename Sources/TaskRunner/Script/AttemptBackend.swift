@@ -5,8 +5,8 @@ import MongoDriver
 import Synchronization
 import TensorHub
 
-/// The script API of one attempt. What a script writes is on this machine's disk when its request is answered, and goes to
-/// MongoDB from there: no request but a query waits for MongoDB.
+/// The script API of one attempt. What a script writes is on this machine's disk when its request is answered, and goes
+/// to MongoDB from there: no request but a query waits for MongoDB.
 final class AttemptBackend: ScriptBackend {
     let hub: Hub
     let transfers: Hub

@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// Files that are copied a piece at a time and synced, so that whoever copies can stop between two pieces. Blocks: for threads of bulk
-/// work only.
+/// Files that are copied a piece at a time and synced, so that whoever copies can stop between two pieces. Blocks: for
+/// threads of bulk work only.
 final class FileCopies: Sendable {
     /// Bytes.
     private static let pieceSize = 64 << 20

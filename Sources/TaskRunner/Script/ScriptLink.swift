@@ -39,7 +39,7 @@ final class ScriptLink: Sendable {
                 pool: disk
             ),
             pool: disk,
-            contact: runner.contact,
+            availability: runner.availability,
             logger: logger,
             isLost: { control.isLeaseLost },
             mustGiveUp: runner.mustGiveUp

@@ -37,7 +37,8 @@ enum ScriptSocket {
         }
     }
 
-    /// Removes the file of a socket that nobody listens on any more; one in an attempt directory goes with that. Blocks.
+    /// Removes the file of a socket that nobody listens on any more; one in an attempt directory goes with that.
+    /// Blocks.
     static func remove(_ path: String) {
         if path.bytes.hasPrefix("\(shortFolder)/") { unlink(path) }
     }

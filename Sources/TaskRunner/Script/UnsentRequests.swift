@@ -2,8 +2,9 @@ import BSON
 import Glibc
 import TensorHub
 
-/// `journal/unsent.jsonl`: what the Python client wrote down because nobody answered it up to the script's end. A request a
-/// line: `{"path": "/v1/logs/training", "body": [...]}`. Logs and results count; of the progress nobody would hear any more.
+/// `journal/unsent.jsonl`: what the Python client wrote down because nobody answered it up to the script's end. A
+/// request a line: `{"path": "/v1/logs/training", "body": [...]}`. Logs and results count; of the progress nobody would
+/// hear any more.
 ///
 /// Read once the script has ended, by whichever runner reports it. Blocks: for pool threads only.
 struct UnsentRequests: Sendable {
@@ -128,8 +129,8 @@ struct UnsentRequests: Sendable {
         if let fault { outcome.faults.append(fault) }
     }
 
-    /// An entry without `_id` gets one that is the same whenever the file is taken: where the disk lets only a part of it be
-    /// written down, all of it is taken once more. The identifiers follow each other as the entries do.
+    /// An entry without `_id` gets one that is the same whenever the file is taken: where the disk lets only a part of
+    /// it be written down, all of it is taken once more. The identifiers follow each other as the entries do.
     private func identified(_ entry: BSONValue, _ number: UInt64) -> BSONValue {
         guard var document = entry.documentValue, document["_id"] == nil else { return entry }
         let task = backend.key.taskID.bytes

@@ -15,7 +15,8 @@ final class BlobFile: Sendable {
 
     /// Whatever is there, a named pipe too, this does not wait for anybody.
     ///
-    /// - Parameter followingLinks: Whether the path may lead through symbolic links; not where scripts may have made them.
+    /// - Parameter followingLinks: Whether the path may lead through symbolic links; not where scripts may have made
+    ///   them.
     static func open(_ path: String, followingLinks: Bool = true) throws(HubError) -> BlobFile {
         let descriptor =
             followingLinks

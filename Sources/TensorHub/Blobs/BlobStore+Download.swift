@@ -37,8 +37,8 @@ extension BlobStore {
         if let expected { try compare(hash.finish(), expected, file.id.objectIDValue) }
     }
 
-    /// Where the content of a file has turned out to be lost or wrong, the same content saved again is not taken for it, but
-    /// stored anew.
+    /// Where the content of a file has turned out to be lost or wrong, the same content saved again is not taken for
+    /// it, but stored anew.
     func noteDamage(_ error: HubError, _ file: GridFSFile) async {
         guard error.code == .hashMismatch || error.code == .blobLost, let unique = file.metadata?["unique"] else {
             return

@@ -3,8 +3,8 @@ import MongoDriver
 
 /// The store's way out.
 extension BlobStore {
-    /// The document is about to be written: all its files are there and reserved, so nobody deletes one before it comes. A
-    /// reservation that was taken for left behind is made again where its file is still there.
+    /// The document is about to be written: all its files are there and reserved, so nobody deletes one before it
+    /// comes. A reservation that was taken for left behind is made again where its file is still there.
     ///
     /// - Throws: `.blobLost` where a file was collected.
     func renew(_ ids: [ObjectID], for owner: ObjectID) async throws(HubError) {
@@ -36,8 +36,8 @@ extension BlobStore {
         return ids.filter { !found.contains($0) }
     }
 
-    /// The document is there: it holds the files, and no reservation is needed. Whoever has condemned one of them meanwhile
-    /// is told to count again.
+    /// The document is there: it holds the files, and no reservation is needed. Whoever has condemned one of them
+    /// meanwhile is told to count again.
     ///
     /// - Throws: `.blobLost` where a file was collected before the document came.
     func settle(_ ids: [ObjectID], for owner: ObjectID) async throws(HubError) {
@@ -116,8 +116,8 @@ extension BlobStore {
         return try await retrying { () async throws(MongoError) in try await gridFS.deleteChunks(of: .objectID(id)) }
     }
 
-    /// Lets a file live that is referred to. It is unique again, unless it is damaged or the same content was stored once
-    /// more meanwhile.
+    /// Lets a file live that is referred to. It is unique again, unless it is damaged or the same content was stored
+    /// once more meanwhile.
     func pardon(_ filter: BSONDocument, _ file: GridFSFile) async throws(HubError) {
         if let hash = file.metadata?["sha256"] {
             var sound = filter

@@ -132,7 +132,8 @@ extension BlobStore {
 
     /// - Parameters:
     ///   - sha256: What the content has to have.
-    ///   - source: Where chunks that a change of the primary has taken back are read once more; `nil` where they cannot be.
+    ///   - source: Where chunks that a change of the primary has taken back are read once more; `nil` where they cannot
+    ///     be.
     ///   - send: Inserts the chunks of that file, and has their content hashed.
     private func upload(
         for owner: ObjectID,
@@ -155,7 +156,8 @@ extension BlobStore {
                     "the content has SHA-256 \(hash), not \(expected); nothing was stored"
                 )
             }
-            // A runner delivers the whole again, and whoever takes a dead attempt's uploads away must not meet new ones.
+            // A runner delivers the whole again, and whoever takes a dead attempt's uploads away must not meet new
+            // ones.
             if let source, uploader == nil, hub.patience != nil {
                 try await confirm(id, chunks: uploaded.chunks) { () async throws(HubError) in
                     try await restore(id, uploaded, hash, from: source)
@@ -171,8 +173,8 @@ extension BlobStore {
         do throws(HubError) {
             blob = try await insert(Blob(id: id, length: uploaded.length, sha256: hash), hash, for: owner)
         } catch {
-            // Where nobody knows whether the file's document is there, its chunks must stay; the collection of garbage finds
-            // out.
+            // Where nobody knows whether the file's document is there, its chunks must stay; the collection of garbage
+            // finds out.
             if !error.isTransient { await discard(id) }
             throw error
         }

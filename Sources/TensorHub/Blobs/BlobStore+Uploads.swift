@@ -71,7 +71,8 @@ extension BlobStore {
         }
     }
 
-    /// Makes the entry where it is missing: the end of another process that saved the same document may have taken it away.
+    /// Makes the entry where it is missing: the end of another process that saved the same document may have taken it
+    /// away.
     private func hold(_ owner: ObjectID, _ uploader: ObjectID?) async throws(MongoError) {
         var fields: BSONDocument = [
             "saving": true, "started": ["$ifNull": ["$started", "$$NOW"]], "heartbeat": "$$NOW",
@@ -90,7 +91,8 @@ extension BlobStore {
     }
 
     private func letGo(of owner: ObjectID) async {
-        // Awaited, but not cancelled with the caller. What MongoDB does not hear of is dropped when its heartbeat is old.
+        // Awaited, but not cancelled with the caller. What MongoDB does not hear of is dropped when its heartbeat is
+        // old.
         await Task {
             _ = try? await uploads.with(WriteConcern(.members(1))).deleteOne(["_id": .objectID(owner), "saving": true])
         }.value
@@ -107,8 +109,8 @@ extension BlobStore {
     /// How often chunks that were taken back are sent again.
     private static let mendings = 5
 
-    /// All chunks are there and will stay: this write is acknowledged by the majority, so all before it are, and whatever a
-    /// change of primary has taken back is missing in the count.
+    /// All chunks are there and will stay: this write is acknowledged by the majority, so all before it are, and
+    /// whatever a change of primary has taken back is missing in the count.
     ///
     /// - Parameter mend: Sends again what is missing; `nil` where that is the caller's affair.
     func confirm(
@@ -141,8 +143,8 @@ extension BlobStore {
         }
     }
 
-    /// The file's document is there. An upload that cannot be taken from the list now is taken from it by the collection of
-    /// garbage, which finds the document.
+    /// The file's document is there. An upload that cannot be taken from the list now is taken from it by the
+    /// collection of garbage, which finds the document.
     ///
     /// - Throws: Where somebody has dropped the upload just before the document came: then that is taken back.
     func end(_ id: ObjectID, chunks: Int) async throws(HubError) {

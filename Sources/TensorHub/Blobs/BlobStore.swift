@@ -3,16 +3,18 @@ import MongoDriver
 
 /// One bucket as a store of contents: each content once, as long as a document refers to it.
 ///
-/// What it adds to a file's document is `metadata {sha256, unique, damaged, pending [{id, time}], condemned {by, time}}`:
+/// What it adds to a file's document is `metadata {sha256, unique, damaged, pending [{id, time}], condemned {by,
+/// time}}`:
 /// - `unique`: the hash again, under a unique index, in the one file that further documents may refer to;
 /// - `damaged`: since when it is known that the content is not what was stored. It has no `unique` then, ever;
 /// - `pending`: documents that are about to be written. While there are any, nobody may delete the file;
 /// - `condemned`: somebody has seen no reason to keep the file and counts once more. It has no `unique` then, and no
 ///   document takes it up. The last who condemns it, decides.
 ///
-/// A writer reserves (`pending`), looks whether all reservations still stand, writes its document, settles. A deleter deletes its document, condemns where nothing is
-/// pending, counts references, then deletes or pardons. So whoever condemned has either seen the reservation or sees the
-/// document. Each step may be the last one: what it leaves, `collectGarbage` mends.
+/// A writer reserves (`pending`), looks whether all reservations still stand, writes its document, settles. A deleter
+/// deletes its document, condemns where nothing is pending, counts references, then deletes or pardons. So whoever
+/// condemned has either seen the reservation or sees the document. Each step may be the last one: what it leaves,
+/// `collectGarbage` mends.
 ///
 /// While contents are on their way, `<bucket>.uploads {_id: file, started, heartbeat, uploader, dropped}` tells their
 /// chunks from abandoned ones, and `{_id: document, saving: true, started, heartbeat, uploader}` the reservations of a

@@ -18,11 +18,12 @@ public struct GarbageReport: Sendable, Hashable {
     public var pardoned = 0
     /// Files whose documents keep them from being judged, named in the log.
     public var damaged = 0
-    /// Files that other programs have stored and that no document of TensorLayer's or ours refers to. Deleted only where
-    /// that was asked for.
+    /// Files that other programs have stored and that no document of TensorLayer's or ours refers to. Deleted only
+    /// where that was asked for.
     public var foreign: [Blob] = []
     public var areForeignDeleted = false
-    /// Whether documents of newer versions of this library are there: then no file passes for one that nothing refers to.
+    /// Whether documents of newer versions of this library are there: then no file passes for one that nothing refers
+    /// to.
     public var hasNewerDocuments = false
 
     /// Chunks of a file that has no document.

@@ -6,11 +6,11 @@ extension Hub {
     /// `settleBlobs`, so that nobody collects it before the document is there.
     ///
     /// - Parameters:
-    ///   - known: The hash, where it is known already: 64 hexadecimal digits in lower case. Content that is stored already is
-    ///     not read at all then.
+    ///   - known: The hash, where it is known already: 64 hexadecimal digits in lower case. Content that is stored
+    ///     already is not read at all then.
     ///   - uploader: Whose upload it is, for `dropUploads`: the token of an attempt.
-    /// - Throws: `HubError.hashMismatch` where the content has another hash than `known`, `.invalidInput` where the source
-    ///   cannot be read. Nothing is left of it then.
+    /// - Throws: `HubError.hashMismatch` where the content has another hash than `known`, `.invalidInput` where the
+    ///   source cannot be read. Nothing is left of it then.
     package func storeBlob(
         _ source: BlobSource,
         in bucket: BlobBucket,
@@ -23,8 +23,8 @@ extension Hub {
 
     /// The document is there (or will never be): the blobs are held by it alone.
     ///
-    /// - Throws: `HubError.blobLost` where one of them was collected before, since its document came hours after it: store it
-    ///   again.
+    /// - Throws: `HubError.blobLost` where one of them was collected before, since its document came hours after it:
+    ///   store it again.
     package func settleBlobs(_ ids: [ObjectID], in bucket: BlobBucket, for owner: ObjectID) async throws(HubError) {
         try await BlobStore(bucket, of: self).settle(ids, for: owner)
     }
@@ -46,8 +46,9 @@ extension Hub {
         try await BlobStore(bucket, of: self).file(id).flatMap(BlobStore.blob)
     }
 
-    /// The bytes, or a part of them, in order and in constant memory. A blob that is read whole is verified: where its hash
-    /// is wrong, the end is `HubError.hashMismatch`. In a task that is cancelled it ends early, as every such stream does.
+    /// The bytes, or a part of them, in order and in constant memory. A blob that is read whole is verified: where its
+    /// hash is wrong, the end is `HubError.hashMismatch`. In a task that is cancelled it ends early, as every such
+    /// stream does.
     public func readBlob(
         _ id: ObjectID,
         in bucket: BlobBucket,
@@ -57,8 +58,8 @@ extension Hub {
         return AsyncThrowingStream { try await reader.next() }
     }
 
-    /// Brings a blob into a new file, over several connections, and verifies its hash where it has one. Broken connections
-    /// are gone on from; a file of a wrong hash is fetched again once, then refused and removed.
+    /// Brings a blob into a new file, over several connections, and verifies its hash where it has one. Broken
+    /// connections are gone on from; a file of a wrong hash is fetched again once, then refused and removed.
     ///
     /// - Throws: `HubError.blobLost`, `.hashMismatch`, `.noSpace`; `.invalidInput` where the file cannot be made.
     public func downloadBlob(_ blob: Blob, in bucket: BlobBucket, to path: String) async throws(HubError) {

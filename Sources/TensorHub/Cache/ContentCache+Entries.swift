@@ -126,8 +126,8 @@ extension ContentCache {
         }
     }
 
-    /// Deletes the least recently used until there is room, but nothing that is wanted here, and nothing that somebody has
-    /// locked.
+    /// Deletes the least recently used until there is room, but nothing that is wanted here, and nothing that somebody
+    /// has locked.
     private func evict(_ room: FetchRoom) {
         let blobs = folder + "/blobs"
         var total = room.rest

@@ -2,13 +2,13 @@ import Glibc
 import Logging
 import MongoDriver
 
-/// The data sets and models of a machine: each content once, verified, shared by all attempts and runners of the machine,
-/// the least recently used out first.
+/// The data sets and models of a machine: each content once, verified, shared by all attempts and runners of the
+/// machine, the least recently used out first.
 ///
-/// `<folder>/blobs/<sha256>`, read-only, each with a modification time of one second after 1970: the sign that its content
-/// was verified. Whoever writes to it afterwards changes that time, and then it is verified again before it is used. The
-/// access time is set at each use, whatever the mount options. What is being downloaded has the name `<sha256>.partial`,
-/// and `<folder>/locks/<sha256>` is locked (flock) meanwhile.
+/// `<folder>/blobs/<sha256>`, read-only, each with a modification time of one second after 1970: the sign that its
+/// content was verified. Whoever writes to it afterwards changes that time, and then it is verified again before it is
+/// used. The access time is set at each use, whatever the mount options. What is being downloaded has the name
+/// `<sha256>.partial`, and `<folder>/locks/<sha256>` is locked (flock) meanwhile.
 public struct ContentCache: Sendable {
     /// Its folder; several processes may use it at once.
     public let folder: String
@@ -21,14 +21,14 @@ public struct ContentCache: Sendable {
         self.limit = limit
     }
 
-    /// Puts the files below a new folder `target`, each under its own path, as read-only hard links to the cache (copies,
-    /// where the folder is on another file system). What the cache lacks is downloaded; of several that want the same at
-    /// once, one does. Evicting a file from the cache does not take it from whoever has a link.
+    /// Puts the files below a new folder `target`, each under its own path, as read-only hard links to the cache
+    /// (copies, where the folder is on another file system). What the cache lacks is downloaded; of several that want
+    /// the same at once, one does. Evicting a file from the cache does not take it from whoever has a link.
     ///
     /// A file with an executable bit is a copy: the content is one, whatever modes it has elsewhere.
     ///
-    /// - Throws: `HubError.blobLost`, `.hashMismatch`, `.noSpace`, `.invalidInput` where a folder cannot be written or a path
-    ///   leads out of it. Then `target` is not there.
+    /// - Throws: `HubError.blobLost`, `.hashMismatch`, `.noSpace`, `.invalidInput` where a folder cannot be written or
+    ///   a path leads out of it. Then `target` is not there.
     package func fetch(
         _ files: [StoredFile],
         in bucket: BlobBucket,

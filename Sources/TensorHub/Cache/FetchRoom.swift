@@ -1,8 +1,8 @@
 import BSON
 import Synchronization
 
-/// What one fetch still has to bring into the cache. With it the cache is looked through a few times for each fetch, not
-/// for each of its files.
+/// What one fetch still has to bring into the cache. With it the cache is looked through a few times for each fetch,
+/// not for each of its files.
 final class FetchRoom: Sendable {
     /// The names of all files of the fetch, which it does not evict.
     let wanted: Set<ByteString>

@@ -1,11 +1,13 @@
 import CLinux
 package import Glibc
 
-/// Paths below a folder that scripts can write to. Scripts run as the user that we run as, so any part of such a path may have
-/// become a link to somebody else's file, a named pipe, or a folder that we have no rights to any more. All calls block.
+/// Paths below a folder that scripts can write to. Scripts run as the user that we run as, so any part of such a path
+/// may have become a link to somebody else's file, a named pipe, or a folder that we have no rights to any more. All
+/// calls block.
 ///
-/// Calls on names go by the descriptor of their folder, opened here, so that a link which takes a folder's place meanwhile
-/// leads nowhere. A folder of ours whose mode a script has changed is ours still: its owner's rights are given back.
+/// Calls on names go by the descriptor of their folder, opened here, so that a link which takes a folder's place
+/// meanwhile leads nowhere. A folder of ours whose mode a script has changed is ours still: its owner's rights are
+/// given back.
 package enum GuardedPath {
     /// Opens a file; no part of the path may be a link, and a named pipe keeps nobody waiting.
     ///
@@ -35,7 +37,8 @@ package enum GuardedPath {
         return result == 0 ? status : nil
     }
 
-    /// Gives the owner's rights back to every folder from `root` on that the path leads through, and to what it ends at.
+    /// Gives the owner's rights back to every folder from `root` on that the path leads through, and to what it ends
+    /// at.
     ///
     /// - Parameter root: Above the path, or the path itself.
     /// - Returns: Whether anything has changed, so that a call that was refused may be tried again.
@@ -82,8 +85,8 @@ package enum GuardedPath {
 
     /// Gives the owner's rights back to an open folder or file of ours, or to one that is open for its path alone.
     ///
-    /// - Returns: Whether they were missing and are there now. Not for a file with several names: the other one may be somebody
-    ///   else's business.
+    /// - Returns: Whether they were missing and are there now. Not for a file with several names: the other one may be
+    ///   somebody else's business.
     package static func restoreRights(_ descriptor: Int32) -> Bool {
         var status = stat()
         guard fstat(descriptor, &status) == 0, status.st_uid == geteuid() else { return false }
@@ -94,7 +97,8 @@ package enum GuardedPath {
         default: return false
         }
         guard status.st_mode & wanted != wanted else { return false }
-        // A descriptor for the path alone takes no fchmod. The link of /proc leads to that very file, whatever its name is now.
+        // A descriptor for the path alone takes no fchmod. The link of /proc leads to that very file, whatever its name
+        // is now.
         return chmod("/proc/self/fd/\(descriptor)", status.st_mode & 0o7777 | wanted) == 0
     }
 
@@ -117,8 +121,8 @@ package enum GuardedPath {
         return names
     }
 
-    /// A path whose links are somebody's choice and are to be followed once: the path that they lead to now. What is missing of
-    /// it is left as it is.
+    /// A path whose links are somebody's choice and are to be followed once: the path that they lead to now. What is
+    /// missing of it is left as it is.
     package static func withoutLinks(_ path: String) -> String {
         if let resolved = realpath(path, nil) {
             defer { free(resolved) }

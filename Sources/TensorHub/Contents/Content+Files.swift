@@ -8,8 +8,8 @@ extension Content {
     /// - Parameters:
     ///   - path: Where it lies.
     ///   - name: Its name in the data set; the last part of the path unless given.
-    ///   - pieceSize: Bytes: a larger file is cut into pieces of that size, each a file of its own (`NAME.000000`, ...), so
-    ///     that several runners read their shards of it at once. Joined in order they are the file.
+    ///   - pieceSize: Bytes: a larger file is cut into pieces of that size, each a file of its own (`NAME.000000`,
+    ///     ...), so that several runners read their shards of it at once. Joined in order they are the file.
     /// - Throws: `HubError.invalidInput` of field `files` or `piece_size`.
     public static func file(_ path: String, as name: String? = nil, pieceSize: Int64? = nil) throws(HubError) -> Content
     {
@@ -60,8 +60,8 @@ extension Content {
 
     /// All files below a folder, ordered by their paths. Folders that are empty are left out.
     ///
-    /// - Throws: `HubError.invalidInput` of field `files` for a symbolic link, a pipe, a device or a socket in it, for what
-    ///   cannot be read, and for a folder without files.
+    /// - Throws: `HubError.invalidInput` of field `files` for a symbolic link, a pipe, a device or a socket in it, for
+    ///   what cannot be read, and for a folder without files.
     public static func folder(_ path: String) throws(HubError) -> Content {
         if !(try FileStatus(path)).isFolder { throw .invalid("files", "\(path) is no folder; store it as a file") }
         var files: [SourceFile] = []

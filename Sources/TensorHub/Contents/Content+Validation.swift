@@ -71,7 +71,8 @@ extension Content {
 }
 
 extension StoredFile {
-    /// Whether a path stays in the folder that it is put into. What a database says must be asked this before it is used.
+    /// Whether a path stays in the folder that it is put into. What a database says must be asked this before it is
+    /// used.
     public static func isRelative(_ path: String) -> Bool {
         !path.utf8.contains(0)
             && path.bytes.split(separator: "/", omittingEmptySubsequences: false).allSatisfy {

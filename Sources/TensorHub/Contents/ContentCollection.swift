@@ -43,8 +43,8 @@ struct ContentCollection: Sendable {
     }
 }
 
-/// The indexes that keep a look-up at a handful of keys, whatever the number of data sets, models and versions. Those that
-/// tell whether a blob is referred to are `BlobStore`'s.
+/// The indexes that keep a look-up at a handful of keys, whatever the number of data sets, models and versions. Those
+/// that tell whether a blob is referred to are `BlobStore`'s.
 enum ContentIndexes {
     static let dataSets = common(nameField: "dataset_name")
 

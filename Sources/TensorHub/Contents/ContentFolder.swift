@@ -2,7 +2,8 @@ import BSON
 import Glibc
 import MongoDriver
 
-/// The folders of the cache, and what is made from it. Scripts can write there, so nothing follows a link. All calls block.
+/// The folders of the cache, and what is made from it. Scripts can write there, so nothing follows a link. All calls
+/// block.
 enum ContentFolder {
     /// The modification time of verified content.
     private static let mark = timespec(tv_sec: 1, tv_nsec: 0)
@@ -21,8 +22,8 @@ enum ContentFolder {
         }
     }
 
-    /// Makes a folder of the cache's own. Where a script has taken our rights to it away, they are given back; what is in its
-    /// place is moved aside.
+    /// Makes a folder of the cache's own. Where a script has taken our rights to it away, they are given back; what is
+    /// in its place is moved aside.
     ///
     /// - Returns: What was wrong.
     static func makeOwn(_ path: String) throws(HubError) -> String? {

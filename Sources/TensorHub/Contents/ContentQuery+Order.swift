@@ -6,8 +6,8 @@ extension ContentQuery {
         sort ?? (name == nil ? .newest : Sort(["hub.version": -1, "time": -1, "_id": -1]))
     }
 
-    /// The field that counts most in an order of the caller's, where some documents may lack it or hold anything there. As
-    /// ``Sort/ranks(_:)`` has it.
+    /// The field that counts most in an order of the caller's, where some documents may lack it or hold anything there.
+    /// As ``Sort/ranks(_:)`` has it.
     var rankedField: String? {
         // Everything has a time.
         sort == .newest || sort == .oldest ? nil : sort?.rankedField(plain: [])

@@ -1,8 +1,8 @@
 import BSON
 package import Glibc
 
-/// What tells whether somebody has written to a file, replaced it, or given it another mode: taken before it is read and
-/// after. Calls block.
+/// What tells whether somebody has written to a file, replaced it, or given it another mode: taken before it is read
+/// and after. Calls block.
 package struct FileState: Sendable, Hashable {
     private let device: UInt64
     private let inode: UInt64

@@ -1,12 +1,14 @@
 import Glibc
 
-/// Removing what scripts have left, whatever they have made of it: links are removed and not followed, rights that were taken
-/// away are restored, and folders may be nested as deep as they like. All calls block.
+/// Removing what scripts have left, whatever they have made of it: links are removed and not followed, rights that were
+/// taken away are restored, and folders may be nested as deep as they like. All calls block.
 package enum FolderTree {
-    /// Folders deeper than this are moved up before they are emptied, so that neither the stack nor the descriptors run out.
+    /// Folders deeper than this are moved up before they are emptied, so that neither the stack nor the descriptors run
+    /// out.
     private static let maximumDepth = 24
 
-    /// Removes a file or a folder with all that is in it; what is not there is no error. No part of the path may be a link.
+    /// Removes a file or a folder with all that is in it; what is not there is no error. No part of the path may be a
+    /// link.
     ///
     /// - Returns: 0, or -1 and `errno`; what could be removed is gone.
     @discardableResult
@@ -53,7 +55,8 @@ package enum FolderTree {
         return openat(folder, name, flags)
     }
 
-    /// Empties an open folder; `top` takes the folders that are too deep. What cannot be removed does not keep the rest.
+    /// Empties an open folder; `top` takes the folders that are too deep. What cannot be removed does not keep the
+    /// rest.
     private static func empty(_ folder: Int32, top: Int32, depth: Int, moved: inout Int) -> Bool {
         // Its own rights first: a list of names is of no use without them.
         var copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)

@@ -13,8 +13,8 @@ extension Hub {
     /// Bytes of a document: what MongoDB takes, and some for what it adds to a statement.
     static let largestContentDocument = TaskSpec.maximumTaskSize
 
-    /// Stores the files, then the document, then makes the files the document's own. However long it takes, nobody collects
-    /// the first files meanwhile.
+    /// Stores the files, then the document, then makes the files the document's own. However long it takes, nobody
+    /// collects the first files meanwhile.
     ///
     /// - Parameters:
     ///   - fields: TensorLayer's fields before `hub`, given the blob of the first file.
@@ -254,8 +254,8 @@ extension Hub {
         }
     }
 
-    /// There will be no document: what was stored for it goes, unless others refer to it. What cannot be deleted now, the
-    /// collection of garbage finds.
+    /// There will be no document: what was stored for it goes, unless others refer to it. What cannot be deleted now,
+    /// the collection of garbage finds.
     private func abandon(_ blobs: [ObjectID], in bucket: BlobBucket, for owner: ObjectID) async {
         if blobs.isEmpty { return }
         // Awaited, but not cancelled with the caller: a cancelled save leaves nothing behind either.

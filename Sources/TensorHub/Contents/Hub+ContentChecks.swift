@@ -39,7 +39,7 @@ extension Hub {
         try checkSize(size + sizeOfOrigin, collection)
     }
 
-    /// Bytes for what is not known yet: the project, the identifier, the version, and the lineage, which are a few hundred
-    /// data sets.
+    /// Bytes for what is not known yet: the project, the identifier, the version, and the lineage, which are a few
+    /// hundred data sets.
     private static let sizeOfOrigin = 64 * 1024
 }

@@ -10,8 +10,8 @@ extension Hub {
 
     /// The first in the order of the query.
     ///
-    /// - Throws: `HubError.notFound`, with names that are near, or the versions that there are; `.invalidInput` of field
-    ///   `sort` where none of those that match has the field.
+    /// - Throws: `HubError.notFound`, with names that are near, or the versions that there are; `.invalidInput` of
+    ///   field `sort` where none of those that match has the field.
     func findContent(_ query: ContentQuery, in collection: ContentCollection) async throws(HubError) -> BSONDocument {
         try query.validate()
         let filter = collection.filter(query, project: project)

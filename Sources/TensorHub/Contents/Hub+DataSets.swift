@@ -2,8 +2,8 @@ public import BSON
 import MongoDriver
 
 extension Hub {
-    /// Stores a data set: its files first, each content once per database, then its document. Its version is the highest
-    /// of that name and one more.
+    /// Stores a data set: its files first, each content once per database, then its document. Its version is the
+    /// highest of that name and one more.
     ///
     /// TensorLayer: `save_dataset`.
     ///

@@ -3,8 +3,8 @@ import Glibc
 
 /// Bringing data sets and models to this machine's disk, and reading a file of one without a disk.
 extension Hub {
-    /// Puts the files of a data set below a new folder, each under its own path and verified. Nothing is there unless all
-    /// of them are.
+    /// Puts the files of a data set below a new folder, each under its own path and verified. Nothing is there unless
+    /// all of them are.
     ///
     /// - Parameters:
     ///   - folder: Is made; must not be there, or be empty.

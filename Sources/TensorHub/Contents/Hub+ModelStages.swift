@@ -45,7 +45,8 @@ extension Hub {
         return model
     }
 
-    /// - Parameter entry: The holder; empty for nobody. With the time it is the document, and the last entry of its history.
+    /// - Parameter entry: The holder; empty for nobody. With the time it is the document, and the last entry of its
+    ///   history.
     private static func pipeline(_ entry: BSONDocument) -> [BSONDocument] {
         let literal: BSONValue = ["$literal": .document(entry)]
         return TaskStatements.guardedAtTop([
@@ -106,7 +107,8 @@ extension Hub {
         }
     }
 
-    /// Whether the last entry of the history of a stage is that one. By the server's clock, a second early: its members' differ.
+    /// Whether the last entry of the history of a stage is that one. By the server's clock, a second early: its
+    /// members' differ.
     private func isRecorded(_ entry: BSONDocument, at key: BSONValue, since start: BSONDateTime) async throws(HubError)
         -> Bool
     {

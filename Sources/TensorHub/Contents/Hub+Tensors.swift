@@ -2,8 +2,8 @@ import BSON
 
 /// What tensors there are, without fetching them.
 extension Hub {
-    /// The tensors in the parameters of a model: name, shape and type of each, from the headers of safetensors, `.npy` and
-    /// `.npz` files. What a file is, its bytes tell, not its name; nothing but the headers is fetched.
+    /// The tensors in the parameters of a model: name, shape and type of each, from the headers of safetensors, `.npy`
+    /// and `.npz` files. What a file is, its bytes tell, not its name; nothing but the headers is fetched.
     public func tensors(of model: ModelRecord) async throws(HubError) -> TensorIndex {
         try await tensors(in: try await files(of: model), bucket: .models)
     }

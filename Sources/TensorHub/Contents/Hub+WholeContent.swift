@@ -3,7 +3,8 @@ import MongoDriver
 
 /// Storing content as it was at one moment, though it takes minutes to read.
 extension Hub {
-    /// Stores the files, and again where one of them, or the list of their names, has changed from the first to the last.
+    /// Stores the files, and again where one of them, or the list of their names, has changed from the first to the
+    /// last.
     ///
     /// - Returns: Those that are stored, in order; what earlier tries have stored; and why not all of them are.
     func storeWhole(

@@ -1,8 +1,8 @@
 import BSON
 import Glibc
 
-/// A folder beside a target, for what is on its way there: `TARGET.partial-<id>`. It is locked (flock) while its process
-/// lives, so that what a killed one has left is told from what somebody is at work on. All calls block.
+/// A folder beside a target, for what is on its way there: `TARGET.partial-<id>`. It is locked (flock) while its
+/// process lives, so that what a killed one has left is told from what somebody is at work on. All calls block.
 package final class PartialFolder: Sendable {
     package let path: String
     /// Below 0 where the file system locks no folders; then nobody removes what is left there.

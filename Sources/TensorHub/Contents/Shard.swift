@@ -15,7 +15,8 @@ extension Shard {
 
     /// Those of the files that belong to it.
     ///
-    /// - Throws: `HubError.invalidInput` where it cannot be, or there are fewer files than shards and none is left for it.
+    /// - Throws: `HubError.invalidInput` where it cannot be, or there are fewer files than shards and none is left for
+    ///   it.
     public func files(of files: [StoredFile]) throws(HubError) -> [StoredFile] {
         try validate()
         if index >= files.count {

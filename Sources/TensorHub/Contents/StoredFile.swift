@@ -52,7 +52,8 @@ public struct SourceFile: Sendable {
     }
 }
 
-/// What a data set or the parameters of a model consist of: files in an order that matters, since a shard is every n-th.
+/// What a data set or the parameters of a model consist of: files in an order that matters, since a shard is every
+/// n-th.
 public struct Content: Sendable {
     public enum Kind: String, Sendable {
         /// One file.

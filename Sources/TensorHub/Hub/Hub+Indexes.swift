@@ -6,9 +6,9 @@ import Synchronization
 extension Hub {
     /// Creates the indexes, once per hub. Statements that change or wait for tasks call it.
     ///
-    /// An index that the server refuses (a document of somebody else's has arrays in two of its fields, the user may not)
-    /// makes things slower, not wrong: it is logged. So does one that takes longer than a call may: the server goes on with
-    /// it, and it is looked for again later.
+    /// An index that the server refuses (a document of somebody else's has arrays in two of its fields, the user may
+    /// not) makes things slower, not wrong: it is logged. So does one that takes longer than a call may: the server
+    /// goes on with it, and it is looked for again later.
     ///
     /// - Throws: Where MongoDB cannot be reached.
     package func ensureIndexes() async throws(HubError) {
@@ -21,7 +21,8 @@ extension Hub {
     ///
     /// - Parameters:
     ///   - key: What these indexes are remembered by; the collection's name unless given.
-    ///   - mustBeUnique: Whether the caller relies on what the unique ones among them promise, as that a version is given once.
+    ///   - mustBeUnique: Whether the caller relies on what the unique ones among them promise, as that a version is
+    ///     given once.
     /// - Throws: Also where a unique index is relied upon and cannot be made.
     func ensureIndexes(
         _ indexes: [IndexModel],

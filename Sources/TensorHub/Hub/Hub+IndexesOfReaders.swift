@@ -14,8 +14,8 @@ extension Hub {
         try await expectIndexes(TaskIndexes.output, of: output)
     }
 
-    /// Looks whether the indexes are there, and asks for those that are not. A large collection's are built for minutes: the
-    /// server goes on with it, and whoever reads meanwhile is slow. Who may not create any reads without.
+    /// Looks whether the indexes are there, and asks for those that are not. A large collection's are built for
+    /// minutes: the server goes on with it, and whoever reads meanwhile is slow. Who may not create any reads without.
     ///
     /// - Throws: Where MongoDB cannot be reached.
     func expectIndexes(_ indexes: [IndexModel], of collection: MongoCollection) async throws(HubError) {

@@ -1,8 +1,8 @@
 public import MongoDriver
 
 extension Hub {
-    /// The same hub over the same connections, with another patience: none for what must be prompt, as a runner's renewals.
-    /// Closing either closes both.
+    /// The same hub over the same connections, with another patience: none for what must be prompt, as a runner's
+    /// renewals. Closing either closes both.
     public func with(patience: Patience?) -> Hub {
         Hub(client: client, project: project, logger: logger, patience: patience)
     }
@@ -10,7 +10,8 @@ extension Hub {
     /// How often something that is done in many statements begins anew.
     private static let beginnings = 5
 
-    /// Runs something that finds by itself what is left to do, and begins it anew where trouble that passes has cut it off.
+    /// Runs something that finds by itself what is left to do, and begins it anew where trouble that passes has cut it
+    /// off.
     func beginningAnew<Value>(
         _ body: (_ isFirst: Bool) async throws(HubError) -> Value
     ) async throws(HubError) -> Value {

@@ -57,11 +57,13 @@ public final class Hub: Sendable {
     /// Opens a hub and makes sure that the server answers.
     ///
     /// - Parameters:
-    ///   - uri: A MongoDB connection string, passed whole to libmongoc; its path names the database, `tensorhub` without one.
+    ///   - uri: A MongoDB connection string, passed whole to libmongoc; its path names the database, `tensorhub`
+    ///     without one.
     ///   - project: Forced into every document and every filter.
     ///   - options: Threads and time-outs; the connection string wins.
     ///   - patience: How long each call goes on through an election, this one too; `nil` for what must be prompt.
-    /// - Throws: `HubError.invalidInput` for a malformed connection string or project, `.unreachable` where nothing answers.
+    /// - Throws: `HubError.invalidInput` for a malformed connection string or project, `.unreachable` where nothing
+    ///   answers.
     public static func connect(
         uri: String = Hub.defaultURI,
         project: String = Hub.defaultProject,
@@ -133,8 +135,8 @@ public final class Hub: Sendable {
     /// Collection `Runner`, with the same guarantees: change streams show only what a majority has.
     package var runners: MongoCollection { durable("Runner") }
 
-    /// How long the change streams of a runner wait for an event: an idle runner should not be heard. The driver takes at
-    /// most half the socket time-out, 10 s unless the connection string says otherwise.
+    /// How long the change streams of a runner wait for an event: an idle runner should not be heard. The driver takes
+    /// at most half the socket time-out, 10 s unless the connection string says otherwise.
     static let longAwait: Duration = .seconds(30)
 
     func durable(_ name: String) -> MongoCollection {

@@ -6,9 +6,9 @@ extension HubError.Code {
 }
 
 extension HubError {
-    /// For a call whose filter and sort are the caller's own: whether the server could not use them. Our own statements are
-    /// well-formed, so whatever the server refuses of such a call is the caller's fault, unless it is about rights, time
-    /// or the server's state.
+    /// For a call whose filter and sort are the caller's own: whether the server could not use them. Our own statements
+    /// are well-formed, so whatever the server refuses of such a call is the caller's fault, unless it is about rights,
+    /// time or the server's state.
     package var isQueryFault: Bool {
         guard code == .database, !isTransient, let error = underlying as? MongoError else { return false }
         if error.code == .invalidInput { return true }
@@ -18,7 +18,7 @@ extension HubError {
         return !codes.isEmpty && !codes.contains(where: Self.faultsOfTheServer.contains)
     }
 
-    /// InternalError, CursorNotFound, MaxTimeMSExpired, ExceededMemoryLimit of a sort, NotImplemented, Interrupted. A missing
-    /// right has a code of its own.
+    /// InternalError, CursorNotFound, MaxTimeMSExpired, ExceededMemoryLimit of a sort, NotImplemented, Interrupted. A
+    /// missing right has a code of its own.
     private static let faultsOfTheServer: Set<Int> = [1, 43, 50, 238, 292, 11601]
 }

@@ -14,8 +14,8 @@ public struct HubError: Error, Sendable, CustomStringConvertible {
         public static let wrongState = Code(name: "wrong state")
         /// MongoDB cannot be reached.
         public static let unreachable = Code(name: "unreachable")
-        /// MongoDB does not let the user of the connection string do that, or does not let it in. The message is one sentence
-        /// that says who may not do what; nothing that the server quotes is in it.
+        /// MongoDB does not let the user of the connection string do that, or does not let it in. The message is one
+        /// sentence that says who may not do what; nothing that the server quotes is in it.
         public static let forbidden = Code(name: "forbidden")
         /// MongoDB answered with an error; `underlying` has its code.
         public static let database = Code(name: "database error")

@@ -1,10 +1,10 @@
 public import BSON
 
-/// What a filter or a sort of somebody else's must not have in it: the server would run code of theirs, which no index and
-/// no plan bounds, or write to a collection.
+/// What a filter or a sort of somebody else's must not have in it: the server would run code of theirs, which no index
+/// and no plan bounds, or write to a collection.
 public enum QueryDanger {
-    /// `$where`, `$function` and `$accumulator` run JavaScript, `$out` and `$merge` write. MongoDB tells capital letters from
-    /// small ones in the names of its operators.
+    /// `$where`, `$function` and `$accumulator` run JavaScript, `$out` and `$merge` write. MongoDB tells capital
+    /// letters from small ones in the names of its operators.
     static let operators: Set<ByteString> = ["$where", "$function", "$accumulator", "$out", "$merge"]
     /// Operators that MongoDB uses among its own servers, some of which run JavaScript.
     static let internalPrefix: ByteString = "$_internal"

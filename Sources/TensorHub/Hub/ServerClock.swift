@@ -18,8 +18,8 @@ final class ServerClock: Sendable {
 
     private let database: MongoDatabase
     private let estimate = Mutex<Estimate?>(nil)
-    /// The latest that was told: a new estimate may be some milliseconds behind, and what is written later must not read as
-    /// earlier.
+    /// The latest that was told: a new estimate may be some milliseconds behind, and what is written later must not
+    /// read as earlier.
     private let latest = Mutex(Int64(0))
 
     init(_ database: MongoDatabase) {
@@ -45,7 +45,8 @@ final class ServerClock: Sendable {
         return advance(fresh, to: clock.now)
     }
 
-    /// The last estimate carried on, however old it is; before the first, the machine's own clock. Never waits for anybody.
+    /// The last estimate carried on, however old it is; before the first, the machine's own clock. Never waits for
+    /// anybody.
     func estimated() -> BSONDateTime {
         if let known = estimate.withLock({ $0 }) { return advance(known, to: ContinuousClock.now) }
         var time = timespec()

@@ -1,11 +1,11 @@
 import BSON
 import MongoDriver
 
-/// What an order by a metric promises: numbers first, whatever the direction, so that neither text, a truth value, a list nor a
-/// document passes for the best; then whatever else has a value; NaN and what has none last.
+/// What an order by a metric promises: numbers first, whatever the direction, so that neither text, a truth value, a
+/// list nor a document passes for the best; then whatever else has a value; NaN and what has none last.
 extension Sort {
-    /// The fields that are ordered so: all but `_id` and those in `plain`, which every document has with values of one type, and
-    /// the paths below these. None in an order that is not made of fields and directions.
+    /// The fields that are ordered so: all but `_id` and those in `plain`, which every document has with values of one
+    /// type, and the paths below these. None in an order that is not made of fields and directions.
     func rankedFields(plain: [String]) -> [String] {
         guard document.allSatisfy({ !$0.key.isEmpty && !$0.key.bytes.hasPrefix("$") && $0.value.intValue != nil })
         else {

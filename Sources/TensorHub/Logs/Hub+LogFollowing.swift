@@ -6,8 +6,9 @@ extension Hub {
     /// `body` throws.
     ///
     /// Woken by a change stream; on a standalone server, which has none, by looking once a second. Entries come in the
-    /// order in which the server got them: those of a runner that was cut off come late, with the times at which they were
-    /// made. MongoDB may be away in between: what was written meanwhile follows, unless its oplog has forgotten it.
+    /// order in which the server got them: those of a runner that was cut off come late, with the times at which they
+    /// were made. MongoDB may be away in between: what was written meanwhile follows, unless its oplog has forgotten
+    /// it.
     ///
     /// - Parameters:
     ///   - newest: How many of those that are there come first; `nil` for all, 0 for none.

@@ -14,8 +14,8 @@ extension Hub {
         try await saveLogs(kind, [values], origin: origin)[0]
     }
 
-    /// Saves entries in one round trip (several, where they exceed 48 MB). `time` is the server's clock; entries that are
-    /// saved together are read back in their order.
+    /// Saves entries in one round trip (several, where they exceed 48 MB). `time` is the server's clock; entries that
+    /// are saved together are read back in their order.
     ///
     /// Every entry is checked before the first is written. Each may bring its own `_id`; one that is there already is
     /// left alone, so that after a lost reply the same call may be repeated.

@@ -2,8 +2,8 @@ import BSON
 import MongoDriver
 import Synchronization
 
-/// The identifiers of the entries of a project as the server gets them: from a change stream, or, on a server without, from
-/// looking at the end of the collection.
+/// The identifiers of the entries of a project as the server gets them: from a change stream, or, on a server without,
+/// from looking at the end of the collection.
 final class LogArrivals: Sendable {
     private struct State {
         var recent = RecentIDs(capacity: LogArrivals.remembered)
@@ -21,8 +21,8 @@ final class LogArrivals: Sendable {
     /// So many may wait to be read; then the server holds events back.
     private static let mostWaiting = 10_000
     static let remembered = 100_000
-    /// So many known entries in a row, and all in front of them are known too: entries that are inserted at the same time
-    /// become visible in nearly, not exactly, the order of the collection.
+    /// So many known entries in a row, and all in front of them are known too: entries that are inserted at the same
+    /// time become visible in nearly, not exactly, the order of the collection.
     private static let overlap = 100
     /// The server's codes for a place in a change stream that is lost: oplog overrun, invalid or foreign token.
     private static let lostPlace: Set<Int> = [136, 222, 260, 280, 286]

@@ -10,7 +10,8 @@ package struct AttemptEnd: Sendable {
         /// Back to pending, not counted as a failure, claimable again after the delay.
         case release(delay: Duration?)
         case cancelled
-        /// Nobody knows how it went: the supervisor or the machine was lost. Back to pending, `failed` after the fifth time.
+        /// Nobody knows how it went: the supervisor or the machine was lost. Back to pending, `failed` after the fifth
+        /// time.
         case lost(TaskFailure)
         /// As little as possible, for a document that has no room left: `failed`, the lease gone.
         case minimalFailure

@@ -37,7 +37,8 @@ extension Hub {
             let large = TaskStatements.failLargeFilter(project: project, ready: false)
             let promote = TaskStatements.promoteFilter(project: project, horizon: horizon)
             let expire = TaskStatements.expireFilter(project: project, horizon: horizon)
-            // One message: an idle runner sends little else. Operators where they suffice: they cost less than pipelines.
+            // One message: an idle runner sends little else. Operators where they suffice: they cost less than
+            // pipelines.
             let result = try await leavingRepeated(TaskStatements.adoptFilter(project: project)) {
                 adopt async throws(MongoError) in
                 let result = try await tasks.bulkUpdate([
@@ -59,8 +60,8 @@ extension Hub {
     }
 
     /// What a runner must hear of: new tasks of the project, tasks that became pending again, requests to cancel. An
-    /// event has `documentKey`, `foreign` (an insert that needs adopting), `cancelled` and, of an insert, `version`, never a
-    /// script.
+    /// event has `documentKey`, `foreign` (an insert that needs adopting), `cancelled` and, of an insert, `version`,
+    /// never a script.
     package func watchQueue() -> ChangeStream {
         let cancelled: BSONValue = [
             "$ne": [

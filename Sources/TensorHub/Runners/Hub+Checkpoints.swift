@@ -1,12 +1,13 @@
 public import BSON
 import MongoDriver
 
-/// The checkpoint of a task: files in bucket `checkpointfs`, named by `hub.checkpoint`, so that its next attempt finds them
-/// on whatever machine that is.
+/// The checkpoint of a task: files in bucket `checkpointfs`, named by `hub.checkpoint`, so that its next attempt finds
+/// them on whatever machine that is.
 extension Hub {
     /// Stores the files of an attempt's checkpoint folder in place of the checkpoint that the task had. Safe to repeat.
     ///
-    /// - Parameter isDeclared: Whether the script has called a checkpoint complete, in this attempt or in one before it.
+    /// - Parameter isDeclared: Whether the script has called a checkpoint complete, in this attempt or in one before
+    ///   it.
     /// - Throws: `HubError.wrongState` where the attempt is no longer that runner's; nothing is kept then.
     package func storeCheckpoint(
         _ files: [SourceFile],
@@ -81,7 +82,8 @@ extension Hub {
         }
     }
 
-    /// Deletes what the checkpoint of a task that is finished or deleted has left, unless another document has the same.
+    /// Deletes what the checkpoint of a task that is finished or deleted has left, unless another document has the
+    /// same.
     package func releaseCheckpoint(_ checkpoint: TaskCheckpoint) async throws(HubError) {
         let ids = Set(checkpoint.files.map(\.blob.id))
         if !ids.isEmpty { try await releaseBlobs(Array(ids), in: .checkpoints) }

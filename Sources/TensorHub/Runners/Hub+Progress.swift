@@ -2,8 +2,8 @@ public import BSON
 import MongoDriver
 
 extension Hub {
-    /// Tells how far scripts say that they are, as `hub.progress` of their tasks, all in one statement. Attempts that are
-    /// no longer that runner's are left alone.
+    /// Tells how far scripts say that they are, as `hub.progress` of their tasks, all in one statement. Attempts that
+    /// are no longer that runner's are left alone.
     package func setProgress(
         _ progress: [(origin: AttemptOrigin, progress: ScriptProgress)],
         runner: ObjectID

@@ -22,8 +22,8 @@ extension Hub {
 
     /// Returns tasks whose lease has expired to the queue. Returns how many.
     ///
-    /// After an outage every lease has expired, and the living runners must renew theirs first: so a lease is to be seen
-    /// expired for a while, unchanged, before this is called.
+    /// After an outage every lease has expired, and the living runners must renew theirs first: so a lease is to be
+    /// seen expired for a while, unchanged, before this is called.
     ///
     /// - Parameters:
     ///   - ids: Only these; `nil` for all.
@@ -58,8 +58,8 @@ extension Hub {
         return BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
     }
 
-    /// Returns tasks that run without a lease, as under TensorLayer's own runners, to the queue, that long after somebody
-    /// first called this while they did. Returns how many.
+    /// Returns tasks that run without a lease, as under TensorLayer's own runners, to the queue, that long after
+    /// somebody first called this while they did. Returns how many.
     @discardableResult
     package func rescueUnleased(after limit: Duration) async throws(HubError) -> Int {
         try await translatingErrors { () async throws(MongoError) in
@@ -76,8 +76,8 @@ extension Hub {
         }
     }
 
-    /// What this database's tasks are told apart by from those of any other database, however it is connected to: the UUID
-    /// of collection `Task`. Empty where there is no such collection yet.
+    /// What this database's tasks are told apart by from those of any other database, however it is connected to: the
+    /// UUID of collection `Task`. Empty where there is no such collection yet.
     package func identity() async throws(HubError) -> String { try await identity(of: tasks.name) }
 
     /// The UUID of a collection.

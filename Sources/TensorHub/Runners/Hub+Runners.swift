@@ -104,8 +104,8 @@ extension Hub {
 }
 
 extension RunnerRecord {
-    /// The runners that somebody means by a word: an identifier, the beginning of one, or a name. Of those with that name
-    /// the ones that have neither stopped nor been lost, unless there are no others.
+    /// The runners that somebody means by a word: an identifier, the beginning of one, or a name. Of those with that
+    /// name the ones that have neither stopped nor been lost, unless there are no others.
     ///
     /// - Throws: `HubError.invalidInput` where it is the beginning of several identifiers.
     package static func matching(_ word: String, among runners: [RunnerRecord]) throws(HubError) -> [RunnerRecord] {

@@ -1,7 +1,7 @@
 public import BSON
 
-/// A runner as it describes itself, at most one heartbeat ago. Every reading is tolerant: a field of another type, which
-/// any program may have written, reads as absent; `document` has the truth.
+/// A runner as it describes itself, at most one heartbeat ago. Every reading is tolerant: a field of another type,
+/// which any program may have written, reads as absent; `document` has the truth.
 public struct RunnerRecord: Sendable, Hashable {
     /// The whole document.
     public let document: BSONDocument
@@ -56,8 +56,8 @@ public struct RunnerRecord: Sendable, Hashable {
     public var slots: Int { document["slots"]?.intValue ?? 0 }
     /// Slots out of service: held by processes that survive SIGKILL.
     public var blocked: Int { document["blocked"]?.intValue ?? 0 }
-    /// How much it has found damaged on its machine since its start: files and folders of its own that it has set aside or
-    /// whose rights it has restored.
+    /// How much it has found damaged on its machine since its start: files and folders of its own that it has set aside
+    /// or whose rights it has restored.
     public var damaged: Int { document["damaged"]?.intValue ?? 0 }
     public var labels: BSONDocument { document["labels"]?.documentValue ?? [:] }
     /// When the process started and when it was last heard of, by the server's clock.

@@ -1,7 +1,7 @@
 public import BSON
 
-/// What MongoDB lastingly refuses of a runner's, as the runner tells it with its signs of life: a right that is missing, a
-/// quota. An outage is none.
+/// What MongoDB lastingly refuses of a runner's, as the runner tells it with its signs of life: a right that is
+/// missing, a quota. An outage is none.
 public struct RunnerRefusal: Sendable, Hashable {
     /// What it keeps from happening. A later version may write another word, so this is not an enum.
     public struct Kind: RawRepresentable, Sendable, Hashable {

@@ -1,7 +1,7 @@
 import BSON
 
-/// The statements about collection `Runner`. The rules of `TaskStatements` hold here too: the server's clock, `$literal`
-/// around every value of the caller's, and no odd document that makes a statement over many fail.
+/// The statements about collection `Runner`. The rules of `TaskStatements` hold here too: the server's clock,
+/// `$literal` around every value of the caller's, and no odd document that makes a statement over many fail.
 enum RunnerStatements {
     /// A runner that has been silent for so many of its leases is lost.
     static let lostAfterLeases: Double = 2

@@ -1,7 +1,7 @@
 public import BSON
 
-/// What the script API does: `HubAPI` turns requests into these calls. There are two: that of an attempt, which writes to
-/// its journal first and never waits for MongoDB, and that of `tensorhub serve`, which writes to MongoDB.
+/// What the script API does: `HubAPI` turns requests into these calls. There are two: that of an attempt, which writes
+/// to its journal first and never waits for MongoDB, and that of `tensorhub serve`, which writes to MongoDB.
 public protocol ScriptBackend: Sendable {
     /// For queries, whose filters are the client's: nothing prompt may share a lane with them.
     var hub: Hub { get }

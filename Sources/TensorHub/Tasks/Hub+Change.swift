@@ -2,9 +2,9 @@ import BSON
 import MongoDriver
 
 extension Hub {
-    /// Cancels: a pending task at once; a running one as soon as its runner reports that the script is dead, `cancelled`
-    /// then. One statement, whatever the number. Ended tasks are left alone. Those of newer versions are cancelled too: what
-    /// `status` and `hub.cancel` mean stays.
+    /// Cancels: a pending task at once; a running one as soon as its runner reports that the script is dead,
+    /// `cancelled` then. One statement, whatever the number. Ended tasks are left alone. Those of newer versions are
+    /// cancelled too: what `status` and `hub.cancel` mean stays.
     ///
     /// - Parameters:
     ///   - by: Who wants it, for the record.
@@ -27,8 +27,8 @@ extension Hub {
 
     /// Runs ended tasks again; the history of their attempts stays.
     ///
-    /// - Throws: `HubError.wrongState`, as `holdTasks` and `releaseTasks` do, where some need a newer version of this library;
-    ///   the others were changed.
+    /// - Throws: `HubError.wrongState`, as `holdTasks` and `releaseTasks` do, where some need a newer version of this
+    ///   library; the others were changed.
     @discardableResult
     public func retryTasks(_ selection: TaskSelection) async throws(HubError) -> Int {
         // One that was retried and has ended again meanwhile is not retried twice.
@@ -57,8 +57,8 @@ extension Hub {
     }
 
     /// Deletes tasks and their output. Running ones are left alone unless `includingRunning`; their runners then stop
-    /// the scripts when they next renew. What they print until then, and what a deletion leaves that is cut off, is found by
-    /// `collectOutput`.
+    /// the scripts when they next renew. What they print until then, and what a deletion leaves that is cut off, is
+    /// found by `collectOutput`.
     ///
     /// TensorLayer: `delete_tasks`.
     @discardableResult
@@ -114,7 +114,8 @@ extension Hub {
     static let outputDeletedAtOnce = 500
 
     /// - Parameters:
-    ///   - again: What else must hold of a task when the statement is sent once more, since the first one may have been done.
+    ///   - again: What else must hold of a task when the statement is sent once more, since the first one may have been
+    ///     done.
     ///   - takesNewer: Whether it is safe for tasks of newer versions.
     ///   - ending: In which state a task ends that has a key twice; `nil` leaves it as it is.
     private func change(

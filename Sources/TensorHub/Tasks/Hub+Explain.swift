@@ -7,8 +7,8 @@ extension Hub {
     /// The longest that the server counts in an order that no index has.
     static let countTime: Duration = .seconds(2)
 
-    /// Why a task is where it is: what a pending one waits for, runner by runner; where a running one runs; how an ended
-    /// one came to its end. A look from outside: by the time it is read it may have changed.
+    /// Why a task is where it is: what a pending one waits for, runner by runner; where a running one runs; how an
+    /// ended one came to its end. A look from outside: by the time it is read it may have changed.
     ///
     /// - Throws: `HubError.notFound`.
     public func explain(_ id: ObjectID) async throws(HubError) -> TaskExplanation {
@@ -195,8 +195,8 @@ extension Hub {
         return [higher, older, sameTime]
     }
 
-    /// Whether a task comes before that one in an order, as an expression: the first field that differs decides. Missing
-    /// fields count as null, as in a sort. `nil` for an order that is not made of fields and directions.
+    /// Whether a task comes before that one in an order, as an expression: the first field that differs decides.
+    /// Missing fields count as null, as in a sort. `nil` for an order that is not made of fields and directions.
     static func isAhead(of task: TaskRecord, in order: BSONDocument) -> BSONValue? {
         var branches: [BSONValue] = []
         var equal: [BSONValue] = []

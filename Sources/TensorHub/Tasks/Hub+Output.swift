@@ -111,8 +111,8 @@ extension Hub {
         }
     }
 
-    /// Deletes the chunks of an attempt that begin at an offset or behind it, up to a chunk, which stays: what the output
-    /// limit leaves out.
+    /// Deletes the chunks of an attempt that begin at an offset or behind it, up to a chunk, which stays: what the
+    /// output limit leaves out.
     package func dropOutput(of id: ObjectID, attempt: Int, from offset: Int64, before last: Int64)
         async throws(HubError)
     {

@@ -7,11 +7,12 @@ extension Hub {
     /// So many documents of the head of a queue are looked at for one with a key twice.
     private static let headLimit = 1000
 
-    /// Runs a statement whose pipeline fails on tasks with a key twice. Where it does, those among its documents are put
-    /// aside, and it runs again without them.
+    /// Runs a statement whose pipeline fails on tasks with a key twice. Where it does, those among its documents are
+    /// put aside, and it runs again without them.
     ///
     /// - Parameters:
-    ///   - queue: Where else such tasks are looked for, since the next statement would meet them; `nil` for `filter` itself.
+    ///   - queue: Where else such tasks are looked for, since the next statement would meet them; `nil` for `filter`
+    ///     itself.
     ///   - sort: The order in which the statement meets them.
     ///   - status: The state in which they end; `nil` leaves them as they are.
     func leavingRepeated<Value>(

@@ -1,8 +1,8 @@
 import BSON
 
 extension TaskSpec {
-    /// A byte order mark in front of a script hides its first line from the system and from every shell. Python and other
-    /// languages pass over it.
+    /// A byte order mark in front of a script hides its first line from the system and from every shell. Python and
+    /// other languages pass over it.
     ///
     /// - Parameters:
     ///   - path: For the message.

@@ -111,7 +111,8 @@ extension TaskSpec {
         }
     }
 
-    /// What a server would put something else in the place of: its own time for an empty time stamp at the top of a document.
+    /// What a server would put something else in the place of: its own time for an empty time stamp at the top of a
+    /// document.
     static func validateTop(_ key: String, _ value: BSONValue, at path: String) throws(HubError) {
         guard case .timestamp(let stamp) = value, stamp.seconds == 0, stamp.increment == 0 else { return }
         throw .invalid(

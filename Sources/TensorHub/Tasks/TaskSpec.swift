@@ -14,7 +14,8 @@ public struct TaskSpec: Sendable {
     public var savedResultKeys: [String]
     /// Anything else to find the task by. `description` is a tag like any other.
     public var tags: BSONDocument
-    /// How the script is started, a program with arguments; `nil` leaves it to the script's first line (`#!`), else Python.
+    /// How the script is started, a program with arguments; `nil` leaves it to the script's first line (`#!`), else
+    /// Python.
     public var interpreter: String?
     /// Files that lie beside the script while it runs.
     public var files: [TaskFile]
@@ -27,8 +28,8 @@ public struct TaskSpec: Sendable {
     public var backoff: Duration
     /// What else than a retry follows a failure of a certain kind; the first rule that matches counts.
     public var rules: [FailureRule]
-    /// Wall-clock limit of an attempt: then SIGTERM, which is the soft limit, and SIGKILL after `grace`, which is the hard
-    /// one. `nil` means none.
+    /// Wall-clock limit of an attempt: then SIGTERM, which is the soft limit, and SIGKILL after `grace`, which is the
+    /// hard one. `nil` means none.
     public var timeout: Duration?
     /// The longest that a script may print nothing; then it is stopped as after `timeout`. `nil` means for ever.
     public var stall: Duration?

@@ -7,8 +7,8 @@ extension TaskStatements {
     /// What the server says where a `$switch` finds no branch that holds.
     static let repeatedKeyCode = 40066
 
-    /// Whether a key is there twice wherever one of our pipelines may change something: at the top, in `hub` and in what
-    /// we keep there, in `result`.
+    /// Whether a key is there twice wherever one of our pipelines may change something: at the top, in `hub` and in
+    /// what we keep there, in `result`.
     package static let hasRepeatedKey: BSONValue = anyRepeats(
         [
             "$concatArrays": [

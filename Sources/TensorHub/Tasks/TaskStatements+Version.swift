@@ -3,9 +3,9 @@ import MongoDriver
 
 /// Documents of newer versions than this one.
 ///
-/// `hub.v` says which version of this library a task needs. A runner takes, changes and fails only tasks of versions that
-/// it knows. So that those it does not know cost its claims nothing, they stand elsewhere in the index: `hub.ready` is a
-/// number above `version` in them, where ours is true or false.
+/// `hub.v` says which version of this library a task needs. A runner takes, changes and fails only tasks of versions
+/// that it knows. So that those it does not know cost its claims nothing, they stand elsewhere in the index:
+/// `hub.ready` is a number above `version` in them, where ours is true or false.
 extension TaskStatements {
     /// The newest `hub.v` that this library knows, and the one that it writes.
     package static let version: Int32 = 1
@@ -18,8 +18,8 @@ extension TaskStatements {
 }
 
 extension Hub {
-    /// A pending task that needs a newer version of this library, if there is one. Those without the mark in `hub.ready`
-    /// are looked for no longer than a second.
+    /// A pending task that needs a newer version of this library, if there is one. Those without the mark in
+    /// `hub.ready` are looked for no longer than a second.
     package func findNewerTask() async throws(HubError) -> TaskRecord? {
         let filter: BSONDocument = [
             "project_name": .string(project), "status": TaskStatements.pending,
@@ -35,7 +35,8 @@ extension Hub {
 }
 
 extension TaskRecord {
-    /// The version of TensorHub's documents that a task needs, where this library does not know it; `nil` for all others.
+    /// The version of TensorHub's documents that a task needs, where this library does not know it; `nil` for all
+    /// others.
     public var newerVersion: Int? {
         let marks = ["hub.v", "hub.ready"].compactMap { document.value(atPath: $0)?.doubleValue }
         guard let mark = marks.first(where: { $0 > Double(TaskStatements.version) }) else { return nil }

@@ -5,7 +5,8 @@ public struct Tensor: Sendable, Hashable {
     /// In that file; for a `.npy` file its path without the extension.
     public var name: String
     public var shape: [Int]
-    /// As NumPy calls it, such as `float32`; what NumPy has no word for in the words of the file, such as `bfloat16`, `>f4`.
+    /// As NumPy calls it, such as `float32`; what NumPy has no word for in the words of the file, such as `bfloat16`,
+    /// `>f4`.
     public var dtype: String
 
     /// How many elements; `nil` where that is more than a machine counts.

@@ -3,8 +3,8 @@ import MongoDriver
 
 extension Hub {
     /// Finds what the buckets hold in vain, of all projects of the database, and deletes it: chunks without a file,
-    /// uploads that nobody goes on with, files that no document refers to. It looks at indexes and at documents of files,
-    /// never at contents.
+    /// uploads that nobody goes on with, files that no document refers to. It looks at indexes and at documents of
+    /// files, never at contents.
     ///
     /// - Parameters:
     ///   - dryRun: Whether it only reports.
@@ -25,8 +25,9 @@ extension Hub {
         return reports.sorted { $0.bucket.rawValue < $1.bucket.rawValue }
     }
 
-    /// Finds output of tasks that are gone, of all projects of the database, and deletes it: what a runner has stored after
-    /// its task was deleted, what a deletion has left that was cut off, and output of tasks that TensorLayer has deleted.
+    /// Finds output of tasks that are gone, of all projects of the database, and deletes it: what a runner has stored
+    /// after its task was deleted, what a deletion has left that was cut off, and output of tasks that TensorLayer has
+    /// deleted.
     ///
     /// - Parameters:
     ///   - dryRun: Whether it only reports.

@@ -3,10 +3,10 @@ import MongoDriver
 
 /// Retention.
 extension Hub {
-    /// Deletes what is old, in an order in which each step knows what the one before has kept: models, data sets, tasks,
-    /// logs. Never touched: tasks that are pending or running; a model that holds a stage; a data set in the lineage of a
-    /// kept model, by identifier or by content; the task that made a kept model or data set; log entries of a task that is
-    /// there.
+    /// Deletes what is old, in an order in which each step knows what the one before has kept: models, data sets,
+    /// tasks, logs. Never touched: tasks that are pending or running; a model that holds a stage; a data set in the
+    /// lineage of a kept model, by identifier or by content; the task that made a kept model or data set; log entries
+    /// of a task that is there.
     ///
     /// - Parameter dryRun: Deletes nothing and reports what would be.
     public func prune(_ retention: Retention, dryRun: Bool = false) async throws(HubError) -> PruneReport {
@@ -233,8 +233,8 @@ private struct Prune {
         try await deleteLogs(filter)
     }
 
-    /// Entries whose task is gone, or that have none. Where tasks are chosen by name or state, only those of pruned tasks
-    /// go, with these.
+    /// Entries whose task is gone, or that have none. Where tasks are chosen by name or state, only those of pruned
+    /// tasks go, with these.
     mutating func logs() async throws(HubError) {
         let isByTask = retention.name != nil || Set(retention.statuses) != Set([.finished, .failed, .cancelled])
         if isByTask { return }

@@ -25,7 +25,8 @@ struct ContentOptions: ParsableArguments {
     }
 }
 
-/// A version as somebody typed it. Not left to ArgumentParser: to it a wrong value of `--version` asks for the program's.
+/// A version as somebody typed it. Not left to ArgumentParser: to it a wrong value of `--version` asks for the
+/// program's.
 enum VersionNumber {
     static func parse(_ text: String?) throws(CommandFailure) -> Int? {
         guard let text else { return nil }

@@ -46,8 +46,8 @@ enum LogColumns {
 
     static func titles(_ names: [String]) -> [String] { fixed + names.map(title) }
 
-    /// A value that is called as one of ours is `value.task`. Hence also `value.value.task` for a value `value.task`: who
-    /// takes the first `value.` away where only that and one of ours is left has the name again.
+    /// A value that is called as one of ours is `value.task`. Hence also `value.value.task` for a value `value.task`:
+    /// who takes the first `value.` away where only that and one of ours is left has the name again.
     static func title(_ name: String) -> String {
         var bare = name
         while let rest = bare.bytes.dropping(prefix) { bare = rest }

@@ -6,7 +6,8 @@ struct ListenAddress: Sendable, Hashable {
     var host: String
     var port: Int
 
-    /// - Parameter allowsAny: Whether others than loopback addresses will do: what is not encrypted stays on the machine.
+    /// - Parameter allowsAny: Whether others than loopback addresses will do: what is not encrypted stays on the
+    ///   machine.
     init(_ text: String, allowsAny: Bool) throws(CommandFailure) {
         guard let colon = text.lastIndex(of: ":"), let port = Int(text[text.index(after: colon)...]),
             (0...65_535).contains(port)

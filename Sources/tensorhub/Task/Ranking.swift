@@ -21,7 +21,8 @@ struct Ranking: Equatable {
         isSmallestBest = direction == "min"
     }
 
-    /// Best first. Behind the numbers come those that are NaN, then those without the value; equals stay in their order.
+    /// Best first. Behind the numbers come those that are NaN, then those without the value; equals stay in their
+    /// order.
     ///
     /// - Throws: A failure of status 3 where no task has the value.
     func sorted(_ tasks: [TaskRecord]) throws(CommandFailure) -> [TaskRecord] {
@@ -35,7 +36,8 @@ struct Ranking: Equatable {
     }
 
     private func value(_ task: TaskRecord) -> Double? {
-        // What the result has counts, also where that is no number: a hyper-parameter of the same name is another thing.
+        // What the result has counts, also where that is no number: a hyper-parameter of the same name is another
+        // thing.
         let value = Self.find(key, in: task.result) ?? task.hyperParameters.flatMap { Self.find(key, in: $0) }
         if case .decimal128(let decimal)? = value { return Double(decimal.description) }
         return value?.doubleValue

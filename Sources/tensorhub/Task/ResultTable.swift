@@ -57,8 +57,8 @@ struct ResultTable {
         return table.text(width: width)
     }
 
-    /// A name that is both a hyper-parameter and a result, or that of a column of ours, says which it is. So does one that
-    /// looks as if it did: no two columns have one name.
+    /// A name that is both a hyper-parameter and a result, or that of a column of ours, says which it is. So does one
+    /// that looks as if it did: no two columns have one name.
     private var titles: [String] {
         func titles(_ names: [String], _ prefix: String, _ others: Columns) -> [String] {
             names.map { name in

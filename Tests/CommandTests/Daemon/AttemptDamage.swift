@@ -60,7 +60,8 @@ enum AttemptDamage: String, CaseIterable {
         }
     }
 
-    /// A script that does it and goes on. Its result comes from the script API where that is part of it, else from the file.
+    /// A script that does it and goes on. Its result comes from the script API where that is part of it, else from the
+    /// file.
     func script(_ target: Target, canary: String) -> TaskSpec {
         let setting = "D=\"${PWD%/work}\"; C=\(canary); cd /; \(shell(target))"
         guard target.isOfAPI else {

@@ -31,8 +31,8 @@ import Testing
         }
     }
 
-    /// Shell commands in the state directory; `$victim`, `$other` are the directories of two attempts, `$runner` is the dead
-    /// daemon's lock.
+    /// Shell commands in the state directory; `$victim`, `$other` are the directories of two attempts, `$runner` is the
+    /// dead daemon's lock.
     static let damages: [Damage] = [
         Damage("chmod 000 $victim", .takenUp),
         Damage("chmod 000 $victim/journal", .takenUp),

@@ -181,7 +181,8 @@ import Testing
         }
     }
 
-    /// A claim that nobody answers keeps a hand-over from being in order, but neither from its end nor from hearing signals.
+    /// A claim that nobody answers keeps a hand-over from being in order, but neither from its end nor from hearing
+    /// signals.
     @Test(arguments: [false, true]) func aHandOverDoesNotWaitForADatabaseThatIsAway(isStopped: Bool) async throws {
         try await withCommands { fixture in
             try await withStandaloneMongod("\(fixture.folder)/db") { uri in

@@ -10,7 +10,8 @@ import Testing
             let script = try fixture.file("t.sh", "#!/bin/sh\ntrue\n")
             let path = try fixture.file("f", [UInt8](repeating: 0, count: size))
             let isRefused = try await whileRewriting(path, size: size) {
-                // On a busy machine the writer may not come to write while the file is read: then it is stored as it was.
+                // On a busy machine the writer may not come to write while the file is read: then it is stored as it
+                // was.
                 for _ in 0..<50 {
                     let made = try await fixture.run("submit", script, "--hold", "--file", path)
                     let tasks = try await fixture.hub.findTasks()

@@ -79,7 +79,8 @@ import Testing
                 #expect(try await fixture.run("dataset", "put", file, "--name", name).status == 2)
                 #expect(try await fixture.run("model", "put", file, "--name", name).status == 2)
             }
-            // Its own name is what stands behind the last slash, and the value of an assignment what stands behind the =.
+            // Its own name is what stands behind the last slash, and the value of an assignment what stands behind the
+            // =.
             mkdir("\(fixture.folder)/d", 0o755)
             let odd = try fixture.file("d/\u{301}f", "1")
             #expect(try await fixture.run("submit", script, "--hold", "--file", odd, "-p", "a=\u{338}b").status == 0)

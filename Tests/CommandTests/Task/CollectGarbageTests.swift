@@ -34,8 +34,8 @@ import Testing
         }
     }
 
-    /// Lends a `dataset put` of standard input that has sent all but its last bytes, and cannot be answered once these have
-    /// come; it is killed in the end.
+    /// Lends a `dataset put` of standard input that has sent all but its last bytes, and cannot be answered once these
+    /// have come; it is killed in the end.
     private func putting(
         _ fixture: CommandFixture,
         stoppedAt statement: BSONDocument,

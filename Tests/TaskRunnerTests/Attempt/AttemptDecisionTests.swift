@@ -174,7 +174,7 @@ import Testing
         stop: String? = nil
     ) -> AttemptOutcome {
         AttemptOutcome(
-            report: report.flatMap { ExitReport(json: Array($0.utf8)) },
+            report: report.flatMap { ExitRecord(json: Array($0.utf8)) },
             supervisor: supervisor,
             resultFile: result.map { Array($0.utf8) },
             savedResultKeys: keys,
@@ -297,7 +297,7 @@ import Testing
 
     @Test(arguments: ["", "[]", "{", "{\"exit\":\"x\",\"duration\":1e999,\"output_gap\":{\"from\":5,\"to\":1}}", "\0"])
     func aDamagedReportDoesNotTrap(text: String) {
-        let report = ExitReport(json: Array(text.utf8))
+        let report = ExitRecord(json: Array(text.utf8))
         #expect(report?.exit == nil)
         #expect(report?.outputGap == nil)
     }

@@ -52,7 +52,7 @@ import Testing
             }
             var isOver = false
             while !isOver {
-                isOver = try launched.directory.exitReport() != nil
+                isOver = try launched.directory.exitRecord() != nil
                 try readAll()
                 var status = stat()
                 if stat(launched.directory.outputPath, &status) == 0 { peak = max(peak, Int64(status.st_blocks) * 512) }

@@ -30,8 +30,8 @@ import Testing
                 reader: OutputReader(path: path, limit: Int64(limit), from: stored.offset),
                 limit: limit,
                 from: stored.seq,
-                contact: Contact(logger),
-                obstacle: Obstacle(logger),
+                availability: Availability(logger),
+                block: DeliveryBlock(logger),
                 isLost: { isLost },
                 mustGiveUp: { mustGiveUp }
             )

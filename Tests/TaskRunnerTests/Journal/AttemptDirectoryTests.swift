@@ -75,7 +75,7 @@ import Testing
             let found = try AttemptDirectory.existing(in: folder)
             #expect(found == [AttemptDirectory(taskID: id, attempt: 3, in: folder)])
             #expect(try found[0].claim() == nil)
-            #expect(try found[0].exitReport() == nil)
+            #expect(try found[0].exitRecord() == nil)
         }
     }
 

@@ -112,7 +112,7 @@ import Testing
         number: Int64
     ) throws {
         let json = #"{"exit":0,"peak_memory":\#(number),"output_bytes":\#(number),"output_stored":\#(0 &- number)}"#
-        let report = try #require(ExitReport(json: Array(json.utf8)))
+        let report = try #require(ExitRecord(json: Array(json.utf8)))
         #expect(report.outputBytes - report.outputStored >= 0)
         #expect(report.peakMemory + (1 << 19) > 0)
     }

@@ -33,7 +33,7 @@ struct DeliveryFixture: Sendable {
                 pool: disk
             ),
             pool: disk,
-            contact: Contact(logger),
+            availability: Availability(logger),
             logger: logger,
             retryPause: .milliseconds(1),
             isLost: { false },

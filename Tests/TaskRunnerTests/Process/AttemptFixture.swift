@@ -69,7 +69,7 @@ struct AttemptFixture: Sendable {
 struct AttemptRun: Sendable {
     let launched: AttemptLauncher.Launched
     let ending: SupervisorProcess.Ending
-    let report: ExitReport?
+    let report: ExitRecord?
     let output: [UInt8]
     let outcome: AttemptOutcome
 

@@ -295,7 +295,7 @@ import Testing
             adopted.requestStop()
             #expect(await adopted.wait() == .unknown)
             #expect(await launched.process.wait() == .exited(0))
-            #expect(try found[0].exitReport()?.signal == SIGTERM)
+            #expect(try found[0].exitRecord()?.signal == SIGTERM)
             #expect(try SupervisorProcess.adopt(processes) == nil)
         }
     }

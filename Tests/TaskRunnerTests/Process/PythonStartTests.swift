@@ -5,7 +5,8 @@ import Testing
 
 @testable import TaskRunner
 
-/// Python that starts otherwise than `python3 SCRIPT`: globals go in and out all the same, or the task says what it lacks.
+/// Python that starts otherwise than `python3 SCRIPT`: globals go in and out all the same, or the task says what it
+/// lacks.
 @Suite struct PythonStartTests {
     /// `res = lr` under the interpreter, after what a test puts in front.
     private func run(

@@ -319,7 +319,7 @@ extension ScriptBackendTests {
                         client: client
                     ) {
                         try await write(100..<600)
-                        #expect(await eventually { runner.contact.awayFor != nil })
+                        #expect(await eventually { runner.availability.awayFor != nil })
                         try await write(600..<1000)
                         try await backend.mergeResults(["accuracy": 1])
                         await backend.settle()

@@ -82,7 +82,8 @@ import Testing
             let runner = ObjectID()
             for number in 0..<Self.count {
                 let place = "seed \(Self.seed), result \(number)"
-                // As a runner has it: of a repeated key the last value counts, and what is nested too deep fails its task.
+                // As a runner has it: of a repeated key the last value counts, and what is nested too deep fails its
+                // task.
                 let result = random.document().withoutRepeatedKeys
                 if result.isNested(deeperThan: 100) { continue }
                 let id = try await hub.createTask(TaskSpec(script: Array("pass".utf8)))

@@ -4,8 +4,8 @@ import TensorHub
 import TestSupport
 import Testing
 
-/// Documents of any shape, which any program may have written, among ours: none of them makes a statement over many fail,
-/// so every innocent document is handled as if they were not there.
+/// Documents of any shape, which any program may have written, among ours: none of them makes a statement over many
+/// fail, so every innocent document is handled as if they were not there.
 @Suite(.timeLimit(.minutes(10))) struct OddDocumentTests {
     static let oddities: [BSONValue] = [
         .null, .undefined, .string(""), .string("text"), .string("$text"), .int32(-1), .int64(.max), .int64(.min),

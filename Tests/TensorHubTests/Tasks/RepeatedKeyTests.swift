@@ -6,8 +6,8 @@ import Testing
 
 @testable import TensorHub
 
-/// Documents with a key twice, which end MongoDB 6.0 when an update pipeline changes that key. Each test has a server of
-/// its own, since it may die.
+/// Documents with a key twice, which end MongoDB 6.0 when an update pipeline changes that key. Each test has a server
+/// of its own, since it may die.
 @Suite(.timeLimit(.minutes(5))) struct RepeatedKeyTests {
     private func withOwnServer(_ body: (_ hub: Hub, _ server: LocalMongoServer) async throws -> Void) async throws {
         try await withTemporaryDirectory { folder in
