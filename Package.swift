@@ -133,7 +133,7 @@ let package = Package(
         .target(
             name: "Console",
             dependencies: [
-                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Settings", "CMongoStart",
+                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Settings", "CLinux", "CMongoStart",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -167,6 +167,17 @@ let package = Package(
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
             ],
+            swiftSettings: settings
+        ),
+        // What scripts/bench runs; no part of an installation.
+        .executableTarget(
+            name: "tensorhub-bench",
+            dependencies: [
+                "TensorHub", "LocalMongo", "MongoDriver", "BSON", "Console",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "UnixSignals", package: "swift-service-lifecycle"),
+            ],
+            path: "Benchmarks/tensorhub-bench",
             swiftSettings: settings
         ),
         // What tests share: a real mongod, temporary folders, waiting for a condition.
@@ -231,7 +242,7 @@ let package = Package(
             name: "CommandTests",
             dependencies: [
                 "TensorHub", "MongoDriver", "BSON", "Console", "TestSupport", "tensorhub", "tensorhubd",
-                "tensorhub-supervisor", "reporting-script",
+                "tensorhub-bench", "tensorhub-supervisor", "reporting-script",
             ],
             swiftSettings: settings
         ),
@@ -261,8 +272,8 @@ if Context.environment["TENSORHUB_WARNINGS_AS_ERRORS"] == "1" {
 // left out. It is C of its own, with tests of real processes.
 if Context.environment["TENSORHUB_SANITIZING"] == "1" {
     let left: Set<String> = [
-        "tensorhub-supervisor", "tensorhub", "tensorhubd", "TaskRunnerTests", "CommandTests", "Chaos", "chaos-run",
-        "ChaosTests",
+        "tensorhub-supervisor", "tensorhub", "tensorhubd", "tensorhub-bench", "TaskRunnerTests", "CommandTests",
+        "Chaos", "chaos-run", "ChaosTests",
     ]
     package.targets.removeAll { left.contains($0.name) }
     package.products.removeAll { left.contains($0.name) }

@@ -8,6 +8,15 @@ venv="$cache/venv"
 corpus="$cache/bson-corpus"
 log="$cache/setup.log"
 
+# What an installation has. With Swift's own libraries inside, so that the machines that run tasks need no toolchain.
+programs=(tensorhub tensorhubd tensorhub-supervisor)
+release_build=(swift build --configuration release --static-swift-stdlib)
+# build_release PRODUCT...
+build_release() {
+    local product
+    for product; do "${release_build[@]}" --product "$product" || return; done
+}
+
 say() { printf "%s\n" "$@" >&2; }
 die() {
     say "$@"

@@ -1,6 +1,6 @@
 // floor: what the machine gives when the work of the runner is done by a small C program over libmongoc.
 //
-// It is the yardstick of `tensorhub bench`: the same documents, statements, files, processes and promises (everything
+// It is the yardstick of `scripts/bench`: the same documents, statements, files, processes and promises (everything
 // majority and journaled, never more claimed than free slots), written to be fast. statements.c has what MongoDB is
 // asked, attempt.c what happens on disk, runner.c the threads, dispatch.c, insert.c, blobs.c and logs.c the others.
 #ifndef FLOOR_H

@@ -1,6 +1,6 @@
 import Testing
 
-@testable import tensorhub
+@testable import tensorhub_bench
 
 @Suite struct BenchTests {
     @Test func twoHalvesOfLikeFiguresAreCloseAndTheirSpreadHasOneInside() throws {

@@ -58,12 +58,7 @@ final class DevSession: Sendable {
 
     private func serve() async throws -> Int32 {
         let server = try await startServer()
-        let result: Result<Int32, any Error>
-        do {
-            result = .success(try await work(server))
-        } catch {
-            result = .failure(error)
-        }
+        let result = await Result { try await work(server) }
         await server.stop()
         return try result.get()
     }
@@ -114,12 +109,7 @@ final class DevSession: Sendable {
                 if let child { group.addTask { await child.wait() } }
             }
             // The command's end, the runner's after a signal, or MongoDB's.
-            let result: Result<Int32?, any Error>
-            do {
-                result = .success(try await group.next() ?? nil)
-            } catch {
-                result = .failure(error)
-            }
+            let result = await Result { try await group.next() ?? nil }
             group.cancelAll()
             while (try? await group.next()) != nil {}
             return try result.get() ?? stopStatus

@@ -41,12 +41,8 @@ struct RunnerTargets: ParsableArguments {
         if !output.json { StandardOutput.receipt(targets.map { "\($0.id)\n" }.joined()) }
         if count == 0 { throw CommandFailure(ExitStatus.nothingMatched, "the runners have stopped meanwhile") }
         StandardError.line("\(counted(count, "runner")) asked to \(request.rawValue)")
-        let result: Result<Void, any Error>
-        do {
+        let result = await Result {
             if let drain, drain.wait { try await drain.waitUntilDone(hub, targets, request) }
-            result = .success(())
-        } catch {
-            result = .failure(error)
         }
         if output.json {
             let ids = Set(targets.map(\.id))

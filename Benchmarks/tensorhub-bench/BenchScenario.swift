@@ -2,7 +2,7 @@ import ArgumentParser
 import BSON
 import Console
 
-/// What `tensorhub bench` can measure.
+/// What `tensorhub-bench` can measure.
 enum BenchScenario: String, CaseIterable, ExpressibleByArgument {
     case throughput
     case output

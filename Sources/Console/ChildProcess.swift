@@ -1,17 +1,16 @@
 import BSON
-import Console
-import Glibc
+package import Glibc
 import MongoDriver
 import Synchronization
 
-/// The command of `tensorhub dev -- COMMAND`, in the same process group, so that a terminal treats both as one.
-final class ChildProcess: Sendable {
+/// A command that this program has started, in the same process group, so that a terminal treats both as one.
+package final class ChildProcess: Sendable {
     private struct State {
         var status: Int32?
         var waiters: [CheckedContinuation<Int32, Never>] = []
     }
 
-    let pid: pid_t
+    package let pid: pid_t
     private let state = Mutex(State())
 
     private init(pid: pid_t) {
@@ -19,7 +18,7 @@ final class ChildProcess: Sendable {
     }
 
     /// The folder of this program.
-    static var executableFolder: String? {
+    package static var executableFolder: String? {
         guard let path = realpath("/proc/self/exe", nil) else { return nil }
         defer { free(path) }
         let text = String(cString: path)
@@ -27,7 +26,8 @@ final class ChildProcess: Sendable {
     }
 
     /// - Throws: A failure of status 127 or 126, as a shell's, where the program cannot be started.
-    static func start(_ command: [String], environment: [String: String]) throws(CommandFailure) -> ChildProcess {
+    package static func start(_ command: [String], environment: [String: String]) throws(CommandFailure) -> ChildProcess
+    {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
@@ -73,13 +73,13 @@ final class ChildProcess: Sendable {
         }
     }
 
-    func signal(_ number: CInt) {
+    package func signal(_ number: CInt) {
         // Not once it is reaped: the pid may be a stranger's then.
         state.withLock { if $0.status == nil { _ = kill(pid, number) } }
     }
 
     /// Its exit status, or 128 and the signal that ended it.
-    func wait() async -> Int32 {
+    package func wait() async -> Int32 {
         await withCheckedContinuation { continuation in
             let status = state.withLock { state in
                 if state.status == nil { state.waiters.append(continuation) }

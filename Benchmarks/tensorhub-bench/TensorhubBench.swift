@@ -1,11 +1,12 @@
 import ArgumentParser
 import Console
 import LocalMongo
-import Settings
 import UnixSignals
 
-struct Bench: AsyncParsableCommand, HandlesSignals {
+@main
+struct TensorhubBench: AsyncParsableCommand, HandlesSignals {
     static let configuration = CommandConfiguration(
+        commandName: "tensorhub-bench",
         abstract: "Measure this machine: tasks per second, latency, memory.",
         discussion: """
             Runs tensorhubd, which lies beside this program, in a database of its own that is dropped afterwards, on a
@@ -16,8 +17,8 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
             \(BenchScenario.allCases.map { "  \($0.rawValue): \($0.summary)" }.joined(separator: "\n"))
 
             Examples:
-              tensorhub bench throughput --rounds 3
-              tensorhub bench --floor .build/floor/floor --preload --json
+              tensorhub-bench throughput --rounds 3
+              tensorhub-bench --floor .build/floor/floor --preload --json
             """
     )
 
@@ -72,6 +73,8 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
         if tasks < 1 { throw ValidationError("--tasks is \(tasks); it must be at least 1") }
     }
 
+    static func main() async { await CommandFrame.run(Self.self) }
+
     func run() async throws {
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm, .sighup)
         try await withThrowingTaskGroup(of: Int32.self) { group in
@@ -95,7 +98,7 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
         let folder = try BenchFolder()
         let result = await Result { () async throws -> Void in
             if let uri { return try await measure(uri: uri, folder) }
-            StandardError.line("tensorhub: starting a private MongoDB")
+            StandardError.line("tensorhub-bench: starting a private MongoDB")
             // What is measured fits into its memory, so that not the disk is measured.
             let server = try await LocalMongoServer.start(dataDirectory: folder.path + "/mongodb", cacheSize: 4)
             let result = await Result { () async throws -> Void in try await measure(uri: server.uri, folder) }
@@ -134,12 +137,5 @@ struct Bench: AsyncParsableCommand, HandlesSignals {
         } else {
             StandardOutput.write(BenchMeasurement.table(measurements).text(width: nil))
         }
-    }
-}
-
-extension Result where Failure == any Error {
-    /// What an asynchronous body returns or throws, so that clean-up can come first.
-    fileprivate init(_ body: () async throws -> Success) async {
-        do { self = .success(try await body()) } catch { self = .failure(error) }
     }
 }

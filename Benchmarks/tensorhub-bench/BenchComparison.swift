@@ -3,7 +3,7 @@ import Console
 import Glibc
 import TensorHub
 
-/// This build against another one, in turn, each measured in the same way: for `tensorhub bench --against`.
+/// This build against another one, in turn, each measured in the same way: for `tensorhub-bench --against`.
 ///
 /// In a round each build has one runner, which works off a full queue, rests, and then gets tasks one by one. Who comes
 /// first changes from round to round, so that neither always has the emptier server.
@@ -34,19 +34,21 @@ struct BenchComparison {
         var ours = Figures()
         var other = Figures()
         for round in 0..<rounds {
-            StandardError.line("tensorhub: round \(round + 1) of \(rounds)")
+            StandardError.line("tensorhub-bench: round \(round + 1) of \(rounds)")
             if round.isMultiple(of: 2) { try await measure(.ours, into: &ours) }
             try await measure(.other, into: &other)
             if !round.isMultiple(of: 2) { try await measure(.ours, into: &ours) }
         }
         if BenchTrace.isPossible {
             for round in 0..<min(rounds, Self.tracedRounds) {
-                StandardError.line("tensorhub: counting system calls, round \(round + 1)")
+                StandardError.line("tensorhub-bench: counting system calls, round \(round + 1)")
                 try await trace(.ours, into: &ours)
                 try await trace(.other, into: &other)
             }
         } else {
-            StandardError.line("tensorhub: system calls and files are left out; there is no strace (package strace)")
+            StandardError.line(
+                "tensorhub-bench: system calls and files are left out; there is no strace (package strace)"
+            )
         }
         return Self.measurements(ours, other)
     }

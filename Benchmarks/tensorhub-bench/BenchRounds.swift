@@ -20,10 +20,10 @@ struct BenchRounds {
         var measurements: [BenchMeasurement] = []
         for scenario in scenarios {
             if scenario == .dispatch, site.stamp == nil {
-                StandardError.line("tensorhub: dispatch is left out; it needs --floor")
+                StandardError.line("tensorhub-bench: dispatch is left out; it needs --floor")
                 continue
             }
-            StandardError.line("tensorhub: \(scenario.rawValue): \(scenario.summary)")
+            StandardError.line("tensorhub-bench: \(scenario.rawValue): \(scenario.summary)")
             let new: [BenchMeasurement] =
                 switch scenario {
                 case .throughput: [try await throughput("throughput", script: "#!/bin/true\n", prints: false)]

@@ -4,7 +4,7 @@ import Glibc
 import MongoDriver
 import TensorHub
 
-/// A temporary folder of `tensorhub bench`.
+/// A temporary folder of `tensorhub-bench`.
 struct BenchFolder: Sendable {
     let path: String
 
@@ -146,7 +146,7 @@ struct BenchSite: Sendable {
             ("waiting", ["ready": false, "not_before": .dateTime(later)]),
             ("pending", ["ready": true]),
         ] {
-            StandardError.line("tensorhub: inserting \(Self.preloadedTasks) \(kind) tasks")
+            StandardError.line("tensorhub-bench: inserting \(Self.preloadedTasks) \(kind) tasks")
             let now = try await hub.serverTime()
             var hub: BSONDocument = ["v": 1, "priority": 0, "attempt": .int32(kind == "finished" ? 1 : 0)]
             for (key, value) in fields { hub.append(key, value == "now" ? .dateTime(now) : value) }

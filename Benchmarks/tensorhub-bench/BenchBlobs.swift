@@ -39,7 +39,7 @@ struct BenchBlobs {
                         try await rest { try await BenchRunner.python(Self.program, [site.uri, file], at: site) }
                     )
                 } catch {
-                    StandardError.line("tensorhub: pymongo is left out: \(error)")
+                    StandardError.line("tensorhub-bench: pymongo is left out: \(error)")
                     hasPymongo = false
                 }
             }
