@@ -48,14 +48,14 @@ import Testing
         var pointer = BSONDBPointer(reference: "c", id: ObjectID())
     }
 
-    @Test func everythingSurvives() throws {
+    @Test func `Everything survives`() throws {
         let value = Everything()
         let document = try BSONEncoder().encode(value)
         #expect(try BSONDocument(bytes: document.bytes) == document)
         #expect(try BSONDecoder().decode(Everything.self, from: document) == value)
     }
 
-    @Test func typesAreStoredAsThemselves() throws {
+    @Test func `Types are stored as themselves`() throws {
         let document = try BSONEncoder().encode(Everything())
         #expect(document["int"] == .int64(.max))
         #expect(document["int32"] == .int32(.min))
@@ -70,7 +70,7 @@ import Testing
         #expect(document["optionals"] == ["a", nil])
     }
 
-    @Test func bsonTypesSurviveOtherCoders() throws {
+    @Test func `BSON types survive other coders`() throws {
         struct Types: Codable, Equatable {
             var id = ObjectID()
             var document: BSONDocument = [
@@ -133,7 +133,7 @@ import Testing
         }
     }
 
-    @Test func nestedContainersAndSuperclassesSurvive() throws {
+    @Test func `Nested containers and superclasses survive`() throws {
         let value = Derived()
         value.base = 7
         value.derived = [8, 9]
@@ -149,7 +149,7 @@ import Testing
         #expect(read.derived == [8, 9])
     }
 
-    @Test func numbersConvertOnlyWhereNothingIsLost() throws {
+    @Test func `Numbers convert only where nothing is lost`() throws {
         let decoder = BSONDecoder()
         #expect(try decoder.decodeValue(Int.self, from: .double(3)) == 3)
         #expect(try decoder.decodeValue(UInt8.self, from: .int64(255)) == 255)
@@ -164,11 +164,11 @@ import Testing
         #expect(throws: DecodingError.self) { try decoder.decodeValue(Int.self, from: "3") }
     }
 
-    @Test func bytesReadFromABinaryToo() throws {
+    @Test func `Bytes read from a binary too`() throws {
         #expect(try BSONDecoder().decodeValue([UInt8].self, from: .binary(.init(bytes: [1, 2]))) == [1, 2])
     }
 
-    @Test func decodingErrorsNameThePath() throws {
+    @Test func `Decoding errors name the path`() throws {
         struct Outer: Decodable { var list: [Inner] }
         struct Inner: Decodable { var x: Int }
         func path(_ document: BSONDocument) -> String {
@@ -187,7 +187,7 @@ import Testing
         #expect(path(["list": 1]) == "list")
     }
 
-    @Test func whatBSONCannotStoreIsAnEncodingError() throws {
+    @Test func `What BSON cannot store is an encoding error`() throws {
         let encoder = BSONEncoder()
         do {
             _ = try encoder.encode(["a": ["b\0": 1]])
@@ -212,7 +212,7 @@ import Testing
         }
     }
 
-    @Test func valuesThatNestTooDeeplyAreAnEncodingError() throws {
+    @Test func `Values that nest too deeply are an encoding error`() throws {
         func chain(_ depth: Int) -> [String: Chain] {
             ["a": (2..<depth).reduce(.end) { chain, _ in .link(chain) }]
         }
@@ -221,7 +221,7 @@ import Testing
         #expect(throws: EncodingError.self) { try BSONEncoder().encode(chain(201)) }
     }
 
-    @Test func userInfoReachesTheValues() throws {
+    @Test func `User info reaches the values`() throws {
         struct Probe: Codable {
             static let key = CodingUserInfoKey(rawValue: "probe")!
             var seen: String?

@@ -4,7 +4,7 @@ import Testing
 /// The corpus by the rules of its own README. Nothing is left out, except that a lossy case is not compared on the way
 /// back: its text does not say all that its bytes do.
 @Suite struct CorpusTests {
-    @Test func theCorpusIsThere() throws {
+    @Test func `The corpus is there`() throws {
         #expect(try Corpus.load().count >= 31)
         #expect(Corpus.cases("valid").count >= 718)
         #expect(Corpus.cases("decodeErrors").count >= 75)
@@ -12,7 +12,7 @@ import Testing
     }
 
     @Test(arguments: Corpus.cases("valid"))
-    func canonicalBytesSurviveDecodingAndEncoding(_ test: Corpus.Case) throws {
+    func `Canonical bytes survive decoding and encoding`(_ test: Corpus.Case) throws {
         let bytes = try #require(test.bytes("canonical_bson"))
         let document = try BSONDocument(bytes: bytes)
         #expect(document.bytes == bytes)
@@ -21,7 +21,7 @@ import Testing
     }
 
     @Test(arguments: Corpus.cases("valid"))
-    func bytesPrintAsCanonicalText(_ test: Corpus.Case) throws {
+    func `Bytes print as canonical text`(_ test: Corpus.Case) throws {
         let document = try BSONDocument(bytes: try #require(test.bytes("canonical_bson")))
         let expected = try #require(test.text("canonical_extjson"))
         #expect(try plain(document.extendedJSON(.canonical)) == plain(expected))
@@ -29,7 +29,7 @@ import Testing
     }
 
     @Test(arguments: Corpus.cases("valid"))
-    func canonicalTextReadsAsTheSameBytes(_ test: Corpus.Case) throws {
+    func `Canonical text reads as the same bytes`(_ test: Corpus.Case) throws {
         let text = try #require(test.text("canonical_extjson"))
         let document = try BSONDocument(extendedJSON: text)
         #expect(try plain(document.extendedJSON(.canonical)) == plain(text))
@@ -38,7 +38,7 @@ import Testing
     }
 
     @Test(arguments: Corpus.cases("valid").filter { $0.text("relaxed_extjson") != nil })
-    func relaxedTextSurvives(_ test: Corpus.Case) throws {
+    func `Relaxed text survives`(_ test: Corpus.Case) throws {
         let document = try BSONDocument(bytes: try #require(test.bytes("canonical_bson")))
         let text = try #require(test.text("relaxed_extjson"))
         #expect(try plain(document.extendedJSON(.relaxed)) == plain(text))
@@ -46,14 +46,14 @@ import Testing
     }
 
     @Test(arguments: Corpus.cases("valid").filter { $0.text("degenerate_bson") != nil })
-    func degenerateBytesBecomeCanonical(_ test: Corpus.Case) throws {
+    func `Degenerate bytes become canonical`(_ test: Corpus.Case) throws {
         let document = try BSONDocument(bytes: try #require(test.bytes("degenerate_bson")))
         #expect(BSONDocument(elements: rebuilt(document)).bytes == test.bytes("canonical_bson"))
         #expect(try plain(document.extendedJSON(.canonical)) == plain(try #require(test.text("canonical_extjson"))))
     }
 
     @Test(arguments: Corpus.cases("valid").filter { $0.text("degenerate_extjson") != nil })
-    func degenerateTextBecomesCanonical(_ test: Corpus.Case) throws {
+    func `Degenerate text becomes canonical`(_ test: Corpus.Case) throws {
         let document = try BSONDocument(extendedJSON: try #require(test.text("degenerate_extjson")))
         #expect(try plain(document.extendedJSON(.canonical)) == plain(try #require(test.text("canonical_extjson"))))
         guard !test.isLossy else { return }
@@ -62,7 +62,7 @@ import Testing
 
     /// For drivers that have no deprecated types. This one has them; the converted forms must be valid all the same.
     @Test(arguments: Corpus.cases("valid").filter { $0.text("converted_bson") != nil })
-    func convertedFormsAgree(_ test: Corpus.Case) throws {
+    func `Converted forms agree`(_ test: Corpus.Case) throws {
         let document = try BSONDocument(bytes: try #require(test.bytes("converted_bson")))
         let text = try #require(test.text("converted_extjson"))
         #expect(try plain(document.extendedJSON(.canonical)) == plain(text))
@@ -70,14 +70,14 @@ import Testing
     }
 
     @Test(arguments: Corpus.cases("decodeErrors"))
-    func invalidBytesAreRefused(_ test: Corpus.Case) throws {
+    func `Invalid bytes are refused`(_ test: Corpus.Case) throws {
         let bytes = try #require(test.bytes("bson"))
         let error = #expect(throws: BSONError.self) { try BSONDocument(bytes: bytes) }
         #expect(error?.code == .malformedBytes)
     }
 
     @Test(arguments: Corpus.cases("parseErrors"))
-    func invalidTextIsRefused(_ test: Corpus.Case) throws {
+    func `Invalid text is refused`(_ test: Corpus.Case) throws {
         let text = try #require(test.text("string"))
         switch test.type {
         case "0x13": #expect(Decimal128(text) == nil)

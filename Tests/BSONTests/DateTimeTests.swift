@@ -10,7 +10,7 @@ import Testing
         ("1969-12-31T23:59:59.999Z", -1), ("0001-01-01T00:00:00Z", -62_135_596_800_000),
         ("9999-12-31T23:59:59.999Z", 253_402_300_799_999),
     ])
-    func textReadsAsMilliseconds(text: String, milliseconds: Int64) {
+    func `Text reads as milliseconds`(text: String, milliseconds: Int64) {
         #expect(BSONDateTime(iso8601: text)?.millisecondsSince1970 == milliseconds)
     }
 
@@ -21,18 +21,18 @@ import Testing
         "2012-01-01T00:00:00+1", "2012-01-01T00:00:00+24:00", "2012-01-01T00:00:00Zx", "+2012-01-01T00:00:00Z",
         "2012-01-01T00:00:00+01:",
     ])
-    func otherTextIsRefused(text: String) {
+    func `Other text is refused`(text: String) {
         #expect(BSONDateTime(iso8601: text) == nil)
     }
 
-    @Test func everyDayOfManyCenturiesSurvives() {
+    @Test func `Every day of many centuries survives`() {
         for day in stride(from: -719_162, through: 2_932_896, by: 61) {
             let time = BSONDateTime(millisecondsSince1970: Int64(day) * 86_400_000 + 3_723_004)
             #expect(BSONDateTime(iso8601: time.iso8601) == time)
         }
     }
 
-    @Test func theTextAgreesWithFoundation() throws {
+    @Test func `The text agrees with Foundation`() throws {
         let style = Date.ISO8601FormatStyle(includingFractionalSeconds: true)
         for milliseconds in stride(from: Int64(1), to: 253_402_300_799_999, by: 7_234_567_890_123) {
             let time = BSONDateTime(millisecondsSince1970: milliseconds)
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test func farTimesAreClamped() {
+    @Test func `Far times are clamped`() {
         #expect(BSONDateTime(Date(timeIntervalSince1970: 1e30)).millisecondsSince1970 == .max)
         #expect(BSONDateTime(Date(timeIntervalSince1970: -1e30)).millisecondsSince1970 == .min)
     }

@@ -11,18 +11,18 @@ import Testing
             ("hub.lease.runner", "r"), ("history.1.end", 2), ("a", 1), (".", 3), ("history.0", ["end": 1]),
         ] as [(String, BSONValue)]
     )
-    func aPathLeadsToItsValue(path: String, value: BSONValue) {
+    func `A path leads to its value`(path: String, value: BSONValue) {
         #expect(document.value(atPath: path) == value)
     }
 
     @Test(arguments: [
         "hub.lease.token", "history.2.end", "history.-1", "history.x", "a.b", "b", "hub.", "hub..lease", "a.",
     ])
-    func aPathToNowhereIsNil(path: String) {
+    func `A path to nowhere is nil`(path: String) {
         #expect(document.value(atPath: path) == nil)
     }
 
-    @Test func settingReplacesInPlaceAppendsAndRemoves() throws {
+    @Test func `Setting replaces in place appends and removes`() throws {
         var document: BSONDocument = ["a": 1, "b": 2]
         document["a"] = "longer than before"
         document["c"] = 3
@@ -32,19 +32,19 @@ import Testing
         #expect(try BSONDocument(bytes: document.bytes).keys == ["a", "c"])
     }
 
-    @Test func theFirstOfRepeatedKeysIsFound() {
+    @Test func `The first of repeated keys is found`() {
         let document = BSONDocument(elements: [("a", 1), ("a", 2)])
         #expect(document["a"] == 1)
         #expect(document.count == 2)
     }
 
-    @Test func keysThatAreTheSameToPeopleButNotInBytesAreDifferent() {
+    @Test func `Keys that are the same to people but not in bytes are different`() {
         let document: BSONDocument = ["e\u{301}": 1]
         #expect(document["\u{E9}"] == nil)
         #expect(document["e\u{301}"] == 1)
     }
 
-    @Test func identifiersMadeOnManyThreadsAreUnique() async {
+    @Test func `Identifiers made on many threads are unique`() async {
         let count = 20_000
         let all = await withTaskGroup(of: [ObjectID].self) { group in
             for _ in 0..<8 { group.addTask { (0..<count).map { _ in ObjectID() } } }
@@ -54,7 +54,7 @@ import Testing
         #expect(Set(all.map { $0.bytes[4..<9] }).count == 1)
     }
 
-    @Test func anIdentifierSurvivesItsText() throws {
+    @Test func `An identifier survives its text`() throws {
         let id = ObjectID()
         #expect(ObjectID(id.description) == id)
         #expect(ObjectID(bytes: id.bytes) == id)
@@ -66,17 +66,17 @@ import Testing
     }
 
     @Test(arguments: ["1E+6144", "1E-6176", "-0", "0E+6111", "1234567890123456789012345678901234", "12.50", "Infinity"])
-    func decimalTextSurvives(text: String) throws {
+    func `Decimal text survives`(text: String) throws {
         let number = try #require(Decimal128(text))
         #expect(Decimal128(number.description) == number)
     }
 
     @Test(arguments: ["1E+6145", "1E-6177", "12345678901234567890123456789012345", "1e99999999999999999999", "1 "])
-    func decimalTextThatDoesNotFitIsRefused(text: String) {
+    func `Decimal text that does not fit is refused`(text: String) {
         #expect(Decimal128(text) == nil)
     }
 
-    @Test func veryLongDecimalTextIsReadWithoutRounding() {
+    @Test func `Very long decimal text is read without rounding`() {
         let zeros = String(repeating: "0", count: 100_000)
         #expect(Decimal128("0." + zeros + "1") == nil)
         #expect(Decimal128(zeros + "1." + zeros) == Decimal128("1.000000000000000000000000000000000"))

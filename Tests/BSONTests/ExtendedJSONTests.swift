@@ -2,7 +2,7 @@ import BSON
 import Testing
 
 @Suite struct ExtendedJSONTests {
-    @Test func integersTakeTheSmallestTypeThatHoldsThem() throws {
+    @Test func `Integers take the smallest type that holds them`() throws {
         let text = #"[1, -2147483648, 2147483648, 9223372036854775807, 1.0, 1e3, -0]"#
         #expect(
             try BSONValue(extendedJSON: text)
@@ -13,7 +13,7 @@ import Testing
         )
     }
 
-    @Test func plainModeReadsJSONAsJSON() throws {
+    @Test func `Plain mode reads JSON as JSON`() throws {
         let text = #"{"$oid": "nothing", "n": 1, "x": {"$numberInt": 1}}"#
         let document = try BSONDocument(extendedJSON: text, options: .init(plain: true))
         #expect(
@@ -24,7 +24,7 @@ import Testing
         )
     }
 
-    @Test func nonFiniteLiteralsNeedTheOption() throws {
+    @Test func `Non-finite literals need the option`() throws {
         let text = #"{"a": NaN, "b": Infinity, "c": -Infinity}"#
         #expect(throws: BSONError.self) { try BSONDocument(extendedJSON: text) }
         #expect(throws: BSONError.self) { try BSONDocument(extendedJSON: #"{"d": 1e999}"#) }
@@ -44,25 +44,25 @@ import Testing
             "1E400e0",
         ].dropLast()
     )
-    func aNumberThatReadsAsItWasWrittenIsTaken(_ number: String) throws {
+    func `A number that reads as it was written is taken`(_ number: String) throws {
         let value = try BSONValue(extendedJSON: number)
         #expect(value.doubleValue == Double(number))
         #expect(try WrittenNumber.value(number) == value)
     }
 
     @Test(arguments: ["", "-", ".", "e5", "1e", "0x1F", "1_000", "nan", "inf", "1 ", " 1", "1.2.3", "١"])
-    func whatIsNoNumberIsNone(_ text: String) throws {
+    func `What is no number is none`(_ text: String) throws {
         #expect(try WrittenNumber.value(text) == nil)
     }
 
-    @Test func whatIsNoJSONIsToldBeforeANumberThatDoesNotFit() {
+    @Test func `What is no JSON is told before a number that does not fit`() {
         let error = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: "18446744073709551615 seeds") }
         #expect(error?.code == .malformedJSON)
         let fault = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: "[1, 18446744073709551615]") }
         #expect(fault?.code == .unrepresentable && fault?.message.hasPrefix("line 1, column 5: ") == true)
     }
 
-    @Test func aByteOrderMarkInFrontOfAFileIsPassedOverAndOneWithinIsNamed() throws {
+    @Test func `A byte order mark in front of a file is passed over and one within is named`() throws {
         let mark: [UInt8] = [0xEF, 0xBB, 0xBF]
         #expect(try BSONDocument(extendedJSON: mark + Array("{\"a\": 1}\r\n".utf8)) == ["a": 1])
         let error = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: "{\u{FEFF}\"a\": 1}") }
@@ -79,7 +79,7 @@ import Testing
         #"{"$numberLong": "9223372036854775808"}"#, #"{"$numberInt": "2147483648"}"#,
         #"{"$numberDecimal": "1e9999"}"#, #"{"$date": {"$numberLong": "9223372036854775808"}}"#,
     ])
-    func aNumberThatWouldBecomeAnotherIsRefused(_ number: String) {
+    func `A number that would become another is refused`(_ number: String) {
         #expect(throws: BSONError.self) { try BSONValue(extendedJSON: "[{\"a\": [\(number)]}]") }
     }
 
@@ -87,7 +87,7 @@ import Testing
         "9223372036854775808", "-9223372036854775809", "18446744073709551615", "1e400", "-1e309",
         "1" + String(repeating: "0", count: 400),
     ])
-    func aNumberThatNoDoubleOrIntegerIsEqualToIsRefusedAndNamed(_ number: String) {
+    func `A number that no double or integer is equal to is refused and named`(_ number: String) {
         for text in ["{\"a\": [{\"b\": \(number)}]}", "{\"a\": \(number)}"] {
             for options in [ExtendedJSONOptions(), .init(allowsNonFiniteLiterals: true), .init(plain: true)] {
                 let error = #expect(throws: BSONError.self) { try BSONDocument(extendedJSON: text, options: options) }
@@ -114,7 +114,7 @@ import Testing
         (#"{"a": {"$oid": "12"}}"#, "line 1, column 7: $oid needs 24 hexadecimal digits in a text"),
         (#"{"b": 1, "$oid": "12"}"#, "line 1, column 1: $oid cannot stand beside other keys"),
     ])
-    func errorsNameThePlaceAndWhatWasExpected(text: String, message: String) {
+    func `Errors name the place and what was expected`(text: String, message: String) {
         let error = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: text) }
         #expect(error?.message == message)
     }
@@ -123,33 +123,33 @@ import Testing
         "[1,]", "[,1]", "{,}", "[+1]", "[.5]", "[1e]", "[-]", "[--1]", "[00]", "[-01]", "[0x1]", "['a']", "{a: 1}",
         "[\"\t\"]", "nul", "truefalse", "[NaN]", "// no", "\u{FEFF}1", "[1]]", "\"\\u00\"", "{\"a\":1 \"b\":2}",
     ])
-    func whatIsNotJSONIsRefused(text: String) {
+    func `What is not JSON is refused`(text: String) {
         #expect(throws: BSONError.self) { try BSONValue(extendedJSON: text) }
     }
 
-    @Test func bytesThatAreNotUTF8AreRefused() {
+    @Test func `Bytes that are not UTF-8 are refused`() {
         #expect(throws: BSONError.self) { try BSONValue(extendedJSON: [0x22, 0xFF, 0x22] as [UInt8]) }
     }
 
-    @Test func escapesAndSurrogatesSurvive() throws {
+    @Test func `Escapes and surrogates survive`() throws {
         let value = try BSONValue(extendedJSON: #""\ud83d\ude00\u00e9\/\"\\\b\f\n\r\t\u0000""#)
         #expect(value == .string("😀é/\"\\\u{08}\u{0C}\n\r\t\u{0}"))
         #expect(value.extendedJSON() == #""😀é/\"\\\b\f\n\r\t\u0000""#)
     }
 
-    @Test func aRootThatIsNoDocumentIsRefusedForADocumentOnly() throws {
+    @Test func `A root that is no document is refused for a document only`() throws {
         let text = #"{"$oid": "56e1fc72e0c917e9c4714161"}"#
         #expect(try BSONValue(extendedJSON: text).objectIDValue?.description == "56e1fc72e0c917e9c4714161")
         #expect(throws: BSONError.self) { try BSONDocument(extendedJSON: text) }
     }
 
-    @Test func queryOperatorsStayDocuments() throws {
+    @Test func `Query operators stay documents`() throws {
         let text =
             #"{"n": {"$gt": 1, "$in": [1, 2]}, "t": {"$type": "string"}, "$scope": 1, "r": {"$ref": "a", "$id": 1}}"#
         #expect(try BSONDocument(extendedJSON: text).extendedJSON() == text)
     }
 
-    @Test func prettyTextIsIndentedByTwoSpaces() throws {
+    @Test func `Pretty text is indented by two spaces`() throws {
         let document: BSONDocument = [
             "a": 1, "b": [1, ["c": nil]], "e": [], "f": [:], "d": .dateTime(.init(millisecondsSince1970: 1)),
         ]
@@ -175,7 +175,7 @@ import Testing
         )
     }
 
-    @Test func everyDoubleReadsBackAsItself() throws {
+    @Test func `Every double reads back as itself`() throws {
         var generator = SeededGenerator(seed: 7)
         for _ in 0..<20_000 {
             let number = Double(bitPattern: generator.next())
@@ -187,7 +187,7 @@ import Testing
         }
     }
 
-    @Test func base64OfEveryLengthSurvives() throws {
+    @Test func `Base64 of every length survives`() throws {
         for count in 0..<70 {
             let value = BSONValue.binary(
                 BSONBinary(subtype: 0x80, bytes: (0..<count).map { UInt8(truncatingIfNeeded: $0 * 37) })

@@ -27,7 +27,7 @@ import Testing
     }
 
     @Test(arguments: [3, 4, 15] as [UInt8])
-    func nestingUpToTheLimitIsFullyUsable(type: UInt8) throws {
+    func `Nesting up to the limit is fully usable`(type: UInt8) throws {
         let document = try BSONDocument(bytes: nested(type, depth: maximumDepth))
         #expect(try BSONDocument(validatingStructureOf: document.bytes) == document)
         #expect(try BSONDocument(extendedJSON: document.extendedJSON(.canonical)) == document)
@@ -36,14 +36,14 @@ import Testing
     }
 
     @Test(arguments: [3, 4, 15] as [UInt8], [201, 202, 1000, 100_000])
-    func deeperNestingIsAnError(type: UInt8, depth: Int) {
+    func `Deeper nesting is an error`(type: UInt8, depth: Int) {
         let bytes = nested(type, depth: depth)
         #expect(throws: BSONError.self) { try BSONDocument(bytes: bytes) }
         #expect(throws: BSONError.self) { try BSONDocument(validatingStructureOf: bytes) }
     }
 
     @Test(arguments: ["[", #"{"a":"#, #"{"$scope":"#, #"{"$code":"","$scope":"#, #"{"$timestamp":"#, #"[{"$symbol":"#])
-    func deeplyNestedTextIsAnError(opening: String) {
+    func `Deeply nested text is an error`(opening: String) {
         for count in [410, 100_000] {
             let text = String(repeating: opening, count: count)
             let error = #expect(throws: BSONError.self) { try BSONValue(extendedJSON: text) }
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func theTextLimitIsTheLimitOfTheBytes() throws {
+    @Test func `The text limit is the limit of the bytes`() throws {
         for (opening, closing) in [("[", "]"), (#"{"a":"#, "}"), (#"{"$scope":"#, "}")] {
             func text(_ depth: Int) -> String {
                 #"{"a":"# + String(repeating: opening, count: depth - 1) + #"{"$timestamp":{"t":1,"i":1}}"#
@@ -63,7 +63,7 @@ import Testing
         }
     }
 
-    @Test func everyPrefixOfALargeDocumentIsAnError() throws {
+    @Test func `Every prefix of a large document is an error`() throws {
         let parts = Corpus.cases("valid").filter { $0.file.hasPrefix("multi-type") || $0.file.hasPrefix("code_w") }
         let documents = try parts.map { try BSONDocument(bytes: try #require($0.bytes("canonical_bson"))) }
         try #require(!documents.isEmpty)
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func invalidTextIsReadableOnlyFromAServer() throws {
+    @Test func `Invalid text is readable only from a server`() throws {
         let bytes: [UInt8] = [0x0E, 0, 0, 0, 0x02, 0x61, 0, 2, 0, 0, 0, 0xE9, 0, 0]
         #expect(throws: BSONError.self) { try BSONDocument(bytes: bytes) }
         let document = try BSONDocument(validatingStructureOf: bytes)
@@ -88,7 +88,7 @@ import Testing
         #expect(document.bytes == bytes)
     }
 
-    @Test func extremeTimesAndNumbersPrint() throws {
+    @Test func `Extreme times and numbers print`() throws {
         for number in [Int64.min, .min + 1, -1, 0, .max] {
             let document: BSONDocument = ["t": .dateTime(.init(millisecondsSince1970: number)), "n": .int64(number)]
             #expect(try BSONDocument(extendedJSON: document.extendedJSON(.canonical)) == document)

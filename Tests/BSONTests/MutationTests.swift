@@ -6,7 +6,7 @@ import Testing
     private static let rounds = 25_000
 
     @Test(arguments: seeds)
-    func damagedBytesAreRefusedOrFullyUsable(seed: UInt64) throws {
+    func `Damaged bytes are refused or fully usable`(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let originals = Corpus.cases("valid").compactMap { $0.bytes("canonical_bson") }
         try #require(!originals.isEmpty)
@@ -37,7 +37,7 @@ import Testing
     }
 
     @Test(arguments: seeds)
-    func damagedTextIsRefusedOrBecomesValidBytes(seed: UInt64) throws {
+    func `Damaged text is refused or becomes valid bytes`(seed: UInt64) throws {
         var generator = SeededGenerator(seed: seed)
         let originals = Corpus.cases("valid").compactMap { $0.text("canonical_extjson").map { Array($0.utf8) } }
         try #require(!originals.isEmpty)

@@ -11,8 +11,7 @@ import Testing
     /// Longer than a replica set takes as MongoDB is set up.
     private static let election: Duration = .seconds(15)
 
-    @Test("Every call goes on through an election of 15 s, and one that starts in it waits for it")
-    func everyCall() async throws {
+    @Test func `Every call goes on through an election of 15 s, and one that starts in it waits for it`() async throws {
         try await withSet("calls") { set, hub in
             var calls: [(name: String, run: @Sendable () async throws -> Void)] = []
             for (index, call) in ElectionCall.all.enumerated() {
@@ -36,8 +35,8 @@ import Testing
         }
     }
 
-    @Test("Calls that are under way when the primary is lost go on", arguments: [false, true])
-    func underWay(_ isKilled: Bool) async throws {
+    @Test(arguments: [false, true])
+    func `Calls that are under way when the primary is lost go on`(_ isKilled: Bool) async throws {
         try await withSet("underway\(isKilled)") { set, hub in
             let isOver = Counter()
             try await withThrowingTaskGroup(of: Void.self) { group in
@@ -65,8 +64,8 @@ import Testing
         }
     }
 
-    @Test("A data set whose primary is lost in mid-upload is stored whole", arguments: [false, true])
-    func midUpload(_ isKilled: Bool) async throws {
+    @Test(arguments: [false, true])
+    func `A data set whose primary is lost in mid-upload is stored whole`(_ isKilled: Bool) async throws {
         try await withSet("upload\(isKilled)") { set, hub in
             try await withTemporaryDirectory { folder in
                 let path = "\(folder)/data"
@@ -87,8 +86,10 @@ import Testing
         }
     }
 
-    @Test("A first data set is stored though the primary is lost while the indexes are made", arguments: [false, true])
-    func whileIndexesAreMade(_ isKilled: Bool) async throws {
+    @Test(arguments: [false, true])
+    func `A first data set is stored though the primary is lost while the indexes are made`(_ isKilled: Bool)
+        async throws
+    {
         try await withSet("indexes\(isKilled)") { set, hub in
             async let saved = hub.saveDataSet(.bytes([1, 2, 3], as: "data"), name: "first")
             async let ids = hub.createTasks([TaskSpec(script: "#!/bin/true")])
@@ -101,8 +102,7 @@ import Testing
         }
     }
 
-    @Test("Every verb that starts while there is no primary waits for one")
-    func everyVerb() async throws {
+    @Test func `Every verb that starts while there is no primary waits for one`() async throws {
         try await withSet("verbs") { set, hub in
             try await withTemporaryDirectory { folder in
                 let script = "\(folder)/script.sh"

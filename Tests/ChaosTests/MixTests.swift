@@ -4,8 +4,8 @@ import TestSupport
 import Testing
 
 @Suite struct MixTests {
-    @Test("A short mix of faults loses no task and runs none twice", arguments: [Deployment.Kind.single])
-    func shortMix(_ deployment: Deployment.Kind) async throws {
+    @Test(arguments: [Deployment.Kind.single])
+    func `A short mix of faults loses no task and runs none twice`(_ deployment: Deployment.Kind) async throws {
         let seed = getenv("TENSORHUB_CHAOS_SEED").flatMap { UInt64(String(cString: $0)) } ?? 1
         print("seed \(seed) (TENSORHUB_CHAOS_SEED)")
         var options = ChaosTrial.Options()
@@ -19,8 +19,7 @@ import Testing
         }
     }
 
-    @Test("The same seed draws the same faults")
-    func seeds() {
+    @Test func `The same seed draws the same faults`() {
         func draw(_ seed: UInt64) -> [String] {
             var generator = SplitMix64(seed: seed)
             return (0..<20).map { _ in "\(FaultPlan(of: Fault.allCases, runners: 4, with: &generator))" }
@@ -29,8 +28,7 @@ import Testing
         #expect(draw(7) != draw(8))
     }
 
-    @Test("An outage of MongoDB in mid-training stops no script and loses no output")
-    func outage() async throws {
+    @Test func `An outage of MongoDB in mid-training stops no script and loses no output`() async throws {
         let violations = try await turns.one {
             try await OutageTrial.run(outage: .seconds(6), lease: .seconds(3)) { print($0) }
         }

@@ -6,8 +6,7 @@ import Testing
 
 /// The checker finds what it is there for: each fault is planted into a run that is clean without it.
 @Suite struct PlantedFaultTests {
-    @Test("A clean run, with a lost runner in it, has no violations")
-    func clean() async throws {
+    @Test func `A clean run, with a lost runner in it, has no violations`() async throws {
         try await PlantedRun.with { run in
             let (first, second) = (ObjectID(), ObjectID())
             _ = try await run.claim(run.task, first)
@@ -24,8 +23,7 @@ import Testing
         }
     }
 
-    @Test("An unfenced finish of a stale attempt is found")
-    func unfencedFinish() async throws {
+    @Test func `An unfenced finish of a stale attempt is found`() async throws {
         try await PlantedRun.with { run in
             let (first, second) = (ObjectID(), ObjectID())
             _ = try await run.claim(run.task, first)
@@ -46,8 +44,7 @@ import Testing
         }
     }
 
-    @Test("A state that is written before the result is found")
-    func resultBeforeStatus() async throws {
+    @Test func `A state that is written before the result is found`() async throws {
         try await PlantedRun.with { run in
             _ = try await run.claim(run.task, ObjectID())
             run.note("start", run.task, 1)
@@ -61,16 +58,14 @@ import Testing
         }
     }
 
-    @Test("A task that is gone is found")
-    func lostTask() async throws {
+    @Test func `A task that is gone is found`() async throws {
         try await PlantedRun.with { run in
             try await run.hub.deleteTasks(.ids([run.task]))
             #expect(try await run.sentences() == ["is lost: there is no document"])
         }
     }
 
-    @Test("A task that is left running, and one that nobody claimed, are found")
-    func leftRunning() async throws {
+    @Test func `A task that is left running, and one that nobody claimed, are found`() async throws {
         try await PlantedRun.with { run in
             #expect(try await run.sentences() == ["is still pending: it has not ended"])
             _ = try await run.claim(run.task, ObjectID())
@@ -79,8 +74,7 @@ import Testing
         }
     }
 
-    @Test("An attempt that is started twice is found")
-    func doubledRun() async throws {
+    @Test func `An attempt that is started twice is found`() async throws {
         try await PlantedRun.with { run in
             let runner = ObjectID()
             _ = try await run.claim(run.task, runner)
@@ -92,8 +86,8 @@ import Testing
         }
     }
 
-    @Test("An attempt beside one that was given back, not lost, is found", arguments: [true, false])
-    func overlap(_ sawIt: Bool) async throws {
+    @Test(arguments: [true, false])
+    func `An attempt beside one that was given back, not lost, is found`(_ sawIt: Bool) async throws {
         try await PlantedRun.with { run in
             let (first, second) = (ObjectID(), ObjectID())
             _ = try await run.claim(run.task, first)
@@ -111,8 +105,7 @@ import Testing
         }
     }
 
-    @Test("An attempt that ran without a claim is found")
-    func unclaimedRun() async throws {
+    @Test func `An attempt that ran without a claim is found`() async throws {
         try await PlantedRun.with { run in
             let runner = ObjectID()
             _ = try await run.claim(run.task, runner)
@@ -124,8 +117,7 @@ import Testing
         }
     }
 
-    @Test("Output that is missing or there twice is found")
-    func output() async throws {
+    @Test func `Output that is missing or there twice is found`() async throws {
         try await PlantedRun.with { run in
             let runner = ObjectID()
             _ = try await run.claim(run.task, runner)
@@ -141,8 +133,7 @@ import Testing
         }
     }
 
-    @Test("A lease that is still there and a result of a task that did not finish are found")
-    func leftovers() async throws {
+    @Test func `A lease that is still there and a result of a task that did not finish are found`() async throws {
         try await PlantedRun.with { run in
             let runner = ObjectID()
             _ = try await run.claim(run.task, runner)

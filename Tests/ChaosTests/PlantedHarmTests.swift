@@ -8,8 +8,7 @@ import Testing
 @Suite struct PlantedHarmTests {
     private static let harmful = RecordingScript(harm: Harm.modes[0])
 
-    @Test("A task that was cancelled before it ran, or after it had ended, has no violations")
-    func cancelled() async throws {
+    @Test func `A task that was cancelled before it ran, or after it had ended, has no violations`() async throws {
         try await PlantedRun.with { run in
             #expect(try await run.hub.cancelTasks(.ids([run.task])) == 1)
             let now = try await run.hub.serverTime()
@@ -25,8 +24,7 @@ import Testing
         }
     }
 
-    @Test("A cancelled task that nobody cancelled is found, and one that has a result")
-    func cancelledByNobody() async throws {
+    @Test func `A cancelled task that nobody cancelled is found, and one that has a result`() async throws {
         try await PlantedRun.with { run in
             try await run.hub.cancelTasks(.ids([run.task]))
             #expect(
@@ -37,8 +35,7 @@ import Testing
         }
     }
 
-    @Test("A task that ran again after it was cancelled, and one that took long to end, are found")
-    func lateCancel() async throws {
+    @Test func `A task that ran again after it was cancelled, and one that took long to end, are found`() async throws {
         try await PlantedRun.with { run in
             let runner = ObjectID()
             let asked = BSONDateTime(millisecondsSince1970: try await run.now() - 45_000)
@@ -52,8 +49,7 @@ import Testing
         }
     }
 
-    @Test("A time limit that took no effect in time, and one that took none at all, are found")
-    func lateLimit() async throws {
+    @Test func `A time limit that took no effect in time, and one that took none at all, are found`() async throws {
         try await PlantedRun.with(RecordingScript(seconds: 600, timeout: .seconds(2))) { run in
             let runner = ObjectID()
             _ = try await run.claim(run.task, runner)
@@ -73,8 +69,7 @@ import Testing
         }
     }
 
-    @Test("A stop that nobody asked for and that is not counted is found")
-    func uncountedStop() async throws {
+    @Test func `A stop that nobody asked for and that is not counted is found`() async throws {
         try await PlantedRun.with(RecordingScript(harm: Harm.signals[0])) { run in
             let runner = ObjectID()
             _ = try await run.claim(run.task, runner)
@@ -90,8 +85,7 @@ import Testing
         }
     }
 
-    @Test("A script that goes round and round by what it does to itself is found")
-    func endlessRounds() async throws {
+    @Test func `A script that goes round and round by what it does to itself is found`() async throws {
         try await PlantedRun.with(Self.harmful) { run in
             let runner = ObjectID()
             for attempt in 1...11 {
@@ -107,8 +101,8 @@ import Testing
         }
     }
 
-    @Test("A journal that its script destroyed is counted as often as the task allows, and not less")
-    func lostJournal() async throws {
+    @Test func `A journal that its script destroyed is counted as often as the task allows, and not less`() async throws
+    {
         try await PlantedRun.with(Self.harmful) { run in
             let runner = ObjectID()
             for attempt in 1...2 {
@@ -123,8 +117,9 @@ import Testing
         }
     }
 
-    @Test("A journal that is lost to a script that did nothing is found, and a second attempt beside the first")
-    func innocent() async throws {
+    @Test func `A journal that is lost to a script that did nothing is found, and a second attempt beside the first`()
+        async throws
+    {
         try await PlantedRun.with { run in
             let runner = ObjectID()
             _ = try await run.claim(run.task, runner)
@@ -144,8 +139,7 @@ import Testing
         }
     }
 
-    @Test("A task that loses an attempt beside scripts that harm themselves is found")
-    func disturbance() async throws {
+    @Test func `A task that loses an attempt beside scripts that harm themselves is found`() async throws {
         try await PlantedRun.with { run in
             let (first, second) = (ObjectID(), ObjectID())
             let expectation = HistoryChecker.Expectation(task: run.task, script: .init())

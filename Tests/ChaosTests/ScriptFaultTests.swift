@@ -4,28 +4,24 @@ import Testing
 
 /// Scripts that do harm to their own attempts and supervisors: nobody else notices, and what they do is counted.
 @Suite struct ScriptFaultTests {
-    @Test("Scripts that change modes and journals take no neighbour with them")
-    func modes() async throws {
+    @Test func `Scripts that change modes and journals take no neighbour with them`() async throws {
         try await survive(FaultPlan(.modes, victims: 16), shared)
     }
 
-    @Test("A daemon that starts among changed modes takes up all that is in order", arguments: [0, 1] as [UInt64])
-    func modesAtStart(_ choice: UInt64) async throws {
+    @Test(arguments: [0, 1] as [UInt64])
+    func `A daemon that starts among changed modes takes up all that is in order`(_ choice: UInt64) async throws {
         try await survive(FaultPlan(.modesKill, leases: 0.2, choice: choice, victims: 4), shared)
     }
 
-    @Test("A script that stops its supervisor is stopped by its limit or a cancel all the same")
-    func stoppedSupervisor() async throws {
+    @Test func `A script that stops its supervisor is stopped by its limit or a cancel all the same`() async throws {
         try await survive(FaultPlan(.supervisorStop, victims: 6), shared)
     }
 
-    @Test("A script that signals its supervisor does not go round uncounted")
-    func signalledSupervisor() async throws {
+    @Test func `A script that signals its supervisor does not go round uncounted`() async throws {
         try await survive(FaultPlan(.supervisorSignals, victims: 8), shared)
     }
 
-    @Test("Queries of a script that keep MongoDB busy cost no runner its leases")
-    func queries() async throws {
+    @Test func `Queries of a script that keep MongoDB busy cost no runner its leases`() async throws {
         try await survive(FaultPlan(.scriptQueries), ChaosTrial.Options())
     }
 

@@ -11,23 +11,22 @@ import Testing
     private static let ofOneDatabase: [Fault] = Fault.allCases.filter { $0.deployments == [.single] }
     private static let ofReplicaSet: [Fault] = Fault.allCases.filter { $0.deployments == [.replicaSet] }
 
-    @Test(
-        "A fault of one runner, its scripts or its connections loses no task and runs none twice",
-        arguments: ofOneRunner
-    )
-    func oneRunner(_ fault: Fault) async throws {
+    @Test(arguments: ofOneRunner)
+    func `A fault of one runner, its scripts or its connections loses no task and runs none twice`(_ fault: Fault)
+        async throws
+    {
         var options = ChaosTrial.Options()
         options.deployment = .shared
         try await survive(fault, options)
     }
 
-    @Test("A MongoDB that fails or goes away loses no task and runs none twice", arguments: ofOneDatabase)
-    func oneDatabase(_ fault: Fault) async throws {
+    @Test(arguments: ofOneDatabase)
+    func `A MongoDB that fails or goes away loses no task and runs none twice`(_ fault: Fault) async throws {
         try await survive(fault, ChaosTrial.Options())
     }
 
-    @Test("A replica set that changes its primary loses no task and runs none twice", arguments: ofReplicaSet)
-    func threeNodes(_ fault: Fault) async throws {
+    @Test(arguments: ofReplicaSet)
+    func `A replica set that changes its primary loses no task and runs none twice`(_ fault: Fault) async throws {
         var options = ChaosTrial.Options()
         options.deployment = .replicaSet
         // Longer than an election.
@@ -35,19 +34,15 @@ import Testing
         try await survive(fault, options)
     }
 
-    @Test(
-        "A full disk costs attempts and no task",
-        .enabled(if: SmallDisk.obstacle == nil, "\(SmallDisk.obstacle ?? "")")
-    )
-    func fullDisk() async throws {
+    @Test(.enabled(if: SmallDisk.obstacle == nil, "\(SmallDisk.obstacle ?? "")"))
+    func `A full disk costs attempts and no task`() async throws {
         var options = ChaosTrial.Options()
         options.deployment = .shared
         options.hasSmallDisk = true
         try await survive(.diskFull, options)
     }
 
-    @Test("A runner whose clock is an hour off neither loses a task nor runs one twice")
-    func wrongClock() async throws {
+    @Test func `A runner whose clock is an hour off neither loses a task nor runs one twice`() async throws {
         if let obstacle = await WrongClock.obstacle() {
             try Test.cancel("\(obstacle)")
         }
@@ -57,8 +52,7 @@ import Testing
         try await survive(.clockWrong, options)
     }
 
-    @Test("A script that prints more than a pipe and a chunk hold has all of it stored once")
-    func flood() async throws {
+    @Test func `A script that prints more than a pipe and a chunk hold has all of it stored once`() async throws {
         var options = ChaosTrial.Options()
         options.deployment = .shared
         try await withTrial(options) { trial in

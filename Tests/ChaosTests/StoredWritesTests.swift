@@ -9,8 +9,7 @@ import Testing
 @Suite struct StoredWritesTests {
     private static let bytes = [UInt8](repeating: 7, count: 600_000)
 
-    @Test("Writes that are there once and whole are clean; whatever is not so is found")
-    func planted() async throws {
+    @Test func `Writes that are there once and whole are clean, and whatever is not so is found`() async throws {
         try await withTestHub { hub in
             let hash = SHA256.hex(of: Self.bytes)
             try await hub.saveDataSet(.bytes(Self.bytes, as: "x"), name: "a")

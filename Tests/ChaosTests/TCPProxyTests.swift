@@ -31,8 +31,7 @@ import Testing
         (try? await database.runCommand(["ping": 1])) != nil
     }
 
-    @Test("What passes a proxy is unchanged, in both directions")
-    func passes() async throws {
+    @Test func `What passes a proxy is unchanged, in both directions`() async throws {
         try await withProxy { _, database in
             let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 31) }
             let tests = database.collection("tests")
@@ -41,8 +40,7 @@ import Testing
         }
     }
 
-    @Test("A proxy refuses, swallows in either direction, and heals")
-    func disturbs() async throws {
+    @Test func `A proxy refuses, swallows in either direction, and heals`() async throws {
         try await withProxy { proxy, database in
             #expect(await answers(database))
             proxy.refuse()
@@ -60,8 +58,7 @@ import Testing
         }
     }
 
-    @Test("A delayed answer comes late")
-    func delays() async throws {
+    @Test func `A delayed answer comes late`() async throws {
         try await withProxy { proxy, database in
             #expect(await answers(database))
             proxy.behave(.delay(.milliseconds(150)))
@@ -71,8 +68,7 @@ import Testing
         }
     }
 
-    @Test("A command whose reply is lost was carried out")
-    func losesReplies() async throws {
+    @Test func `A command whose reply is lost was carried out`() async throws {
         try await withProxy { proxy, database in
             let tests = database.collection("tests")
             try await tests.insertOne(["n": 1])

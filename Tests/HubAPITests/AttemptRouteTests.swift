@@ -8,8 +8,9 @@ import Testing
 
 @Suite
 struct AttemptRouteTests {
-    @Test("A script reads its task, saves results and progress, and says that its checkpoint is there")
-    func script() async throws {
+    @Test func `A script reads its task, saves results and progress, and says that its checkpoint is there`()
+        async throws
+    {
         try await withAttemptServer { fixture, backend in
             let client = fixture.client
             let health = try await client.send("GET", "/v1/health").json
@@ -33,8 +34,7 @@ struct AttemptRouteTests {
         }
     }
 
-    @Test("Control says whether to stop, why, and how long there is")
-    func control() async throws {
+    @Test func `Control says whether to stop, why, and how long there is`() async throws {
         try await withAttemptServer { fixture, backend in
             #expect(
                 try await fixture.client.send("GET", "/v1/control").json
@@ -48,8 +48,7 @@ struct AttemptRouteTests {
         }
     }
 
-    @Test("Logs are taken one by one and in arrays, with bare words that only Python writes")
-    func logs() async throws {
+    @Test func `Logs are taken one by one and in arrays, with bare words that only Python writes`() async throws {
         try await withAttemptServer { fixture, backend in
             let id = ObjectID()
             let one = try await fixture.client.send(
@@ -74,8 +73,7 @@ struct AttemptRouteTests {
         }
     }
 
-    @Test("A data set of several uploads keeps their order, and each upload is used once")
-    func uploads() async throws {
+    @Test func `A data set of several uploads keeps their order, and each upload is used once`() async throws {
         try await withAttemptServer { fixture, backend in
             var tokens: [String] = []
             for text in ["first", "second"] {
@@ -103,8 +101,7 @@ struct AttemptRouteTests {
         }
     }
 
-    @Test("The bytes of a model may be the body itself, and an architecture needs no bytes")
-    func models() async throws {
+    @Test func `The bytes of a model may be the body itself, and an architecture needs no bytes`() async throws {
         try await withAttemptServer { fixture, backend in
             let bytes = (0..<3_000_000).map { UInt8(truncatingIfNeeded: $0 &* 7 >> 3) }
             let raw = try await fixture.client.send(
@@ -124,8 +121,9 @@ struct AttemptRouteTests {
         }
     }
 
-    @Test("Whatever part of a data set a script gets, it is fetched for the attempt, whose models name it then")
-    func dataSetParts() async throws {
+    @Test func `Whatever part of a data set a script gets, it is fetched for the attempt, whose models name it then`()
+        async throws
+    {
         try await withAttemptServer { fixture, backend in
             let files = (0..<2).map { SourceFile(path: "part/\($0)", source: .bytes([UInt8($0)])) }
             try await fixture.hub.saveDataSet(Content(kind: .folder, files: files), name: "parts")
@@ -150,8 +148,7 @@ struct AttemptRouteTests {
         }
     }
 
-    @Test("An upload that a PUT could not use can be used again")
-    func uploadAfterRefusal() async throws {
+    @Test func `An upload that a PUT could not use can be used again`() async throws {
         try await withAttemptServer { fixture, backend in
             let upload = try await fixture.client.send("POST", "/v1/uploads", bytes: [1, 2, 3]).json["upload"]?
                 .stringValue

@@ -156,8 +156,7 @@ struct BadInputTests {
         Case("PUT", "/v1/models/a/stages/production", nil, 404, "not-found"),
     ]
 
-    @Test("What is wrong is answered with a code, a sentence and the field, in an attempt")
-    func attempt() async throws {
+    @Test func `What is wrong is answered with a code, a sentence and the field, in an attempt`() async throws {
         try await withAttemptServer { fixture, backend in
             try await check(Self.everywhere + Self.inAttempt, fixture)
             backend.state.withLock { state in
@@ -168,8 +167,7 @@ struct BadInputTests {
         }
     }
 
-    @Test("What is wrong is answered with a code, a sentence and the field, under serve")
-    func serve() async throws {
+    @Test func `What is wrong is answered with a code, a sentence and the field, under serve`() async throws {
         try await withDirectServer { fixture in
             try await check(Self.everywhere + Self.inServe, fixture)
             #expect(try await fixture.hub.findTasks().isEmpty)
@@ -189,8 +187,7 @@ struct BadInputTests {
         #expect(fixture.spooled == [])
     }
 
-    @Test("Another attempt's token is refused, and so is none")
-    func tokens() async throws {
+    @Test func `Another attempt's token is refused, and so is none`() async throws {
         try await withAttemptServer { fixture, backend in
             let client = RawClient(socketPath: fixture.client.socketPath)
             let none = try await client.send("POST", "/v1/logs/training", "{}")
@@ -207,10 +204,11 @@ struct BadInputTests {
         }
     }
 
-    @Test(
-        "A body of JSON over 16 MiB is refused, whether or not it says its length, and the connection is of use still"
-    )
-    func tooLong() async throws {
+    @Test
+    func
+        `A body of JSON over 16 MiB is refused, whether or not it says its length, and the connection is of use still`()
+        async throws
+    {
         try await withAttemptServer { fixture, backend in
             let client = fixture.client
             let size = APIRequest.jsonLimit + 1
@@ -232,8 +230,7 @@ struct BadInputTests {
         }
     }
 
-    @Test("Bytes with another hash than was said are refused, and nothing is kept")
-    func hashMismatch() async throws {
+    @Test func `Bytes with another hash than was said are refused, and nothing is kept`() async throws {
         try await withAttemptServer { fixture, backend in
             let wrong = String(repeating: "0", count: 64)
             for (method, path) in [("POST", "/v1/uploads"), ("PUT", "/v1/datasets/a"), ("PUT", "/v1/models/a")] {
@@ -257,8 +254,8 @@ struct BadInputTests {
         }
     }
 
-    @Test("An upload whose connection breaks leaves nothing", arguments: [true, false])
-    func brokenConnection(isChunked: Bool) async throws {
+    @Test(arguments: [true, false])
+    func `An upload whose connection breaks leaves nothing`(isChunked: Bool) async throws {
         try await withAttemptServer { fixture, backend in
             let client = fixture.client
             for isHalfClosed in [false, true] {
@@ -278,8 +275,8 @@ struct BadInputTests {
         }
     }
 
-    @Test("A full disk is answered with 507, and nothing is kept", .enabled(if: SmallDisk.obstacle == nil))
-    func diskFull() async throws {
+    @Test(.enabled(if: SmallDisk.obstacle == nil))
+    func `A full disk is answered with 507, and nothing is kept`() async throws {
         try await withTemporaryDirectory { folder in
             let disk = try SmallDisk(at: "\(folder)/disk")
             defer { disk.remove() }

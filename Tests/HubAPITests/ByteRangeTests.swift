@@ -5,7 +5,6 @@ import Testing
 @Suite
 struct ByteRangeTests {
     @Test(
-        "A Range header is read as the standard has it",
         arguments: [
             (nil, ByteRange.whole), ("bytes=0-3", .part(0..<4)), ("bytes=4-", .part(4..<10)),
             ("bytes=-3", .part(7..<10)),
@@ -15,12 +14,11 @@ struct ByteRangeTests {
             ("bytes=a-b", .whole), ("bytes=-", .whole), ("lines=0-3", .whole), ("bytes=1-2x", .whole),
         ] as [(String?, ByteRange)]
     )
-    func range(header: String?, range: ByteRange) {
+    func `A Range header is read as the standard has it`(header: String?, range: ByteRange) {
         #expect(ByteRange.parse(header, length: 10) == range)
     }
 
-    @Test("Nothing of an empty file can be asked for")
-    func empty() {
+    @Test func `Nothing of an empty file can be asked for`() {
         #expect(ByteRange.parse("bytes=0-", length: 0) == .unsatisfiable)
         #expect(ByteRange.parse("bytes=-1", length: 0) == .unsatisfiable)
     }

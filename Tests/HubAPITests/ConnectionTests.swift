@@ -41,15 +41,14 @@ struct ConnectionTests {
         try await onThread { try RawConnection(port: port).exchange(Self.health, []).status == 200 }
     }
 
-    @Test(
-        "A connection that shows no token within seconds is closed: silent, in the middle of a head, in that of a body",
-        arguments: [
-            "", "GET /v1/health HTTP/1.1\r\nHost: h", "GET /v1/health HTTP/1.1\r\nHost: hub\r\n\r\n",
-            "POST /v1/logs/training HTTP/1.1\r\nHost: hub\r\nContent-Length: 1000\r\n\r\n{",
-            "GET /v1/health HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer wrong\r\n\r\n",
-        ]
-    )
-    func halfOpen(text: String) async throws {
+    @Test(arguments: [
+        "", "GET /v1/health HTTP/1.1\r\nHost: h", "GET /v1/health HTTP/1.1\r\nHost: hub\r\n\r\n",
+        "POST /v1/logs/training HTTP/1.1\r\nHost: hub\r\nContent-Length: 1000\r\n\r\n{",
+        "GET /v1/health HTTP/1.1\r\nHost: hub\r\nAuthorization: Bearer wrong\r\n\r\n",
+    ])
+    func `A connection that shows no token within seconds is closed, silent or in the middle of a request`(text: String)
+        async throws
+    {
         try await withTCPServer(proofLimit: .milliseconds(300)) { port, service in
             let isClosed = try await onThread {
                 let connection = try RawConnection(port: port)
@@ -62,8 +61,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("A connection that has shown its token stays, however slowly the next request comes")
-    func proven() async throws {
+    @Test func `A connection that has shown its token stays, however slowly the next request comes`() async throws {
         try await withTCPServer(proofLimit: .milliseconds(300)) { port, _ in
             let statuses = try await onThread {
                 let connection = try RawConnection(port: port)
@@ -75,8 +73,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("A body whose bytes stay away is not waited for, though its head has shown the token")
-    func silentBody() async throws {
+    @Test func `A body whose bytes stay away is not waited for, though its head has shown the token`() async throws {
         try await withTCPServer(bodyLimit: .milliseconds(300)) { port, service in
             let isClosed = try await onThread {
                 let connection = try RawConnection(port: port)
@@ -91,8 +88,7 @@ struct ConnectionTests {
         }
     }
 
-    @Test("Hundreds of connections that show nothing keep nobody out")
-    func flood() async throws {
+    @Test func `Hundreds of connections that show nothing keep nobody out`() async throws {
         // So long that only who comes after them makes them go.
         try await withTCPServer(proofLimit: .hours(1)) { port, service in
             let flood = try await onThread {
@@ -108,8 +104,8 @@ struct ConnectionTests {
         }
     }
 
-    @Test("One peer has its share, whoever shows nothing gives way first, and nobody proven is closed for another")
-    func book() {
+    @Test
+    func `One peer has its share, whoever shows nothing gives way first, and nobody proven is closed for another`() {
         var book = ConnectionBook<String>(limit: 4)
         #expect(book.admit(1, of: "a", share: 2) == .admitted)
         #expect(book.admit(2, of: "a", share: 2) == .admitted)

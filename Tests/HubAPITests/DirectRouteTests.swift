@@ -9,8 +9,7 @@ import Testing
 
 @Suite
 struct DirectRouteTests {
-    @Test("Log entries are saved, read in order, counted once under one identifier, and deleted")
-    func logs() async throws {
+    @Test func `Log entries are saved, read in order, counted once under one identifier, and deleted`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             let id = ObjectID()
@@ -40,8 +39,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("A data set comes back byte for byte, whole and in ranges, and its name is suggested")
-    func dataSet() async throws {
+    @Test func `A data set comes back byte for byte, whole and in ranges, and its name is suggested`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             let bytes = (0..<1_000_000).map { UInt8(truncatingIfNeeded: $0 &* 13 >> 2) }
@@ -91,8 +89,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("Of a data set of several files each is read by its path")
-    func folder() async throws {
+    @Test func `Of a data set of several files each is read by its path`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             var files: [String] = []
@@ -126,8 +123,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("A folder of one file keeps its path, and its bytes come only by that")
-    func folderOfOne() async throws {
+    @Test func `A folder of one file keeps its path, and its bytes come only by that`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             let upload = try await client.send("POST", "/v1/uploads", bytes: [7]).json["upload"] ?? .null
@@ -151,8 +147,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("A body without a byte is stored only where its length said so")
-    func emptyBody() async throws {
+    @Test func `A body without a byte is stored only where its length said so`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             for noun in ["datasets", "models"] {
@@ -168,11 +163,8 @@ struct DirectRouteTests {
         }
     }
 
-    @Test(
-        "A number that would become another one is refused in bodies and addresses",
-        arguments: ["1e400", "99999999999999999999"]
-    )
-    func numbers(_ number: String) async throws {
+    @Test(arguments: ["1e400", "99999999999999999999"])
+    func `A number that would become another one is refused in bodies and addresses`(_ number: String) async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             let bodies = [
@@ -198,8 +190,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("A file whose bytes are wrong in MongoDB is never sent whole")
-    func damagedFile() async throws {
+    @Test func `A file whose bytes are wrong in MongoDB is never sent whole`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             var files: [String] = []
@@ -226,8 +217,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("A stage moves from one version of a model to another, and guards it")
-    func stages() async throws {
+    @Test func `A stage moves from one version of a model to another, and guards it`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             for value in 1...2 {
@@ -250,8 +240,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("A data set in the lineage of a model is deleted only by force")
-    func lineage() async throws {
+    @Test func `A data set in the lineage of a model is deleted only by force`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             let saved = try await fixture.hub.saveDataSet(.bytes([1], as: "f"), name: "a")
@@ -267,8 +256,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("Tasks are created, found, waited for, cancelled and deleted")
-    func tasks() async throws {
+    @Test func `Tasks are created, found, waited for, cancelled and deleted`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client
             let body = """
@@ -307,8 +295,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("A server that waits for tasks ends at once")
-    func stopWhileWaiting() async throws {
+    @Test func `A server that waits for tasks ends at once`() async throws {
         try await withDirectServer { fixture in
             _ = try await fixture.client.send("POST", "/v1/tasks", "{\"script\": \"x\", \"hold\": true}")
             #expect(await eventually { fixture.service.requestsUnderWay == 0 }, "the first one is over")
@@ -320,8 +307,9 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("Links to what nobody asks for any more go where they hold more than the cache may, the oldest first")
-    func unusedLinks() async throws {
+    @Test func `Links to what nobody asks for any more go where they hold more than the cache may, the oldest first`()
+        async throws
+    {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 var records: [DataSetRecord] = []
@@ -347,8 +335,7 @@ struct DirectRouteTests {
         }
     }
 
-    @Test("Folders of servers that were killed go with the next start, those of others stay")
-    func abandonedFolders() async throws {
+    @Test func `Folders of servers that were killed go with the next start, those of others stay`() async throws {
         try await withTemporaryDirectory { folder in
             let living = try ServeFolder(in: "\(folder)/a/b")
             try writeFile("\(living.path)/spool/upload", "x")

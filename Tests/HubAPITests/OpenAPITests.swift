@@ -25,8 +25,7 @@ struct OpenAPITests {
         document["paths"]?.documentValue?[route.path]?.documentValue?[route.method.rawValue.lowercased()]?.documentValue
     }
 
-    @Test("The document has every route, and no other")
-    func routes() {
+    @Test func `The document has every route, and no other`() {
         let ours = ScriptAPI.table.routes.map { "\($0.method.rawValue) \($0.path)" }
         var theirs: [String] = []
         for (path, methods) in document["paths"]?.documentValue ?? [:] {
@@ -36,8 +35,7 @@ struct OpenAPITests {
         #expect(ours.count == theirs.count)
     }
 
-    @Test("The document has every query parameter and says where a route may be called")
-    func parameters() throws {
+    @Test func `The document has every query parameter and says where a route may be called`() throws {
         for route in ScriptAPI.table.routes {
             let described = try #require(operation(route))
             let parameters = (described["parameters"]?.arrayValue ?? []).map(resolve)
@@ -50,8 +48,7 @@ struct OpenAPITests {
         }
     }
 
-    @Test("Every operation with a body of JSON says that it may be told to come again")
-    func busy() throws {
+    @Test func `Every operation with a body of JSON says that it may be told to come again`() throws {
         for route in ScriptAPI.table.routes {
             let described = try #require(operation(route))
             guard described["requestBody"]?.documentValue?["content"]?.documentValue?["application/json"] != nil else {
@@ -61,8 +58,7 @@ struct OpenAPITests {
         }
     }
 
-    @Test("Every operation has its own name, and every reference leads somewhere")
-    func references() throws {
+    @Test func `Every operation has its own name, and every reference leads somewhere`() throws {
         let ids = ScriptAPI.table.routes.compactMap { operation($0)?["operationId"]?.stringValue }
         #expect(Set(ids).count == ScriptAPI.table.routes.count)
         for text in OpenAPIDocument.text.split(separator: "\"") where text.hasPrefix("#/") {
@@ -70,8 +66,7 @@ struct OpenAPITests {
         }
     }
 
-    @Test("What a running server sends is the document")
-    func served() async throws {
+    @Test func `What a running server sends is the document`() async throws {
         try await withAttemptServer { fixture, _ in
             let reply = try await fixture.client.send("GET", "/v1/openapi.json")
             #expect(reply.text == OpenAPIDocument.text)

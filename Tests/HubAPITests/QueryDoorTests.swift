@@ -55,15 +55,15 @@ struct QueryDoorTests {
         }
     }
 
-    @Test("No door of an attempt takes a filter or a sort that runs code on the server, however deep it hides")
-    func attempt() async throws {
+    @Test func `No door of an attempt takes a filter or a sort that runs code on the server, however deep it hides`()
+        async throws
+    {
         try await withAttemptServer { fixture, _ in
             try await check(fixture.client, Self.doors, posts: ["/v1/tasks/wait"])
         }
     }
 
-    @Test("No door of `serve` does, those that delete and cancel least of all")
-    func serve() async throws {
+    @Test func `No door of a server takes code, those that delete and cancel least of all`() async throws {
         try await withDirectServer { fixture in
             try await check(
                 fixture.client,
@@ -73,8 +73,7 @@ struct QueryDoorTests {
         }
     }
 
-    @Test("The answer names the operator and its place, and what looks alike is let through")
-    func named() async throws {
+    @Test func `The answer names the operator and its place, and what looks alike is let through`() async throws {
         try await withDirectServer { fixture in
             let filter = encoded(#"{"$or": [{"a": 1}, {"$where": "1"}]}"#)
             let reply = try await fixture.client.send("GET", "/v1/logs/training?filter=\(filter)")
@@ -89,8 +88,9 @@ struct QueryDoorTests {
         }
     }
 
-    @Test("A query that the server gives up is the client's to narrow, and one of too many is to be asked again")
-    func limits() async throws {
+    @Test func `A query that the server gives up is the client's to narrow, and one of too many is to be asked again`()
+        async throws
+    {
         try await withFailingHub { hub, failing in
             try await withTemporaryDirectory { folder in
                 let backend = NotebookBackend(hub.by(.scripts), spoolFolder: folder)
@@ -109,11 +109,8 @@ struct QueryDoorTests {
         #expect(busy.headers[.retryAfter] == "1")
     }
 
-    @Test(
-        "A query whose connection is gone gives its turn up, and the end of an attempt waits for none",
-        .timeLimit(.minutes(10))
-    )
-    func gone() async throws {
+    @Test(.timeLimit(.minutes(10)))
+    func `A query whose connection is gone gives its turn up, and the end of an attempt waits for none`() async throws {
         try await withFailingHub { hub, failing in
             try await withTemporaryDirectory { folder in
                 try await hub.saveLogs(.training, [["a": 1]])

@@ -19,8 +19,7 @@ struct ScriptClientTests {
         ]
     }
 
-    @Test("A script reads its hyper-parameters, reports in order and leaves results")
-    func report() async throws {
+    @Test func `A script reads its hyper-parameters, reports in order and leaves results`() async throws {
         try await withAttemptServer { fixture, backend in
             try await Attempt.run(environment: environment(fixture.folder)) { attempt in
                 #expect(attempt.hyperParameters == ["lr": 0.1])
@@ -47,8 +46,10 @@ struct ScriptClientTests {
         }
     }
 
-    @Test("A batch whose answer was lost is posted again to the next server, with the same identifiers and in order")
-    func restart() async throws {
+    @Test
+    func `A batch whose answer was lost is posted again to the next server, with the same identifiers and in order`()
+        async throws
+    {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let backend = NotebookBackend(hub, spoolFolder: folder)
@@ -78,8 +79,9 @@ struct ScriptClientTests {
         }
     }
 
-    @Test("What nobody has answered by the end is left in the spool file, and nothing can be reported then")
-    func spool() async throws {
+    @Test func `What nobody has answered by the end is left in the spool file, and nothing can be reported then`()
+        async throws
+    {
         try await withTemporaryDirectory { folder in
             try writeFile("\(folder)/task.json", "{\"hyper_parameters\": {\"n\": 3}}")
             var variables = environment(folder)
@@ -102,8 +104,7 @@ struct ScriptClientTests {
         }
     }
 
-    @Test("A report is settled once everything before it is, whichever of several logs goes first")
-    func queue() {
+    @Test func `A report is settled once everything before it is, whichever of several logs goes first`() {
         var queue = ReportQueue()
         for path in ["/a", "/b", "/a", Report.results, Report.results] { _ = queue.put(path, "{}") }
         #expect(queue.settled == 0)
@@ -123,8 +124,7 @@ struct ScriptClientTests {
         #expect(queue.size == 0)
     }
 
-    @Test("A data set comes as verified files of this machine; a name that is near is told")
-    func dataSet() async throws {
+    @Test func `A data set comes as verified files of this machine, and a name that is near is told`() async throws {
         try await withAttemptServer { fixture, backend in
             let files = [
                 SourceFile(path: "a/x.bin", source: .bytes([1, 2])), SourceFile(path: "y", source: .bytes([3])),
@@ -153,8 +153,7 @@ struct ScriptClientTests {
         }
     }
 
-    @Test("Folders and bytes are saved, also where uploads were forgotten in between")
-    func save() async throws {
+    @Test func `Folders and bytes are saved, also where uploads were forgotten in between`() async throws {
         try await withAttemptServer { fixture, backend in
             let folder = "\(fixture.folder)/made"
             mkdir(folder, 0o755)
@@ -188,8 +187,7 @@ struct ScriptClientTests {
         }
     }
 
-    @Test("A script is told to stop, why, and how long there is")
-    func stop() async throws {
+    @Test func `A script is told to stop, why, and how long there is`() async throws {
         try await withAttemptServer { fixture, backend in
             try await Attempt.run(environment: environment(fixture.folder)) { attempt in
                 let control = ScriptControl(stop: true, reason: "drain", remaining: .seconds(90))
@@ -206,8 +204,7 @@ struct ScriptClientTests {
         }
     }
 
-    @Test("SIGTERM is an order to stop from the first question on, and ends the script no more")
-    func terminate() async throws {
+    @Test func `SIGTERM is an order to stop from the first question on, and ends the script no more`() async throws {
         // In a process of its own: the signal is the whole process's.
         await #expect(processExitsWith: .exitCode(85)) {
             try await withTemporaryDirectory { folder in
@@ -225,8 +222,7 @@ struct ScriptClientTests {
         }
     }
 
-    @Test("Faults have a code, a sentence and the field at fault")
-    func faults() async throws {
+    @Test func `Faults have a code, a sentence and the field at fault`() async throws {
         let outside = await #expect(throws: ScriptError.self) { try await Attempt.current(environment: [:]) }
         #expect(outside?.code == .notInAttempt)
         #expect(outside?.description.contains("TENSORHUB_SOCKET") == true)
@@ -260,8 +256,7 @@ struct ScriptClientTests {
         }
     }
 
-    @Test("A socket is reached under a path that is longer than an address")
-    func longPath() async throws {
+    @Test func `A socket is reached under a path that is longer than an address`() async throws {
         try await withAttemptServer { fixture, backend in
             let path = fixture.folder + String(repeating: "/.", count: 80) + "/s"
             try await Attempt.run(environment: environment(fixture.folder, socket: path)) { attempt in

@@ -9,8 +9,8 @@ import Testing
 
 @Suite
 struct ServiceTests {
-    @Test("The socket is its user's alone, takes the place of an old file, and goes with the server")
-    func socketFile() async throws {
+    @Test func `The socket is its user's alone, takes the place of an old file, and goes with the server`() async throws
+    {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 try writeFile("\(folder)/s", "left over")
@@ -27,8 +27,7 @@ struct ServiceTests {
         }
     }
 
-    @Test("A socket's path that the system does not take is refused")
-    func longPath() async throws {
+    @Test func `A socket's path that the system does not take is refused`() async throws {
         try await withAttemptServer { fixture, backend in
             let path = fixture.folder + "/" + String(repeating: "x", count: 108)
             let error = await #expect(throws: HubError.self) {
@@ -39,8 +38,7 @@ struct ServiceTests {
         }
     }
 
-    @Test("Threads come with the first service and go with the last")
-    func threads() async throws {
+    @Test func `Threads come with the first service and go with the last`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let server = ScriptHTTPServer()
@@ -60,8 +58,7 @@ struct ServiceTests {
         }
     }
 
-    @Test("The end answers a long poll at once, and what was asked before")
-    func stopWhileWaiting() async throws {
+    @Test func `The end answers a long poll at once, and what was asked before`() async throws {
         try await withAttemptServer { fixture, backend in
             async let reply = fixture.client.send("GET", "/v1/control?wait=60")
             #expect(await eventually { backend.state.withLock { $0.waiting } == 1 })
@@ -72,8 +69,8 @@ struct ServiceTests {
         }
     }
 
-    @Test("The end cancels what takes too long, and closes its connection", .timeLimit(.minutes(10)))
-    func stopWhileWorking() async throws {
+    @Test(.timeLimit(.minutes(10)))
+    func `The end cancels what takes too long, and closes its connection`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let backend = NotebookBackend(hub, spoolFolder: folder)
@@ -94,8 +91,9 @@ struct ServiceTests {
         }
     }
 
-    @Test("A service holds so many bytes of JSON and no more; who comes then is told to come again")
-    func bodyBudget() async throws {
+    @Test func `A service holds so many bytes of JSON and no more, and who comes then is told to come again`()
+        async throws
+    {
         try await withAttemptServer { fixture, backend in
             let client = fixture.client
             let half = client.head("POST", "/v1/logs/training", ["Content-Length": "\(BodyBudget.limit / 2)"])
@@ -124,8 +122,7 @@ struct ServiceTests {
         }
     }
 
-    @Test("Requests of one connection are answered in order, also when all are sent at once")
-    func pipelining() async throws {
+    @Test func `Requests of one connection are answered in order, also when all are sent at once`() async throws {
         try await withAttemptServer { fixture, backend in
             let client = fixture.client
             let statuses = try await onThread {
@@ -143,8 +140,7 @@ struct ServiceTests {
         }
     }
 
-    @Test("A client that says Expect: 100-continue is told to go on")
-    func expectContinue() async throws {
+    @Test func `A client that expects to be told to go on is told so`() async throws {
         try await withAttemptServer { fixture, backend in
             let reply = try await fixture.client.send(
                 "POST",
@@ -156,8 +152,7 @@ struct ServiceTests {
         }
     }
 
-    @Test("What is no HTTP is answered with 400 and the end of the connection")
-    func noHTTP() async throws {
+    @Test func `What is no HTTP is answered with 400 and the end of the connection`() async throws {
         try await withAttemptServer { fixture, _ in
             let path = fixture.client.socketPath
             let (status, isAtEnd) = try await onThread {

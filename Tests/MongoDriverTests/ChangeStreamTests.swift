@@ -6,8 +6,7 @@ import Testing
 
 @Suite("Change streams")
 struct ChangeStreamTests {
-    @Test("An insert after the opening is seen")
-    func insertIsSeen() async throws {
+    @Test func `An insert after the opening is seen`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             let stream = tasks.watch([["$match": ["operationType": "insert"]], ["$project": ["documentKey": 1]]])
@@ -20,8 +19,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("A stream that resumes after an event sees the later ones, in order")
-    func resume() async throws {
+    @Test func `A stream that resumes after an event sees the later ones, in order`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             var options = ChangeStreamOptions(maxAwaitTime: .milliseconds(100), fullDocument: true)
@@ -42,8 +40,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("The resume token moves on while nothing happens here")
-    func idleToken() async throws {
+    @Test func `The resume token moves on while nothing happens here`() async throws {
         try await withTestDatabase { client, name in
             let database = client.database(name)
             let stream = database.collection("Task").watch([], ChangeStreamOptions(maxAwaitTime: .milliseconds(50)))
@@ -57,8 +54,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("More events than the buffer holds all arrive")
-    func backPressure() async throws {
+    @Test func `More events than the buffer holds all arrive`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             let stream = tasks.watch()
@@ -74,8 +70,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("Cancelling the consuming task ends the stream, and closing the client its thread")
-    func cancellation() async throws {
+    @Test func `Cancelling the consuming task ends the stream, and closing the client its thread`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             let stream = tasks.watch([], ChangeStreamOptions(maxAwaitTime: .milliseconds(100)))
@@ -92,8 +87,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("Dropping the collection ends the stream, whether the pipeline shows it or not")
-    func invalidate() async throws {
+    @Test func `Dropping the collection ends the stream, whether the pipeline shows it or not`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertOne(["x": 1])
@@ -118,8 +112,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("A stream lives through a broken connection")
-    func brokenConnection() async throws {
+    @Test func `A stream lives through a broken connection`() async throws {
         var options = MongoClient.Options()
         options.applicationName = "stream-\(UInt64.random(in: 0 ... .max))"
         try await withTestDatabase { admin, name in
@@ -143,8 +136,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("A pipeline that the server refuses is an error of opening")
-    func refusedPipeline() async throws {
+    @Test func `A pipeline that the server refuses is an error of opening`() async throws {
         try await withTestDatabase { client, name in
             let stream = client.database(name).collection("Task").watch([["$nonsense": 1]])
             let error = await failure { try await stream.open() }
@@ -153,8 +145,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("A client has a limit of open streams, and says so")
-    func limit() async throws {
+    @Test func `A client has a limit of open streams, and says so`() async throws {
         var options = MongoClient.Options()
         options.maxOpenChangeStreams = 1
         try await withTestDatabase(options: options) { client, name in
@@ -173,8 +164,7 @@ struct ChangeStreamTests {
         }
     }
 
-    @Test("A standalone server has none, and the error says why")
-    func standalone() async throws {
+    @Test func `A standalone server has none, and the error says why`() async throws {
         try await withTemporaryDirectory { folder in
             try await withStandaloneMongod(folder) { uri in
                 let client = try MongoClient(uri: uri)

@@ -6,8 +6,7 @@ import Testing
 
 @Suite("Clients")
 struct ClientTests {
-    @Test("close waits for running calls, and calls after it are refused")
-    func close() async throws {
+    @Test func `close waits for running calls, and calls after it are refused`() async throws {
         try await withTestDatabase { _, name in
             let client = try MongoClient(uri: try await TestMongo.shared())
             let tasks = client.database(name).collection("Task")
@@ -37,8 +36,7 @@ struct ClientTests {
         await failure { _ = try await tasks.findOne(["$where": "sleep(20) || true"]) }?.code
     }
 
-    @Test("A call that was started is finished although its task is cancelled")
-    func cancelledCall() async throws {
+    @Test func `A call that was started is finished although its task is cancelled`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             let insert = Task {
@@ -58,8 +56,9 @@ struct ClientTests {
         return options
     }
 
-    @Test("A thousand clients, closed or let go, leave no thread, no descriptor and no memory behind")
-    func leaks() async throws {
+    @Test func `A thousand clients, closed or let go, leave no thread, no descriptor and no memory behind`()
+        async throws
+    {
         let uri = try await TestMongo.shared()
         let options = oneThread
         // Twenty at a time: libmongoc takes up to half a second to end its monitors.

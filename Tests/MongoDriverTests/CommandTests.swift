@@ -5,8 +5,7 @@ import Testing
 
 @Suite("Commands")
 struct CommandTests {
-    @Test("A document that is inserted is found again")
-    func insertAndFind() async throws {
+    @Test func `A document that is inserted is found again`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             let id = try await tasks.insertOne(["status": "pending", "n": 1])
@@ -17,8 +16,7 @@ struct CommandTests {
         }
     }
 
-    @Test("insertMany counts, keeps the order and gives an _id to those without one")
-    func insertMany() async throws {
+    @Test func `insertMany counts, keeps the order and gives an _id to those without one`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             #expect(try await tasks.insertMany([["n": 1], ["n": 2], ["_id": "three", "n": 3]]) == 3)
@@ -30,8 +28,7 @@ struct CommandTests {
         }
     }
 
-    @Test("find sorts, skips, limits and projects")
-    func findOptions() async throws {
+    @Test func `find sorts, skips, limits and projects`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany((0..<20).map { ["_id": BSONValue(smallest: $0), "x": 1] })
@@ -49,8 +46,7 @@ struct CommandTests {
         }
     }
 
-    @Test("Updates say what they matched, modified and upserted")
-    func updates() async throws {
+    @Test func `Updates say what they matched, modified and upserted`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany([["_id": 1, "n": 1], ["_id": 2, "n": 1], ["_id": 3, "n": 2]])
@@ -69,8 +65,7 @@ struct CommandTests {
         }
     }
 
-    @Test("bulkUpdate sums up its statements and lists the refused ones")
-    func bulkUpdate() async throws {
+    @Test func `bulkUpdate sums up its statements and lists the refused ones`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany([["_id": 1, "n": 1], ["_id": 2, "n": "text"], ["_id": 3, "n": 1]])
@@ -87,8 +82,7 @@ struct CommandTests {
         }
     }
 
-    @Test("Deletes count what they removed")
-    func deletes() async throws {
+    @Test func `Deletes count what they removed`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany((0..<5).map { ["_id": BSONValue(smallest: $0)] })
@@ -99,8 +93,7 @@ struct CommandTests {
         }
     }
 
-    @Test("findAndModify takes the first in order, and returns it old or new")
-    func findAndModify() async throws {
+    @Test func `findAndModify takes the first in order, and returns it old or new`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany([["_id": 1, "p": 1], ["_id": 2, "p": 7], ["_id": 3, "p": 3]])
@@ -126,8 +119,7 @@ struct CommandTests {
         }
     }
 
-    @Test("Aggregations, counts and distinct values come from the server")
-    func aggregate() async throws {
+    @Test func `Aggregations, counts and distinct values come from the server`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany(
@@ -143,8 +135,7 @@ struct CommandTests {
         }
     }
 
-    @Test("Indexes are created once and listed")
-    func indexes() async throws {
+    @Test func `Indexes are created once and listed`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             #expect(try await tasks.listIndexes().isEmpty)
@@ -163,8 +154,7 @@ struct CommandTests {
         }
     }
 
-    @Test("Collections are listed and dropped, a missing one too")
-    func collections() async throws {
+    @Test func `Collections are listed and dropped, a missing one too`() async throws {
         try await withTestDatabase { client, name in
             let database = client.database(name)
             try await database.collection("b").insertOne(["x": 1])
@@ -177,8 +167,7 @@ struct CommandTests {
         }
     }
 
-    @Test("Write and read concerns reach the server")
-    func concerns() async throws {
+    @Test func `Write and read concerns reach the server`() async throws {
         try await withTestDatabase { client, name in
             var tasks = client.database(name).collection("Task")
             tasks.writeConcern = .majority

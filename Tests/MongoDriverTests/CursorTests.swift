@@ -33,8 +33,7 @@ struct CursorTests {
         ])["cursor"]?.documentValue?["firstBatch"]?.arrayValue?.count ?? -1
     }
 
-    @Test("All documents arrive in order, over many batches")
-    func iterate() async throws {
+    @Test func `All documents arrive in order, over many batches`() async throws {
         try await withNumbers(1000) { _, numbers in
             var next = 0
             for try await document in numbers.find([:], FindOptions(sort: ["_id": 1], batchSize: 7)) {
@@ -50,8 +49,7 @@ struct CursorTests {
         }
     }
 
-    @Test("A loop over a cursor may run commands and other cursors, with one thread too")
-    func nested() async throws {
+    @Test func `A loop over a cursor may run commands and other cursors, with one thread too`() async throws {
         var options = MongoClient.Options()
         options.threads = 1
         try await withNumbers(30, options: options) { _, numbers in
@@ -65,8 +63,7 @@ struct CursorTests {
         }
     }
 
-    @Test("An iterator that is let go closes its cursor on the server")
-    func abandoned() async throws {
+    @Test func `An iterator that is let go closes its cursor on the server`() async throws {
         try await withNumbers(1000) { client, numbers in
             do {
                 var iterator = numbers.find([:], FindOptions(batchSize: 10)).makeAsyncIterator()
@@ -80,8 +77,7 @@ struct CursorTests {
         }
     }
 
-    @Test("Cancelling the iterating task throws, and closes the cursor on the server")
-    func cancelled() async throws {
+    @Test func `Cancelling the iterating task throws, and closes the cursor on the server`() async throws {
         try await withNumbers(5000) { client, numbers in
             let task = Task { () -> MongoError? in
                 var iterator = numbers.find([:], FindOptions(batchSize: 10)).makeAsyncIterator()
@@ -100,8 +96,7 @@ struct CursorTests {
         }
     }
 
-    @Test("Cursors beyond the limit wait for one to end, then fail, while commands go on")
-    func limit() async throws {
+    @Test func `Cursors beyond the limit wait for one to end, then fail, while commands go on`() async throws {
         var options = MongoClient.Options()
         options.maxOpenCursors = 2
         // Also how long a cursor waits for another to end; long enough for a server that all other tests keep busy.
@@ -122,8 +117,7 @@ struct CursorTests {
         }
     }
 
-    @Test("A cursor of a closed client says that it was closed")
-    func closedClient() async throws {
+    @Test func `A cursor of a closed client says that it was closed`() async throws {
         try await withNumbers(1000) { _, numbers in
             let client = try MongoClient(uri: try await TestMongo.shared())
             let other = client.database(numbers.databaseName).collection(numbers.name)
@@ -135,8 +129,7 @@ struct CursorTests {
         }
     }
 
-    @Test("A query that the server refuses throws at the first document")
-    func refused() async throws {
+    @Test func `A query that the server refuses throws at the first document`() async throws {
         try await withNumbers(1) { _, numbers in
             var iterator = numbers.find(["$nonsense": 1]).makeAsyncIterator()
             let error = await failure { _ = try await iterator.next() }
@@ -147,8 +140,7 @@ struct CursorTests {
         }
     }
 
-    @Test("maxTime ends a query that takes too long")
-    func maxTime() async throws {
+    @Test func `maxTime ends a query that takes too long`() async throws {
         try await withNumbers(50) { _, numbers in
             let error = await failure {
                 _ = try await numbers.findAll(

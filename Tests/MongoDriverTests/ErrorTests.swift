@@ -31,8 +31,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("A duplicate key names its statement, and the rest of an unordered insert is done")
-    func duplicateKey() async throws {
+    @Test func `A duplicate key names its statement, and the rest of an unordered insert is done`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertOne(["_id": 1])
@@ -52,8 +51,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("findAndModify and updates report a duplicate key as such")
-    func duplicateKeyElsewhere() async throws {
+    @Test func `findAndModify and updates report a duplicate key as such`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.createIndexes([IndexModel(name: "token", keys: ["token": 1], unique: true)])
@@ -67,8 +65,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("An unknown command has the server's code, its name and a sentence")
-    func unknownCommand() async throws {
+    @Test func `An unknown command has the server's code, its name and a sentence`() async throws {
         try await withTestDatabase { client, name in
             let error = await failure { try await client.database(name).runCommand(["nonsense": 1]) }
             #expect(error?.code == .server)
@@ -83,8 +80,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("Updates that cannot be are refused before anything is sent")
-    func invalidUpdates() async throws {
+    @Test func `Updates that cannot be are refused before anything is sent`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertOne(["_id": 1, "n": 1])
@@ -96,8 +92,8 @@ struct ErrorTests {
         }
     }
 
-    @Test("Names that cannot be are refused before anything is sent", arguments: ["", "a\0b", "a$b"])
-    func invalidNames(name: String) async throws {
+    @Test(arguments: ["", "a\0b", "a$b"])
+    func `Names that cannot be are refused before anything is sent`(name: String) async throws {
         try await withTestDatabase { client, database in
             let tasks = client.database(database).collection(name)
             let inserted = await failure { try await tasks.insertOne([:]) }
@@ -113,8 +109,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("A write goes through although the connection breaks once")
-    func retryableWrites() async throws {
+    @Test func `A write goes through although the connection breaks once`() async throws {
         let breaking: BSONDocument = [
             "failCommands": ["insert", "update", "findAndModify", "delete"], "closeConnection": true,
         ]
@@ -143,8 +138,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("A read goes through although the connection breaks once")
-    func retryableReads() async throws {
+    @Test func `A read goes through although the connection breaks once`() async throws {
         let breaking: BSONDocument = ["failCommands": ["find", "aggregate", "distinct"], "closeConnection": true]
         try await withFailingClient(breaking) { tasks in
             let outcome = try await tasks.findAll().count
@@ -160,8 +154,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("A connection that breaks under an updateMany leaves the outcome unknown")
-    func lostReply() async throws {
+    @Test func `A connection that breaks under an updateMany leaves the outcome unknown`() async throws {
         try await withFailingClient(["failCommands": ["update"], "closeConnection": true]) { tasks in
             let error = await failure { try await tasks.updateMany([:], .document(["$inc": ["n": 1]])) }
             #expect(error?.code == .network)
@@ -172,8 +165,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("A connection that breaks twice leaves the outcome of a retryable write unknown")
-    func lostReplyTwice() async throws {
+    @Test func `A connection that breaks twice leaves the outcome of a retryable write unknown`() async throws {
         let breaking: BSONDocument = ["failCommands": ["findAndModify", "insert"], "closeConnection": true]
         try await withFailingClient(breaking, times: 2) { tasks in
             let error = await failure { _ = try await tasks.findAndModify([:], .document(["$inc": ["n": 1]])) }
@@ -186,8 +178,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("A write concern that is not met leaves the outcome unknown, though the write is there")
-    func writeConcern() async throws {
+    @Test func `A write concern that is not met leaves the outcome unknown, though the write is there`() async throws {
         let data: BSONDocument = [
             "failCommands": ["insert", "update", "findAndModify", "delete"],
             "writeConcernError": ["code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out"],
@@ -216,8 +207,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("Refused statements hide no write concern that was not met")
-    func writeConcernBesideRefusals() async throws {
+    @Test func `Refused statements hide no write concern that was not met`() async throws {
         let data: BSONDocument = [
             "failCommands": ["insert", "update"],
             "writeConcernError": ["code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out"],
@@ -244,8 +234,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("Statements that were refused for several reasons are no duplicates")
-    func severalReasons() async throws {
+    @Test func `Statements that were refused for several reasons are no duplicates`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertOne(["_id": 1])
@@ -257,8 +246,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("A connection that breaks after statements were refused leaves the outcome unknown")
-    func lostReplyAfterRefusal() async throws {
+    @Test func `A connection that breaks after statements were refused leaves the outcome unknown`() async throws {
         let breaking: BSONDocument = ["failCommands": ["insert", "update"], "closeConnection": true]
         // One more than a message holds.
         let ids = (0...100_000).map { BSONValue.int32(10 + $0) }
@@ -282,8 +270,7 @@ struct ErrorTests {
         }
     }
 
-    @Test("A server code and its labels come through")
-    func serverCode() async throws {
+    @Test func `A server code and its labels come through`() async throws {
         let data: BSONDocument = ["failCommands": ["findAndModify", "find", "insert"], "errorCode": 11601]
         try await withFailingClient(data, times: nil) { tasks in
             let error = await failure { _ = try await tasks.findAndModify([:], .document(["$inc": ["n": 1]])) }
@@ -307,8 +294,8 @@ struct ErrorTests {
         }
     }
 
-    @Test("With nobody listening a call fails, and says where it looked", .timeLimit(.minutes(10)))
-    func unreachable() async throws {
+    @Test(.timeLimit(.minutes(10)))
+    func `With nobody listening a call fails, and says where it looked`() async throws {
         let port = try freeLoopbackPort()
         var options = MongoClient.Options()
         options.serverSelectionTimeout = .milliseconds(200)
@@ -328,8 +315,7 @@ struct ErrorTests {
         await client.close()
     }
 
-    @Test("A wrong password is an error of authentication")
-    func authentication() async throws {
+    @Test func `A wrong password is an error of authentication`() async throws {
         let uri = try await TestMongo.shared().split(separator: "//", maxSplits: 1)[1]
         let client = try MongoClient(uri: "mongodb://nobody:secret-word@\(uri)")
         let error = await failure { try await client.database("test").runCommand(["count": "x"]) }

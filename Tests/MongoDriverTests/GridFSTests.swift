@@ -19,8 +19,7 @@ struct GridFSTests {
         return bytes
     }
 
-    @Test("A file has the fields and chunks of the specification, and comes back")
-    func layout() async throws {
+    @Test func `A file has the fields and chunks of the specification, and comes back`() async throws {
         try await withTestDatabase { client, name in
             let bucket = client.database(name).gridFS("fs")
             try await bucket.createIndexes()
@@ -51,8 +50,7 @@ struct GridFSTests {
         }
     }
 
-    @Test("The indexes are those of the specification")
-    func indexes() async throws {
+    @Test func `The indexes are those of the specification`() async throws {
         try await withTestDatabase { client, name in
             let bucket = client.database(name).gridFS("fs")
             try await bucket.createIndexes()
@@ -63,8 +61,7 @@ struct GridFSTests {
         }
     }
 
-    @Test("A stream that fails leaves no chunk, and its error comes through")
-    func failingStream() async throws {
+    @Test func `A stream that fails leaves no chunk, and its error comes through`() async throws {
         struct Broken: Error {}
         try await withTestDatabase { client, name in
             let bucket = client.database(name).gridFS("fs")
@@ -79,8 +76,7 @@ struct GridFSTests {
         }
     }
 
-    @Test("An upload whose document is there but not acknowledged leaves nothing")
-    func unacknowledged() async throws {
+    @Test func `An upload whose document is there but not acknowledged leaves nothing`() async throws {
         try await withTestDatabase { admin, name in
             var options = MongoClient.Options()
             options.applicationName = "gridfs-\(UInt64.random(in: 0 ... .max))"
@@ -109,8 +105,8 @@ struct GridFSTests {
         }
     }
 
-    @Test("Numbers that cannot be in a file's document do no harm", arguments: [Int64.max, 1 << 51, -1, .min])
-    func oddNumbers(number: Int64) {
+    @Test(arguments: [Int64.max, 1 << 51, -1, .min])
+    func `Numbers that cannot be in a file's document do no harm`(number: Int64) {
         for document: BSONDocument in [
             ["length": .int64(number), "chunkSize": .int64(number)], ["length": .int64(number), "chunkSize": 1],
             ["length": 5, "chunkSize": .int64(number)],
@@ -121,8 +117,8 @@ struct GridFSTests {
         }
     }
 
-    @Test("A missing, a short and a foreign chunk are found", arguments: ["missing", "short", "no data"])
-    func damage(kind: String) async throws {
+    @Test(arguments: ["missing", "short", "no data"])
+    func `A missing, a short and a foreign chunk are found`(kind: String) async throws {
         try await withTestDatabase { client, name in
             let bucket = client.database(name).gridFS("fs")
             let file = try await bucket.upload(
@@ -143,8 +139,7 @@ struct GridFSTests {
         }
     }
 
-    @Test("Deletion goes piece by piece through a file of thousands of chunks")
-    func manyChunks() async throws {
+    @Test func `Deletion goes piece by piece through a file of thousands of chunks`() async throws {
         try await withTestDatabase { client, name in
             let bucket = client.database(name).gridFS("fs")
             try await bucket.createIndexes()

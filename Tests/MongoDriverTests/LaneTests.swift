@@ -36,8 +36,10 @@ struct LaneTests {
         client.load.first { $0.lane == lane }.map { ($0.running, $0.waiting) } ?? (0, 0)
     }
 
-    @Test("Many slow queries of one party keep neither another lane nor another party waiting, and end when cancelled")
-    func fairness() async throws {
+    @Test
+    func `Many slow queries of one party keep neither another lane nor another party waiting, and end when cancelled`()
+        async throws
+    {
         try await withSlowFinds { client, name in
             let greedy = client.by(.scripts).database(name).collection("Slow")
             try await withThrowingTaskGroup(of: MongoError?.self) { group in
@@ -61,8 +63,7 @@ struct LaneTests {
         }
     }
 
-    @Test("Closing a client waits for no query of a script")
-    func closing() async throws {
+    @Test func `Closing a client waits for no query of a script`() async throws {
         try await withSlowFinds { client, name in
             let greedy = client.by(.scripts).database(name).collection("Slow")
             try await withThrowingTaskGroup(of: MongoError?.self) { group in
@@ -78,8 +79,10 @@ struct LaneTests {
         }
     }
 
-    @Test("A query that has waited for its turn for too long, or is one of too many, is told that the server is busy")
-    func busy() async throws {
+    @Test
+    func `A query that has waited for its turn for too long, or is one of too many, is told that the server is busy`()
+        async throws
+    {
         try await withSlowFinds(patience: .milliseconds(100)) { client, name in
             let greedy = client.by(.scripts).database(name).collection("Slow")
             try await withThrowingTaskGroup(of: MongoError?.self) { group in
@@ -93,8 +96,7 @@ struct LaneTests {
         }
     }
 
-    @Test("The server gives up whatever a script's query makes it do, and only that")
-    func timeLimit() async throws {
+    @Test func `The server gives up whatever a script's query makes it do, and only that`() async throws {
         var options = MongoClient.Options()
         options.scripts.maxTime = .milliseconds(200)
         try await withTestDatabase(options: options) { client, name in
@@ -120,8 +122,7 @@ struct LaneTests {
         }
     }
 
-    @Test("One party cannot hold all cursors")
-    func cursors() async throws {
+    @Test func `One party cannot hold all cursors`() async throws {
         var options = MongoClient.Options()
         options.scripts.patience = .seconds(3)
         options.scripts.cursorShare = 1
@@ -141,8 +142,7 @@ struct LaneTests {
         }
     }
 
-    @Test("Threads start when there is work, up to the limit, and one party never has all of them")
-    func threads() async throws {
+    @Test func `Threads start when there is work, up to the limit, and one party never has all of them`() async throws {
         let threads = LaneThreads(name: "test", limit: 3, share: 2)
         let gate = Mutex(false)
         let began = Mutex([Int]())
@@ -159,8 +159,7 @@ struct LaneTests {
         #expect(await eventually { began.withLock { $0.last } == 2 && threads.load.running == 0 })
     }
 
-    @Test("Parties take turns, and none has more under way than its share")
-    func turns() {
+    @Test func `Parties take turns, and none has more under way than its share`() {
         var queue = TurnQueue<String>(share: 1)
         for name in ["a1", "a2", "a3"] { queue.add(name, of: 1) }
         queue.add("b1", of: 2)

@@ -13,8 +13,7 @@ struct LimitTests {
         ]
     }
 
-    @Test("A document of 16 MiB fits, and one byte more does not")
-    func documentSize() async throws {
+    @Test func `A document of 16 MiB fits, and one byte more does not`() async throws {
         try await withTestDatabase { client, name in
             let blobs = client.database(name).collection("Blob")
             let largest = document(bytes: 16 << 20)
@@ -33,8 +32,7 @@ struct LimitTests {
         }
     }
 
-    @Test("insertMany splits what is more than one message holds")
-    func manyBytes() async throws {
+    @Test func `insertMany splits what is more than one message holds`() async throws {
         try await withTestDatabase { client, name in
             let blobs = client.database(name).collection("Blob")
             let data = BSONValue.binary(BSONBinary(bytes: [UInt8](repeating: 1, count: 1 << 20)))
@@ -47,8 +45,7 @@ struct LimitTests {
         }
     }
 
-    @Test("bulkUpdate splits what is more than one message holds")
-    func manyStatements() async throws {
+    @Test func `bulkUpdate splits what is more than one message holds`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany((0..<2500).map { ["_id": BSONValue(smallest: $0)] })
@@ -62,8 +59,7 @@ struct LimitTests {
         }
     }
 
-    @Test("Many calls at once share the few threads")
-    func concurrency() async throws {
+    @Test func `Many calls at once share the few threads`() async throws {
         try await withTestDatabase { client, name in
             let counters = client.database(name).collection("Counter")
             try await counters.insertOne(["_id": 1, "n": 0])
@@ -82,8 +78,7 @@ struct LimitTests {
         }
     }
 
-    @Test("Documents that no program of ours would write come back as they are")
-    func oddDocuments() async throws {
+    @Test func `Documents that no program of ours would write come back as they are`() async throws {
         try await withTestDatabase { client, name in
             let odd = client.database(name).collection("Odd")
             let documents: [BSONDocument] = [

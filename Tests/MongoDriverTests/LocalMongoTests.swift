@@ -7,8 +7,7 @@ import Testing
 
 @Suite("Local mongod")
 struct LocalMongoTests {
-    @Test("A data directory is taken over on another port, with its data; meanwhile it is locked")
-    func reuse() async throws {
+    @Test func `A data directory is taken over on another port, with its data, and is locked meanwhile`() async throws {
         try await withTemporaryDirectory { folder in
             let first = try await LocalMongoServer.start(dataDirectory: "\(folder)/data/deep")
             let client = try MongoClient(uri: first.uri)
@@ -35,8 +34,7 @@ struct LocalMongoTests {
         }
     }
 
-    @Test("It listens on the loopback address only, and leads a session of its own")
-    func isolation() async throws {
+    @Test func `It listens on the loopback address only, and leads a session of its own`() async throws {
         try await withTemporaryDirectory { folder in
             let server = try await LocalMongoServer.start(dataDirectory: folder)
             #expect(getsid(server.pid) == server.pid)
@@ -50,8 +48,7 @@ struct LocalMongoTests {
         }
     }
 
-    @Test("A program that is no mongod is a failed start, and a missing one is said to be missing")
-    func failedStart() async throws {
+    @Test func `A program that is no mongod is a failed start, and a missing one is said to be missing`() async throws {
         try await withTemporaryDirectory { folder in
             for path in ["/bin/false", "/nonexistent/mongod"] {
                 do {
@@ -64,8 +61,7 @@ struct LocalMongoTests {
         }
     }
 
-    @Test("A port that is taken is a failed start with mongod's own words")
-    func takenPort() async throws {
+    @Test func `A port that is taken is a failed start with mongod's own words`() async throws {
         try await withTemporaryDirectory { folder in
             let first = try await LocalMongoServer.start(dataDirectory: "\(folder)/a")
             do {

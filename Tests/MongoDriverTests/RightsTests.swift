@@ -18,8 +18,9 @@ struct RightsTests {
         for secret in Self.secrets { #expect(!text.contains(secret), "\(text)") }
     }
 
-    @Test("Whoever may not do something is told in one sentence who may not do what, whatever the call")
-    func everyCall() async throws {
+    @Test func `Whoever may not do something is told in one sentence who may not do what, whatever the call`()
+        async throws
+    {
         try await withGuardedDatabase { guarded in
             try await guarded.createUser("gpu1", "p", rights: ["Open": ["find"]])
             let client = try MongoClient(uri: guarded.uri("gpu1", "p"))
@@ -74,8 +75,7 @@ struct RightsTests {
         }
     }
 
-    @Test("A file of GridFS that may not be written or read says which collection refuses it")
-    func gridFS() async throws {
+    @Test func `A file of GridFS that may not be written or read says which collection refuses it`() async throws {
         try await withGuardedDatabase { guarded in
             try await guarded.createUser("gpu1", "p", rights: ["fs.files": ["find"]])
             let client = try MongoClient(uri: guarded.uri("gpu1", "p"))
@@ -105,8 +105,9 @@ struct RightsTests {
         }
     }
 
-    @Test("Whoever is not let in is told so with the user's name, and who has none is told to give one")
-    func login() async throws {
+    @Test func `Whoever is not let in is told so with the user's name, and who has none is told to give one`()
+        async throws
+    {
         try await withGuardedDatabase { guarded in
             let user = "gpü/1 @x"
             try await guarded.createUser(user, "Geh31mnis", rights: ["Open": ["find"]])
@@ -126,8 +127,7 @@ struct RightsTests {
         }
     }
 
-    @Test("A hosted server's refusal, for a quota as for a right, is one of the same kind")
-    func quota() async throws {
+    @Test func `A hosted server's refusal, for a quota as for a right, is one of the same kind`() async throws {
         let uri = try await TestMongo.shared()
         var options = MongoClient.Options()
         options.applicationName = "quota-\(UInt64.random(in: 0 ... .max))"
@@ -144,18 +144,15 @@ struct RightsTests {
         await client.close()
     }
 
-    @Test(
-        "What the server quotes of a command stays outside, wherever it stands in an answer",
-        arguments: [
-            "not authorized on db to execute command { insert: \"x\", lsid: { id: UUID(\"1\") }, $clusterTime: "
-                + "{ signature: { hash: BinData(0, 53CRET), keyId: 5 } } }",
-            "Command { saslStart: 1, payload: BinData(0, 53CRET) } failed",
-            "bad { createUser: \"x\", PWD: \"53CRET\"", "x {lsid: 53CRET} y {signature: 53CRET} z",
-            "see mongodb://ann:53CRET@host/db for more", "mongodb+srv://ann:a@53CRET/x@host/db",
-            "mongodb://ann:53CRET", "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:53CRET",
-        ]
-    )
-    func scrubbed(text: String) throws {
+    @Test(arguments: [
+        "not authorized on db to execute command { insert: \"x\", lsid: { id: UUID(\"1\") }, $clusterTime: "
+            + "{ signature: { hash: BinData(0, 53CRET), keyId: 5 } } }",
+        "Command { saslStart: 1, payload: BinData(0, 53CRET) } failed",
+        "bad { createUser: \"x\", PWD: \"53CRET\"", "x {lsid: 53CRET} y {signature: 53CRET} z",
+        "see mongodb://ann:53CRET@host/db for more", "mongodb+srv://ann:a@53CRET/x@host/db",
+        "mongodb://ann:53CRET", "mongodb://h/?authMechanismProperties=AWS_SESSION_TOKEN:53CRET",
+    ])
+    func `What the server quotes of a command stays outside, wherever it stands in an answer`(text: String) throws {
         #expect(!ServerText.scrubbed(text).contains("53CRET"), "\(ServerText.scrubbed(text))")
         let reply: BSONDocument = [
             "ok": 0, "errmsg": .string(text), "$clusterTime": ["signature": "53CRET"],
@@ -168,15 +165,12 @@ struct RightsTests {
         #expect(!shown.contains("53CRET"), "\(shown)")
     }
 
-    @Test(
-        "What holds no secret is left as it is",
-        arguments: [
-            "E11000 duplicate key error collection: a.b index: c dup key: { x: \"y\" }",
-            "no server could be reached at mongodb://127.0.0.1:27017, tried for 5 s",
-            "give it as mongodb://h1:1,h2:2/db?w=1",
-        ]
-    )
-    func harmless(text: String) {
+    @Test(arguments: [
+        "E11000 duplicate key error collection: a.b index: c dup key: { x: \"y\" }",
+        "no server could be reached at mongodb://127.0.0.1:27017, tried for 5 s",
+        "give it as mongodb://h1:1,h2:2/db?w=1",
+    ])
+    func `What holds no secret is left as it is`(text: String) {
         #expect(ServerText.scrubbed(text) == text)
     }
 }

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 @Suite struct DaemonTests {
-    @Test func tasksGoFromTheShellThroughADaemonAndBack() async throws {
+    @Test func `Tasks go from the shell through a daemon and back`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train.py", "print('training', lr)\ntest_accuracy = 1 - lr\n")
             try await fixture.withDaemon("--slots", "2") {
@@ -34,7 +34,7 @@ import Testing
         }
     }
 
-    @Test func outputIsSeenWhileTheScriptRuns() async throws {
+    @Test func `Output is seen while the script runs`() async throws {
         try await withCommands { fixture in
             let gate = "\(fixture.folder)/gate"
             let script = try fixture.file(
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func aRunningTaskIsCancelledOnceItsScriptIsDead() async throws {
+    @Test func `A running task is cancelled once its script is dead`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("slow.sh", "echo begun; sleep 600")
             try await fixture.withDaemon {
@@ -70,7 +70,7 @@ import Testing
     @Test(arguments: [
         ("exit 0", Int32(0)), ("exit 7", 7), ("kill -KILL $$", 137), ("kill -TERM $$", 143),
     ])
-    func onceEndsWithTheScriptsStatus(_ text: String, _ status: Int32) async throws {
+    func `Once ends with the script's status`(_ text: String, _ status: Int32) async throws {
         try await withCommands { fixture in
             let script = try fixture.file("script.sh", text)
             _ = try await fixture.run("submit", script)
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func onceWithAMissingResultIsAFailure() async throws {
+    @Test func `Once with a missing result is a failure`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("script.sh", "exit 0")
             _ = try await fixture.run("submit", script, "--result", "loss")
@@ -88,7 +88,7 @@ import Testing
         }
     }
 
-    @Test func onceTakesOnlyWhatItsFiltersAllow() async throws {
+    @Test func `Once takes only what its filters allow`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("script.sh", "exit 5")
             _ = try await fixture.run("submit", script, "--name", "other", "-p", "n=1")
@@ -99,7 +99,7 @@ import Testing
         }
     }
 
-    @Test func theFirstSignalDrainsTheSecondReleasesTheThirdKills() async throws {
+    @Test func `The first signal drains, the second releases, the third kills`() async throws {
         try await withCommands { fixture in
             let stubborn = try fixture.file("stubborn.sh", "trap '' TERM; echo begun; while :; do sleep 0.05; done")
             let daemon = try Program.startDaemon(
@@ -123,7 +123,7 @@ import Testing
         }
     }
 
-    @Test func aDaemonTakesAllDescriptorsThatItMayHaveAndItsScriptsKeepTheirs() async throws {
+    @Test func `A daemon takes all descriptors that it may have and its scripts keep theirs`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("limit.sh", "ulimit -Sn; cat /proc/$PPID/stat | cut -d ' ' -f 4")
             let start = Unprivileged.command(["\(try Unprivileged.programs())/tensorhubd"]).joined(separator: " ")
@@ -142,7 +142,7 @@ import Testing
     }
 
     @Test(.enabled(if: access("/usr/bin/prlimit", X_OK) == 0, "needs prlimit"))
-    func wantOfDescriptorsAtTheEndOfAScriptCostsNothingOfIt() async throws {
+    func `Want of descriptors at the end of a script costs nothing of it`() async throws {
         try await withCommands { fixture in
             let gate = "\(fixture.folder)/gate"
             let script = try fixture.file(
@@ -180,7 +180,7 @@ import Testing
         }
     }
 
-    @Test func aDatabaseThatIsAwayIsWaitedForAndToldOnce() async throws {
+    @Test func `A database that is away is waited for and told once`() async throws {
         try await withCommands { fixture in
             let daemon = try Program.startDaemon(
                 [
@@ -204,7 +204,7 @@ import Testing
         (["--log-level", "loud"], "log-level"), (["--supervisor-path", "/nonexistent"], "supervisor"),
         (["--bogus"], "bogus"),
     ])
-    func refusesBadSettings(_ arguments: [String], _ message: String) async throws {
+    func `Refuses bad settings`(_ arguments: [String], _ message: String) async throws {
         try await withCommands { fixture in
             let result = try await once(fixture, arguments)
             #expect(result.status == 2, "\(result.errors)")

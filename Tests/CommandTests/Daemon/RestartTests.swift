@@ -32,7 +32,7 @@ import Testing
         return (script, gate)
     }
 
-    @Test func aScriptDoesNotNoticeThatItsDaemonWasKilledAndReplaced() async throws {
+    @Test func `A script does not notice that its daemon was killed and replaced`() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)
             var daemon = try start(fixture)
@@ -58,7 +58,7 @@ import Testing
         }
     }
 
-    @Test func whatEndedWhileThereWasNoDaemonIsReportedByTheNext() async throws {
+    @Test func `What ended while there was no daemon is reported by the next`() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)
             let daemon = try start(fixture)
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func anAttemptWhoseProcessesNothingNamesKeepsNobodyWaitingButItself() async throws {
+    @Test func `An attempt whose processes nothing names keeps nobody waiting but itself`() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)
             let daemon = try start(fixture, "--slots", "2")
@@ -102,7 +102,7 @@ import Testing
         }
     }
 
-    @Test func aCancelReachesAScriptThatWasTakenUp() async throws {
+    @Test func `A cancel reaches a script that was taken up`() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)
             var daemon = try start(fixture)
@@ -118,7 +118,7 @@ import Testing
         }
     }
 
-    @Test func anAttemptThatSomebodyElseHasMeanwhileIsStoppedAndKeptForInspection() async throws {
+    @Test func `An attempt that somebody else has meanwhile is stopped and kept for inspection`() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)
             var daemon = try start(fixture)
@@ -141,7 +141,7 @@ import Testing
         }
     }
 
-    @Test func aNeighbourInTheSameDirectoryKeepsItsAttempts() async throws {
+    @Test func `A neighbour in the same directory keeps its attempts`() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)
             let first = try start(fixture)
@@ -160,7 +160,7 @@ import Testing
         }
     }
 
-    @Test func aKilledSupervisorTakesItsScriptAlongAndTheTaskIsRunAgain() async throws {
+    @Test func `A killed supervisor takes its script along and the task is run again`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file(
                 "orphan.sh",
@@ -183,7 +183,9 @@ import Testing
 
     /// A claim that nobody answers keeps a hand-over from being in order, but neither from its end nor from hearing
     /// signals.
-    @Test(arguments: [false, true]) func aHandOverDoesNotWaitForADatabaseThatIsAway(isStopped: Bool) async throws {
+    @Test(arguments: [false, true]) func `A hand-over does not wait for a database that is away`(isStopped: Bool)
+        async throws
+    {
         try await withCommands { fixture in
             try await withStandaloneMongod("\(fixture.folder)/db") { uri in
                 var environment = fixture.environment
@@ -211,7 +213,7 @@ import Testing
         }
     }
 
-    @Test func aHandOverEndsTheDaemonAndNoScript() async throws {
+    @Test func `A hand-over ends the daemon and no script`() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)
             let daemon = try start(fixture)
@@ -231,7 +233,7 @@ import Testing
         }
     }
 
-    @Test func settingsAreReadAgainAndWrongOnesChangeNothing() async throws {
+    @Test func `Settings are read again and wrong ones change nothing`() async throws {
         try await withCommands { fixture in
             let (script, _) = try gatedScript(fixture)
             let config = try fixture.file("config.yaml", "slots: 1\n")

@@ -14,7 +14,7 @@ import Testing
         }
     }
 
-    @Test func itsEndIsSeen() async throws {
+    @Test func `The end of a stopped supervisor is seen`() async throws {
         try await withCommands { fixture in
             // More than the pipe holds, so that it cannot end before somebody reads.
             let script = try fixture.file(
@@ -31,7 +31,7 @@ import Testing
         }
     }
 
-    @Test func itsTimeLimitHolds() async throws {
+    @Test func `The time limit of a stopped supervisor holds`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("stop.sh", "kill -STOP $PPID; exec sleep 1000")
             try await fixture.withDaemon {
@@ -43,7 +43,7 @@ import Testing
         }
     }
 
-    @Test func aCancelHolds() async throws {
+    @Test func `A cancel holds`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file(
                 "stop.sh",
@@ -61,7 +61,7 @@ import Testing
     }
 
     /// A supervisor that never comes to do anything is killed with all below it.
-    @Test func aCancelHoldsAgainstAScriptThatStopsItForEver() async throws {
+    @Test func `A cancel holds against a script that stops its supervisor for ever`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file(
                 "stop.sh",
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func theThirdSignalEndsTheDaemonWithinSeconds() async throws {
+    @Test func `The third signal ends the daemon within seconds`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file(
                 "stop.sh",
@@ -116,7 +116,7 @@ import Testing
     }
 
     /// MongoDB hangs in the middle of a statement, for longer than anybody waits.
-    @Test func theThirdSignalEndsTheDaemonWhoseDatabaseHangs() async throws {
+    @Test func `The third signal ends the daemon whose database hangs`() async throws {
         try await withCommands { fixture in
             try await withStandaloneMongod("\(fixture.folder)/db") { uri in
                 var fixture = fixture
@@ -143,7 +143,7 @@ import Testing
         }
     }
 
-    @Test func aScriptThatSignalsItsSupervisorIsJudgedByItsEnd() async throws {
+    @Test func `A script that signals its supervisor is judged by its end`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file(
                 "signal.sh",
@@ -161,7 +161,7 @@ import Testing
     }
 
     /// The supervisor's parent has changed, and the daemon's number with it.
-    @Test(arguments: [SIGUSR2, SIGKILL]) func aStopIsTakenFromTheNextDaemonToo(_ signal: Int32) async throws {
+    @Test(arguments: [SIGUSR2, SIGKILL]) func `A stop is taken from the next daemon too`(_ signal: Int32) async throws {
         try await withCommands { fixture in
             let script = try fixture.file(
                 "told.sh",
@@ -185,7 +185,7 @@ import Testing
 
     /// What the service manager says when the machine goes down, and the SIGTERM that it sends everybody.
     @Test(arguments: [[SIGUSR1, SIGTERM], [SIGTERM, SIGUSR1], [SIGUSR1, SIGUSR1]])
-    func aMachineThatGoesDownGivesItsTasksBackWithGrace(_ signals: [Int32]) async throws {
+    func `A machine that goes down gives its tasks back with grace`(_ signals: [Int32]) async throws {
         try await withCommands { fixture in
             let script = try fixture.file(
                 "save.sh",
@@ -214,7 +214,7 @@ import Testing
 
     /// A process that the kernel holds does not keep the daemon: it is named, and the next daemon waits for it in turn.
     @Test(.enabled(if: FrozenDisk.obstacle == nil, "\(FrozenDisk.obstacle ?? "")"))
-    func theThirdSignalEndsTheDaemonWhateverTheKernelHolds() async throws {
+    func `The third signal ends the daemon whatever the kernel holds`() async throws {
         try await withCommands { fixture in
             let disk = try FrozenDisk(at: "\(fixture.folder)/disk")
             defer { disk.remove() }

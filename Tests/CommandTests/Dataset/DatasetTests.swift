@@ -7,7 +7,7 @@ import Testing
 
 /// `dataset put`, `get`, `ls`, `show` and `rm`.
 @Suite struct DatasetTests {
-    @Test func aFileGoesInAndComesOutAsItWas() async throws {
+    @Test func `A file goes in and comes out as it was`() async throws {
         try await withCommands { fixture in
             let path = try fixture.file("mnist.bin", noise(600_000))
             let put = try await fixture.run("dataset", "put", path, "--tag", "classes=10", "--description", "digits")
@@ -35,7 +35,7 @@ import Testing
         }
     }
 
-    @Test func aFolderArraysPiecesAndStandardInputAreTakenToo() async throws {
+    @Test func `A folder, arrays, pieces and standard input are taken too`() async throws {
         try await withCommands { fixture in
             mkdir("\(fixture.folder)/images", 0o755)
             for index in 0..<3 { _ = try fixture.file("images/\(index).txt", "image \(index)") }
@@ -83,7 +83,7 @@ import Testing
         }
     }
 
-    @Test func whatCannotBeStoredIsBadInputAndNothingIsThere() async throws {
+    @Test func `What cannot be stored is bad input and nothing is there`() async throws {
         try await withCommands { fixture in
             let path = try fixture.file("a.txt", "a")
             for arguments in [
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func listsTheNewestLastAndSortsByAnyField() async throws {
+    @Test func `Lists the newest last and sorts by any field`() async throws {
         try await withCommands { fixture in
             for (name, size) in [("a", 3), ("b", 9), ("a", 5)] {
                 try await fixture.hub.saveDataSet(
@@ -125,7 +125,7 @@ import Testing
         }
     }
 
-    @Test func removesOnlyWhatWasSaid() async throws {
+    @Test func `Removes only what was said`() async throws {
         try await withCommands { fixture in
             let first = try await fixture.hub.saveDataSet(.bytes([1], as: "f"), name: "a")
             for name in ["a", "b"] { try await fixture.hub.saveDataSet(.bytes([2], as: "f"), name: name) }
@@ -153,7 +153,7 @@ import Testing
         }
     }
 
-    @Test func whatIsDamagedInTheDatabaseIsRefused() async throws {
+    @Test func `What is damaged in the database is refused`() async throws {
         try await withCommands { fixture in
             try await fixture.hub.saveDataSet(.bytes(noise(1000), as: "f"), name: "a")
             try await fixture.hub.database.collection("datasetFilesystem.chunks").updateMany(
@@ -168,7 +168,7 @@ import Testing
         }
     }
 
-    @Test func whatWasFoundDamagedIsStoredAnewByTheNextPut() async throws {
+    @Test func `What was found damaged is stored anew by the next put`() async throws {
         try await withCommands { fixture in
             let path = try fixture.file("a.bin", noise(1000))
             #expect(try await fixture.run("dataset", "put", path).status == 0)
@@ -188,7 +188,7 @@ import Testing
         }
     }
 
-    @Test func aShardIsAFolderAndWhatIsNotThereHasNearNames() async throws {
+    @Test func `A shard is a folder and what is not there has near names`() async throws {
         try await withCommands { fixture in
             let path = try fixture.file("big", noise(200_000))
             #expect(try await fixture.run("dataset", "put", path, "--piece-size", "64KiB").status == 0)
@@ -208,7 +208,7 @@ import Testing
     @Test(arguments: [
         ["--tag", "a=1", "--tag", "a=2"], ["--description", "x", "--tag", "description=y"],
     ])
-    func aTagIsGivenOnce(_ options: [String]) async throws {
+    func `A tag is given once`(_ options: [String]) async throws {
         try await withCommands { fixture in
             let path = try fixture.file("a", "1")
             let result = try await fixture.run("tensorhub", ["dataset", "put", path] + options)
@@ -216,7 +216,7 @@ import Testing
         }
     }
 
-    @Test func whatAKilledGetHasLeftIsRemovedByTheNextOne() async throws {
+    @Test func `What a killed get has left is removed by the next one`() async throws {
         try await withCommands { fixture in
             let path = try fixture.file("one", noise(600_000))
             #expect(try await fixture.run("dataset", "put", path).status == 0)

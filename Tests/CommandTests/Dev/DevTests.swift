@@ -6,7 +6,7 @@ import Testing
 
 /// Each starts a mongod of its own, so there are few.
 @Suite struct DevTests {
-    @Test func runsACommandAgainstItsOwnDatabaseAndRunnerAndEndsWithItsStatus() async throws {
+    @Test func `Runs a command against its own database and runner and ends with its status`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train.py", "test_accuracy = 1 / n\n")
             let shell = """
@@ -36,7 +36,7 @@ import Testing
         }
     }
 
-    @Test func aCommandThatIsNotThereIsToldAsAShellDoes() async throws {
+    @Test func `A command that is not there is told as a shell does`() async throws {
         try await withCommands { fixture in
             let result = try await fixture.run("dev", "--data", "\(fixture.folder)/dev", "--", "no-such-program")
             #expect(result.status == 127)
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    @Test func printsItsURIAndTakesEverythingDownAtControlC() async throws {
+    @Test func `Prints its URI and takes everything down at Control-C`() async throws {
         try await withCommands { fixture in
             let arguments = ["dev", "--data", "\(fixture.folder)/dev"]
             let dev = try Program.start("tensorhub", arguments, environment: fixture.environment)

@@ -10,7 +10,7 @@ import Testing
         return (0..<8).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) } + text + noise(rows)
     }
 
-    @Test func parametersArchitectureAndMetricsAreFoundByTheBest() async throws {
+    @Test func `Parameters, architecture and metrics are found by the best`() async throws {
         try await withCommands { fixture in
             let architecture = try fixture.file("mlp.json", #"{"layers": [{"units": 800}], "dropout": NaN}"#)
             for (index, accuracy) in ["0.9", "0.97", "0.5"].enumerated() {
@@ -53,7 +53,7 @@ import Testing
         }
     }
 
-    @Test func anArchitectureAloneMayBeAnyFile() async throws {
+    @Test func `An architecture alone may be any file`() async throws {
         try await withCommands { fixture in
             let text = try fixture.file("net.py", "class Net: pass\n")
             #expect(try await fixture.run("model", "put", "--architecture", text).status == 0)
@@ -65,7 +65,7 @@ import Testing
         }
     }
 
-    @Test func aStageIsHeldByOneVersionAndGuardsIt() async throws {
+    @Test func `A stage is held by one version and guards it`() async throws {
         try await withCommands { fixture in
             for size in 1...3 { try await fixture.hub.saveModel(.bytes(safetensors(size), as: "w"), name: "mlp") }
             let set = try await fixture.run("model", "stage", "mlp", "production", "--version", "1")
@@ -90,7 +90,7 @@ import Testing
         }
     }
 
-    @Test func twoVersionsAreCompared() async throws {
+    @Test func `Two versions are compared`() async throws {
         try await withCommands { fixture in
             for units in [10, 20] {
                 try await fixture.hub.saveModel(
@@ -115,7 +115,7 @@ import Testing
         }
     }
 
-    @Test func aModelIsNamedWithItsVersionOrStage() async throws {
+    @Test func `A model is named with its version or stage`() async throws {
         try await withCommands { fixture in
             try await fixture.hub.saveModel(nil, name: "mlp", architecture: ["a": 1])
             try await fixture.hub.saveModel(nil, name: "mlp", architecture: ["a": 2])

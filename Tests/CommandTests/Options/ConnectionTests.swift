@@ -4,7 +4,7 @@ import Testing
 
 @Suite struct ConnectionTests {
     @Test(arguments: ["mongodb://127.0.0.1:1", "mongodb://ann:geheim@127.0.0.1:1/db?replicaSet=rs0"])
-    func nobodyListeningIsToldInOneSentenceWithinFourSeconds(_ uri: String) async throws {
+    func `Nobody listening is told in one sentence within four seconds`(_ uri: String) async throws {
         try await withCommands { fixture in
             var fixture = fixture
             fixture.environment["TENSORHUB_URI"] = uri
@@ -31,7 +31,7 @@ import Testing
         "mongodb://ann:geheim@", "mongodb://ann:geheim@host:0", "mongodb://ann:geheim@host:port/db",
         "mongodb://ann:ge@heim@host/db", "mongo://ann:geheim@host", "mongodb://ann:geheim%zz@host",
     ])
-    func aMalformedURIIsRefusedWithoutItsPassword(_ uri: String) async throws {
+    func `A malformed URI is refused without its password`(_ uri: String) async throws {
         try await withCommands { fixture in
             let result = try await fixture.run("ls", "--uri", uri)
             #expect(result.status == 2, "\(result.errors)")
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func theUsersFileGivesTheConnection() async throws {
+    @Test func `The user's file gives the connection`() async throws {
         try await withCommands { fixture in
             var fixture = fixture
             fixture.environment["TENSORHUB_URI"] = nil
@@ -54,7 +54,7 @@ import Testing
         }
     }
 
-    @Test func aDaemonsFilterThatRunsCodeOnTheServerIsRefused() async throws {
+    @Test func `A daemon's filter that runs code on the server is refused`() async throws {
         try await withCommands { fixture in
             var fixture = fixture
             fixture.environment["TENSORHUB_URI"] = "mongodb://127.0.0.1:1"
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func anUnknownKeyOfAFileIsRefused() async throws {
+    @Test func `An unknown key of a file is refused`() async throws {
         try await withCommands { fixture in
             let file = try fixture.file("config.yaml", "urk: x\n")
             for program in ["tensorhub", "tensorhubd"] {
@@ -80,7 +80,7 @@ import Testing
         }
     }
 
-    @Test func helpHasAnExampleForEveryVerb() async throws {
+    @Test func `Help has an example for every verb`() async throws {
         try await withCommands { fixture in
             let verbs = [
                 "submit", "ls", "show", "logs", "wait", "results", "cancel", "retry", "hold", "release", "rm", "dev",

@@ -3,7 +3,7 @@ import Console
 import Testing
 
 @Suite struct ConsoleTests {
-    @Test func aTableIsAlignedAndCutsElasticColumnsToTheWidth() {
+    @Test func `A table is aligned and cuts elastic columns to the width`() {
         var table = Table([.init("ID"), .init("N", isRightAligned: true), .init("TEXT", isElastic: true)])
         table.rows = [["a", "1", "short"], ["bcd", "20", "a text that is too long for it"]]
         #expect(table.text(width: nil) == "ID    N  TEXT\na     1  short\nbcd  20  a text that is too long for it\n")
@@ -11,13 +11,13 @@ import Testing
         #expect(table.text(width: 5).split(separator: "\n")[2] == "bcd  20  a text …")
     }
 
-    @Test func wideCharactersTakeTwoColumns() {
+    @Test func `Wide characters take two columns`() {
         #expect(TerminalText.width("日本") == 4)
         #expect(TerminalText.width("e\u{301}") == 1)
         #expect(TerminalText.truncated("日本語", to: 5) == "日本…")
     }
 
-    @Test func textOfOneLineHasNoControlCharacters() {
+    @Test func `Text of one line has no control characters`() {
         #expect(TerminalText.oneLine("a\tb\u{7F}\u{9B}c\u{202E}") == "a\\tb\\u{7f}\\u{9b}c\\u{202e}")
     }
 
@@ -28,17 +28,17 @@ import Testing
         ("a\u{0}b\u{8}c", "abc"), ("\u{1B}[", ""), ("\u{1B}[31", ""), ("\u{1B}c", ""), ("\u{9B}2Jx", "2Jx"),
         ("a\tb", "a\tb"),
     ])
-    func aScriptsLineKeepsColoursAndNothingElse(_ line: String, _ shown: String) {
+    func `A script's line keeps colours and nothing else`(_ line: String, _ shown: String) {
         #expect(TerminalText.scriptLine(line.utf8) == shown)
     }
 
-    @Test func invalidUTF8IsShownAsReplacementCharacters() {
+    @Test func `Invalid UTF-8 is shown as replacement characters`() {
         #expect(TerminalText.scriptLine([0x61, 0xFF, 0x62]) == "a\u{FFFD}b")
     }
 
     /// However the bytes are cut into chunks.
     @Test(arguments: 1...5)
-    func linesKeepTheirLastState(_ size: Int) {
+    func `Lines keep their last state`(_ size: Int) {
         var reader = OutputLines()
         var lines: [String] = []
         let bytes = Array("one\n1%\r2%\r\n\n\rx\r\r\nlast\r".utf8)
@@ -87,7 +87,7 @@ import Testing
         #expect(names.prefix(2) == ["a.b", "a\\.b"] && names[6] == "a\\.b\\#2")
     }
 
-    @Test func fieldsOfCSVAreQuotedWhereTheyMustBe() {
+    @Test func `Fields of CSV are quoted where they must be`() {
         #expect(CSV.text([["a", "b,c", "d\"e", "f\ng", ""]]) == "a,\"b,c\",\"d\"\"e\",\"f\ng\",\n")
     }
 
@@ -95,7 +95,7 @@ import Testing
         (Duration.milliseconds(5), "5ms"), (.seconds(59), "59s"), (.seconds(192), "3m12s"), (.seconds(7500), "2h05m"),
         (.seconds(356_400), "4d03h"), (.seconds(-5), "0ms"),
     ])
-    func durationsAreShort(_ duration: Duration, _ text: String) {
+    func `Durations are short`(_ duration: Duration, _ text: String) {
         #expect(duration.shortText == text)
     }
 }

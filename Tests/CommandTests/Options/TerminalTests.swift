@@ -15,7 +15,7 @@ import Testing
         return program
     }
 
-    @Test func waitingDrawsABarThatGoesAwayAtTheEnd() async throws {
+    @Test func `Waiting draws a bar that goes away at the end`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["status": "pending"], ["status": "finished"])
             let wait = try start(fixture, "wait")
@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    @Test func controlSequencesOfAScriptDoNotReachTheTerminal() async throws {
+    @Test func `Control sequences of a script do not reach the terminal`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store([:])[0]
             let text = "\u{1B}]0;evil\u{07}a\u{0}b \u{1B}[31mred\u{1B}[0m\u{1B}[2J\n"
@@ -44,7 +44,7 @@ import Testing
         }
     }
 
-    @Test func aTableIsCutToTheWidthOfTheTerminal() async throws {
+    @Test func `A table is cut to the width of the terminal`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["hyper_parameters": ["text": .string(String(repeating: "long ", count: 40))]])
             let result = try await fixture.end(of: try start(fixture, "ls"))

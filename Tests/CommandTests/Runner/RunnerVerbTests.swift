@@ -35,7 +35,7 @@ import Testing
         try await fixture.hub.findRunners().map { $0.control?.request.rawValue }
     }
 
-    @Test func lsShowsRunnersButThoseThatHaveStopped() async throws {
+    @Test func `The list shows runners but those that have stopped`() async throws {
         try await withCommands { fixture in
             #expect(try await fixture.run("runner", "ls").status == 3)
             let id = try await store(fixture, "gpu1")
@@ -55,7 +55,7 @@ import Testing
         }
     }
 
-    @Test func showTellsEverythingAboutARunner() async throws {
+    @Test func `Show tells everything about a runner`() async throws {
         try await withCommands { fixture in
             let id = try await store(fixture, "gpu1")
             let task = try await fixture.store([
@@ -79,7 +79,7 @@ import Testing
     }
 
     @Test(arguments: ["drain", "pause", "resume", "stop"])
-    func eachVerbAsksThoseThatAreNamed(_ verb: String) async throws {
+    func `Each verb asks those that are named`(_ verb: String) async throws {
         try await withCommands { fixture in
             let ids = [try await store(fixture, "gpu1"), try await store(fixture, "gpu2")]
             let result = try await fixture.run("runner", verb, "gpu1")
@@ -95,7 +95,7 @@ import Testing
     }
 
     @Test(arguments: ["drain", "pause", "resume", "stop"])
-    func nothingIsAskedWhereAWordMeansNoRunner(_ verb: String) async throws {
+    func `Nothing is asked where a word means no runner`(_ verb: String) async throws {
         try await withCommands { fixture in
             #expect(try await fixture.run("runner", verb, "--all").status == 3)
             _ = try await store(fixture, "gpu1")
@@ -110,7 +110,7 @@ import Testing
         }
     }
 
-    @Test func aDeadlineIsChecked() async throws {
+    @Test func `A deadline is checked`() async throws {
         try await withCommands { fixture in
             _ = try await store(fixture, "gpu1")
             let result = try await fixture.run("runner", "drain", "gpu1", "--deadline", "soon")
@@ -120,7 +120,7 @@ import Testing
         }
     }
 
-    @Test func aWaitForALostRunnerFails() async throws {
+    @Test func `A wait for a lost runner fails`() async throws {
         try await withCommands { fixture in
             _ = try await store(fixture, "gpu1", silence: 300)
             let result = try await fixture.run("runner", "drain", "gpu1", "--wait")
@@ -128,7 +128,7 @@ import Testing
         }
     }
 
-    @Test func aWaitEndsWhenSomebodyAsksForSomethingElse() async throws {
+    @Test func `A wait ends when somebody asks for something else`() async throws {
         try await withCommands { fixture in
             _ = try await store(fixture, "gpu1")
             let waiter = try fixture.start("runner", "drain", "gpu1", "--wait")
@@ -139,7 +139,7 @@ import Testing
         }
     }
 
-    @Test func aDaemonIsDrainedResumedAndStoppedFromAfar() async throws {
+    @Test func `A daemon is drained, resumed and stopped from afar`() async throws {
         try await withCommands { fixture in
             let daemon = try fixture.startDaemon("--name", "gpu1", "--labels", "site=lab")
             #expect(

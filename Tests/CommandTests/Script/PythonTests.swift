@@ -11,12 +11,12 @@ import Testing
     ]
 
     @Test(arguments: needNoServer)
-    func theSystemsPythonPasses(file: String) async throws {
+    func `The system's Python passes`(file: String) async throws {
         try await withCommands { try await pass(file, python: "/usr/bin/python3", $0) }
     }
 
     @Test(arguments: needNoServer + needServer)
-    func thePythonWithNumPyPasses(file: String) async throws {
+    func `The Python with NumPy passes`(file: String) async throws {
         try await withCommands { try await pass(file, python: try pythonInPath(), $0) }
     }
 

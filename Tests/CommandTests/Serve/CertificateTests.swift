@@ -41,8 +41,9 @@ import Testing
         try writeFile(path, String(decoding: bytes, as: UTF8.self))
     }
 
-    @Test("A CA file of the connection string that is no such file is named at once, by every program")
-    func connectionString() async throws {
+    @Test func `A CA file of the connection string that is no such file is named at once, by every program`()
+        async throws
+    {
         try await withFiles { fixture, folder in
             for name in [
                 "nothing", "empty.pem", "text.pem", "broken.pem", "second-broken.pem", "cut.pem", "own.key", "",
@@ -72,8 +73,9 @@ import Testing
         }
     }
 
-    @Test("`serve` names the file at fault, speaks no TLS below 1.2, and closes connections that begin none")
-    func serve() async throws {
+    @Test func `A server names the file at fault, speaks no old TLS, and closes connections that begin none`()
+        async throws
+    {
         try await withFiles { fixture, folder in
             func refusal(_ certificate: String, _ key: String) async throws -> ProgramResult {
                 try await fixture.run(

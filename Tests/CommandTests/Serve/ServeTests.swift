@@ -35,8 +35,7 @@ struct ServeTests {
         return program.output
     }
 
-    @Test("A private server answers Python's http.client and ends when its standard input closes")
-    func privateServer() async throws {
+    @Test func `A private server answers Python's HTTP client and ends when its standard input closes`() async throws {
         try await withTestDatabase { _, database in
             try await withTemporaryDirectory { folder in
                 let server = try await start(folder, database, ["--socket", "\(folder)/s", "--until-stdin-closes"])
@@ -71,8 +70,9 @@ struct ServeTests {
         }
     }
 
-    @Test("A private server ends with a parent that is killed, though a child of that holds its input open")
-    func killedParent() async throws {
+    @Test func `A private server ends with a parent that is killed, though a child of that holds its input open`()
+        async throws
+    {
         try await withTestDatabase { _, database in
             try await withTemporaryDirectory { folder in
                 let uri = try await TestMongo.uri(database: database)
@@ -104,8 +104,7 @@ struct ServeTests {
         }
     }
 
-    @Test("Over TCP the token of a file that only its user reads opens the server")
-    func tcp() async throws {
+    @Test func `Over TCP the token of a file that only its user reads opens the server`() async throws {
         try await withTestDatabase { _, database in
             try await withTemporaryDirectory { folder in
                 let token = "\(folder)/token"
@@ -132,8 +131,7 @@ struct ServeTests {
         }
     }
 
-    @Test("With a certificate it speaks TLS")
-    func tls() async throws {
+    @Test func `With a certificate it speaks TLS`() async throws {
         try await withTestDatabase { _, database in
             try await withTemporaryDirectory { folder in
                 let made = try Program.start(
@@ -169,17 +167,15 @@ struct ServeTests {
         }
     }
 
-    @Test(
-        "What cannot be served is refused with status 2 and a sentence",
-        arguments: [
-            ([], "--socket"), (["--socket", "a", "--listen", "127.0.0.1:0"], "--socket"),
-            (["--listen", "0.0.0.0:0"], "--tls-certificate"), (["--listen", "127.0.0.1"], "127.0.0.1:8321"),
-            (["--listen", "localhost:99999"], "--listen"), (["--listen", "127.0.0.1:0", "--tls-key", "k"], "together"),
-            (["--listen", "127.0.0.1:0", "--tls-certificate", "/nothing", "--tls-key", "/nothing"], "/nothing"),
-            (["--socket", "/nothing/s"], "/nothing/s"),
-        ]
-    )
-    func refused(arguments: [String], word: String) async throws {
+    @Test(arguments: [
+        ([], "--socket"), (["--socket", "a", "--listen", "127.0.0.1:0"], "--socket"),
+        (["--listen", "0.0.0.0:0"], "--tls-certificate"), (["--listen", "127.0.0.1"], "127.0.0.1:8321"),
+        (["--listen", "localhost:99999"], "--listen"), (["--listen", "127.0.0.1:0", "--tls-key", "k"], "together"),
+        (["--listen", "127.0.0.1:0", "--tls-certificate", "/nothing", "--tls-key", "/nothing"], "/nothing"),
+        (["--socket", "/nothing/s"], "/nothing/s"),
+    ])
+    func `What cannot be served is refused with status 2 and a sentence`(arguments: [String], word: String) async throws
+    {
         try await withTestDatabase { _, database in
             try await withTemporaryDirectory { folder in
                 let server = try await start(folder, database, arguments)
@@ -190,8 +186,8 @@ struct ServeTests {
         }
     }
 
-    @Test("Neither a file nor the socket of a living server is replaced; that of a dead one is")
-    func foreignPaths() async throws {
+    @Test func `Neither a file nor the socket of a living server is replaced, but that of a dead one is`() async throws
+    {
         try await withTestDatabase { _, database in
             try await withTemporaryDirectory { folder in
                 let path = "\(folder)/s"
@@ -220,8 +216,7 @@ struct ServeTests {
         }
     }
 
-    @Test("A port that is taken is told with what to do")
-    func takenPort() async throws {
+    @Test func `A port that is taken is told with what to do`() async throws {
         try await withTestDatabase { _, database in
             try await withTemporaryDirectory { folder in
                 let server = try await start(folder, database, ["--listen", "127.0.0.1:0"])
@@ -235,8 +230,8 @@ struct ServeTests {
         }
     }
 
-    @Test("Two processes on one cache that are asked for the same data set at once download it once")
-    func oneDownload() async throws {
+    @Test func `Two processes on one cache that are asked for the same data set at once download it once`() async throws
+    {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let bytes = noise(20_000_000)

@@ -5,7 +5,7 @@ import Testing
 
 /// `cancel`, `retry`, `hold`, `release` and `rm`.
 @Suite struct ChangeTests {
-    @Test func eachChangesWhatItIsAboutAndSaysHowMany() async throws {
+    @Test func `Each changes what it is about and says how many`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("ok.sh", "exit 0")
             let id = try await fixture.run("submit", script).output.trimmingLineEnd
@@ -31,7 +31,7 @@ import Testing
     }
 
     @Test(arguments: ["cancel", "retry", "hold", "release", "rm"])
-    func refusesToTakeEveryTaskUnlessThatIsSaid(_ verb: String) async throws {
+    func `Refuses to take every task unless that is said`(_ verb: String) async throws {
         try await withCommands { fixture in
             try await fixture.store(["status": "pending"])
             for arguments in [[], ["--filter", "{}"]] {
@@ -46,7 +46,7 @@ import Testing
     }
 
     @Test(arguments: [("cancel", "finished"), ("retry", "pending"), ("hold", "finished"), ("release", "pending")])
-    func aTaskInAnotherStateIsNothingMatched(_ verb: String, _ state: String) async throws {
+    func `A task in another state is nothing matched`(_ verb: String, _ state: String) async throws {
         try await withCommands { fixture in
             let id = try await fixture.store(["status": .string(state)])[0]
             let result = try await fixture.run(verb, "\(id)")
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func aRunningTaskIsDeletedOnlyByForce() async throws {
+    @Test func `A running task is deleted only by force`() async throws {
         try await withCommands { fixture in
             let ids = try await fixture.store(["status": "running"], ["status": "finished"])
             let refused = try await fixture.run("rm", "--all")
@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test func idsThatDoNotMatchAreCounted() async throws {
+    @Test func `Ids that do not match are counted`() async throws {
         try await withCommands { fixture in
             let ids = try await fixture.store(["status": "pending"], ["status": "finished"])
             let result = try await fixture.run("cancel", "\(ids[0])", "\(ids[1])")

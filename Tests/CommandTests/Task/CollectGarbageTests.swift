@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 @Suite struct CollectGarbageTests {
-    @Test func saysWhatWouldGoThenDeletesThat() async throws {
+    @Test func `Says what would go, then deletes that`() async throws {
         try await withCommands { fixture in
             try await fixture.hub.saveDataSet(.bytes(noise(1000), as: "f"), name: "kept")
             let chunks = fixture.hub.database.collection("datasetFilesystem.chunks")
@@ -78,7 +78,7 @@ import Testing
         }
     }
 
-    @Test func whatAKilledPutHasSentIsFoundAndDeleted() async throws {
+    @Test func `What a killed put has sent is found and deleted`() async throws {
         try await withCommands { fixture in
             let name = "put-\(UInt64.random(in: 0 ... .max))"
             let put = try fixture.named(name).start("dataset", "put", "-", "--name", "dead")
@@ -100,7 +100,7 @@ import Testing
         }
     }
 
-    @Test func whatAPutHasStoredThatIsKilledBeforeItsDocumentIsFoundAndDeleted() async throws {
+    @Test func `What a put has stored that is killed before its document is found and deleted`() async throws {
         try await withCommands { fixture in
             let name = fixture.hub.database.name
             let files = fixture.hub.database.collection("datasetFilesystem.files")
@@ -119,7 +119,7 @@ import Testing
         }
     }
 
-    @Test func aPutThatIsKilledBehindItsDocumentHasSavedIt() async throws {
+    @Test func `A put that is killed behind its document has saved it`() async throws {
         try await withCommands { fixture in
             let name = fixture.hub.database.name
             let documents = fixture.hub.database.collection("Dataset")

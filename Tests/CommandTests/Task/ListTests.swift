@@ -3,7 +3,7 @@ import TensorHub
 import Testing
 
 @Suite struct ListTests {
-    @Test func listsTheNewestLast() async throws {
+    @Test func `Lists the newest last`() async throws {
         try await withCommands { fixture in
             let ids = try await fixture.store(
                 ["task_name": "a", "hyper_parameters": ["lr": 0.1], "result": ["acc": 0.9]],
@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test func writesDocumentsWithoutScriptsAsJSON() async throws {
+    @Test func `Writes documents without scripts as JSON`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["result": ["loss": .double(.nan)]], ["result": ["loss": 1]])
             let result = try await fixture.run("ls", "--json")
@@ -33,7 +33,7 @@ import Testing
         }
     }
 
-    @Test func selectsByIdNameStatusAndFilter() async throws {
+    @Test func `Selects by id, name, status and filter`() async throws {
         try await withCommands { fixture in
             let ids = try await fixture.store(
                 ["task_name": "a", "hyper_parameters": ["lr": 0.1]],
@@ -52,7 +52,7 @@ import Testing
         }
     }
 
-    @Test func keepsToTheLimitAndSaysSo() async throws {
+    @Test func `Keeps to the limit and says so`() async throws {
         try await withCommands { fixture in
             let ids = try await fixture.store([:], [:], [:]).map(\.description)
             let result = try await fixture.run("ls", "-q", "--limit", "2")
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test func theNewestOfOneSecondAreThoseOfTheLatestTimes() async throws {
+    @Test func `The newest of one second are those of the latest times`() async throws {
         try await withCommands { fixture in
             // As of several programs, whose identifiers begin with the second and go on at random.
             let ids = ["6553f0ff0000", "65f0f0ffffff", "65f0f0ff7777", "65f0f0ff0000", "65f0f0ff8888"].map {
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    @Test func noMatchHasItsOwnStatus() async throws {
+    @Test func `No match has its own status`() async throws {
         try await withCommands { fixture in
             let result = try await fixture.run("ls", "--json", "--name", "nobody")
             #expect(result.status == 3)
@@ -94,7 +94,7 @@ import Testing
         }
     }
 
-    @Test func controlCharactersOfADocumentDoNotReachTheTerminal() async throws {
+    @Test func `Control characters of a document do not reach the terminal`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["task_name": "\u{1B}[2Jevil\nname"])
             let result = try await fixture.run("ls")
@@ -109,7 +109,7 @@ import Testing
         (["--sort", "a:2"], "'a:2'"), (["--name", ""], "--name"), (["--limit", "-1"], "limit"),
         (["--nonsense"], "--nonsense"),
     ])
-    func refusesABadSelection(_ arguments: [String], _ message: String) async throws {
+    func `Refuses a bad selection`(_ arguments: [String], _ message: String) async throws {
         try await withCommands { fixture in
             try await fixture.store([:])
             let result = try await fixture.run("tensorhub", ["ls"] + arguments)

@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test func showsOnlyTheLastStateOfAProgressBar() async throws {
+    @Test func `Shows only the last state of a progress bar`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store([:])[0]
             try await store(fixture, [(1, 0, "start\n 10%\r 50"), (1, 14, "%\r100%\r\nend")], of: id)
@@ -37,7 +37,7 @@ import Testing
         }
     }
 
-    @Test func showsTheLatestAttemptUnlessAskedForAnother() async throws {
+    @Test func `Shows the latest attempt unless asked for another`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store(["hub": ["attempt": 2]])[0]
             try await store(fixture, [(1, 0, "first\n"), (2, 0, "second\n")], of: id)
@@ -47,7 +47,7 @@ import Testing
         }
     }
 
-    @Test func tellsWhatTheOutputLimitLeftOut() async throws {
+    @Test func `Tells what the output limit left out`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store([:])[0]
             try await store(fixture, [(1, 0, "head\n"), (1, 1005, "tail\n")], of: id)
@@ -58,7 +58,7 @@ import Testing
     }
 
     @Test(arguments: [("finished", Int32(0)), ("failed", 100), ("cancelled", 103)])
-    func followsToTheEndAndReturnsTheStatusOfTheTask(_ state: String, _ status: Int32) async throws {
+    func `Follows to the end and returns the status of the task`(_ state: String, _ status: Int32) async throws {
         try await withCommands { fixture in
             let id = try await fixture.store(["status": "running"])[0]
             let follower = try fixture.start("logs", "-f", "\(id)")
@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    @Test func aReaderThatGoesAwayEndsItQuietly() async throws {
+    @Test func `A reader that goes away ends it quietly`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store([:])[0]
             try await store(fixture, [(1, 0, String(repeating: "line\n", count: 40_000))], of: id)

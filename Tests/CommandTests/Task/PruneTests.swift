@@ -3,7 +3,7 @@ import TensorHub
 import Testing
 
 @Suite struct PruneTests {
-    @Test func saysWhatWouldGoThenDeletesThat() async throws {
+    @Test func `Says what would go, then deletes that`() async throws {
         try await withCommands { fixture in
             // Ended in 2023.
             try await fixture.store(["status": "failed"], ["status": "finished"], ["status": "pending"])
@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    @Test func isNotAskedToDeleteEverything() async throws {
+    @Test func `Is not asked to delete everything`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["status": "failed"])
             for arguments in [
@@ -48,7 +48,7 @@ import Testing
         (["--older-than", "1d", "--kind", "models", "--status", "failed"], 2, "--status is about tasks"),
         (["--older-than", "1d", "--name", "nobody"], 3, "nothing named 'nobody'"),
     ])
-    func whatMayBeAMistakeIsRefused(_ options: [String], _ status: Int32, _ reason: String) async throws {
+    func `What may be a mistake is refused`(_ options: [String], _ status: Int32, _ reason: String) async throws {
         try await withCommands { fixture in
             try await fixture.hub.saveDataSet(.bytes([1], as: "f"), name: "a")
             let result = try await fixture.run("tensorhub", ["prune"] + options)

@@ -14,7 +14,7 @@ import Testing
         ).map(\.description)
     }
 
-    @Test func ranksByAValueWithNaNAndMissingOnesLast() async throws {
+    @Test func `Ranks by a value with NaN and missing ones last`() async throws {
         try await withCommands { fixture in
             let ids = try await fill(fixture)
             func order(_ best: String, _ more: String...) async throws -> [String] {
@@ -28,7 +28,7 @@ import Testing
         }
     }
 
-    @Test func writesAColumnForEveryValueAsCSV() async throws {
+    @Test func `Writes a column for every value as CSV`() async throws {
         try await withCommands { fixture in
             let ids = try await fill(fixture)
             let result = try await fixture.run("results", "--csv")
@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test func writesValidJSONEvenForNaN() async throws {
+    @Test func `Writes valid JSON even for NaN`() async throws {
         try await withCommands { fixture in
             _ = try await fill(fixture)
             let result = try await fixture.run("results", "--json", "--best", "acc")
@@ -51,7 +51,7 @@ import Testing
         }
     }
 
-    @Test func aNameThatIsBothParameterAndResultSaysWhichItIs() async throws {
+    @Test func `A name that is both parameter and result says which it is`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["hyper_parameters": ["lr": 1], "result": ["lr": 2]])
             let result = try await fixture.run("results", "--csv")
@@ -59,7 +59,7 @@ import Testing
         }
     }
 
-    @Test func saysWhatThereIsWhenNothingIsFinished() async throws {
+    @Test func `Says what there is when nothing is finished`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["status": "pending"], ["status": "failed"])
             let result = try await fixture.run("results")
@@ -69,7 +69,7 @@ import Testing
         }
     }
 
-    @Test func anUnknownValueToRankByNamesThoseThatThereAre() async throws {
+    @Test func `An unknown value to rank by names those that there are`() async throws {
         try await withCommands { fixture in
             _ = try await fill(fixture)
             let result = try await fixture.run("results", "--best", "accuracy")
@@ -81,7 +81,7 @@ import Testing
     @Test(arguments: [
         ["--best", "acc:best"], ["--best", ""], ["--top", "3"], ["--best", "acc", "--top", "0"], ["--csv", "--json"],
     ])
-    func refusesBadInput(_ arguments: [String]) async throws {
+    func `Refuses bad input`(_ arguments: [String]) async throws {
         try await withCommands { fixture in
             _ = try await fill(fixture)
             let result = try await fixture.run("tensorhub", ["results"] + arguments)

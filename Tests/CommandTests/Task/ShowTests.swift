@@ -24,7 +24,7 @@ import Testing
         ],
     ]
 
-    @Test func tellsEverythingAboutATask() async throws {
+    @Test func `Tells everything about a task`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store(Self.failed)[0]
             let result = try await fixture.run("show", "\(id)")
@@ -40,7 +40,7 @@ import Testing
         }
     }
 
-    @Test func writesTheDocumentWithoutTheBytesOfScriptAndFiles() async throws {
+    @Test func `Writes the document without the bytes of script and files`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store(Self.failed)[0]
             let document = try BSONDocument(extendedJSON: try await fixture.run("show", "\(id)", "--json").output)
@@ -51,14 +51,14 @@ import Testing
         }
     }
 
-    @Test func writesTheScriptByteForByte() async throws {
+    @Test func `Writes the script byte for byte`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store([:])[0]
             #expect(try await fixture.run("show", "\(id)", "--script").output == "#!/bin/true\n")
         }
     }
 
-    @Test func anUnknownIdIsNothingMatched() async throws {
+    @Test func `An unknown id is nothing matched`() async throws {
         try await withCommands { fixture in
             let result = try await fixture.run("show", "000000000000000000000000")
             #expect(result.status == 3)

@@ -5,7 +5,7 @@ import TensorHub
 import Testing
 
 @Suite struct SubmitTests {
-    @Test func writesTheIdAloneToStandardOutputAndWordsToStandardError() async throws {
+    @Test func `Writes the id alone to standard output and words to standard error`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train.py", "print(lr)\n")
             let result = try await fixture.run("submit", script, "-p", "lr=0.1", "--name", "mnist")
@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test func readsValuesAsJSONAndEverythingElseAsText() async throws {
+    @Test func `Reads values as JSON and everything else as text`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train.py", "pass")
             let file = try fixture.file("base.json", #"{"lr": 1, "kept": NaN, "nested": {"a": [1, 2]}}"#)
@@ -72,7 +72,7 @@ import Testing
         }
     }
 
-    @Test func storesEveryOptionInItsField() async throws {
+    @Test func `Stores every option in its field`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train.sh", "exit 0")
             let data = try fixture.file("data.csv", "1,2\n")
@@ -113,7 +113,7 @@ import Testing
         }
     }
 
-    @Test func aDelayCountsFromTheServersClock() async throws {
+    @Test func `A delay counts from the server's clock`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train.py", "pass")
             let id = try await fixture.run("submit", script, "--not-before", "+2h").output.trimmingLineEnd
@@ -124,7 +124,7 @@ import Testing
         }
     }
 
-    @Test func createsATaskForEachLineOfHyperParametersInOrder() async throws {
+    @Test func `Creates a task for each line of hyper-parameters in order`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train.py", "pass")
             let lines = (0..<1500).map { "{\"i\": \($0)}" }.joined(separator: "\n") + "\n\n"
@@ -148,7 +148,7 @@ import Testing
         }
     }
 
-    @Test func createsEachTaskAsOftenAsAsked() async throws {
+    @Test func `Creates each task as often as asked`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train.py", "pass")
             let result = try await fixture.run("submit", script, "--count", "3", "--json")
@@ -160,7 +160,7 @@ import Testing
     }
 
     @Test(arguments: [true, false])
-    func theIdsOfTasksThatExistAreWrittenWhenALaterBatchFails(_ isJSON: Bool) async throws {
+    func `The ids of tasks that exist are written when a later batch fails`(_ isJSON: Bool) async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train.py", "pass")
             // The last one is a batch of its own, which MongoDB does not take.
@@ -183,7 +183,7 @@ import Testing
         }
     }
 
-    @Test func aScriptWithAFirstLineNeedsNoExtension() async throws {
+    @Test func `A script with a first line needs no extension`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("train", "#!/usr/bin/env python3\npass")
             let result = try await fixture.run("submit", script)
@@ -237,7 +237,7 @@ import Testing
     ]
 
     @Test(arguments: badInput.indices)
-    func refusesBadInputInOneSentenceAndWritesNothing(_ index: Int) async throws {
+    func `Refuses bad input in one sentence and writes nothing`(_ index: Int) async throws {
         let (arguments, message) = Self.badInput[index]
         try await withCommands { fixture in
             _ = try fixture.file("ok.py", "pass")
@@ -260,7 +260,7 @@ import Testing
         ("{\"a\": 1}\n{\"a\": \n", "line 2"), ("[1]\n", "line 1"), ("{\"a\": 1}\n\n{\"b.c\": 2}\n", "line 3"),
         ("3\n", "line 1"), ("", "no line"),
     ])
-    func aBadLineIsNamedAndNothingIsWritten(_ input: String, _ message: String) async throws {
+    func `A bad line is named and nothing is written`(_ input: String, _ message: String) async throws {
         try await withCommands { fixture in
             let script = try fixture.file("ok.py", "pass")
             let result = try await fixture.run("submit", script, "--each", "-", input: input)

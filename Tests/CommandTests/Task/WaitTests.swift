@@ -9,14 +9,14 @@ import Testing
     @Test(arguments: [
         ("finished finished", Int32(0)), ("finished failed cancelled", 100), ("cancelled finished", 103),
     ])
-    func theStatusTellsHowTheTasksEnded(_ states: String, _ status: Int32) async throws {
+    func `The status tells how the tasks ended`(_ states: String, _ status: Int32) async throws {
         try await withCommands { fixture in
             for state in states.split(separator: " ") { try await fixture.store(["status": .string(String(state))]) }
             #expect(try await fixture.run("wait").status == status)
         }
     }
 
-    @Test func endsWhenTheLastTaskEnds() async throws {
+    @Test func `Ends when the last task ends`() async throws {
         try await withCommands { fixture in
             let ids = try await fixture.store(["status": "pending"], ["status": "running"])
             let wait = try fixture.start("wait", ids[0].description, ids[1].description, "--json")
@@ -30,7 +30,7 @@ import Testing
         }
     }
 
-    @Test func aTimeoutHasItsOwnStatus() async throws {
+    @Test func `A timeout has its own status`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["status": "pending"])
             let result = try await fixture.run("wait", "--timeout", "200ms")
@@ -39,7 +39,7 @@ import Testing
         }
     }
 
-    @Test func anIdOfNoTaskEndsTheWaitAtOnce() async throws {
+    @Test func `An id of no task ends the wait at once`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store(["status": "pending"])[0]
             let result = try await fixture.run("wait", "\(id)", "000000000000000000000000")
@@ -48,7 +48,7 @@ import Testing
         }
     }
 
-    @Test func noIdsOnStandardInputAreNotAllTasks() async throws {
+    @Test func `No ids on standard input are not all tasks`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["status": "pending"])
             let result = try await fixture.run("wait", "-", input: "\n")
@@ -56,7 +56,7 @@ import Testing
         }
     }
 
-    @Test func theTasksOfAStateAreThoseThatWereInItAtTheStart() async throws {
+    @Test func `The tasks of a state are those that were in it at the start`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store(["status": "pending"], ["status": "failed"])[0]
             let wait = try fixture.start("wait", "--status", "pending")
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func controlCEndsAWaitAtOnce() async throws {
+    @Test func `Control-C ends a wait at once`() async throws {
         try await withCommands { fixture in
             try await fixture.store(["status": "pending"])
             let wait = try fixture.start("wait")
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func submittedTasksCanBePipedIntoAWait() async throws {
+    @Test func `Submitted tasks can be piped into a wait`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("ok.sh", "exit 0")
             let submitted = try await fixture.run("submit", script, "--count", "3")

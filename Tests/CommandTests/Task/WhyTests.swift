@@ -4,7 +4,7 @@ import TensorHub
 import Testing
 
 @Suite struct WhyTests {
-    @Test func aPendingTaskSaysWhatItWaitsForAndWhyEachRunnerDoesNotTakeIt() async throws {
+    @Test func `A pending task says what it waits for and why each runner does not take it`() async throws {
         try await withCommands { fixture in
             let script = try fixture.file("ok.sh", "exit 0")
             let first = try await fixture.run("submit", script, "--hold").output.trimmingLineEnd
@@ -42,7 +42,7 @@ import Testing
         }
     }
 
-    @Test func aRunningTaskSaysWhere() async throws {
+    @Test func `A running task says where`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store([
                 "status": "running",
@@ -62,7 +62,7 @@ import Testing
         }
     }
 
-    @Test func anEndedTaskTellsHowEachAttemptEnded() async throws {
+    @Test func `An ended task tells how each attempt ended`() async throws {
         try await withCommands { fixture in
             let id = try await fixture.store([
                 "status": "failed",
@@ -85,7 +85,7 @@ import Testing
         }
     }
 
-    @Test func anUnknownIdIsNothingMatchedAndABadOneBadInput() async throws {
+    @Test func `An unknown id is nothing matched and a bad one bad input`() async throws {
         try await withCommands { fixture in
             let unknown = try await fixture.run("why", "000000000000000000000000")
             let bad = try await fixture.run("why", "mnist")

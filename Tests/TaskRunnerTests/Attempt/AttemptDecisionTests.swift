@@ -32,11 +32,11 @@ import Testing
         ("#!\nprint(1)", ["/b/python3", "/py/tensorhub/run.py", "__script__.py"]),
         ("", ["/b/python3", "/py/tensorhub/run.py", "__script__.py"]),
     ])
-    func theFirstLineChoosesTheInterpreter(script: String, arguments: [String]) throws {
+    func `The first line chooses the interpreter`(script: String, arguments: [String]) throws {
         #expect(try command(script).arguments == arguments)
     }
 
-    @Test func theInterpreterThatWasAskedForComesFirst() throws {
+    @Test func `The interpreter that was asked for comes first`() throws {
         #expect(try command("#!/bin/sh\n", "Rscript --vanilla").arguments == ["/b/Rscript", "--vanilla", "__script__"])
         #expect(try command("", "'/b/my tool' \"a b\"").arguments == ["/b/my tool", "a b", "__script__"])
         #expect(try command("", "bin/tool").arguments == ["bin/tool", "__script__"])
@@ -51,7 +51,7 @@ import Testing
         "torchrun --nproc_per_node 2", "timeout 60 accelerate launch --num_processes 2", "nice python2.7",
         "python3 -m torch.distributed.run --nproc_per_node=2",
     ])
-    func anotherProgramThatStartsPythonIsGivenAFileThatRunsTheScript(interpreter: String) throws {
+    func `Another program that starts Python is given a file that runs the script`(interpreter: String) throws {
         let command = try command("", interpreter)
         #expect(command.arguments.last == "__start__.py" && command.scriptName == "__script__.py" && command.isPython)
         #expect(command.arguments.count == ScriptCommand.words(interpreter).count + 1)
@@ -62,7 +62,7 @@ import Testing
         "python3 -m mine", "python3 -c 'print(1)'", "env python3 mine.py", "torchrun --no-python", "python3 -",
         "python3 -m torch.distributed.run -m", "python3 -Im mine", "python3 -m pdb",
     ])
-    func whereGlobalVariablesAreNotToBeHadTheTaskIsTold(interpreter: String) throws {
+    func `Where global variables are not to be had the task is told`(interpreter: String) throws {
         let told = try command("", interpreter)
         #expect(
             told.arguments.prefix(2) == ["/bin/sh", "-c"]
@@ -79,23 +79,23 @@ import Testing
         #expect(silent.arguments.dropFirst() == (ScriptCommand.words(interpreter) + ["__script__"]).dropFirst())
     }
 
-    @Test func aNotebookIsGivenAsItIs() throws {
+    @Test func `A notebook is given as it is`() throws {
         #expect(try command("{}", "papermill --kernel python3").arguments.last == "__script__")
     }
 
-    @Test func theClientsFolderIsWrittenForEveryPython() {
+    @Test func `The client's folder is written for every Python`() {
         let text = ScriptCommand.starterText("/a \"b\"\\/\u{E9}:\n")
         #expect(text.contains(#"(b"/a \x22b\x22\x5c/\xc3\xa9:\x0a")"#))
     }
 
     @Test(arguments: ["#!/nowhere/sh\n", "#!/usr/local/bin/env -x\n"])
-    func aMissingInterpreterIsNamed(script: String) throws {
+    func `A missing interpreter is named`(script: String) throws {
         let error = #expect(throws: AttemptError.self) { try command(script) }
         #expect(error?.code == .cannotStart)
         #expect(error?.message.contains("/") == true)
     }
 
-    @Test func anInterpreterThatIsNotOnThePathIsNamed() {
+    @Test func `An interpreter that is not on the path is named`() {
         let error = #expect(throws: AttemptError.self) {
             try ScriptCommand(script: [], interpreter: "julia", path: "/a:/b", pythonFolder: "/py") { _ in false }
         }
@@ -123,7 +123,7 @@ import Testing
             .environment(for: plan, in: directory, pythonFolder: "/py").variables
     }
 
-    @Test func onlyTheAllowListPassesAndNeverTheRunnersOwnVariables() {
+    @Test func `Only the allow-list passes and never the runner's own variables`() {
         let inherited = [
             "PATH": "/bin", "LC_ALL": "C", "CUDA_VISIBLE_DEVICES": "GPU-1", "SECRET": "x", "TENSORHUB_URI": "x",
             "NOTIFY_SOCKET": "x", "MINE_A": "1", "PYTHONPATH": "/lib",
@@ -137,13 +137,13 @@ import Testing
         #expect(environment([:], inherited: inherited, allowing: ["*"])["TENSORHUB_URI"] == nil)
     }
 
-    @Test func aFolderThatPythonpathCannotHoldIsThereFromTheWorkingDirectory() {
+    @Test func `A folder that PYTHONPATH cannot hold is there from the working directory`() {
         func path(_ folder: String, _ work: String) -> String? { ScriptEnvironment.relativePath(folder, from: work) }
         #expect(path("/s/a:b/python/1", "/s/a:b/attempts/x/work") == "../../../python/1")
         #expect(path("/s/a:b/python/1", "/other/x/work") == nil)
     }
 
-    @Test func hyperParametersAreVariables() {
+    @Test func `Hyper-parameters are variables`() {
         let names = environment(["lr": 0.5, "name": "a b", "9": 1, "a.b": 1, "list": [1, 2], "nul": "a\0b", "": 1])
         #expect(names["TENSORHUB_HP_lr"] == "0.5")
         #expect(names["TENSORHUB_HP_name"] == "a b")
@@ -153,7 +153,7 @@ import Testing
         #expect(names["TENSORHUB_ATTEMPT"] == "2")
     }
 
-    @Test func hyperParametersThatAreTooLargeForTheKernelStayInTheFile() {
+    @Test func `Hyper-parameters that are too large for the kernel stay in the file`() {
         let large = String(repeating: "x", count: ScriptEnvironment.valueLimit + 1)
         #expect(environment(["a": .string(large), "b": 1])["TENSORHUB_HP_a"] == nil)
         #expect(environment(["a": .string(large), "b": 1])["TENSORHUB_HP_b"] == "1")
@@ -187,7 +187,7 @@ import Testing
         if case .failed(let kind, _, _) = outcome { kind } else { nil }
     }
 
-    @Test func resultsAreJSONAsPythonWritesIt() {
+    @Test func `Results are JSON as Python writes it`() {
         let result = outcome(
             #"{"exit":0}"#,
             result: #"{"a": 1, "b": -Infinity, "c": 9.5e18, "$oid": "x", "a.b": [], "": null, "a": 2}"#,
@@ -204,12 +204,12 @@ import Testing
         "", "[1]", "3", "{", "{\"a\": 1} x", "{\"a\\u0000b\": 1}", "{'a': 1}",
         "{\"a\": 9223372036854775808}", "{\"a\": [1e400]}",
     ])
-    func aResultThatIsNoObjectOfJSONFailsTheTask(text: String) {
+    func `A result that is no object of JSON fails the task`(text: String) {
         let outcome = outcome(#"{"exit":0}"#, result: text, keys: ["a"])
         #expect(kind(outcome) == .badResult)
     }
 
-    @Test func aResultThatIsTooLargeOrTooDeepFailsTheTask() {
+    @Test func `A result that is too large or too deep fails the task`() {
         let large = "{\"a\": \"" + String(repeating: "x", count: 16 << 20) + "\"}"
         #expect(kind(outcome(#"{"exit":0}"#, result: large)) == .badResult)
         let deep = "{\"a\": " + String(repeating: "[", count: 100_000) + String(repeating: "]", count: 100_000) + "}"
@@ -219,7 +219,7 @@ import Testing
         #expect(throws: AttemptOutcome.ResultFault.self) { try wide.get() }
     }
 
-    @Test func aScriptThatFailsIsJudgedByItsStatusNotByItsResult() {
+    @Test func `A script that fails is judged by its status, not by its result`() {
         #expect(kind(outcome(#"{"exit":1}"#, result: "{", keys: ["a"])) == .exitStatus)
         #expect(kind(outcome(#"{"exit":0}"#, keys: ["a"])) == .missingResult)
         #expect(kind(outcome(#"{"signal":9}"#)) == .signal)
@@ -230,7 +230,7 @@ import Testing
         #expect(outcome(#"{"exit":85}"#, keys: ["a"]) == .checkpointed)
     }
 
-    @Test func aStopThatTookEffectIsNoFailure() {
+    @Test func `A stop that took effect is no failure`() {
         let stopped = #"{"signal":15,"stopped":"request"}"#
         #expect(outcome(stopped, stop: "cancelled") == .stopped(reason: "cancelled"))
         #expect(outcome(stopped) == .stopped(reason: "request"))
@@ -242,7 +242,7 @@ import Testing
         #expect(outcome(#"{"exit":0}"#, stop: "cancelled") == .finished(result: [:]))
     }
 
-    @Test(arguments: ["drain", "outage"]) func aScriptMayFinishWhileItsRunnerStopsIt(reason: String) {
+    @Test(arguments: ["drain", "outage"]) func `A script may finish while its runner stops it`(reason: String) {
         let exited = #"{"exit":0,"stopped":"request"}"#
         #expect(
             outcome(exited, result: #"{"a": 1}"#, keys: ["a"], stop: reason) == .finished(result: ["a": .int64(1)])
@@ -254,7 +254,7 @@ import Testing
         #expect(outcome(#"{"exit":85,"stopped":"request"}"#, stop: "cancelled") == .stopped(reason: "cancelled"))
     }
 
-    @Test func withoutAReportTheSupervisorsEndTells() {
+    @Test func `Without a report the supervisor's end tells`() {
         #expect(kind(outcome(nil, supervisor: .exited(75))) == .journalLost)
         #expect(kind(outcome(nil, supervisor: .exited(0))) == .journalLost)
         #expect(isLost(outcome(nil, supervisor: .exited(74)), .supervisorLost))
@@ -268,7 +268,7 @@ import Testing
         if case .lost(kind, _) = outcome { true } else { false }
     }
 
-    @Test func theWaitAfterAFailureDoublesAndIsBounded() {
+    @Test func `The wait after a failure doubles and is bounded`() {
         for failures in [0, 1, 5, 100] {
             let wait = backoff(.seconds(10), afterFailures: failures)
             let middle = min(Double(10 * (1 << min(failures, 20))), 3600)
@@ -286,17 +286,17 @@ import Testing
             ([0x80], "\u{FFFD}"),
         ] as [([UInt8], String)]
     )
-    func theTailIsTextWhateverWasPrinted(bytes: [UInt8], text: String) {
+    func `The tail is text whatever was printed`(bytes: [UInt8], text: String) {
         #expect(AttemptOutcome.text(ofTail: bytes) == text)
     }
 
-    @Test func theTailFitsItsLimitAfterRepair() {
+    @Test func `The tail fits its limit after repair`() {
         let text = AttemptOutcome.text(ofTail: [UInt8](repeating: 0xFF, count: 8192))
         #expect(text.utf8.count == 8190)
     }
 
     @Test(arguments: ["", "[]", "{", "{\"exit\":\"x\",\"duration\":1e999,\"output_gap\":{\"from\":5,\"to\":1}}", "\0"])
-    func aDamagedReportDoesNotTrap(text: String) {
+    func `A damaged report does not trap`(text: String) {
         let report = ExitRecord(json: Array(text.utf8))
         #expect(report?.exit == nil)
         #expect(report?.outputGap == nil)

@@ -6,7 +6,7 @@ import Testing
 @testable import TaskRunner
 
 @Suite struct AttemptOutputTests {
-    @Test func outputIsKeptByteForByte() async throws {
+    @Test func `Output is kept byte for byte`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell(#"printf 'a\000b\377\r10%%\r20%%\n\303'; exit 1"#)
             #expect(run.output == [97, 0, 98, 255, 13, 49, 48, 37, 13, 50, 48, 37, 10, 0xC3])
@@ -15,7 +15,7 @@ import Testing
         }
     }
 
-    @Test func outputCanBeReadWhileTheScriptRuns() async throws {
+    @Test func `Output can be read while the script runs`() async throws {
         try await withAttempts { attempts in
             let go = attempts.notePath("go")
             let plan = attempts.plan("#!/bin/sh\necho one\nwhile ! [ -e \(go) ]; do :; done\necho two\n")
@@ -36,7 +36,7 @@ import Testing
     }
 
     /// Every line tells its own offset, so whatever is read can be checked.
-    @Test(.timeLimit(.minutes(10))) func aFloodOfOutputIsBoundedOnDiskAndReadsTrue() async throws {
+    @Test(.timeLimit(.minutes(10))) func `A flood of output is bounded on disk and reads true`() async throws {
         try await withAttempts { attempts in
             let limit: Int64 = 4 << 20
             let bytes: Int64 = 160_000_000
@@ -91,7 +91,7 @@ import Testing
         return true
     }
 
-    @Test func aFullDiskCostsOutputButNotTheScript() async throws {
+    @Test func `A full disk costs output but not the script`() async throws {
         try await withTemporaryDirectory { folder in
             // A limit on file sizes stands for the full disk: writes beyond it fail.
             let wrapper = "\(folder)/supervisor"
@@ -110,7 +110,7 @@ import Testing
     }
 
     @Test(arguments: [0, 1 << 20, 4 << 20, (4 << 20) + 5, 5 << 20, (6 << 20) - 1, 300_000_000] as [Int64])
-    func theHoleBeginsAtTheHeadAndEndsAtAWholeStep(size: Int64) {
+    func `The hole begins at the head and ends at a whole step`(size: Int64) {
         let reader = OutputReader(path: "/nonexistent", limit: 4 << 20)
         let hole = reader.hole(size: size)
         #expect(hole.lowerBound == 1 << 20)
@@ -120,7 +120,7 @@ import Testing
         #expect(kept >= min(size, 4 << 20) && kept < (5 << 20))
     }
 
-    @Test func aReaderOfAFileThatIsNotThereYetHasNothing() throws {
+    @Test func `A reader of a file that is not there yet has nothing`() throws {
         let reader = OutputReader(path: "/nonexistent/output.log")
         #expect(try reader.next() == nil)
         #expect(try reader.tail() == [])

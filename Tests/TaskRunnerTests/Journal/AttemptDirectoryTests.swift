@@ -6,7 +6,7 @@ import Testing
 @testable import TaskRunner
 
 @Suite struct AttemptDirectoryTests {
-    @Test func filesOfTheTaskLieBesideTheScript() async throws {
+    @Test func `Files of the task lie beside the script`() async throws {
         try await withAttempts { attempts in
             let files = [
                 AttemptFile(path: "data/a/b.txt", data: Array("hello\n".utf8)),
@@ -24,7 +24,7 @@ import Testing
         "", "/etc/passwd", "../x", "a/../../x", "a//b", "./a", "a/", "a\0b", "__script__", "__script__/x",
         String(repeating: "x", count: 256),
     ])
-    func aFileThatLeadsAstrayIsRefused(path: String) async throws {
+    func `A file that leads astray is refused`(path: String) async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan("#!/bin/sh\n", files: [AttemptFile(path: path, data: [])])
             let error = #expect(throws: AttemptError.self) { try attempts.launcher.launch(plan) }
@@ -35,7 +35,7 @@ import Testing
     }
 
     @Test(arguments: [["a", "a"], ["a", "a/b"], ["a/b", "a"]])
-    func filesInEachOthersWayAreRefused(paths: [String]) async throws {
+    func `Files in each other's way are refused`(paths: [String]) async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan("#!/bin/sh\n", files: paths.map { AttemptFile(path: $0, data: []) })
             let error = #expect(throws: AttemptError.self) { try attempts.launcher.launch(plan) }
@@ -45,7 +45,7 @@ import Testing
         }
     }
 
-    @Test func anInterpreterThatCannotBeExecutedFailsTheTask() async throws {
+    @Test func `An interpreter that cannot be executed fails the task`() async throws {
         try await withAttempts { attempts in
             let missing = try await attempts.run(attempts.plan("x", interpreter: "./no-such-tool"))
             #expect(missing.failure == .cannotStart)
@@ -57,7 +57,7 @@ import Testing
         }
     }
 
-    @Test func aResultThatIsNoFileIsNone() async throws {
+    @Test func `A result that is no file is none`() async throws {
         try await withAttempts { attempts in
             for command in ["mkfifo", "mkdir", "ln -s /etc/hostname"] {
                 let run = try await attempts.runShell("\(command) \"$TENSORHUB_RESULT_FILE\"")
@@ -66,7 +66,7 @@ import Testing
         }
     }
 
-    @Test func onlyAttemptsAreFoundAmongOtherNames() async throws {
+    @Test func `Only attempts are found among other names`() async throws {
         try await withTemporaryDirectory { folder in
             let id = ObjectID()
             for name in ["\(id).3", "\(id)", "\(id).x", "\(id).03", "x.1", ".hidden", "\(id).1.2"] {
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func foldersOfAnyDepthAreRemoved() async throws {
+    @Test func `Folders of any depth are removed`() async throws {
         try await withTemporaryDirectory { folder in
             let directory = AttemptDirectory(taskID: ObjectID(), attempt: 1, in: folder)
             mkdir(directory.path, 0o755)
@@ -98,7 +98,7 @@ import Testing
         }
     }
 
-    @Test func thePythonClientIsInstalledOnceAndByManyAtOnce() async throws {
+    @Test func `The Python client is installed once and by many at once`() async throws {
         try await withTemporaryDirectory { folder in
             let folders = try await withThrowingTaskGroup(of: String.self) { group in
                 for _ in 0..<20 { group.addTask { try PythonClientFiles.install(in: folder) } }

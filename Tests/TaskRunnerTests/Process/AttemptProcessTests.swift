@@ -7,7 +7,7 @@ import Testing
 
 /// Real scripts under the real supervisor: how they end, and that nothing of them stays behind.
 @Suite struct AttemptProcessTests {
-    @Test func exitStatusDurationAndMemoryAreReported() async throws {
+    @Test func `Exit status, duration and memory are reported`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell("echo out; echo err >&2; exit 3")
             #expect(run.ending == .exited(0))
@@ -29,7 +29,7 @@ import Testing
         }
     }
 
-    @Test func aSignalIsToldFromAnExitStatus() async throws {
+    @Test func `A signal is told from an exit status`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell("kill -SEGV $$")
             #expect(run.report?.signal == 11)
@@ -38,14 +38,14 @@ import Testing
         }
     }
 
-    @Test func exitStatus85AsksToBeRunAgain() async throws {
+    @Test func `Exit status 85 asks to be run again`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell("exit 85")
             #expect(run.outcome == .checkpointed)
         }
     }
 
-    @Test func aScriptBeginsWithACleanProcess() async throws {
+    @Test func `A script begins with a clean process`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell(
                 """
@@ -64,7 +64,7 @@ import Testing
         }
     }
 
-    @Test func processesLeftBehindAreKilledHoweverTheyWereDetached() async throws {
+    @Test func `Processes left behind are killed however they were detached`() async throws {
         try await withAttempts { attempts in
             let script = """
                 sh -c 'echo $$ > \(attempts.notePath("child")); exec sleep 1000' &
@@ -79,7 +79,7 @@ import Testing
         }
     }
 
-    @Test func aChildThatHoldsTheOutputDoesNotProlongTheAttempt() async throws {
+    @Test func `A child that holds the output does not prolong the attempt`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell("(trap '' TERM HUP; sleep 1000) & echo done")
             #expect(run.result == [:])
@@ -87,7 +87,7 @@ import Testing
         }
     }
 
-    @Test func aScriptMayCloseItsOutputAndGoOn() async throws {
+    @Test func `A script may close its output and go on`() async throws {
         try await withAttempts { attempts in
             let go = attempts.notePath("go")
             let plan = attempts.plan(
@@ -103,7 +103,7 @@ import Testing
         }
     }
 
-    @Test func aScriptThatIgnoresTheStopIsKilledAfterTheGracePeriod() async throws {
+    @Test func `A script that ignores the stop is killed after the grace period`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan(
                 "#!/bin/sh\ntrap '' TERM\nsetsid sh -c 'echo $$ > \(attempts.notePath("other")); exec sleep 1000' &\n"
@@ -122,7 +122,7 @@ import Testing
         }
     }
 
-    @Test func aStopReachesTheWholeSessionAndLeavesTimeToFinish() async throws {
+    @Test func `A stop reaches the whole session and leaves time to finish`() async throws {
         try await withAttempts { attempts in
             // `set -m` gives the background child a process group of its own in the same session.
             let plan = attempts.plan(
@@ -147,7 +147,7 @@ import Testing
         }
     }
 
-    @Test func aKillDoesNotWaitForTheGracePeriod() async throws {
+    @Test func `A kill does not wait for the grace period`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan(
                 "#!/bin/sh\ntrap '' TERM\necho $$ > \(attempts.notePath("pid"))\nwhile :; do sleep 0.01; done",
@@ -163,7 +163,7 @@ import Testing
         }
     }
 
-    @Test func aScriptThatRunsTooLongIsStopped() async throws {
+    @Test func `A script that runs too long is stopped`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.run(attempts.plan("#!/bin/sh\nsleep 1000", timeout: .milliseconds(50)))
             #expect(run.failure == .timeout)
@@ -172,7 +172,7 @@ import Testing
         }
     }
 
-    @Test func aScriptThatDeletesItsWholeDirectoryHurtsOnlyItself() async throws {
+    @Test func `A script that deletes its whole directory hurts only itself`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell("echo bye; rm -rf \"$(dirname \"$PWD\")\"; echo more; exit 0")
             #expect(run.ending == .exited(75))
@@ -181,7 +181,7 @@ import Testing
         }
     }
 
-    @Test func aScriptThatMakesItsFoldersUnreadableAndDeepCanBeRemoved() async throws {
+    @Test func `A script that makes its folders unreadable and deep can be removed`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell(
                 """
@@ -196,7 +196,7 @@ import Testing
         }
     }
 
-    @Test func theScriptDiesWithItsSupervisor() async throws {
+    @Test func `The script dies with its supervisor`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan("#!/bin/sh\necho $$ > \(attempts.notePath("pid"))\nexec sleep 1000")
             let launched = try attempts.launcher.launch(plan)
@@ -213,7 +213,9 @@ import Testing
     }
 
     /// Bytes of the environment that stand before the token: a script may order it anew.
-    @Test(arguments: [0, 60_000]) func whatSurvivesItsSupervisorIsFoundByTheTokenAndKilled(size: Int) async throws {
+    @Test(arguments: [0, 60_000]) func `What survives its supervisor is found by the token and killed`(size: Int)
+        async throws
+    {
         try await withAttempts { attempts in
             let plan = attempts.plan(
                 """
@@ -239,7 +241,7 @@ import Testing
         }
     }
 
-    @Test func aScriptThatPrintsNothingForTooLongIsStopped() async throws {
+    @Test func `A script that prints nothing for too long is stopped`() async throws {
         try await withAttempts { attempts in
             var plan = attempts.plan("#!/bin/sh\nfor i in 1 2 3 4 5; do echo $i; sleep 0.1; done; exec sleep 1000")
             plan.stall = .milliseconds(700)
@@ -250,7 +252,7 @@ import Testing
         }
     }
 
-    @Test func aSupervisorThatComesTooLateDoesNotStartTheScript() async throws {
+    @Test func `A supervisor that comes too late does not start the script`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan("#!/bin/sh\nexec sleep 1000")
             let launched = try attempts.launcher.launch(plan)
@@ -281,7 +283,7 @@ import Testing
         }
     }
 
-    @Test func anotherRunnerCanTakeTheSupervisorOver() async throws {
+    @Test func `Another runner can take the supervisor over`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan("#!/bin/sh\necho $$ > \(attempts.notePath("pid"))\nexec sleep 1000")
             let launched = try attempts.launcher.launch(plan)
@@ -300,7 +302,7 @@ import Testing
         }
     }
 
-    @Test func whereNothingTellsTheSupervisorItsEndIsWaitedFor() async throws {
+    @Test func `Where nothing tells the supervisor its end is waited for`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan("#!/bin/sh\nexec sleep 1000")
             let launched = try attempts.launcher.launch(plan)
@@ -323,7 +325,7 @@ import Testing
         }
     }
 
-    @Test func wantOfDescriptorsIsNotTakenForTheEndOfASupervisor() async {
+    @Test func `Want of descriptors is not taken for the end of a supervisor`() async {
         await #expect(processExitsWith: .success) {
             let pid = getpid()
             let start = try #require(try startTime(of: pid))
@@ -344,7 +346,7 @@ import Testing
         }
     }
 
-    @Test func aStrangerWithTheSameNumberIsNotTakenOver() async throws {
+    @Test func `A stranger with the same number is not taken over`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan("#!/bin/sh\nexec sleep 1000")
             let launched = try attempts.launcher.launch(plan)
@@ -361,7 +363,7 @@ import Testing
         }
     }
 
-    @Test func twoHundredAttemptsAtOnceAllStartAndEnd() async throws {
+    @Test func `Two hundred attempts at once all start and end`() async throws {
         try await withAttempts { attempts in
             try await withThrowingTaskGroup(of: Bool.self) { group in
                 for number in 0..<200 {
@@ -380,7 +382,7 @@ import Testing
         }
     }
 
-    @Test func theSupervisorNeedsHardlyAnyMemory() async throws {
+    @Test func `The supervisor needs hardly any memory`() async throws {
         try await withAttempts { attempts in
             // The prints go through its buffer first.
             let plan = attempts.plan(

@@ -20,7 +20,7 @@ import Testing
         }
     }
 
-    @Test func hyperParametersAreGlobalsAndResultsAreTakenFromGlobals() async throws {
+    @Test func `Hyper-parameters are globals and results are taken from globals`() async throws {
         let script = """
             def train():
                 global test_accuracy
@@ -38,7 +38,7 @@ import Testing
         #expect(history?.last?.documentValue?["loss"]?.doubleValue?.isNaN == true)
     }
 
-    @Test func aResultThatIsMissingFailsTheTaskByName() async throws {
+    @Test func `A result that is missing fails the task by name`() async throws {
         let run = try await run("accuracy = 1\nloss = print", keys: ["accuracy", "loss", "other"])
         #expect(run.failure == .badResult)
         let words = "the result 'loss' cannot be stored: loss is of type builtin_function_or_method, which no document"
@@ -49,7 +49,7 @@ import Testing
         #expect(missing.message == "the script ended without the saved result keys 'loss', 'other'")
     }
 
-    @Test func theResultFileComesBeforeGlobals() async throws {
+    @Test func `The result file comes before globals`() async throws {
         let script = """
             import json, os
             accuracy = 1
@@ -61,7 +61,7 @@ import Testing
     }
 
     @Test(arguments: ["time", "os", "sys", "np", "json", "atexit", "print", "__name__", "__builtins__", "code", "path"])
-    func aHyperParameterMayHaveAnyName(name: String) async throws {
+    func `A hyper-parameter may have any name`(name: String) async throws {
         let script = """
             import tensorhub
             ok = tensorhub.hyper_parameters["\(name)"] == 5 and __name__ == "__main__" and len("x") == 1
@@ -70,7 +70,7 @@ import Testing
         #expect(run.result == ["ok": true])
     }
 
-    @Test func aHyperParameterIsNoResultUnlessTheScriptSetsIt() async throws {
+    @Test func `A hyper-parameter is no result unless the script sets it`() async throws {
         let unset = try await run("x = 1", ["accuracy": 5], keys: ["accuracy"])
         #expect(unset.failure == .missingResult)
         let set = try await run("accuracy = 5", ["accuracy": 5], keys: ["accuracy"])
@@ -83,7 +83,7 @@ import Testing
         #expect(changed.result == ["accuracy": [.int64(1)]])
     }
 
-    @Test func anExceptionFailsTheTaskWithATracebackOfTheScriptAlone() async throws {
+    @Test func `An exception fails the task with a traceback of the script alone`() async throws {
         let run = try await run("accuracy = 1\ndef f():\n    1 / 0\nf()\n", keys: ["accuracy"])
         #expect(run.report?.exit == 1)
         #expect(run.failure == .exitStatus)
@@ -94,14 +94,14 @@ import Testing
         #expect(!run.text.contains("tensorhub/"))
     }
 
-    @Test func aSyntaxErrorIsShownAsPythonShowsIt() async throws {
+    @Test func `A syntax error is shown as Python shows it`() async throws {
         let run = try await run("x = = 1")
         #expect(run.report?.exit == 1)
         #expect(run.text.contains("__script__.py\", line 1") && run.text.contains("SyntaxError"))
         #expect(!run.text.contains("tensorhub/"))
     }
 
-    @Test func exitStatusesAreTheScripts() async throws {
+    @Test func `Exit statuses are the script's`() async throws {
         let zero = try await run("import sys\naccuracy = 2\nsys.exit(0)", keys: ["accuracy"])
         #expect(zero.result == ["accuracy": .int64(2)])
         let three = try await run("raise SystemExit(3)")
@@ -113,7 +113,7 @@ import Testing
         #expect(again.outcome == .checkpointed)
     }
 
-    @Test func whatThreadsAndExitHandlersSetCounts() async throws {
+    @Test func `What threads and exit handlers set counts`() async throws {
         let script = """
             import atexit, threading
             go = threading.Event()
@@ -133,7 +133,7 @@ import Testing
     }
 
     @Test(arguments: ["fork", "spawn", "forkserver"])
-    func multiprocessingFindsTheScriptsFunctionsAndHyperParameters(method: String) async throws {
+    func `Multiprocessing finds the script's functions and hyper-parameters`(method: String) async throws {
         let script = """
             import multiprocessing, pickle
             class Point:
@@ -149,7 +149,7 @@ import Testing
         #expect(run.result == ["total": .int64(30)], "\(run.text)")
     }
 
-    @Test func theProcessLooksLikeAScriptThatPythonRuns() async throws {
+    @Test func `The process looks like a script that Python runs`() async throws {
         let script = """
             import os, sys, helper, json
             ok = [
@@ -167,7 +167,7 @@ import Testing
         #expect(run.result?["ok"]?.arrayValue == Array(repeating: true, count: 7), "\(run.text)")
     }
 
-    @Test func valuesOfEveryTypeArrive() async throws {
+    @Test func `Values of every type arrive`() async throws {
         let script = """
             import datetime, math
             ok = [
@@ -187,7 +187,7 @@ import Testing
         #expect(run.result?["ok"]?.arrayValue == Array(repeating: true, count: 10), "\(run.text)")
     }
 
-    @Test func aHugeHyperParameterReachesTheScript() async throws {
+    @Test func `A huge hyper-parameter reaches the script`() async throws {
         let run = try await run(
             "import os\nlength = len(text)\ninherited = 'TENSORHUB_HP_text' in os.environ",
             ["text": .string(String(repeating: "é\n", count: 500_000))],
@@ -196,7 +196,7 @@ import Testing
         #expect(run.result == ["length": .int64(1_000_000), "inherited": false])
     }
 
-    @Test func oddResultsAreStoredOrNamed() async throws {
+    @Test func `Odd results are stored or named`() async throws {
         let script = """
             big = 2**70
             half = "\\ud800x"
@@ -219,7 +219,7 @@ import Testing
         }
     }
 
-    @Test(.enabled(if: hasNumPy)) func arraysAndScalarsOfNumPyBecomeNumbers() async throws {
+    @Test(.enabled(if: hasNumPy)) func `Arrays and scalars of NumPy become numbers`() async throws {
         let script = """
             import numpy as np
             accuracy = np.float32(0.5)
@@ -248,7 +248,7 @@ private let hasNumPy: Bool = {
 }()
 
 @Suite struct PythonClientFilesTests {
-    @Test func everyModuleOfThePackageIsCarried() throws {
+    @Test func `Every module of the package is carried`() throws {
         let folder = "\(packageRoot)/python/tensorhub"
         let modules = entries(folder).filter { $0.hasSuffix(".py") }.sorted()
         #expect(PythonClientFiles.files.map(\.name) == modules)

@@ -44,18 +44,18 @@ import Testing
         "python3 -I", "python3 -E", "python3 -S", "python3 -u -W ignore", "env A=1 python3", "nice -n 5 python3",
         "timeout 60 python3 -I", "python3 -m cProfile", "nice python3 -m trace --count",
     ])
-    func globalVariablesGoInAndOut(interpreter: String) async throws {
+    func `Global variables go in and out`(interpreter: String) async throws {
         let run = try await run(interpreter, "import tensorhub\nassert __name__ == '__main__'\nres = lr\n")
         #expect(run.result == ["res": .int64(1)], "\(run.text)\(run.message)")
     }
 
     @Test(arguments: ["#!/usr/bin/python3 -I\n", "#!/usr/bin/env -S A=1 python3 -E\n"])
-    func soTheyDoByTheFirstLine(line: String) async throws {
+    func `Global variables go in and out by the first line`(line: String) async throws {
         #expect(try await run(nil, line + "res = lr\n").result == ["res": .int64(1)])
     }
 
     @Test(arguments: ["state:0", "a:b:c d", "\u{E9}:"])
-    func soTheyDoBelowAFolderThatPythonpathCannotHold(folder: String) async throws {
+    func `Global variables go in and out below a folder that PYTHONPATH cannot hold`(folder: String) async throws {
         let script = """
             import subprocess, sys, tensorhub
             child = [sys.executable, "-c", "import tensorhub; print(tensorhub.hyper_parameters['lr'])"]
@@ -79,7 +79,7 @@ import Testing
     }
 
     @Test(arguments: ["torchrun --nproc_per_node 4", "timeout 60 accelerate launch"], [true, false])
-    func aLauncherOfSeveralProcessesGivesOneResult(interpreter: String, ranks: Bool) async throws {
+    func `A launcher of several processes gives one result`(interpreter: String, ranks: Bool) async throws {
         let script = "import os\nres = [lr, os.environ.get('RANK', '0')]\nprint('here')\n"
         let programs = ["torchrun": launcher(ranks: ranks), "accelerate": launcher(ranks: ranks)]
         let run = try await run(interpreter, script, programs: programs)
@@ -88,7 +88,7 @@ import Testing
     }
 
     @Test(arguments: ["python3 -m mine", "env python3 mine.py", "mine"])
-    func whatIsNotKnownSaysAtItsStartWhatTheTaskCannotHave(interpreter: String) async throws {
+    func `An unknown interpreter says at its start what the task cannot have`(interpreter: String) async throws {
         let runs = "import sys\nexec(open(sys.argv[-1]).read())\n"
         let programs = ["mine": "#!/usr/bin/env python3\n" + runs]
         let script = "import tensorhub\nprint(tensorhub.hyper_parameters['lr'])\n"
@@ -102,7 +102,7 @@ import Testing
     }
 
     @Test(arguments: ["python2.7", "python3.6", "python3.7", "env python2.7", "nice python3.6 -I"])
-    func anOldPythonHasThemTooAndSaysWhatItLacks(interpreter: String) async throws {
+    func `An old Python has global variables too and says what it lacks`(interpreter: String) async throws {
         let name = String(interpreter.split(separator: " ").first { $0.hasPrefix("python") } ?? "")
         guard let old = oldPython(name) else { return }
         let words = interpreter.replacing(name, with: old)
@@ -119,7 +119,7 @@ import Testing
         ("\u{B5}", "\u{B5}"), ("\u{3F5}", "\u{3F5}"), ("\u{3D5}", "\u{3D5}"), ("e\u{301}", "e\u{301}"),
         ("\u{E9}", "e\u{301}"), ("\u{FB01}t", "fit"), ("\u{FF58}", "x"),
     ])
-    func namesThatPythonWritesOtherwiseAreFound(name: String, spelled: String) async throws {
+    func `Names that Python writes otherwise are found`(name: String, spelled: String) async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan(
                 "assert globals().get('\(name)') == 0.5 and \(spelled) == 0.5\nimport unicodedata\n\(spelled) = 0.75\n",
@@ -132,7 +132,7 @@ import Testing
         }
     }
 
-    @Test func aParameterThatAnotherHidesIsTold() async throws {
+    @Test func `A parameter that another hides is told`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan(
                 "import tensorhub\nres = [\u{3BC}, tensorhub.hyper_parameters['\u{B5}']]\n",

@@ -18,7 +18,7 @@ import Testing
         "unshare --user --map-root-user --pid --fork kill -TERM $PPID || true",
         "timeout 1 sh -c \"while :; do kill -TERM $PPID; done\" || true",
     ])
-    func aScriptCannotStopItself(script: String) async throws {
+    func `A script cannot stop itself`(script: String) async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell("\(script)\nsleep 0.2\nexit 3")
             #expect(run.report?.exit == 3 && run.report?.stopped == nil, "\(run.text)")
@@ -28,7 +28,7 @@ import Testing
     }
 
     /// sigqueue() lets anybody fill in the sender.
-    @Test func aForgedSenderIsNobody() async throws {
+    @Test func `A forged sender is nobody`() async throws {
         try await withAttempts { attempts in
             let script = """
                 #!/usr/bin/env python3
@@ -50,7 +50,7 @@ import Testing
         }
     }
 
-    @Test func ordersReachASupervisorThatItsScriptHasStopped() async throws {
+    @Test func `Orders reach a supervisor that its script has stopped`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan(
                 """
@@ -71,7 +71,7 @@ import Testing
     }
 
     /// What is below a supervisor is found whatever it calls itself, and whatever it does meanwhile.
-    @Test func aSupervisorIsKilledWithAllBelowIt() async throws {
+    @Test func `A supervisor is killed with all below it`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan(
                 """
@@ -95,7 +95,7 @@ import Testing
     }
 
     /// A stop is nobody's failure; so only a runner's word counts, not a file that the script can write as well.
-    @Test func aScriptThatKillsItsSupervisorCannotSayThatItWasStopped() async throws {
+    @Test func `A script that kills its supervisor cannot say that it was stopped`() async throws {
         try await withAttempts { attempts in
             for file in [
                 #"echo drain > $J/stop-reason"#,
@@ -116,7 +116,7 @@ import Testing
     }
 
     @Test(.enabled(if: access("/usr/bin/prlimit", X_OK) == 0, "needs prlimit"))
-    func aSupervisorThatCanListNothingSaysThatSomethingIsLeft() async throws {
+    func `A supervisor that can list nothing says that something is left`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan(
                 """
@@ -174,7 +174,7 @@ struct SystemSignalTests {
         try #require(status == 0)
     }
 
-    @Test func rootStopsAScriptAndNobodyElseDoes() async throws {
+    @Test func `Root stops a script and nobody else does`() async throws {
         try await withUnprivileged("trap 'echo told; exit 85' TERM; while :; do sleep 0.01; done") {
             attempts,
             plan,
@@ -190,7 +190,7 @@ struct SystemSignalTests {
         }
     }
 
-    @Test func whereScriptsRunAsRootAnyOtherProcessOfRootsIsIgnored() async throws {
+    @Test func `Where scripts run as root any other process of root's is ignored`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan(
                 "#!/bin/sh\ntrap 'echo told' TERM\necho $$ > \(attempts.notePath("pid"))\nwhile :; do sleep 0.01; done"
@@ -207,7 +207,7 @@ struct SystemSignalTests {
 
     /// systemd stops everybody, sends SIGTERM to everybody, and lets everybody go on. The script may die first.
     @Test(arguments: ["exec sleep 1000", "trap 'exit 1' TERM; while :; do sleep 0.01; done"])
-    func aMachineThatGoesDownIsNoFailure(script: String) async throws {
+    func `A machine that goes down is no failure`(script: String) async throws {
         try await withUnprivileged(script) { attempts, plan, launched in
             let pid = try await attempts.notedNumber("pid")
             let supervisor = launched.process.pid
@@ -222,7 +222,7 @@ struct SystemSignalTests {
     }
 
     /// Other service managers take one process after the other.
-    @Test func theScriptMayBeDeadBeforeTheSupervisorHearsWhy() async throws {
+    @Test func `The script may be dead before the supervisor hears why`() async throws {
         try await withUnprivileged("exec sleep 1000") { attempts, plan, launched in
             let pid = try await attempts.notedNumber("pid")
             try shell("kill -TERM \(pid); sleep 0.05; kill -TERM \(launched.process.pid)")

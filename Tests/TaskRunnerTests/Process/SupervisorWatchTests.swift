@@ -31,13 +31,13 @@ import Testing
         return steps
     }
 
-    @Test func aSupervisorThatRunsIsLeftAlone() {
+    @Test func `A supervisor that runs is left alone`() {
         var watch = SupervisorWatch(limits())
         #expect(steps(&watch, for: 1_000_000).isEmpty)
         #expect(!watch.isPressing)
     }
 
-    @Test func aStoppedOneIsToGoOnAndAfterAMinuteOfThatIsGivenUp() {
+    @Test func `A stopped supervisor is to go on and after a minute of that is given up`() {
         var watch = SupervisorWatch(limits())
         #expect(steps(&watch, for: 59, .stopped).values.allSatisfy { $0 == .resume })
         // Once it was seen at work, the minute begins anew.
@@ -50,7 +50,7 @@ import Testing
     }
 
     @Test(arguments: [(SupervisorWatch.Condition.running, 145), (.traced, 133)])
-    func aTimeLimitThatItDoesNotKeepIsKept(condition: SupervisorWatch.Condition, second: Int) {
+    func `A time limit that the supervisor does not keep is kept`(condition: SupervisorWatch.Condition, second: Int) {
         var watch = SupervisorWatch(limits(timeout: .seconds(100)))
         let found = steps(&watch, for: second + 1, condition)
         #expect(found == [second: .end(.timeout)])
@@ -58,20 +58,20 @@ import Testing
         #expect(watch.look(after: .seconds(1), condition) == .isHeld)
     }
 
-    @Test func oneThatStandsStillIsSilent() {
+    @Test func `A supervisor that stands still is silent`() {
         var watch = SupervisorWatch(limits(grace: .seconds(1), stall: .seconds(20)))
         #expect(steps(&watch, for: 1000).isEmpty)
         #expect(steps(&watch, for: 25, .traced) == [25: .end(.stall)])
     }
 
-    @Test func anOrderThatDoesNotArriveIsGivenAnewAndThenCarriedOut() {
+    @Test func `An order that does not arrive is given anew and then carried out`() {
         var watch = SupervisorWatch(limits(grace: .seconds(30)))
         let found = steps(&watch, for: 46, isOrdered: true)
         #expect(found[32] == nil && found[33] == .orderKill && found[45] == .orderKill && found[46] == .end(nil))
         #expect(watch.isPressing)
     }
 
-    @Test func anOrderToKillIsCarriedOutWithinSeconds() {
+    @Test func `An order to kill is carried out within seconds`() {
         var watch = SupervisorWatch(limits())
         #expect(steps(&watch, for: 4, isOrdered: true, mustKill: true)[4] == .end(nil))
         var stopped = SupervisorWatch(limits())
@@ -83,7 +83,7 @@ import Testing
         ("s\0--grace\u{0}0.000\0--stall\u{0}7.250\0/d\0--\0sh\0", 0, nil, 7.25),
         ("", 30, nil, nil), ("s\0--timeout", 30, nil, nil), ("s\0--timeout\0nan\0", 30, nil, nil),
     ])
-    func theLimitsOfAnEarlierRunnersSupervisorAreOnItsCommandLine(
+    func `The limits of an earlier runner's supervisor are on its command line`(
         text: String,
         grace: Double,
         timeout: Double?,
@@ -95,7 +95,7 @@ import Testing
         #expect(limits.stall == stall.map { .seconds($0) })
     }
 
-    @Test func aProcessTableThatChangedWhileItWasReadHoldsNobodyUp() throws {
+    @Test func `A process table that changed while it was read holds nobody up`() throws {
         func entry(_ pid: Int32, _ parent: Int32) throws -> ProcessEntry {
             let rest = String(repeating: " 0", count: 17)
             return try #require(ProcessEntry(pid, stat: Array("\(pid) (a) b) S \(parent)\(rest) 5 0".utf8)[...]))

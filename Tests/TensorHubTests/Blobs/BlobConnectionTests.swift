@@ -35,8 +35,8 @@ struct BlobConnectionTests {
         }
     }
 
-    @Test("An upload goes on where the connection broke, and every chunk is there once", arguments: [1, 5])
-    func upload(times: Int) async throws {
+    @Test(arguments: [1, 5])
+    func `An upload goes on where the connection broke, and every chunk is there once`(times: Int) async throws {
         try await withBreakingHub { hub, breaking in
             let bytes = noise(100 * 261_120 + 1)
             let blob = Outcome<Blob>()
@@ -52,8 +52,8 @@ struct BlobConnectionTests {
         }
     }
 
-    @Test("A download goes on where the connection broke", arguments: [1, 5])
-    func download(times: Int) async throws {
+    @Test(arguments: [1, 5])
+    func `A download goes on where the connection broke`(times: Int) async throws {
         try await withBreakingHub { hub, breaking in
             let bytes = noise(100 * 261_120 + 1)
             let blob = try await hub.saveBlob(bytes)
@@ -70,8 +70,7 @@ struct BlobConnectionTests {
         }
     }
 
-    @Test("Every step of a deletion may be repeated")
-    func release() async throws {
+    @Test func `Every step of a deletion may be repeated`() async throws {
         for command in ["findAndModify", "aggregate", "delete", "update"] {
             try await withBreakingHub { hub, breaking in
                 let owner = ObjectID()
@@ -83,8 +82,7 @@ struct BlobConnectionTests {
         }
     }
 
-    @Test("An upload that is cancelled leaves nothing")
-    func cancellation() async throws {
+    @Test func `An upload that is cancelled leaves nothing`() async throws {
         try await withTestHub { hub in
             try await hub.saveBlob([1])
             let count = Counter()

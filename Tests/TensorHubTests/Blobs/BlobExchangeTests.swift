@@ -6,8 +6,8 @@ import Testing
 
 @Suite("Blobs between programs")
 struct BlobExchangeTests {
-    @Test("What we store, pymongo's gridfs reads byte for byte", arguments: [0, 1, 261_120, 9_000_001])
-    func ours(size: Int) async throws {
+    @Test(arguments: [0, 1, 261_120, 9_000_001])
+    func `What we store, pymongo's gridfs reads byte for byte`(size: Int) async throws {
         try await withTestHub { hub in
             let blob = try await hub.storeBlob(.stream(stream(noise(size))), in: .dataSets, for: ObjectID())
             let output = try await runPython(
@@ -27,11 +27,8 @@ struct BlobExchangeTests {
         }
     }
 
-    @Test(
-        "What pymongo's gridfs stores, we read byte for byte",
-        arguments: [(0, 261_120), (700_000, 261_120), (700_000, 1000)]
-    )
-    func theirs(size: Int, chunkSize: Int) async throws {
+    @Test(arguments: [(0, 261_120), (700_000, 261_120), (700_000, 1000)])
+    func `What pymongo's gridfs stores, we read byte for byte`(size: Int, chunkSize: Int) async throws {
         try await withTestHub { hub in
             let output = try await runPython(
                 """

@@ -35,8 +35,7 @@ struct BlobGarbageTests {
         return try #require(reports.first { $0.bucket == .dataSets })
     }
 
-    @Test("A database without blobs has no garbage, and gets no collection")
-    func empty() async throws {
+    @Test func `A database without blobs has no garbage, and gets no collection`() async throws {
         try await withTestHub { hub in
             let report = try await collect(hub)
             #expect(report.isClean)
@@ -45,8 +44,10 @@ struct BlobGarbageTests {
         }
     }
 
-    @Test("Chunks without a file go, whatever their identifier; those of an upload under way and young ones stay")
-    func orphans() async throws {
+    @Test
+    func `Chunks without a file go, whatever their identifier, but those of an upload under way and young ones stay`()
+        async throws
+    {
         try await withTestHub { hub in
             let kept = try await hub.saveBlob(noise(300_000))
             let (lost, alive) = (ObjectID(), ObjectID())
@@ -69,8 +70,9 @@ struct BlobGarbageTests {
         }
     }
 
-    @Test("An upload that nobody goes on with goes with its chunks, but not the file that it had finished")
-    func staleUploads() async throws {
+    @Test func `An upload that nobody goes on with goes with its chunks, but not the file that it had finished`()
+        async throws
+    {
         try await withTestHub { hub in
             let done = try await hub.saveBlob(noise(10))
             let dead = ObjectID()
@@ -90,8 +92,10 @@ struct BlobGarbageTests {
         }
     }
 
-    @Test("A file whose document never came goes once its reservation is old; one that is referred to is kept")
-    func unreferenced() async throws {
+    @Test
+    func `A file whose document never came goes once its reservation is old, and one that is referred to is kept`()
+        async throws
+    {
         try await withTestHub { hub in
             let pending: BSONDocument = [
                 "metadata.pending": [["id": .objectID(ObjectID()), "time": .dateTime(Self.longAgo)]]
@@ -113,8 +117,9 @@ struct BlobGarbageTests {
         }
     }
 
-    @Test("A deletion that was cut short is finished, or taken back where a document refers to the file")
-    func condemned() async throws {
+    @Test func `A deletion that was cut short is finished, or taken back where a document refers to the file`()
+        async throws
+    {
         try await withTestHub { hub in
             let condemned: BSONDocument = [
                 "metadata.condemned": ["by": .objectID(ObjectID()), "time": .dateTime(Self.longAgo)]
@@ -134,8 +139,7 @@ struct BlobGarbageTests {
         }
     }
 
-    @Test("Files of other programs are reported, and deleted only where that is asked for")
-    func foreign() async throws {
+    @Test func `Files of other programs are reported, and deleted only where that is asked for`() async throws {
         try await withTestHub { hub in
             let (referred, lost) = (ObjectID(), ObjectID())
             for id in [referred, lost] {
@@ -153,8 +157,7 @@ struct BlobGarbageTests {
         }
     }
 
-    @Test("The search for orphans walks the index from file to file and reads no chunk")
-    func explain() async throws {
+    @Test func `The search for orphans walks the index from file to file and reads no chunk`() async throws {
         try await withTestHub { hub in
             for seed in 0..<3 { try await hub.saveBlob(noise(2_000_000, seed: UInt64(seed))) }
             let plan = try await hub.database.runCommand([
@@ -170,8 +173,9 @@ struct BlobGarbageTests {
         }
     }
 
-    @Test("Saving and deleting the same content at once, again and again, loses no blob and leaves none")
-    func race() async throws {
+    @Test func `Saving and deleting the same content at once, again and again, loses no blob and leaves none`()
+        async throws
+    {
         try await withTestHub { hub in
             let bytes = noise(300_000)
             try await withThrowingTaskGroup(of: Void.self) { group in

@@ -9,11 +9,8 @@ import Testing
 struct BlobTests {
     static let chunk = 261_120
 
-    @Test(
-        "What is stored comes back, whole and as a file, whatever its size",
-        arguments: [0, 1, chunk - 1, chunk, chunk + 1, 32 * chunk, 32 * chunk + 1, 81 * chunk + 17]
-    )
-    func roundTrip(size: Int) async throws {
+    @Test(arguments: [0, 1, chunk - 1, chunk, chunk + 1, 32 * chunk, 32 * chunk + 1, 81 * chunk + 17])
+    func `What is stored comes back, whole and as a file, whatever its size`(size: Int) async throws {
         try await withTestHub { hub in
             let bytes = noise(size)
             for (source, seed) in [(BlobSource.bytes(bytes), 0), (.stream(stream(bytes)), 1)] {
@@ -35,8 +32,7 @@ struct BlobTests {
         }
     }
 
-    @Test("A file of this machine is stored; stored again it is the same blob")
-    func localFile() async throws {
+    @Test func `A file of this machine is stored, and stored again it is the same blob`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let text = String(repeating: "line of text\n", count: 100_000)
@@ -55,8 +51,7 @@ struct BlobTests {
         }
     }
 
-    @Test("The same content is one blob, however it comes")
-    func deduplication() async throws {
+    @Test func `The same content is one blob, however it comes`() async throws {
         try await withTestHub { hub in
             let bytes = noise(40 * Self.chunk)
             let ids = try await withThrowingTaskGroup(of: ObjectID.self) { group in
@@ -77,8 +72,7 @@ struct BlobTests {
         }
     }
 
-    @Test("A blob goes with the last document that refers to it, of whatever project")
-    func release() async throws {
+    @Test func `A blob goes with the last document that refers to it, of whatever project`() async throws {
         try await withTestHub { hub in
             let bytes = noise(3 * Self.chunk)
             let (one, other) = (ObjectID(), ObjectID())
@@ -94,8 +88,7 @@ struct BlobTests {
         }
     }
 
-    @Test("What is reserved is not deleted, and is found by no count of references")
-    func pending() async throws {
+    @Test func `What is reserved is not deleted, and is found by no count of references`() async throws {
         try await withTestHub { hub in
             let owner = ObjectID()
             let blob = try await hub.storeBlob(.bytes([1, 2, 3]), in: .dataSets, for: owner)
@@ -112,8 +105,7 @@ struct BlobTests {
         }
     }
 
-    @Test("A range is read, at and across the borders of chunks")
-    func ranges() async throws {
+    @Test func `A range is read, at and across the borders of chunks`() async throws {
         try await withTestHub { hub in
             let bytes = noise(40 * Self.chunk + 5)
             let blob = try await hub.storeBlob(.bytes(bytes), in: .dataSets, for: ObjectID())
@@ -129,8 +121,7 @@ struct BlobTests {
         }
     }
 
-    @Test("Content of another hash than it should have is refused, and nothing of it stays")
-    func wrongHash() async throws {
+    @Test func `Content of another hash than it should have is refused, and nothing of it stays`() async throws {
         try await withTestHub { hub in
             let wrong = String(repeating: "0", count: 64)
             let error = await #expect(throws: HubError.self) {
@@ -145,8 +136,8 @@ struct BlobTests {
         }
     }
 
-    @Test("A named pipe is no source, and a link only where no script can have put it", .timeLimit(.minutes(10)))
-    func sourceIsNoFile() async throws {
+    @Test(.timeLimit(.minutes(10)))
+    func `A named pipe is no source, and a link only where no script can have put it`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 try #require(mkfifo("\(folder)/pipe", 0o600) == 0)
@@ -171,8 +162,7 @@ struct BlobTests {
         }
     }
 
-    @Test("A changed or missing chunk is refused, and no file is left")
-    func damage() async throws {
+    @Test func `A changed or missing chunk is refused, and no file is left`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let blob = try await hub.storeBlob(.bytes(noise(3 * Self.chunk)), in: .dataSets, for: ObjectID())
@@ -197,8 +187,7 @@ struct BlobTests {
         }
     }
 
-    @Test("Content that was found damaged is stored anew, and never taken for the damaged file")
-    func healing() async throws {
+    @Test func `Content that was found damaged is stored anew, and never taken for the damaged file`() async throws {
         try await withTestHub { hub in
             let bytes = noise(2 * Self.chunk)
             let owner = ObjectID()
@@ -219,8 +208,7 @@ struct BlobTests {
         }
     }
 
-    @Test("A source that fails leaves nothing behind")
-    func failingSource() async throws {
+    @Test func `A source that fails leaves nothing behind`() async throws {
         struct Broken: Error {}
         try await withTestHub { hub in
             let count = Counter()
@@ -236,8 +224,7 @@ struct BlobTests {
         }
     }
 
-    @Test("What the uploads of a dead attempt have left is deleted at once")
-    func dropUploads() async throws {
+    @Test func `What the uploads of a dead attempt have left is deleted at once`() async throws {
         try await withTestHub { hub in
             let (dead, alive) = (ObjectID(), ObjectID())
             // A first call makes the indexes.

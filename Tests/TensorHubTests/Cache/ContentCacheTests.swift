@@ -39,8 +39,9 @@ struct ContentCacheTests {
         return try await queries.countDocuments(["command.find": ["$regex": "\\.chunks$"]])
     }
 
-    @Test("Files come under their paths, read-only and linked to the cache; modes that run are copies")
-    func layout() async throws {
+    @Test func `Files come under their paths, read-only and linked to the cache, and modes that run are copies`()
+        async throws
+    {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let cache = ContentCache(folder: "\(folder)/cache", limit: 1 << 30)
@@ -69,8 +70,7 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("The second use takes no byte from MongoDB")
-    func secondUse() async throws {
+    @Test func `The second use takes no byte from MongoDB`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let cache = ContentCache(folder: "\(folder)/cache", limit: 1 << 30)
@@ -84,8 +84,7 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("Eight that want the same at once, from several clients: one download")
-    func oneDownload() async throws {
+    @Test func `Eight that want the same at once, from several clients, cause one download`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let bytes = noise(20_000_000)
@@ -113,8 +112,7 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("What was touched is verified again; what was changed is fetched again")
-    func tampering() async throws {
+    @Test func `What was touched is verified again, and what was changed is fetched again`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let cache = ContentCache(folder: "\(folder)/cache", limit: 1 << 30)
@@ -140,8 +138,7 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("The least recently used goes first; whoever has a link keeps it")
-    func eviction() async throws {
+    @Test func `The least recently used goes first, and whoever has a link keeps it`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let cache = ContentCache(folder: "\(folder)/cache", limit: 250_000)
@@ -170,8 +167,7 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("Contents whose hash nobody has stored are told apart by their database")
-    func withoutHash() async throws {
+    @Test func `Contents whose hash nobody has stored are told apart by their database`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let cache = ContentCache(folder: "\(folder)/cache", limit: 1 << 30)
@@ -196,8 +192,7 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("What cannot be fetched leaves neither a folder nor half a file")
-    func failures() async throws {
+    @Test func `What cannot be fetched leaves neither a folder nor half a file`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let cache = ContentCache(folder: "\(folder)/cache", limit: 1 << 30)
@@ -222,8 +217,7 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("A process that was killed while it downloaded is in nobody's way")
-    func leftovers() async throws {
+    @Test func `A process that was killed while it downloaded is in nobody's way`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let cache = ContentCache(folder: "\(folder)/cache", limit: 1 << 30)
@@ -241,8 +235,7 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("A full disk is said so, and nothing half-written is left")
-    func fullDisk() async throws {
+    @Test func `A full disk is said so, and nothing half-written is left`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let blob = try await hub.saveBlob(noise(1000))
@@ -262,11 +255,8 @@ struct ContentCacheTests {
         }
     }
 
-    @Test(
-        "A disk that is full in earnest: nothing half-written stays, what is there serves on, and room is used at once",
-        .enabled(if: SmallDisk.obstacle == nil, "\(SmallDisk.obstacle ?? "")")
-    )
-    func smallDisk() async throws {
+    @Test(.enabled(if: SmallDisk.obstacle == nil, "\(SmallDisk.obstacle ?? "")"))
+    func `On a full disk nothing half-written stays, what is there serves on, and room is used at once`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let disk = try SmallDisk(at: "\(folder)/disk")
@@ -296,8 +286,9 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("Many files, fetched by several at once: within the limit at the end, whatever lengths the documents tell")
-    func limits() async throws {
+    @Test func `Many files fetched at once are within the limit at the end, whatever lengths the documents tell`()
+        async throws
+    {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let root = "\(folder)/cache"
@@ -332,8 +323,7 @@ struct ContentCacheTests {
         }
     }
 
-    @Test("The cache is looked through a few times in all, not for each file")
-    func looks() {
+    @Test func `The cache is looked through a few times in all, not for each file`() {
         let names = (0..<10_000).map { "\($0)" }
         let missing = Dictionary(uniqueKeysWithValues: names.map { ($0.bytes, Int64(1000)) })
         let room = FetchRoom(wanted: Set(names.map(\.bytes)), missing: missing, step: 1_250_000)

@@ -12,8 +12,7 @@ struct IndexTests {
         ])
     }
 
-    @Test("What serves speed alone is not waited for")
-    func slow() async throws {
+    @Test func `What serves speed alone is not waited for`() async throws {
         try await withFailingHub { hub, failing in
             try await hub.database.collection("TrainLog").insertOne([
                 "project_name": .string(hub.project), "time": .dateTime(try await hub.serverTime()), "loss": 1,
@@ -35,8 +34,9 @@ struct IndexTests {
         }
     }
 
-    @Test("Without the index that makes versions unique nothing is saved, but all is read and deleted")
-    func refused() async throws {
+    @Test func `Without the index that makes versions unique nothing is saved, but all is read and deleted`()
+        async throws
+    {
         try await withTestHub { hub in
             for _ in 1...2 { _ = try await insertVersion(hub, 7) }
             let error = await #expect(throws: HubError.self) {
@@ -49,8 +49,7 @@ struct IndexTests {
         }
     }
 
-    @Test("The same unique index under another name is as good")
-    func otherName() async throws {
+    @Test func `The same unique index under another name is as good`() async throws {
         try await withTestHub { hub in
             try await hub.database.runCommand([
                 "createIndexes": "Dataset",

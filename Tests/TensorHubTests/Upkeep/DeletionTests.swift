@@ -36,8 +36,7 @@ struct DeletionTests {
         return try #require(reply["failpoint.failCommand"]?.documentValue?["timesEntered"]?.intValue)
     }
 
-    @Test("A task that is claimed while it is deleted stays, with its output")
-    func claimedMeanwhile() async throws {
+    @Test func `A task that is claimed while it is deleted stays, with its output`() async throws {
         try await withFailingHub { hub, failing in
             let ids = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 2))
             try await hub.appendOutput(ids.map { ($0, OutputChunk(attempt: 1, seq: 0, offset: 0, data: [65])) })
@@ -54,8 +53,7 @@ struct DeletionTests {
         }
     }
 
-    @Test("A task that is retried while it is pruned stays, with its log")
-    func retriedMeanwhile() async throws {
+    @Test func `A task that is retried while it is pruned stays, with its log`() async throws {
         try await withFailingHub { hub, failing in
             let ids = [ObjectID(), ObjectID()]
             for id in ids {
@@ -78,8 +76,7 @@ struct DeletionTests {
         }
     }
 
-    @Test("Thousands of entries are deleted by several statements")
-    func pieces() async throws {
+    @Test func `Thousands of entries are deleted by several statements`() async throws {
         try await withTestHub { hub in
             try await hub.saveLogs(.training, (0..<5001).map { ["n": .int32($0)] })
             try await hub.saveLog(.training, ["n": -1])
@@ -92,8 +89,7 @@ struct DeletionTests {
         }
     }
 
-    @Test("Output of tasks that are gone is garbage once it is old")
-    func lostOutput() async throws {
+    @Test func `Output of tasks that are gone is garbage once it is old`() async throws {
         try await withTestHub { hub in
             #expect(try await hub.collectOutput(dryRun: true).tasks.isEmpty)
             #expect(try await hub.database.listCollectionNames().isEmpty)
@@ -122,8 +118,7 @@ struct DeletionTests {
         }
     }
 
-    @Test("The search for lost output walks the index from task to task and reads no chunk")
-    func explain() async throws {
+    @Test func `The search for lost output walks the index from task to task and reads no chunk`() async throws {
         try await withTestHub { hub in
             try await hub.ensureIndexes()
             for _ in 0..<3 {
