@@ -33,7 +33,7 @@ final class Daemon: Sendable {
             JournalLog.isAvailable
             ? Logger(label: "tensorhubd") { _ in JournalLog(identifier: "tensorhubd", level: level) }
             : StandardErrorLog.logger(label: "tensorhubd", level: level)
-        options.scriptServer = ScriptHTTPServer(logger: logger)
+        options.scriptServer = APIServer(logger: logger)
         self.options = options
         if let file = settings.exposingFile {
             logger.warning(

@@ -16,7 +16,7 @@ struct AttemptRouteTests {
             let health = try await client.send("GET", "/v1/health").json
             #expect(health["status"] == "ok")
             #expect(health.value(atPath: "attempt.attempt") == 2)
-            #expect(health.value(atPath: "attempt.task") == backend.origin.map { .objectID($0.taskID) })
+            #expect(health.value(atPath: "attempt.task") == .objectID(backend.origin.taskID))
             let task = try await client.send("GET", "/v1/task")
             #expect(task.json.value(atPath: "hyper_parameters.lr") == 0.1)
             #expect(try await client.send("PUT", "/v1/results", "{\"accuracy\": NaN}").status == 200)

@@ -20,7 +20,7 @@ struct ConnectionTests {
             try await withTemporaryDirectory { folder in
                 let backend = NotebookBackend(hub, spoolFolder: folder)
                 let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
-                let server = ScriptHTTPServer(proofLimit: proofLimit, bodyLimit: bodyLimit, logger: logger)
+                let server = APIServer(proofLimit: proofLimit, bodyLimit: bodyLimit, logger: logger)
                 let service = try await server.serve(backend, host: "127.0.0.1", port: 0, token: attemptToken)
                 let result: Result<Void, any Error>
                 do {

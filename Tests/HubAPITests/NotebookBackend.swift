@@ -7,7 +7,7 @@ import TensorHub
 
 /// The backend of an attempt that writes what it is told into memory: what the routes make of requests is seen in it.
 /// That of the runner has its own tests.
-final class NotebookBackend: ScriptBackend {
+final class NotebookBackend: ScriptBackend, ScriptAttempt {
     struct Saved: Sendable {
         var name: String
         var paths: [String]
@@ -34,7 +34,8 @@ final class NotebookBackend: ScriptBackend {
     }
 
     let hub: Hub
-    let origin: AttemptOrigin? = AttemptOrigin(taskID: ObjectID(), attempt: 2)
+    var attempt: (any ScriptAttempt)? { self }
+    let origin = AttemptOrigin(taskID: ObjectID(), attempt: 2)
     let spoolFolder: String
     let state = Mutex(State())
 
@@ -124,8 +125,6 @@ final class NotebookBackend: ScriptBackend {
         state.withLock { $0.saved.append(kept) }
         return ["_id": .objectID(id), "dataset_name": .string(name)]
     }
-
-    func settle() async {}
 
     func fetch(_ dataSet: DataSetRecord, shard: Shard?) async throws(HubError) -> LocalContent {
         state.withLock { $0.fetched.append(dataSet.name ?? "-") }

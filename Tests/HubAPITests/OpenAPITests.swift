@@ -26,7 +26,7 @@ struct OpenAPITests {
     }
 
     @Test func `The document has every route, and no other`() {
-        let ours = ScriptAPI.table.routes.map { "\($0.method.rawValue) \($0.path)" }
+        let ours = APIResponder.table.routes.map { "\($0.method.rawValue) \($0.path)" }
         var theirs: [String] = []
         for (path, methods) in document["paths"]?.documentValue ?? [:] {
             theirs += (methods.documentValue ?? [:]).keys.map { "\($0.uppercased()) \(path)" }
@@ -36,7 +36,7 @@ struct OpenAPITests {
     }
 
     @Test func `The document has every query parameter and says where a route may be called`() throws {
-        for route in ScriptAPI.table.routes {
+        for route in APIResponder.table.routes {
             let described = try #require(operation(route))
             let parameters = (described["parameters"]?.arrayValue ?? []).map(resolve)
             let query = parameters.filter { $0["in"] == "query" }.compactMap { $0["name"]?.stringValue }
@@ -49,7 +49,7 @@ struct OpenAPITests {
     }
 
     @Test func `Every operation with a body of JSON says that it may be told to come again`() throws {
-        for route in ScriptAPI.table.routes {
+        for route in APIResponder.table.routes {
             let described = try #require(operation(route))
             guard described["requestBody"]?.documentValue?["content"]?.documentValue?["application/json"] != nil else {
                 continue
@@ -59,8 +59,8 @@ struct OpenAPITests {
     }
 
     @Test func `Every operation has its own name, and every reference leads somewhere`() throws {
-        let ids = ScriptAPI.table.routes.compactMap { operation($0)?["operationId"]?.stringValue }
-        #expect(Set(ids).count == ScriptAPI.table.routes.count)
+        let ids = APIResponder.table.routes.compactMap { operation($0)?["operationId"]?.stringValue }
+        #expect(Set(ids).count == APIResponder.table.routes.count)
         for text in OpenAPIDocument.text.split(separator: "\"") where text.hasPrefix("#/") {
             #expect(!resolve(["$ref": .string(String(text))]).isEmpty, "\(text)")
         }

@@ -94,7 +94,7 @@ struct QueryDoorTests {
         try await withFailingHub { hub, failing in
             try await withTemporaryDirectory { folder in
                 let backend = NotebookBackend(hub.by(.scripts), spoolFolder: folder)
-                let service = try await ScriptHTTPServer().serveLocally(backend, socketPath: "\(folder)/s")
+                let service = try await APIServer().serveLocally(backend, socketPath: "\(folder)/s")
                 let client = RawClient(socketPath: "\(folder)/s")
                 try await failing(["failCommands": ["find"], "errorCode": 50], nil) {
                     let reply = try await client.send("GET", "/v1/logs/training")
@@ -116,7 +116,7 @@ struct QueryDoorTests {
                 try await hub.saveLogs(.training, [["a": 1]])
                 let scripts = hub.by(.scripts)
                 let backend = NotebookBackend(scripts, spoolFolder: folder)
-                let service = try await ScriptHTTPServer().serveLocally(backend, socketPath: "\(folder)/s")
+                let service = try await APIServer().serveLocally(backend, socketPath: "\(folder)/s")
                 let client = RawClient(socketPath: "\(folder)/s")
                 _ = try await client.send("GET", "/v1/logs/training")
                 func waiting() -> Int { hub.client.load.reduce(0) { $0 + $1.waiting } }

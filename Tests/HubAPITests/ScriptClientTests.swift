@@ -53,7 +53,7 @@ struct ScriptClientTests {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
                 let backend = NotebookBackend(hub, spoolFolder: folder)
-                let server = ScriptHTTPServer(endLimit: .milliseconds(20))
+                let server = APIServer(endLimit: .milliseconds(20))
                 let first = try await server.serveLocally(backend, socketPath: "\(folder)/s", token: attemptToken)
                 let attempt = try await Attempt.current(environment: environment(folder))
                 try attempt.report(["step": 0])

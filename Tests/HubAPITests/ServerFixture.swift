@@ -29,7 +29,7 @@ func withAttemptServer(
             let spool = spool ?? "\(folder)/spool"
             mkdir(spool, 0o700)
             let backend = NotebookBackend(hub, spoolFolder: spool)
-            let service = try await ScriptHTTPServer().serveLocally(
+            let service = try await APIServer().serveLocally(
                 backend,
                 socketPath: "\(folder)/s",
                 token: attemptToken
@@ -56,7 +56,7 @@ func withDirectServer(_ body: (ServerFixture) async throws -> Void) async throws
                 folder: own,
                 cache: ContentCache(folder: "\(folder)/cache", limit: 1 << 30)
             )
-            let service = try await ScriptHTTPServer().serveLocally(backend, socketPath: "\(folder)/s")
+            let service = try await APIServer().serveLocally(backend, socketPath: "\(folder)/s")
             let fixture = ServerFixture(
                 client: RawClient(socketPath: "\(folder)/s"),
                 service: service,

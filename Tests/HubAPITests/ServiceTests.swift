@@ -15,7 +15,7 @@ struct ServiceTests {
             try await withTemporaryDirectory { folder in
                 try writeFile("\(folder)/s", "left over")
                 let backend = NotebookBackend(hub, spoolFolder: folder)
-                let service = try await ScriptHTTPServer().serve(backend, socketPath: "\(folder)/s", token: nil)
+                let service = try await APIServer().serve(backend, socketPath: "\(folder)/s", token: nil)
                 var status = stat()
                 #expect(stat("\(folder)/s", &status) == 0)
                 #expect(status.st_mode & S_IFMT == S_IFSOCK)
@@ -31,7 +31,7 @@ struct ServiceTests {
         try await withAttemptServer { fixture, backend in
             let path = fixture.folder + "/" + String(repeating: "x", count: 108)
             let error = await #expect(throws: HubError.self) {
-                try await ScriptHTTPServer().serve(backend, socketPath: path, token: nil)
+                try await APIServer().serve(backend, socketPath: path, token: nil)
             }
             #expect(error?.code == .invalidInput)
             #expect(error?.field == "socket")
@@ -41,7 +41,7 @@ struct ServiceTests {
     @Test func `Threads come with the first service and go with the last`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
-                let server = ScriptHTTPServer()
+                let server = APIServer()
                 let backend = NotebookBackend(hub, spoolFolder: folder)
                 #expect(server.hasThreads == false)
                 let first = try await server.serve(backend, socketPath: "\(folder)/1", token: nil)
@@ -75,7 +75,7 @@ struct ServiceTests {
             try await withTemporaryDirectory { folder in
                 let backend = NotebookBackend(hub, spoolFolder: folder)
                 backend.state.withLock { $0.isSlow = true }
-                let server = ScriptHTTPServer(endLimit: .milliseconds(20))
+                let server = APIServer(endLimit: .milliseconds(20))
                 let service = try await server.serveLocally(backend, socketPath: "\(folder)/s")
                 let client = RawClient(socketPath: "\(folder)/s")
                 let reply = Task { try await client.send("POST", "/v1/checkpoint") }

@@ -5,11 +5,11 @@ import Synchronization
 public import TensorHub
 
 /// The backend of `tensorhub serve`: writes to MongoDB, and has no attempt.
-public final class DirectBackend: ScriptBackend {
+public final class DirectBackend: ScriptBackend, UnusedRemoval {
     public let hub: Hub
     public let transfers: Hub
     public let writes: Hub
-    public var origin: AttemptOrigin? { nil }
+    public var unused: (any UnusedRemoval)? { self }
     public var spoolFolder: String { folder.spool }
 
     private let folder: ServeFolder
@@ -26,19 +26,6 @@ public final class DirectBackend: ScriptBackend {
         self.folder = folder
         self.cache = cache
     }
-
-    // MARK: What needs an attempt
-
-    private static let notInAttempt = HubError(
-        .notInAttempt,
-        "there is no task here: this call belongs to the script of an attempt"
-    )
-
-    public func task() async throws(HubError) -> BSONDocument { throw Self.notInAttempt }
-    public func mergeResults(_ results: BSONDocument) async throws(HubError) { throw Self.notInAttempt }
-    public func report(_ progress: ScriptProgress) async throws(HubError) { throw Self.notInAttempt }
-    public func control(waiting: Duration) async -> ScriptControl { ScriptControl() }
-    public func storeCheckpoint() async throws(HubError) { throw Self.notInAttempt }
 
     // MARK: Writing
 
@@ -80,8 +67,6 @@ public final class DirectBackend: ScriptBackend {
         let paths = content.files.compactMap { if case .file(let path) = $0.source { path } else { nil } }
         await onThread("spool") { for path in paths { FolderTree.remove(path) } }
     }
-
-    public func settle() async {}
 
     // MARK: Reading
 
@@ -127,7 +112,7 @@ public final class DirectBackend: ScriptBackend {
 
     /// Where all links together hold more bytes than the cache may, removes those that nobody has asked for in a while,
     /// the oldest first: what the cache gives up would stay on the disk by them. Blocks.
-    func removeUnused(for limit: Duration) {
+    public func removeUnused(for limit: Duration) {
         let old = fetched.withLock { fetched in
             var total = fetched.values.reduce(0) { $0 + $1.size }
             var folders: [String] = []

@@ -91,7 +91,6 @@ extension APIError {
         case .invalidInput: self.init(.badRequest, Self.code(ofField: error.field), error.message)
         case .notFound: self.init(.notFound, "not-found", error.message)
         case .wrongState: self.init(.conflict, "wrong-state", error.message)
-        case .notInAttempt: self = .notInAttempt
         case .forbidden: self.init(.forbidden, "forbidden", error.message)
         case .unreachable: self.init(.serviceUnavailable, "unreachable", error.message)
         case .tooSlow: self.init(.badRequest, "too-slow", field: "filter", error.message)

@@ -20,11 +20,20 @@ struct Answer: Sendable {
     var headers: HTTPFields
     var body: Body
 
-    init(_ status: HTTPResponse.Status = .ok, headers: HTTPFields = [:], body: Body) {
+    /// - Parameter type: The content type; `nil` where the headers name it, or there is nothing that has one.
+    init(
+        _ status: HTTPResponse.Status = .ok,
+        _ type: String? = Self.jsonType,
+        headers: HTTPFields = [:],
+        body: Body
+    ) {
         self.status = status
         self.headers = headers
         self.body = body
+        if let type { self.headers[.contentType] = type }
     }
+
+    static let jsonType = "application/json"
 
     static func json(_ document: BSONDocument, _ status: HTTPResponse.Status = .ok) -> Answer {
         Answer(status, body: .text(document.extendedJSON()))
@@ -33,9 +42,9 @@ struct Answer: Sendable {
     static func json(_ documents: [BSONDocument]) -> Answer { Answer(body: .documents(documents)) }
 
     init(_ error: APIError) {
-        self = .json(error.document, error.status)
-        headers.append(contentsOf: error.headers)
+        var headers = error.headers
         if error.closesConnection { headers[.connection] = "close" }
+        self.init(error.status, headers: headers, body: .text(error.document.extendedJSON()))
     }
 }
 
@@ -45,10 +54,4 @@ struct ByteSource: Sendable {
     /// Writes exactly `length` bytes, or throws; then the connection is closed in the middle, which the other side
     /// sees.
     var write: @Sendable (_ send: (ByteBuffer) async throws -> Void) async throws -> Void
-}
-
-extension HTTPFields {
-    fileprivate mutating func append(contentsOf fields: HTTPFields) {
-        for field in fields { append(field) }
-    }
 }

@@ -15,7 +15,7 @@ package final class HTTPService: ScriptService {
     static let stallLimit: TimeAmount = .seconds(60)
     /// Where it listens: a port of TCP; `nil` for a Unix socket.
     package let port: Int?
-    private let api: ScriptAPI
+    private let api: APIResponder
     private let endLimit: Duration
     private let busy: OpenConnections
     private let run: Task<Void, Never>
@@ -26,7 +26,7 @@ package final class HTTPService: ScriptService {
 
     private init(
         port: Int?,
-        api: ScriptAPI,
+        api: APIResponder,
         endLimit: Duration,
         connections: OpenConnections,
         run: Task<Void, Never>,
@@ -49,7 +49,7 @@ package final class HTTPService: ScriptService {
     ///   - transport: Puts TLS around the connections.
     @concurrent
     static func start(
-        _ api: ScriptAPI,
+        _ api: APIResponder,
         at address: BindAddress,
         on threads: ServerThreads.Lease,
         endLimit: Duration,
@@ -90,7 +90,7 @@ package final class HTTPService: ScriptService {
     @concurrent
     private static func start(
         _ child: some ServerChildChannel,
-        _ api: ScriptAPI,
+        _ api: APIResponder,
         _ configuration: ServerConfiguration,
         on threads: ServerThreads.Lease,
         endLimit: Duration,

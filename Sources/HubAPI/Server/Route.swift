@@ -12,7 +12,7 @@ struct Route: Sendable {
         case serve
     }
 
-    typealias Handler = @Sendable @concurrent (ScriptAPI, APIRequest) async throws -> Answer
+    typealias Handler = @Sendable @concurrent (APIResponder, APIRequest) async throws -> Answer
 
     let method: HTTPRequest.Method
     /// As in OpenAPI: `/v1/datasets/{name}`.

@@ -7,7 +7,7 @@ import TensorHub
 
 /// The script API of one attempt. What a script writes is on this machine's disk when its request is answered, and goes
 /// to MongoDB from there: no request but a query waits for MongoDB.
-final class AttemptBackend: ScriptBackend {
+final class AttemptBackend: ScriptBackend, ScriptAttempt {
     let hub: Hub
     let transfers: Hub
     let key: AttemptKey
@@ -60,8 +60,8 @@ final class AttemptBackend: ScriptBackend {
         self.grace = grace
     }
 
-    var origin: AttemptOrigin? { attemptOrigin }
-    var attemptOrigin: AttemptOrigin { AttemptOrigin(taskID: key.taskID, attempt: key.attempt) }
+    var attempt: (any ScriptAttempt)? { self }
+    var origin: AttemptOrigin { AttemptOrigin(taskID: key.taskID, attempt: key.attempt) }
     var spoolFolder: String { directory.spoolPath }
 
     func task() async throws(HubError) -> BSONDocument {
@@ -85,20 +85,14 @@ final class AttemptBackend: ScriptBackend {
     ///
     /// - Throws: `HubError.invalidInput` that names the field.
     func records(_ kind: LogKind, _ values: [BSONDocument]) throws(HubError) -> [OutboxRecord] {
-        try Hub.logDocuments(values, project: hub.project, time: hub.estimatedTime(), origin: attemptOrigin)
+        try Hub.logDocuments(values, project: hub.project, time: hub.estimatedTime(), origin: origin)
             .map { OutboxRecord(kind: .init(kind), payload: $0) }
     }
 
     // MARK: Results, progress, control
 
     func mergeResults(_ new: BSONDocument) async throws(HubError) {
-        do {
-            try await pool.runIfActive { try self.merge(new) }
-        } catch let error as HubError {
-            throw error
-        } catch {
-            throw HubError(writing: error)
-        }
+        try await onDisk { _ in try self.merge(new) }
     }
 
     /// Blocks.

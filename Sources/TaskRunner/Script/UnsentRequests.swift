@@ -2,9 +2,8 @@ import BSON
 import Glibc
 import TensorHub
 
-/// `journal/unsent.jsonl`: what the Python client wrote down because nobody answered it up to the script's end. A
-/// request a line: `{"path": "/v1/logs/training", "body": [...]}`. Logs and results count; of the progress nobody would
-/// hear any more.
+/// `journal/unsent.jsonl`: what a client wrote down because nobody answered it up to the script's end, an
+/// `UnsentRequest` a line: `{"path": ..., "body": ...}`.
 ///
 /// Read once the script has ended, by whichever runner reports it. Blocks: for pool threads only.
 struct UnsentRequests: Sendable {
@@ -87,14 +86,11 @@ struct UnsentRequests: Sendable {
                 outcome.faults.append(Fault(message: "a line is no request"))
                 return
             }
-            let name = GuardedPath.split(path).name
-            if path == "/v1/results" {
-                if let results = request["body"]?.documentValue { try backend.merge(results) }
-            } else if path == "/v1/logs/\(name)", let kind = LogKind(rawValue: name) {
-                let body = request["body"]
-                take(body?.arrayValue ?? (body.map { [$0] } ?? []), of: kind, &outcome)
-            } else if path != "/v1/progress" {
-                outcome.faults.append(Fault(message: "'\(path)' cannot be sent later"))
+            switch UnsentRequest(path: path, body: request["body"]) {
+            case .results(let results): try backend.merge(results)
+            case .logs(let kind, let entries): take(entries, of: kind, &outcome)
+            case .nothing: break
+            case nil: outcome.faults.append(Fault(message: "'\(path)' cannot be sent later"))
             }
         } catch let error as AttemptError {
             throw error

@@ -1,10 +1,5 @@
 import MongoDriver
 
-extension HubError.Code {
-    /// There is no task here: the call belongs to the script of an attempt.
-    public static let notInAttempt = Self(name: "not in an attempt")
-}
-
 extension HubError {
     /// For a call whose filter and sort are the caller's own: whether the server could not use them. Our own statements
     /// are well-formed, so whatever the server refuses of such a call is the caller's fault, unless it is about rights,

@@ -89,7 +89,7 @@ final class DevSession: Sendable {
         let hub = try await Hub.connect(uri: server.uri, project: settings.project, logger: quiet)
         var options = try RunnerOptions(settings)
         options.stateDirectory = folder + "/runner"
-        options.scriptServer = ScriptHTTPServer(logger: quiet)
+        options.scriptServer = APIServer(logger: quiet)
         let runner = try Runner(hub: hub, options: options, logger: logger)
         state.withLock { $0.runner = runner }
         announce(server, slots: options.slots)

@@ -63,7 +63,7 @@ struct ServeSession: Sendable {
             folder: folder,
             cache: ContentCache(folder: stateDirectory + "/cache", limit: cacheLimit)
         )
-        let server = ScriptHTTPServer(eventLoops: Self.eventLoops, logger: logger)
+        let server = APIServer(eventLoops: Self.eventLoops, logger: logger)
         let service: HTTPService
         do {
             service = try await start(server, backend)
@@ -80,7 +80,7 @@ struct ServeSession: Sendable {
         if !Task.isCancelled { throw CommandFailure(ExitStatus.failure, "the server's socket was closed") }
     }
 
-    private func start(_ server: ScriptHTTPServer, _ backend: DirectBackend) async throws -> HTTPService {
+    private func start(_ server: APIServer, _ backend: DirectBackend) async throws -> HTTPService {
         switch place {
         case .socket(let path):
             let service = try await server.serveLocally(backend, socketPath: path, replacesAny: false)

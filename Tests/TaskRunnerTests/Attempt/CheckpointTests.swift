@@ -63,7 +63,7 @@ import Testing
                     )
                 )
                 try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { runner in
-                    let backend = try #require(await server.backend())
+                    let attempt = try #require(await server.backend()?.attempt)
                     func text() async throws -> String? {
                         guard let file = try await hub.task(id).checkpoint?.files.first else { return nil }
                         var bytes: [UInt8] = []
@@ -71,11 +71,11 @@ import Testing
                         return String(decoding: bytes, as: UTF8.self)
                     }
                     #expect(await eventually { access("\(folder)/first", F_OK) == 0 })
-                    try await backend.storeCheckpoint()
+                    try await attempt.storeCheckpoint()
                     #expect(try await eventually { try await text() == "one\n" })
                     try writeFile("\(folder)/second", "")
                     #expect(await eventually { access("\(folder)/changed", F_OK) == 0 })
-                    try await backend.storeCheckpoint()
+                    try await attempt.storeCheckpoint()
                     #expect(try await eventually { try await text() == "two\n" })
                     #expect(try await eventually { try await blobs(hub) == 1 })
                     try writeFile("\(folder)/third", "")
@@ -105,9 +105,9 @@ import Testing
                 spec.maxFailures = 3
                 let id = try await hub.createTask(spec)
                 try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { _ in
-                    let backend = try #require(await server.backend())
+                    let attempt = try #require(await server.backend()?.attempt)
                     #expect(await eventually { access("\(folder)/first", F_OK) == 0 })
-                    try await backend.storeCheckpoint()
+                    try await attempt.storeCheckpoint()
                     try writeFile("\(folder)/second", "")
                     try await hub.waitForTasks(.ids([id]))
                     let output = try await hub.readOutput(of: id).flatMap(\.data)
@@ -131,9 +131,9 @@ import Testing
                     )
                 )
                 try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { _ in
-                    let backend = try #require(await server.backend())
+                    let attempt = try #require(await server.backend()?.attempt)
                     #expect(await eventually { access("\(folder)/first", F_OK) == 0 })
-                    await #expect(throws: HubError.self) { try await backend.storeCheckpoint() }
+                    await #expect(throws: HubError.self) { try await attempt.storeCheckpoint() }
                     try writeFile("\(folder)/second", "")
                     #expect(try await eventually { try await hub.task(id).failures == 1 })
                     #expect(try await hub.task(id).checkpoint?.files.map(\.path) == ["epoch"])

@@ -15,6 +15,7 @@ import Testing
     private struct Run {
         var id: ObjectID
         var backend: any ScriptBackend
+        var attempt: any ScriptAttempt
         var runner: Runner
         var gate: String
 
@@ -44,7 +45,8 @@ import Testing
                 let id = try await hub.createTask(spec)
                 try await withRunner(hub, slots: 1, { $0.scriptServer = server }) { runner in
                     let backend = try #require(await server.backend())
-                    try await body(hub, Run(id: id, backend: backend, runner: runner, gate: gate))
+                    let attempt = try #require(backend.attempt)
+                    try await body(hub, Run(id: id, backend: backend, attempt: attempt, runner: runner, gate: gate))
                 }
             }
         }
@@ -71,11 +73,11 @@ import Testing
 
     @Test func `The task is what the script was given`() async throws {
         try await withScript(hyperParameters: ["lr": 0.5]) { _, run in
-            let task = try await run.backend.task()
+            let task = try await run.attempt.task()
             #expect(task["_id"] == .objectID(run.id))
             #expect(task["hyper_parameters"] == ["lr": 0.5])
             #expect(task["script"] == nil)
-            #expect(run.backend.origin == AttemptOrigin(taskID: run.id, attempt: 1))
+            #expect(run.attempt.origin == AttemptOrigin(taskID: run.id, attempt: 1))
         }
     }
 
@@ -86,8 +88,8 @@ import Testing
         ) {
             hub,
             run in
-            try await run.backend.mergeResults(["b": 3, "c": .double(.nan)])
-            try await run.backend.mergeResults(["d": 5, "b": 4])
+            try await run.attempt.mergeResults(["b": 3, "c": .double(.nan)])
+            try await run.attempt.mergeResults(["d": 5, "b": 4])
             try run.open()
             try await hub.waitForTasks(.ids([run.id]))
             let task = try await hub.task(run.id)
@@ -99,9 +101,9 @@ import Testing
 
     @Test func `Results that no task has room for are refused and those before them stay`() async throws {
         try await withScript { hub, run in
-            try await run.backend.mergeResults(["a": 1])
+            try await run.attempt.mergeResults(["a": 1])
             let error = await #expect(throws: HubError.self) {
-                try await run.backend.mergeResults(["b": .string(String(repeating: "x", count: 17 << 20))])
+                try await run.attempt.mergeResults(["b": .string(String(repeating: "x", count: 17 << 20))])
             }
             #expect(error?.code == .invalidInput)
             try run.open()
@@ -112,17 +114,17 @@ import Testing
 
     @Test func `Progress is seen while the script runs and is gone at its end`() async throws {
         try await withScript { hub, run in
-            try await run.backend.report(ScriptProgress(fraction: 0.1, message: "first"))
-            try await run.backend.report(ScriptProgress(fraction: 0.5, message: "half"))
+            try await run.attempt.report(ScriptProgress(fraction: 0.1, message: "first"))
+            try await run.attempt.report(ScriptProgress(fraction: 0.5, message: "half"))
             #expect(try await eventually { try await hub.task(run.id).progress?.message == "half" })
             let progress = try #require(try await hub.task(run.id).progress)
             #expect(progress.fraction == 0.5 && progress.time != nil)
-            try await run.backend.report(ScriptProgress(fraction: nil, message: "no number"))
+            try await run.attempt.report(ScriptProgress(fraction: nil, message: "no number"))
             #expect(try await eventually { try await hub.task(run.id).progress?.message == "no number" })
             #expect(try await hub.task(run.id).progress?.fraction == nil)
             for wrong in [-0.1, 1.5, Double.nan] {
                 let error = await #expect(throws: HubError.self) {
-                    try await run.backend.report(ScriptProgress(fraction: wrong, message: nil))
+                    try await run.attempt.report(ScriptProgress(fraction: wrong, message: nil))
                 }
                 #expect(error?.field == "fraction")
             }
@@ -134,9 +136,9 @@ import Testing
 
     @Test func `A wait for control ends at once when the script is to stop, and says how long it has`() async throws {
         try await withScript("trap 'sleep 0.1; exit 3' TERM") { hub, run in
-            let before = await run.backend.control(waiting: .zero)
+            let before = await run.attempt.control(waiting: .zero)
             #expect(before == ScriptControl())
-            async let waited = run.backend.control(waiting: .seconds(60))
+            async let waited = run.attempt.control(waiting: .seconds(60))
             _ = try await hub.cancelTasks(.ids([run.id]))
             let control = await waited
             #expect(control.stop && control.reason == "cancelled")
@@ -148,7 +150,7 @@ import Testing
 
     @Test func `A script that runs out of time hears of it`() async throws {
         try await withScript("trap '' TERM", timeout: .milliseconds(300)) { hub, run in
-            let control = await run.backend.control(waiting: .seconds(60))
+            let control = await run.attempt.control(waiting: .seconds(60))
             #expect(control.stop && control.reason == "timeout")
             try run.open()
             try await hub.waitForTasks(.ids([run.id]))
@@ -321,7 +323,7 @@ extension ScriptBackendTests {
                         try await write(100..<600)
                         #expect(await eventually { runner.availability.awayFor != nil })
                         try await write(600..<1000)
-                        try await backend.mergeResults(["accuracy": 1])
+                        try await backend.attempt?.mergeResults(["accuracy": 1])
                         await backend.settle()
                         #expect(try await log.findAll([:]).count == 100)
                     }

@@ -56,7 +56,7 @@ import Testing
                     var options = RunnerOptions(name: "host", stateDirectory: "\(folder)/state", slots: 2)
                     options.lease = Self.lease
                     options.grace = .seconds(1)
-                    options.scriptServer = ScriptHTTPServer()
+                    options.scriptServer = APIServer()
                     let lines = LogLines()
                     let logger = Logger(label: "test", factory: { _ in lines })
                     let runner = try Runner(hub: hub, options: options, logger: logger)

@@ -27,7 +27,7 @@ import Testing
                 spec.hyperParameters = ["n": 3]
                 spec.savedResultKeys = keys
                 let id = try await hub.createTask(spec)
-                try await withRunner(hub, slots: 1, { $0.scriptServer = ScriptHTTPServer() }) { _ in
+                try await withRunner(hub, slots: 1, { $0.scriptServer = APIServer() }) { _ in
                     var lines: [String] = []
                     _ = await eventually {
                         lines = (try? readLines("\(folder)/environment")) ?? []

@@ -2,7 +2,7 @@ import BSON
 import HTTPTypes
 import TensorHub
 
-extension ScriptAPI {
+extension APIResponder {
     static let dataSetRoutes = [
         Route(.get, "/v1/datasets", query: ["name", "version", "filter", "sort", "limit"]) { api, request in
             let query = try request.contentQuery(name: request.query["name"])
@@ -80,7 +80,7 @@ extension APIRequest {
                 "version=\(query["version"] ?? "") without name= would be that version of every name; name one"
             )
         }
-        if query["name"] == nil, query["filter"] == nil { throw ScriptAPI.missingSelection }
+        if query["name"] == nil, query["filter"] == nil { throw APIResponder.missingSelection }
         return ContentQuery(name: query["name"], version: try version(), filter: try filter())
     }
 }

@@ -5,10 +5,10 @@ import NIOCore
 import NIOPosix
 public import TensorHub
 
-/// The script API: HTTP/1.1 and JSON, on a Unix socket or over TCP, over a `ScriptBackend`.
+/// The API of scripts and of `tensorhub serve`: HTTP/1.1 and JSON, on a Unix socket or over TCP, over a `ScriptBackend`.
 ///
 /// All services of a server share its threads, which are there as long as one of them is, and a little longer.
-public final class ScriptHTTPServer: ScriptServer {
+public final class APIServer: ScriptServer {
     /// How long bytes that were uploaded, and what was fetched, wait to be used, under `tensorhub serve`.
     static let unusedLimit: Duration = .seconds(3600)
 
@@ -127,7 +127,7 @@ public final class ScriptHTTPServer: ScriptServer {
     ) async throws -> HTTPService {
         let lease = threads.acquire()
         let uploads = Uploads(folder: backend.spoolFolder)
-        let api = ScriptAPI(
+        let api = APIResponder(
             backend: backend,
             token: token,
             isLocal: isLocal,
@@ -138,11 +138,11 @@ public final class ScriptHTTPServer: ScriptServer {
             logger: logger
         )
         var expiry: RepeatedTask?
-        if backend.origin == nil {
+        if let unused = backend.unused {
             expiry = lease.eventLoops.next().scheduleRepeatedTask(initialDelay: .minutes(5), delay: .minutes(5)) { _ in
                 lease.disk.submit { _ in
                     uploads.removeUnused(for: Self.unusedLimit)
-                    (backend as? DirectBackend)?.removeUnused(for: Self.unusedLimit)
+                    unused.removeUnused(for: Self.unusedLimit)
                 }
             }
         }

@@ -23,7 +23,7 @@ struct StoredContent: Sendable {
     }
 }
 
-extension ScriptAPI {
+extension APIResponder {
     /// The description with the places of the files, or the bytes of one file.
     @concurrent
     func answer(_ request: APIRequest, _ content: StoredContent) async throws -> Answer {
@@ -104,7 +104,7 @@ extension ScriptAPI {
         let tag = file.blob.sha256.map { "\"\($0)\"" }
         if let tag { headers[.eTag] = tag }
         if let tag, let known = request.headers[.ifNoneMatch], known == "*" || known.contains(tag) {
-            return Answer(.notModified, headers: headers, body: .none)
+            return Answer(.notModified, nil, headers: headers, body: .none)
         }
         if isFetched {
             let local = if let local { local } else { try await content.fetched() }
@@ -155,10 +155,10 @@ extension ScriptAPI {
         // A range of something else than what the client has begun with would not fit.
         let isWanted = request.headers[.ifRange].map { $0 == tag } ?? true
         switch isWanted ? ByteRange.parse(request.headers[.range], length: length) : .whole {
-        case .whole: return Answer(headers: headers, body: .bytes(source(0..<length)))
+        case .whole: return Answer(.ok, nil, headers: headers, body: .bytes(source(0..<length)))
         case .part(let range):
             headers[.contentRange] = "bytes \(range.lowerBound)-\(range.upperBound - 1)/\(length)"
-            return Answer(.partialContent, headers: headers, body: .bytes(source(range)))
+            return Answer(.partialContent, nil, headers: headers, body: .bytes(source(range)))
         case .unsatisfiable:
             var error = APIError(
                 .rangeNotSatisfiable,

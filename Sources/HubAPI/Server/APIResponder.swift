@@ -8,7 +8,7 @@ import TensorHub
 
 /// The interface over one backend: finds the route of a request, asks for the token, and turns what comes of it, errors
 /// included, into an answer. The routes are extensions, one file for each group.
-struct ScriptAPI: Sendable {
+struct APIResponder: Sendable {
     let backend: any ScriptBackend
     /// What requests must show; `nil` for a socket that only its user can reach.
     let token: String?
@@ -25,7 +25,7 @@ struct ScriptAPI: Sendable {
 
     /// For queries.
     var hub: Hub { backend.hub }
-    var isAttempt: Bool { backend.origin != nil }
+    var isAttempt: Bool { backend.attempt != nil }
 
     static let table = RouteTable(
         routes: logRoutes + attemptRoutes + generalRoutes + uploadRoutes + dataSetRoutes + modelRoutes + taskRoutes
@@ -156,11 +156,9 @@ struct ScriptAPI: Sendable {
             try await writer.writeResponse(head)
         case .text(let text):
             let buffer = ByteBuffer(string: text)
-            head.headerFields[.contentType] = "application/json"
             head.headerFields[.contentLength] = "\(buffer.readableBytes)"
             try await writer.write(response: head, body: ResponseBody(byteBuffer: buffer))
         case .documents(let documents):
-            head.headerFields[.contentType] = "application/json"
             var out = try await writer.writeHead(head)
             var array = JSONArray()
             for document in documents {
@@ -169,7 +167,6 @@ struct ScriptAPI: Sendable {
             try await out.write(array.end())
             try await out.finish(nil)
         case .entries(let first, let rest):
-            head.headerFields[.contentType] = "application/json"
             var out = try await writer.writeHead(head)
             var array = JSONArray()
             var batch = [first]

@@ -2,7 +2,7 @@ import BSON
 import HTTPTypes
 import TensorHub
 
-extension ScriptAPI {
+extension APIResponder {
     static let generalRoutes = [
         Route(.get, "/v1/health") { api, _ in .json(api.health) },
         Route(.get, "/v1/openapi.json") { _, _ in Answer(body: .text(OpenAPIDocument.text)) },
@@ -10,7 +10,10 @@ extension ScriptAPI {
 
     private var health: BSONDocument {
         let attempt: BSONValue =
-            backend.origin.map { ["task": .objectID($0.taskID), "attempt": BSONValue(smallest: $0.attempt)] } ?? .null
+            backend.attempt.map {
+                ["task": .objectID($0.origin.taskID), "attempt": .init(smallest: $0.origin.attempt)]
+            }
+            ?? .null
         return ["status": "ok", "project": .string(hub.project), "attempt": attempt]
     }
 }

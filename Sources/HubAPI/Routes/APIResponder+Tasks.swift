@@ -2,7 +2,7 @@ import BSON
 import HTTPTypes
 import TensorHub
 
-extension ScriptAPI {
+extension APIResponder {
     static let taskRoutes = [
         Route(.get, "/v1/tasks", query: ["filter", "sort", "limit", "name", "status"]) { api, request in
             let selection = try request.selection()

@@ -2,20 +2,22 @@ import BSON
 import HTTPTypes
 import TensorHub
 
-extension ScriptAPI {
+extension APIResponder {
     static let attemptRoutes = [
-        Route(.get, "/v1/task", .attempt) { api, _ in .json(try await api.backend.task()) },
-        Route(.put, "/v1/results", .attempt) { api, request in
-            try await api.backend.mergeResults(try await request.object())
+        Route(ofAttempt: .get, "/v1/task") { _, attempt, _ in .json(try await attempt.task()) },
+        Route(ofAttempt: .put, UnsentRequest.resultsPath) { _, attempt, request in
+            try await attempt.mergeResults(try await request.object())
             return .json([:])
         },
-        Route(.post, "/v1/progress", .attempt) { api, request in
-            try await api.backend.report(try Self.progress(try await request.object()))
+        Route(ofAttempt: .post, UnsentRequest.progressPath) { _, attempt, request in
+            try await attempt.report(try Self.progress(try await request.object()))
             return .json([:], .accepted)
         },
-        Route(.get, "/v1/control", .attempt, query: ["wait"]) { api, request in try await api.control(request) },
-        Route(.post, "/v1/checkpoint", .attempt) { api, _ in
-            try await api.backend.storeCheckpoint()
+        Route(ofAttempt: .get, "/v1/control", query: ["wait"]) { api, attempt, request in
+            try await api.control(attempt, request)
+        },
+        Route(ofAttempt: .post, "/v1/checkpoint") { _, attempt, _ in
+            try await attempt.storeCheckpoint()
             return .json([:], .accepted)
         },
     ]
@@ -24,13 +26,12 @@ extension ScriptAPI {
     static let longestWait = 60
 
     @concurrent
-    private func control(_ request: APIRequest) async throws -> Answer {
+    private func control(_ attempt: any ScriptAttempt, _ request: APIRequest) async throws -> Answer {
         let wait = try request.seconds("wait") ?? .zero
-        let backend = backend
         var control: ScriptControl? = nil
-        if wait > .zero { control = try await stop.untilStopped { await backend.control(waiting: wait) } }
+        if wait > .zero { control = try await stop.untilStopped { await attempt.control(waiting: wait) } }
         let state: ScriptControl
-        if let control { state = control } else { state = await backend.control(waiting: .zero) }
+        if let control { state = control } else { state = await attempt.control(waiting: .zero) }
         return .json([
             "stop": .bool(state.stop),
             "reason": state.reason.map(BSONValue.string) ?? .null,
@@ -57,14 +58,29 @@ extension ScriptAPI {
     }
 }
 
+extension Route {
+    /// One that only an attempt has.
+    fileprivate init(
+        ofAttempt method: HTTPRequest.Method,
+        _ path: String,
+        query: Set<ByteString> = [],
+        _ handler: @escaping @Sendable @concurrent (APIResponder, any ScriptAttempt, APIRequest) async throws -> Answer
+    ) {
+        self.init(method, path, .attempt, query: query) { api, request in
+            guard let attempt = api.backend.attempt else { throw APIError.notInAttempt }
+            return try await handler(api, attempt, request)
+        }
+    }
+}
+
 extension APIRequest {
     /// A time to wait, with fractions, at most `longestWait`.
     func seconds(_ name: String) throws(APIError) -> Duration? {
         guard let text = query[name.bytes] else { return nil }
-        guard let seconds = Double(text), (0...Double(ScriptAPI.longestWait)).contains(seconds) else {
+        guard let seconds = Double(text), (0...Double(APIResponder.longestWait)).contains(seconds) else {
             throw .invalid(
                 name,
-                "\(name) is '\(text)'; it must be a number of seconds from 0 to \(ScriptAPI.longestWait)"
+                "\(name) is '\(text)'; it must be a number of seconds from 0 to \(APIResponder.longestWait)"
             )
         }
         return .seconds(seconds)

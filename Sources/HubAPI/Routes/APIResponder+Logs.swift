@@ -2,13 +2,14 @@ import BSON
 import HTTPTypes
 import TensorHub
 
-extension ScriptAPI {
+extension APIResponder {
+    private static let path = UnsentRequest.logsPath("{kind}")
     static let logRoutes = [
-        Route(.post, "/v1/logs/{kind}") { api, request in try await api.saveLogs(request) },
-        Route(.get, "/v1/logs/{kind}", query: ["filter", "sort", "limit", "skip"]) { api, request in
+        Route(.post, path) { api, request in try await api.saveLogs(request) },
+        Route(.get, path, query: ["filter", "sort", "limit", "skip"]) { api, request in
             try await api.logs(request)
         },
-        Route(.delete, "/v1/logs/{kind}", .serve, query: ["filter"]) { api, request in
+        Route(.delete, path, .serve, query: ["filter"]) { api, request in
             try await api.deleteLogs(request)
         },
     ]
@@ -54,7 +55,7 @@ extension ScriptAPI {
     }
 }
 
-extension ScriptAPI {
+extension APIResponder {
     static let missingSelection = APIError.invalid(
         "filter",
         "this would be about everything; say so with the filter {}, or say what with a filter"

@@ -2,7 +2,7 @@ import BSON
 import HTTPTypes
 import TensorHub
 
-extension ScriptAPI {
+extension APIResponder {
     /// What distributors do.
     static let taskChangeRoutes = [
         Route(.post, "/v1/tasks", .serve) { api, request in

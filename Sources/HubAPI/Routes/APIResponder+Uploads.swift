@@ -1,7 +1,7 @@
 import BSON
 import HTTPTypes
 
-extension ScriptAPI {
+extension APIResponder {
     static let uploadRoutes = [
         Route(.post, "/v1/uploads") { api, request in
             let file = try await api.receive(request)

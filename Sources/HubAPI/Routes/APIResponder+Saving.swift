@@ -12,7 +12,7 @@ struct SavedContent: Sendable {
     var tags: BSONDocument = [:]
 }
 
-extension ScriptAPI {
+extension APIResponder {
     /// Takes the body, JSON that names uploads or the bytes of the one file, and hands it to `store`. What is not
     /// stored leaves nothing behind: bytes of this request are removed, uploads can be used again.
     @concurrent

@@ -2,7 +2,7 @@ import BSON
 import HTTPTypes
 import TensorHub
 
-extension ScriptAPI {
+extension APIResponder {
     static let modelRoutes = [
         Route(.get, "/v1/models", query: ["name", "version", "stage", "filter", "sort", "limit"]) { api, request in
             try await api.models(request)
