@@ -58,11 +58,13 @@ let package = Package(
         .target(name: "CLinux"),
         // For executables alone: .preinit_array cannot be in a shared library.
         .target(name: "CMongoStart"),
+        // Threads that may block, and one thing that many wait for.
+        .target(name: "Threads", swiftSettings: settings),
         .target(name: "BSON", swiftSettings: settings),
         .target(
             name: "MongoDriver",
             dependencies: [
-                "BSON", "CLibMongoC", "CLibCrypto",
+                "BSON", "Threads", "CLibMongoC", "CLibCrypto",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
@@ -78,7 +80,7 @@ let package = Package(
         .target(
             name: "HubAPI",
             dependencies: [
-                "TensorHub", "MongoDriver", "BSON", "CLinux",
+                "TensorHub", "MongoDriver", "BSON", "Threads", "CLinux",
                 // The server alone: its router and coders would bring FoundationEssentials and a second JSON.
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -92,7 +94,7 @@ let package = Package(
         .target(
             name: "TaskRunner",
             dependencies: [
-                "TensorHub", "MongoDriver", "BSON", "CLinux", "CLibZ",
+                "TensorHub", "MongoDriver", "BSON", "Threads", "CLinux", "CLibZ",
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
@@ -104,7 +106,7 @@ let package = Package(
         .target(
             name: "ScriptClient",
             dependencies: [
-                "BSON", "CLinux",
+                "BSON", "Threads", "CLinux",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -114,7 +116,7 @@ let package = Package(
         // The private one-node replica set of `tensorhub dev` and of the tests.
         .target(
             name: "LocalMongo",
-            dependencies: ["MongoDriver", "BSON", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["MongoDriver", "BSON", "Threads", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings
         ),
         .target(
@@ -133,7 +135,7 @@ let package = Package(
         .target(
             name: "Console",
             dependencies: [
-                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Settings", "CLinux", "CMongoStart",
+                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Threads", "Settings", "CLinux", "CMongoStart",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -149,7 +151,7 @@ let package = Package(
             name: "tensorhub",
             dependencies: [
                 "TensorHub", "TaskRunner", "HubAPI", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console",
-                "CLinux", "CMongoStart", "Plot",
+                "Threads", "CLinux", "CMongoStart", "Plot",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -183,14 +185,14 @@ let package = Package(
         // What tests share: a real mongod, temporary folders, waiting for a condition.
         .target(
             name: "TestSupport",
-            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON"],
+            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON", "Threads"],
             path: "Tests/TestSupport",
             swiftSettings: settings
         ),
         // What does harm and what checks that none was done: faults, trials, the checker of histories.
         .target(
             name: "Chaos",
-            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON", "TestSupport"],
+            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON", "Threads", "TestSupport"],
             path: "Tests/Chaos",
             swiftSettings: settings
         ),
@@ -208,10 +210,11 @@ let package = Package(
             path: "Tests/reporting-script",
             swiftSettings: settings
         ),
+        .testTarget(name: "ThreadsTests", dependencies: ["Threads", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "BSONTests", dependencies: ["BSON", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "MongoDriverTests",
-            dependencies: ["MongoDriver", "LocalMongo", "BSON", "TestSupport"],
+            dependencies: ["MongoDriver", "LocalMongo", "BSON", "Threads", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(
@@ -222,7 +225,8 @@ let package = Package(
         .testTarget(
             name: "TaskRunnerTests",
             dependencies: [
-                "TaskRunner", "HubAPI", "ScriptClient", "TensorHub", "LocalMongo", "MongoDriver", "BSON", "TestSupport",
+                "TaskRunner", "HubAPI", "ScriptClient", "TensorHub", "LocalMongo", "MongoDriver", "BSON", "Threads",
+                "TestSupport",
                 "tensorhub-supervisor",
                 .product(name: "NIOPosix", package: "swift-nio"),
             ],
@@ -231,7 +235,7 @@ let package = Package(
         .testTarget(
             name: "HubAPITests",
             dependencies: [
-                "HubAPI", "ScriptClient", "TensorHub", "MongoDriver", "BSON", "TestSupport",
+                "HubAPI", "ScriptClient", "TensorHub", "MongoDriver", "BSON", "Threads", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: settings
@@ -241,7 +245,7 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "TensorHub", "MongoDriver", "BSON", "Console", "TestSupport", "tensorhub", "tensorhubd",
+                "TensorHub", "MongoDriver", "BSON", "Threads", "Console", "TestSupport", "tensorhub", "tensorhubd",
                 "tensorhub-bench", "tensorhub-supervisor", "reporting-script",
             ],
             swiftSettings: settings

@@ -1,17 +1,11 @@
 import BSON
 package import Glibc
-import MongoDriver
-import Synchronization
+import Threads
 
 /// A command that this program has started, in the same process group, so that a terminal treats both as one.
 package final class ChildProcess: Sendable {
-    private struct State {
-        var status: Int32?
-        var waiters: [CheckedContinuation<Int32, Never>] = []
-    }
-
     package let pid: pid_t
-    private let state = Mutex(State())
+    private let status = Signal<Int32>()
 
     private init(pid: pid_t) {
         self.pid = pid
@@ -75,30 +69,16 @@ package final class ChildProcess: Sendable {
 
     package func signal(_ number: CInt) {
         // Not once it is reaped: the pid may be a stranger's then.
-        state.withLock { if $0.status == nil { _ = kill(pid, number) } }
+        status.ifUnset { _ = kill(pid, number) }
     }
 
     /// Its exit status, or 128 and the signal that ended it.
-    package func wait() async -> Int32 {
-        await withCheckedContinuation { continuation in
-            let status = state.withLock { state in
-                if state.status == nil { state.waiters.append(continuation) }
-                return state.status
-            }
-            if let status { continuation.resume(returning: status) }
-        }
-    }
+    package func wait() async -> Int32 { await status.wait() }
 
     private func reap() {
         var status: CInt = 0
         while waitpid(pid, &status, 0) < 0, errno == EINTR {}
         let isExit = status & 0x7F == 0
-        let result = isExit ? (status >> 8) & 0xFF : 128 + (status & 0x7F)
-        let waiters = state.withLock { state in
-            state.status = result
-            defer { state.waiters = [] }
-            return state.waiters
-        }
-        for waiter in waiters { waiter.resume(returning: result) }
+        self.status.set(isExit ? (status >> 8) & 0xFF : 128 + (status & 0x7F))
     }
 }

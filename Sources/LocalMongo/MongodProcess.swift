@@ -1,6 +1,5 @@
 import Glibc
-import MongoDriver
-import Synchronization
+import Threads
 
 /// A child process in a session of its own, which dies with this process whatever ends it.
 ///
@@ -8,18 +7,18 @@ import Synchronization
 /// end. `setpriv` sets the signal and becomes the program: `posix_spawn` alone cannot.
 final class MongodProcess: Sendable {
     let pid: pid_t
-    private let end: ProcessEnd
+    private let end: Signal<CInt>
 
-    private init(pid: pid_t, end: ProcessEnd) {
+    private init(pid: pid_t, end: Signal<CInt>) {
         self.pid = pid
         self.end = end
     }
 
     /// What `waitpid` said; `nil` while it runs.
-    var status: CInt? { end.status }
+    var status: CInt? { end.value }
 
     static func start(_ arguments: [String]) async throws -> MongodProcess {
-        let end = ProcessEnd()
+        let end = Signal<CInt>()
         let spawned: Result<pid_t, LocalMongoError> = await withCheckedContinuation { continuation in
             let isStarted = BlockingThread.start(name: "mongod") {
                 let spawned = spawn(arguments)
@@ -27,7 +26,7 @@ final class MongodProcess: Sendable {
                 guard case .success(let pid) = spawned else { return }
                 var status: CInt = 0
                 while waitpid(pid, &status, 0) < 0, errno == EINTR {}
-                end.finish(status)
+                end.set(status)
             }
             if !isStarted {
                 continuation.resume(returning: .failure(LocalMongoError(.startFailed, "no thread can be made")))
@@ -38,14 +37,14 @@ final class MongodProcess: Sendable {
 
     func signal(_ number: CInt) {
         // The pid cannot belong to a stranger before the waiting thread has reaped it.
-        end.whileRunning { _ = kill(pid, number) }
+        end.ifUnset { _ = kill(pid, number) }
     }
 
     /// Waits for the end; `false` when it did not come in time.
     func waitForEnd(within limit: Duration) async -> Bool {
         let clock = ContinuousClock()
         let deadline = clock.now + limit
-        while end.status == nil {
+        while !end.isSet {
             if clock.now >= deadline { return false }
             // A cancelled task must not give up on the process: it would be left behind.
             await Task { try? await Task.sleep(for: .milliseconds(10)) }.value
@@ -124,16 +123,4 @@ private func spawn(_ arguments: [String]) -> Result<pid_t, LocalMongoError> {
         )
     }
     return .success(pid)
-}
-
-private final class ProcessEnd: Sendable {
-    private let state = Mutex<CInt?>(nil)
-
-    var status: CInt? { state.withLock { $0 } }
-
-    func finish(_ status: CInt) { state.withLock { $0 = status } }
-
-    func whileRunning(_ body: () -> Void) {
-        state.withLock { if $0 == nil { body() } }
-    }
 }

@@ -2,6 +2,7 @@ import BSON
 import Glibc
 import NIOCore
 import Synchronization
+import Threads
 
 /// Delivers what a script reports: the script puts it into a queue, a task on a thread of its own posts what has
 /// gathered.
@@ -12,24 +13,12 @@ final class Reporter: Sendable {
     private struct State {
         var queue = ReportQueue()
         var task: Task<Void, Never>?
-        var waiters: [Int: Waiter] = [:]
-        var nextWaiter = 0
+        var waiters: [(goal: Int, isSettled: Signal<Bool>)] = []
         var refusals: [Int: ScriptError] = [:]
         var rejected = 0
         var isTroubleTold = false
         var isFullTold = false
         var hasEnded = false
-    }
-
-    private struct Waiter {
-        var goal: Int
-        var continuation: CheckedContinuation<Bool, Never>
-        var timer: Scheduled<Void>?
-
-        func resume(_ isSettled: Bool) {
-            timer?.cancel()
-            continuation.resume(returning: isSettled)
-        }
     }
 
     /// Bytes of reports that wait at most; whoever reports more then waits.
@@ -88,27 +77,20 @@ final class Reporter: Sendable {
 
     /// Waits until everything up to a report, or up to now, is settled; `false` when the time is over before.
     func flush(to number: Int? = nil, within limit: Duration? = nil) async -> Bool {
-        let id = state.withLock { state in
-            state.nextWaiter += 1
-            return state.nextWaiter
+        let isSettled = Signal<Bool>()
+        let mustWait = state.withLock { state in
+            let goal = number ?? state.queue.last
+            if state.queue.settled >= goal { return false }
+            state.waiters.append((goal, isSettled))
+            return true
         }
-        return await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isSettled = state.withLock { state in
-                    let goal = number ?? state.queue.last
-                    if state.queue.settled >= goal { return true }
-                    // Not before there is somebody to release.
-                    let timer = limit.map {
-                        DeliveryThread.shared.loop.scheduleTask(in: TimeAmount($0)) { self.release(id) }
-                    }
-                    state.waiters[id] = Waiter(goal: goal, continuation: continuation, timer: timer)
-                    return false
-                }
-                if isSettled { continuation.resume(returning: true) } else if Task.isCancelled { release(id) }
-            }
-        } onCancel: {
-            release(id)
+        if !mustWait { return true }
+        let timer = limit.map { DeliveryThread.shared.loop.scheduleTask(in: TimeAmount($0)) { isSettled.set(false) } }
+        defer {
+            timer?.cancel()
+            state.withLock { $0.waiters.removeAll { $0.isSettled === isSettled } }
         }
+        return await isSettled.waitUnlessCancelled() ?? false
     }
 
     /// Posts a report and waits until the runner has it, at most for the time that `patience` gives.
@@ -224,14 +206,8 @@ final class Reporter: Sendable {
         let ready = state.withLock { state in
             state.queue.settle(batch)
             let settled = state.queue.settled
-            let ready = state.waiters.filter { $0.value.goal <= settled }
-            for id in ready.keys { state.waiters[id] = nil }
-            return Array(ready.values)
+            return state.waiters.filter { $0.goal <= settled }
         }
-        for waiter in ready { waiter.resume(true) }
-    }
-
-    private func release(_ id: Int) {
-        state.withLock { $0.waiters.removeValue(forKey: id) }?.resume(false)
+        for waiter in ready { waiter.isSettled.set(true) }
     }
 }

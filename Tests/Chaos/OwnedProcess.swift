@@ -2,6 +2,7 @@ package import Glibc
 import MongoDriver
 import Synchronization
 import TestSupport
+import Threads
 
 /// A child process in a session of its own, which dies with this process whatever ends it, and whose output goes to a
 /// file.

@@ -1,6 +1,7 @@
 import Glibc
 import MongoDriver
 import Synchronization
+import Threads
 
 /// Stands between a program and a server on the loopback address, and disturbs.
 ///

@@ -3,6 +3,7 @@ import MongoDriver
 import Synchronization
 import TestSupport
 import Testing
+import Threads
 
 /// One of our executables, as somebody at a shell starts it.
 final class Program: Sendable {

@@ -1,6 +1,7 @@
 import BSON
 import Glibc
 import MongoDriver
+import Threads
 
 /// A client that sends what it is told, right or wrong, and reads what comes. Blocks on threads of its own.
 struct RawClient: Sendable {

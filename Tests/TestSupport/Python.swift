@@ -1,5 +1,6 @@
 import Glibc
 import MongoDriver
+import Threads
 
 /// Runs a Python program with the `python3` on PATH, which has pymongo after `scripts/setup`, and returns what it
 /// printed.

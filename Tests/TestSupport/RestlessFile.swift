@@ -1,6 +1,7 @@
 import Glibc
 import MongoDriver
 import Synchronization
+import Threads
 
 /// Runs `body` while a thread writes to the file without a pause, each time the same byte all over it.
 public func whileRewriting<Value>(_ path: String, size: Int, _ body: () async throws -> Value) async throws -> Value {

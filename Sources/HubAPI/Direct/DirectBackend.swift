@@ -3,6 +3,7 @@ import Glibc
 import MongoDriver
 import Synchronization
 public import TensorHub
+import Threads
 
 /// The backend of `tensorhub serve`: writes to MongoDB, and has no attempt.
 public final class DirectBackend: ScriptBackend, UnusedRemoval {
@@ -65,7 +66,7 @@ public final class DirectBackend: ScriptBackend, UnusedRemoval {
     /// The bytes are in MongoDB.
     private func remove(_ content: Content) async {
         let paths = content.files.compactMap { if case .file(let path) = $0.source { path } else { nil } }
-        await onThread("spool") { for path in paths { FolderTree.remove(path) } }
+        await BlockingThread.run(name: "spool") { for path in paths { FolderTree.remove(path) } }
     }
 
     // MARK: Reading
@@ -129,19 +130,5 @@ public final class DirectBackend: ScriptBackend, UnusedRemoval {
 
     private static func size(of path: String) -> Int64? {
         GuardedPath.status(path).map { Int64($0.st_size) }
-    }
-}
-
-/// Runs what blocks on a thread of its own.
-private func onThread(_ name: String, _ body: @escaping @Sendable () -> Void) async {
-    await withCheckedContinuation { continuation in
-        let isStarted = BlockingThread.start(name: name) {
-            body()
-            continuation.resume()
-        }
-        if !isStarted {
-            body()
-            continuation.resume()
-        }
     }
 }

@@ -1,6 +1,7 @@
 import BSON
 import HTTPTypes
 import TensorHub
+import Threads
 
 extension APIResponder {
     static let attemptRoutes = [
@@ -29,7 +30,7 @@ extension APIResponder {
     private func control(_ attempt: any ScriptAttempt, _ request: APIRequest) async throws -> Answer {
         let wait = try request.seconds("wait") ?? .zero
         var control: ScriptControl? = nil
-        if wait > .zero { control = try await stop.untilStopped { await attempt.control(waiting: wait) } }
+        if wait > .zero { control = try await stop.before { await attempt.control(waiting: wait) } }
         let state: ScriptControl
         if let control { state = control } else { state = await attempt.control(waiting: .zero) }
         return .json([

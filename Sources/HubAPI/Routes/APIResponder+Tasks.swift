@@ -1,6 +1,7 @@
 import BSON
 import HTTPTypes
 import TensorHub
+import Threads
 
 extension APIResponder {
     static let taskRoutes = [
@@ -36,7 +37,7 @@ extension APIResponder {
         let hub = hub
         let progress: TaskProgress? = try await asQuery {
             do {
-                return try await stop.untilStopped {
+                return try await stop.before {
                     try await hub.waitForTasks(selection, timeout: .seconds(seconds))
                 }
             } catch let error as HubError where error.code == .timeout {

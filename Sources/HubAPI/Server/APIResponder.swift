@@ -5,6 +5,7 @@ import Logging
 import NIOCore
 import NIOPosix
 import TensorHub
+import Threads
 
 /// The interface over one backend: finds the route of a request, asks for the token, and turns what comes of it, errors
 /// included, into an answer. The routes are extensions, one file for each group.
@@ -15,7 +16,7 @@ struct APIResponder: Sendable {
     /// Whether clients are on this machine and can be given the paths of files.
     let isLocal: Bool
     let uploads: Uploads
-    let stop: StopSignal
+    let stop: Signal<Void>
     let bodies = BodyBudget()
     let doorkeeper: Doorkeeper
     /// Who has sent the request that is being answered.
@@ -141,7 +142,7 @@ struct APIResponder: Sendable {
     @concurrent
     func whileHeard<Value: Sendable>(_ body: @escaping @Sendable () async throws -> Value) async throws -> Value {
         guard let peer else { return try await body() }
-        guard let value = try await peer.gone.untilStopped(body) else { throw APIError.ended }
+        guard let value = try await peer.gone.before(body) else { throw APIError.ended }
         return value
     }
 

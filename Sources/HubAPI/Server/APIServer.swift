@@ -4,6 +4,7 @@ public import Logging
 import NIOCore
 import NIOPosix
 public import TensorHub
+import Threads
 
 /// The API of scripts and of `tensorhub serve`: HTTP/1.1 and JSON, on a Unix socket or over TCP, over a `ScriptBackend`.
 ///
@@ -132,7 +133,7 @@ public final class APIServer: ScriptServer {
             token: token,
             isLocal: isLocal,
             uploads: uploads,
-            stop: StopSignal(),
+            stop: Signal(),
             doorkeeper: Doorkeeper(proofLimit: proofLimit, bodyLimit: bodyLimit),
             disk: lease.disk,
             logger: logger

@@ -1,6 +1,7 @@
 import HummingbirdCore
 import NIOCore
 import Synchronization
+import Threads
 
 /// Who is connected to one service, and for how long somebody may stay who has shown nothing.
 final class Doorkeeper: Sendable {
@@ -70,12 +71,12 @@ final class Doorkeeper: Sendable {
                 state.numbers[ObjectIdentifier(connection.channel)] = nil
             }
         }
-        connection.gone.stop()
+        connection.gone.set()
     }
 
     /// Nobody waits for answers any more.
     func giveUpQueries() {
-        for connection in state.withLock({ Array($0.connections.values) }) { connection.gone.stop() }
+        for connection in state.withLock({ Array($0.connections.values) }) { connection.gone.set() }
     }
 
     private static func peer(_ address: SocketAddress?) -> (String?, share: Int) {
@@ -101,7 +102,7 @@ final class PeerConnection: Sendable {
     let number: Int
     let channel: any Channel
     /// Stopped when nobody waits for answers on it any more.
-    let gone = StopSignal()
+    let gone = Signal<Void>()
 
     init(number: Int, channel: any Channel) {
         self.number = number

@@ -4,6 +4,7 @@ import NIOCore
 import NIOPosix
 import Synchronization
 import TensorHub
+import Threads
 
 /// A server that runs, on a socket of either kind.
 package final class HTTPService: ScriptService {
@@ -151,7 +152,7 @@ package final class HTTPService: ScriptService {
     }
 
     private func end() async {
-        api.stop.stop()
+        api.stop.set()
         // The script is dead: whoever asks still is something that it has left behind.
         if api.isAttempt { api.doorkeeper.giveUpQueries() }
         let ending = Task {

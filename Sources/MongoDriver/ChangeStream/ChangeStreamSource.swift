@@ -1,19 +1,21 @@
 import BSON
 import Dispatch
 import Synchronization
+import Threads
 
 /// Hands events from the thread that waits for them to the tasks that consume them.
 ///
 /// The buffer is bounded: a thread that finds it full waits, and so does the server. All decisions are in `State`; the
 /// thread is in ChangeStreamSource+Thread.swift.
 final class ChangeStreamSource: Openable {
-    let id = OpenableID()
+    let id = SerialNumber()
     let core: ClientCore
     let namespace: Namespace
     let pipeline: [BSONDocument]
     let options: ChangeStreamOptions
 
     private let state = Mutex(State())
+    private let opened = Signal<Result<Void, MongoError>>()
     /// Signalled when the thread shall look again: there is room, or it shall end.
     private let wakeUp = DispatchSemaphore(value: 0)
 
@@ -33,7 +35,6 @@ final class ChangeStreamSource: Openable {
         var mustStop = false
         var threadWaits = false
         var consumers: [CheckedContinuation<Delivery, Never>] = []
-        var openers: [CheckedContinuation<Result<Void, MongoError>, Never>] = []
     }
 
     fileprivate enum Phase {
@@ -59,19 +60,11 @@ extension ChangeStreamSource {
 
     func open() async throws(MongoError) {
         try start()
-        let result = await withTaskCancellationHandler {
-            await withCheckedContinuation { (continuation: CheckedContinuation<Result<Void, MongoError>, Never>) in
-                let outcome: Result<Void, MongoError>? = state.withLock { state in
-                    switch state.phase {
-                    case .open: return .success(())
-                    case .ended(let failure): return .failure(failure ?? Self.endedError(namespace))
-                    case .fresh, .opening:
-                        state.openers.append(continuation)
-                        return nil
-                    }
-                }
-                if let outcome { continuation.resume(returning: outcome) }
+        let result: Result<Void, MongoError> = await withTaskCancellationHandler {
+            let failure: MongoError?? = state.withLock { state in
+                if case .ended(let failure) = state.phase { failure } else { nil }
             }
+            return if let failure { .failure(failure ?? Self.endedError(namespace)) } else { await opened.wait() }
         } onCancel: {
             endSoon()
         }
@@ -103,13 +96,13 @@ extension ChangeStreamSource {
 
     /// Ends what consumers see at once, and the thread when its round trip is over.
     func endSoon() {
-        let (consumers, openers) = state.withLock { state in
+        let consumers = state.withLock { state in
             state.mustStop = true
             return state.end(nil)
         }
         wakeThread(always: true)
         for consumer in consumers { consumer.resume(returning: .end(nil)) }
-        for opener in openers { opener.resume(returning: .failure(Self.endedError(namespace))) }
+        opened.set(.failure(Self.endedError(namespace)))
     }
 
     static func endedError(_ namespace: Namespace) -> MongoError {
@@ -165,12 +158,8 @@ extension ChangeStreamSource {
     var mustStop: Bool { state.withLock { $0.mustStop } }
 
     func didOpen() {
-        let openers = state.withLock { state in
-            if case .opening = state.phase { state.phase = .open }
-            defer { state.openers = [] }
-            return state.openers
-        }
-        for opener in openers { opener.resume(returning: .success(())) }
+        state.withLock { if case .opening = $0.phase { $0.phase = .open } }
+        opened.set(.success(()))
     }
 
     /// Hands an event over; waits while the buffer is full. Returns `false` when the stream shall end.
@@ -210,9 +199,9 @@ extension ChangeStreamSource {
     }
 
     private func finish(_ failure: MongoError?) {
-        let (consumers, openers) = state.withLock { $0.end(failure) }
+        let consumers = state.withLock { $0.end(failure) }
         for (index, consumer) in consumers.enumerated() { consumer.resume(returning: .end(index == 0 ? failure : nil)) }
-        for opener in openers { opener.resume(returning: .failure(failure ?? Self.endedError(namespace))) }
+        opened.set(.failure(failure ?? Self.endedError(namespace)))
     }
 }
 
@@ -237,19 +226,11 @@ extension ChangeStreamSource.State {
     }
 
     /// Ends the stream, unless it has ended; the caller answers those who wait.
-    mutating func end(
-        _ failure: MongoError?
-    ) -> (
-        consumers: [CheckedContinuation<ChangeStreamSource.Delivery, Never>],
-        openers: [CheckedContinuation<Result<Void, MongoError>, Never>]
-    ) {
-        if case .ended = phase { return ([], []) }
+    mutating func end(_ failure: MongoError?) -> [CheckedContinuation<ChangeStreamSource.Delivery, Never>] {
+        if case .ended = phase { return [] }
         // A waiting consumer takes the failure; else it is kept for the next.
         phase = .ended(consumers.isEmpty ? failure : nil)
-        defer {
-            consumers = []
-            openers = []
-        }
-        return (consumers, openers)
+        defer { consumers = [] }
+        return consumers
     }
 }

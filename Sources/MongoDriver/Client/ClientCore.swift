@@ -1,5 +1,6 @@
 import BSON
 import Synchronization
+import Threads
 
 /// What a client, its collections, cursors and change streams hold: the connections, and the lane that their calls go
 /// by.
@@ -81,28 +82,24 @@ struct ClientCore: Sendable {
         _ body: @escaping @Sendable () -> Result<Value, MongoError>,
         _ refused: @escaping @Sendable () -> Void
     ) async throws(MongoError) -> Value {
-        let id = OpenableID()
-        let answer = CallAnswer<Value>()
+        let id = SerialNumber()
+        let answer = Signal<Result<Value, MongoError>>()
         let result = await withTaskCancellationHandler {
-            await withCheckedContinuation {
-                (continuation: CheckedContinuation<Result<Value, MongoError>, Never>) in
-                answer.wait(continuation)
-                let job = LaneThreads.Job(
-                    id: id,
-                    run: { answer.give(body()) },
-                    refuse: { refusal in
-                        refused()
-                        answer.give(.failure(error(refusal)))
-                    },
-                    since: .now
-                )
-                lane.threads.submit(job, of: party)
-                // Cancellation may have come before there was anything to give up.
-                if Task.isCancelled { lane.threads.giveUp(id) }
-            }
+            let job = LaneThreads.Job(
+                id: id,
+                run: { answer.set(body()) },
+                refuse: { refusal in
+                    refused()
+                    answer.set(.failure(error(refusal)))
+                }
+            )
+            lane.threads.submit(job, of: party)
+            // Cancellation may have come before there was anything to give up.
+            if Task.isCancelled { lane.threads.giveUp(id) }
+            return await answer.wait()
         } onCancel: {
             lane.threads.giveUp(id)
-            answer.give(.failure(error(.cancelled)))
+            answer.set(.failure(error(.cancelled)))
         }
         return try result.get()
     }
@@ -184,46 +181,7 @@ struct ClientCore: Sendable {
         try connections.beginActivity(of: openable, in: lane.lane, isStream: isStream)
     }
 
-    func endActivity(of openable: OpenableID, isStream: Bool) {
+    func endActivity(of openable: SerialNumber, isStream: Bool) {
         connections.endActivity(of: openable, in: lane.lane, isStream: isStream)
-    }
-}
-
-/// The answer of a call that somebody waits for until it is cancelled: the first one counts.
-private final class CallAnswer<Value: Sendable>: Sendable {
-    private enum State {
-        case open
-        case waiting(CheckedContinuation<Result<Value, MongoError>, Never>)
-        /// Given before anybody waited.
-        case early(Result<Value, MongoError>)
-        case given
-    }
-
-    private let state = Mutex(State.open)
-
-    func wait(_ continuation: CheckedContinuation<Result<Value, MongoError>, Never>) {
-        let early: Result<Value, MongoError>? = state.withLock { state in
-            if case .early(let result) = state {
-                state = .given
-                return result
-            }
-            state = .waiting(continuation)
-            return nil
-        }
-        if let early { continuation.resume(returning: early) }
-    }
-
-    func give(_ result: Result<Value, MongoError>) {
-        let waiter: CheckedContinuation<Result<Value, MongoError>, Never>? = state.withLock { state in
-            switch state {
-            case .open: state = .early(result)
-            case .waiting(let waiter):
-                state = .given
-                return waiter
-            case .early, .given: break
-            }
-            return nil
-        }
-        waiter?.resume(returning: result)
     }
 }

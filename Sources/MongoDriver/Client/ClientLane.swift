@@ -1,3 +1,5 @@
+import Threads
+
 extension MongoClient {
     /// Calls of a client that share threads, places for cursors and places for change streams. What one lane does never
     /// makes another one wait. All of them share the connections, of which there are enough for all.

@@ -2,6 +2,7 @@ import BSON
 import CLibMongoC
 import Logging
 import Synchronization
+import Threads
 
 /// What all lanes of a client share: libmongoc's pool, and what must end before it is destroyed.
 ///
@@ -34,20 +35,19 @@ final class Connections: @unchecked Sendable {
     private let pool: OpaquePointer
     private let parties = PartyNumbers()
     private let state = Mutex(State())
+    /// After closing there are no activities to wait for.
+    private let isIdle = Signal<Void>()
+    private let isDestroyed = Signal<Void>()
 
     private struct State {
         var isClosed = false
         /// Of each lane: jobs that were accepted, open cursors and threads of change streams.
         var activities: [Int]
-        var openables: [OpenableID: WeakOpenable] = [:]
+        var openables: [SerialNumber: WeakOpenable] = [:]
         /// Of each lane.
         var streams: [Int]
-        /// Resumed when there are no activities to wait for, after closing.
-        var idleWaiters: [CheckedContinuation<Void, Never>] = []
         /// The last activity destroys the pool: closing does not wait for it.
         var isAbandoned = false
-        var isDestroyed = false
-        var destructionWaiters: [CheckedContinuation<Void, Never>] = []
 
         init() {
             activities = MongoClient.Lane.allCases.map { _ in 0 }
@@ -100,7 +100,7 @@ final class Connections: @unchecked Sendable {
 
     deinit {
         // Nothing runs any more: jobs, cursors and streams own this object. What is left is only to let go.
-        if state.withLock({ $0.isDestroyed }) { return }
+        if isDestroyed.isSet { return }
         let handle = PoolHandle(pool: pool, servers: servers)
         lanes[0].threads.submit { handle.destroy() }
         for lane in lanes { lane.threads.shutDown() }
@@ -136,14 +136,12 @@ extension Connections {
 
     /// Blocks where it is the last one of a client that is closed already.
     func endActivity(in lane: MongoClient.Lane) {
-        let (waiters, isLast) = state.withLock { state in
+        let (isIdle, isLast) = state.withLock { state in
             state.activities[lane.rawValue] -= 1
             let isLast = state.isAbandoned && state.activities.allSatisfy { $0 == 0 }
-            guard state.isIdle else { return ([CheckedContinuation<Void, Never>](), isLast) }
-            defer { state.idleWaiters = [] }
-            return (state.idleWaiters, isLast)
+            return (state.isClosed && state.isIdle, isLast)
         }
-        for waiter in waiters { waiter.resume() }
+        if isIdle { self.isIdle.set() }
         if isLast { destroy() }
     }
 
@@ -168,7 +166,7 @@ extension Connections {
         }
     }
 
-    func endActivity(of openable: OpenableID, in lane: MongoClient.Lane, isStream: Bool) {
+    func endActivity(of openable: SerialNumber, in lane: MongoClient.Lane, isStream: Bool) {
         state.withLock { state in
             state.openables[openable] = nil
             state.streams[lane.rawValue] -= isStream ? 1 : 0
@@ -181,69 +179,41 @@ extension Connections {
     /// Queries of scripts are not waited for: those that wait for their turn are refused, and the last one that the
     /// server works on disconnects.
     func close() async {
-        let (isFirst, openables) = state.withLock { state in
+        let (isFirst, openables, isIdle) = state.withLock { state in
             defer { state.isClosed = true }
-            return (!state.isClosed, state.openables.values.compactMap(\.value))
+            return (!state.isClosed, state.openables.values.compactMap(\.value), state.isIdle)
         }
-        guard isFirst else { return await waitForDestruction() }
+        guard isFirst else {
+            if !state.withLock({ $0.isAbandoned }) { await isDestroyed.wait() }
+            return
+        }
+        if isIdle { self.isIdle.set() }
         for lane in lanes { lane.threads.refuseAll() }
         for openable in openables { openable.endSoon() }
-        await withCheckedContinuation { continuation in
-            let isIdle = state.withLock { state in
-                if !state.isIdle { state.idleWaiters.append(continuation) }
-                return state.isIdle
-            }
-            if isIdle { continuation.resume() }
-        }
+        await self.isIdle.wait()
         let isUsed = state.withLock { state in
             state.isAbandoned = state.activities.contains { $0 > 0 }
             return state.isAbandoned
         }
         if isUsed { return }
-        await withCheckedContinuation { continuation in
-            lanes[0].threads.submit { [self] in
-                destroy()
-                continuation.resume()
-            }
-        }
+        lanes[0].threads.submit { [self] in destroy() }
+        await isDestroyed.wait()
     }
 
     /// Disconnects. Blocks.
     private func destroy() {
         mongoc_client_pool_destroy(pool)
         for lane in lanes { lane.threads.shutDown() }
-        let waiters = state.withLock { state in
-            state.isDestroyed = true
-            defer { state.destructionWaiters = [] }
-            return state.destructionWaiters
-        }
-        for waiter in waiters { waiter.resume() }
-    }
-
-    private func waitForDestruction() async {
-        await withCheckedContinuation { continuation in
-            let isDestroyed = state.withLock { state in
-                let isDestroyed = state.isDestroyed || state.isAbandoned
-                if !isDestroyed { state.destructionWaiters.append(continuation) }
-                return isDestroyed
-            }
-            if isDestroyed { continuation.resume() }
-        }
+        isDestroyed.set()
     }
 }
 
 /// A cursor or a change stream: it holds a client of the pool until it ends.
 protocol Openable: AnyObject, Sendable {
-    var id: OpenableID { get }
+    var id: SerialNumber { get }
 
     /// Ends it without waiting; its client comes back on a thread that may block.
     func endSoon()
-}
-
-/// Tells openables apart. Not by address: a new one may live where one is that is just being destroyed.
-struct OpenableID: Hashable, Sendable {
-    private static let counter = Atomic<UInt64>(0)
-    private let number = counter.add(1, ordering: .relaxed).newValue
 }
 
 /// `@unchecked Sendable`: used by exactly one thread, the last one.

@@ -1,4 +1,5 @@
 public import Logging
+import Threads
 
 /// A connection to one MongoDB deployment, for any number of tasks at once.
 ///

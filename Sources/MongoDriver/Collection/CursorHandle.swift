@@ -1,10 +1,11 @@
 import CLibMongoC
 import Synchronization
+import Threads
 
 /// A `mongoc_cursor_t` with the client that it lives on. At most one job works on it at a time, and a job destroys it:
 /// at its end, on failure, when the client closes, or when the iterator lets go.
 final class CursorHandle: Openable {
-    let id = OpenableID()
+    let id = SerialNumber()
     private let core: ClientCore
     private let state = Mutex<State>(.fresh)
 
@@ -144,13 +145,13 @@ final class CursorHandle: Openable {
         }
     }
 
-    private static func destroy(_ pointers: Pointers, _ core: ClientCore, _ id: OpenableID) {
+    private static func destroy(_ pointers: Pointers, _ core: ClientCore, _ id: SerialNumber) {
         mongoc_cursor_destroy(pointers.cursor)
         core.pushClient(pointers.client)
         release(core, id)
     }
 
-    private static func release(_ core: ClientCore, _ id: OpenableID) {
+    private static func release(_ core: ClientCore, _ id: SerialNumber) {
         core.releaseCursor()
         core.endActivity(of: id, isStream: false)
     }

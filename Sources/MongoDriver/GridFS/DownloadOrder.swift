@@ -1,4 +1,5 @@
 import Synchronization
+import Threads
 
 /// The messages of one download: which is next, and the digest of what came, in order. Whoever brings the message whose
 /// turn it is digests it, and those behind it that came before it, on the thread that it is on: no message is handed
@@ -19,7 +20,8 @@ final class DownloadOrder: Sendable {
         var isDigesting = false
         var waiting: [Int: ChunkReply] = [:]
         var hasEnded = false
-        var waiters: [CheckedContinuation<Void, Never>] = []
+        /// Of those who wait until it is otherwise; there is none unless somebody does.
+        var change: Signal<Void>?
     }
 
     /// - Parameter digest: Is given every piece in order; `nil` where nothing is to be digested.
@@ -41,11 +43,7 @@ final class DownloadOrder: Sendable {
 
     /// Says that a message did not come; somebody takes it again.
     func giveBack(_ message: Int) {
-        let waiters = state.withLock { state in
-            state.returned.append(message)
-            return Self.takeWaiters(&state)
-        }
-        for waiter in waiters { waiter.resume() }
+        change { $0.returned.append(message) }
     }
 
     /// Says that a message came, and digests what is in order.
@@ -53,22 +51,16 @@ final class DownloadOrder: Sendable {
         state.withLock { $0.waiting[message] = reply }
         while let next = beginDigest() {
             if let digest { try next.visit { content, _ in digest(content) } }
-            let waiters = state.withLock { state in
+            change { state in
                 state.isDigesting = false
                 state.digested += 1
-                return Self.takeWaiters(&state)
             }
-            for waiter in waiters { waiter.resume() }
         }
     }
 
     /// Lets go of everybody who waits: the download has failed.
     func end() {
-        let waiters = state.withLock { state in
-            state.hasEnded = true
-            return Self.takeWaiters(&state)
-        }
-        for waiter in waiters { waiter.resume() }
+        change { $0.hasEnded = true }
     }
 
     /// Waits until there may be a message to take.
@@ -76,15 +68,14 @@ final class DownloadOrder: Sendable {
     /// - Returns: Whether there will ever be one.
     func hasMore() async -> Bool {
         while true {
-            if let hasMore = state.withLock({ hasMore($0) }) { return hasMore }
-            await withCheckedContinuation { continuation in
-                let mustWait = state.withLock { state in
-                    let mustWait = hasMore(state) == nil
-                    if mustWait { state.waiters.append(continuation) }
-                    return mustWait
-                }
-                if !mustWait { continuation.resume() }
+            let (hasMore, change) = state.withLock { state -> (Bool?, Signal<Void>) in
+                let change = state.change ?? Signal()
+                let hasMore = self.hasMore(state)
+                if hasMore == nil { state.change = change }
+                return (hasMore, change)
             }
+            if let hasMore { return hasMore }
+            await change.wait()
         }
     }
 
@@ -107,8 +98,11 @@ final class DownloadOrder: Sendable {
         }
     }
 
-    private static func takeWaiters(_ state: inout sending State) -> [CheckedContinuation<Void, Never>] {
-        defer { state.waiters = [] }
-        return state.waiters
+    private func change(_ body: (inout State) -> Void) {
+        let change = state.withLock { state in
+            body(&state)
+            return state.change.take()
+        }
+        change?.set()
     }
 }

@@ -2,6 +2,7 @@ import BSON
 import NIOPosix
 import Synchronization
 import TensorHub
+import Threads
 
 /// One attempt of one task.
 struct AttemptKey: Hashable, Sendable {
@@ -29,17 +30,12 @@ final class AttemptControl: Sendable {
         var stopped: ContinuousClock.Instant?
         /// What the script has failed by, as the second watch over its supervisor found.
         var verdict: AttemptOutcome.Kind?
-        var waiters: [UInt64: CheckedContinuation<Void, Never>] = [:]
-        var nextWaiter: UInt64 = 0
         var target: (directory: AttemptDirectory, process: SupervisorProcess)?
-
-        mutating func takeWaiters() -> [CheckedContinuation<Void, Never>] {
-            defer { waiters = [:] }
-            return Array(waiters.values)
-        }
     }
 
     private let state = Mutex(State())
+    /// It is asked to stop or has ended.
+    private let stopOrEnd = Signal<Void>()
     /// Whether an earlier runner has begun it.
     private let isInherited: Bool
     /// Where the reason is written: the disk may be slow.
@@ -76,31 +72,29 @@ final class AttemptControl: Sendable {
 
     /// SIGTERM, the grace period, SIGKILL. Does nothing once the attempt has ended.
     func stop(_ reason: StopReason) {
-        let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
+        state.withLock { state in
             // Also once the script has ended: what it wrote is not to be sent then.
             if reason == .leaseLost { state.isLeaseLost = true }
-            guard state.reason == nil, !state.isEnded else { return [] }
+            guard state.reason == nil, !state.isEnded else { return }
             state.reason = reason
             state.stopped = .now
             if let target = state.target { stop(target, reason) }
-            return state.takeWaiters()
+            stopOrEnd.set()
         }
-        for waiter in waiters { waiter.resume() }
     }
 
     /// No grace.
     func kill(_ reason: StopReason) {
-        let waiters = state.withLock { state -> [CheckedContinuation<Void, Never>] in
-            guard !state.isEnded else { return [] }
+        state.withLock { state in
+            guard !state.isEnded else { return }
             if state.reason == nil {
                 state.reason = reason
                 state.stopped = .now
             }
             state.mustDie = true
             if let target = state.target { target.process.requestKill() }
-            return state.takeWaiters()
+            stopOrEnd.set()
         }
-        for waiter in waiters { waiter.resume() }
     }
 
     /// The process exists now; a stop that came before reaches it here.
@@ -124,12 +118,11 @@ final class AttemptControl: Sendable {
     }
 
     func markEnded() {
-        let waiters = state.withLock { state in
+        state.withLock { state in
             state.isEnded = true
             state.target = nil
-            return state.takeWaiters()
         }
-        for waiter in waiters { waiter.resume() }
+        stopOrEnd.set()
     }
 
     /// Returns when it is asked to stop or has ended, or else after that time.
@@ -143,24 +136,7 @@ final class AttemptControl: Sendable {
     }
 
     /// Returns when it is asked to stop, or has ended, or the wait is cancelled.
-    func waitForStop() async {
-        let key = state.withLock { state in
-            state.nextWaiter += 1
-            return state.nextWaiter
-        }
-        await withTaskCancellationHandler {
-            await withCheckedContinuation { continuation in
-                let isOver = state.withLock { state in
-                    if state.reason != nil || state.isEnded || Task.isCancelled { return true }
-                    state.waiters[key] = continuation
-                    return false
-                }
-                if isOver { continuation.resume() }
-            }
-        } onCancel: {
-            state.withLock { $0.waiters.removeValue(forKey: key) }?.resume()
-        }
-    }
+    func waitForStop() async { await stopOrEnd.waitUnlessCancelled() }
 
     /// How long the script's stop waits for its reason to be written.
     private static let reasonLimit: Duration = .milliseconds(250)

@@ -3,6 +3,7 @@ import Logging
 import MongoDriver
 import Synchronization
 import TensorHub
+import Threads
 
 /// What is on the disk already: of an earlier runner, and of a script that has ended.
 extension OutboxDelivery {

@@ -4,6 +4,7 @@ import Logging
 import MongoDriver
 import Synchronization
 import TensorHub
+import Threads
 
 /// Carries what a script has written from its `Outbox` to MongoDB: in order, each once, for as long as MongoDB is away.
 ///
@@ -18,8 +19,7 @@ final class OutboxDelivery: Sendable {
         var isClosed = false
         var isEnded = false
         var refused = 0
-        var settlers: [(target: Outbox.Position, done: CheckedContinuation<Void, Never>)] = []
-        var closers: [CheckedContinuation<Void, Never>] = []
+        var settlers: [(target: Outbox.Position, done: Signal<Void>)] = []
         /// The newest checkpoint that a record names: older ones are not worth storing any more.
         var newestCheckpoint = 0
         /// Whether bytes were sent to GridFS, which a cut connection may have left in pieces.
@@ -55,6 +55,7 @@ final class OutboxDelivery: Sendable {
     /// Asked after each failure: whether not to wait for MongoDB any longer.
     let mustGiveUp: @Sendable () -> Bool
     let state = Mutex(State())
+    private let ended = Signal<Void>()
     /// What MongoDB has against taking the next record, other than being away.
     let block: DeliveryBlock
     /// Held while what an earlier runner has left is read.
@@ -126,14 +127,15 @@ final class OutboxDelivery: Sendable {
 
     /// Returns when all that was appended before is in MongoDB, or MongoDB is away.
     func settle() async {
-        await withCheckedContinuation { done in
-            let isDone = state.withLock { state in
-                if state.delivered >= state.appended || state.isFailing || state.isEnded { return true }
-                state.settlers.append((state.appended, done))
-                return false
-            }
-            if isDone { done.resume() } else { wake.yield() }
+        let done = Signal<Void>()
+        let isDone = state.withLock { state in
+            if state.delivered >= state.appended || state.isFailing || ended.isSet { return true }
+            state.settlers.append((state.appended, done))
+            return false
         }
+        if isDone { return }
+        wake.yield()
+        await done.wait()
     }
 
     /// Nothing more comes. Waits until everything is delivered, as long as that takes.
@@ -141,14 +143,9 @@ final class OutboxDelivery: Sendable {
     /// - Returns: Whether it is; not where the runner gave up, the attempt is no longer ours, or the disk has not let
     ///   us read all of it.
     func finish() async -> Bool {
-        await withCheckedContinuation { done in
-            let isEnded = state.withLock { state in
-                state.isClosed = true
-                if !state.isEnded { state.closers.append(done) }
-                return state.isEnded
-            }
-            if isEnded { done.resume() } else { wake.yield() }
-        }
+        state.withLock { $0.isClosed = true }
+        wake.yield()
+        await ended.wait()
         return state.withLock { $0.delivered >= $0.appended && !$0.mustRecover && !$0.hasUntaken }
     }
 
@@ -166,15 +163,12 @@ final class OutboxDelivery: Sendable {
             }
             if state.withLock({ $0.isClosed }) { break }
         }
-        let waiting = state.withLock { state in
-            state.isEnded = true
-            defer {
-                state.settlers = []
-                state.closers = []
-            }
-            return state.settlers.map(\.done) + state.closers
+        let settlers = state.withLock { state in
+            ended.set()
+            defer { state.settlers = [] }
+            return state.settlers
         }
-        for done in waiting { done.resume() }
+        for settler in settlers { settler.done.set() }
     }
 
     /// Returns whether to go on.
@@ -198,7 +192,7 @@ final class OutboxDelivery: Sendable {
             state.settlers.removeAll { $0.target <= reached }
             return settled.map(\.done)
         }
-        for done in settled { done.resume() }
+        for done in settled { done.set() }
         return true
     }
 
@@ -342,7 +336,7 @@ final class OutboxDelivery: Sendable {
             defer { state.settlers = [] }
             return state.settlers.map(\.done)
         }
-        for done in settlers { done.resume() }
+        for done in settlers { done.set() }
     }
 
     func wait(_ pause: inout Duration) async {

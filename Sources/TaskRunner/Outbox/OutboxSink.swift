@@ -2,6 +2,7 @@ import BSON
 import Glibc
 import MongoDriver
 import TensorHub
+import Threads
 
 /// Where the records of an attempt go, and the files that belong to them: `journal/kept/<identifier>/0, 1, ...`, put
 /// there before the record is written and removed after it is delivered.

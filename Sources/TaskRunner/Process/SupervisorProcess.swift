@@ -2,6 +2,7 @@ import BSON
 import CLinux
 import Glibc
 import Synchronization
+import Threads
 
 /// The supervisor of one attempt, as the runner sees it: started, waited for, asked to stop. All signals go through a
 /// pidfd, so none can reach a stranger that was given the number later.
@@ -29,8 +30,6 @@ package final class SupervisorProcess: Sendable {
 
     private struct State {
         var pidfd: Int32
-        var ending: Ending?
-        var waiters: [CheckedContinuation<Ending, Never>] = []
         /// What was below it when it was killed with all that.
         var killed: [ProcessEntry] = []
     }
@@ -40,6 +39,7 @@ package final class SupervisorProcess: Sendable {
     package let limits: SupervisorLimits
     private let isChild: Bool
     private let state: Mutex<State>
+    private let ending = Signal<Ending>()
 
     private init(pid: Int32, pidfd: Int32, isChild: Bool, limits: SupervisorLimits) {
         self.pid = pid
@@ -184,15 +184,7 @@ package final class SupervisorProcess: Sendable {
     // MARK: End
 
     /// Waits until the supervisor has ended; it has then written `exit.json` or lost its directory.
-    package func wait() async -> Ending {
-        await withCheckedContinuation { continuation in
-            let ending = state.withLock { state in
-                if state.ending == nil { state.waiters.append(continuation) }
-                return state.ending
-            }
-            if let ending { continuation.resume(returning: ending) }
-        }
-    }
+    package func wait() async -> Ending { await ending.wait() }
 
     /// Runs on the watcher's thread when the process has ended.
     private func collect() {
@@ -202,14 +194,11 @@ package final class SupervisorProcess: Sendable {
             let signal = status & 0x7F
             ending = signal == 0 ? .exited((status >> 8) & 0xFF) : .signaled(signal)
         }
-        let waiters = state.withLock { state in
+        state.withLock { state in
             close(state.pidfd)
             state.pidfd = -1
-            state.ending = ending
-            defer { state.waiters = [] }
-            return state.waiters
         }
-        for waiter in waiters { waiter.resume(returning: ending) }
+        self.ending.set(ending)
     }
 
     /// Those below it that were killed together with it, and that may still be there.
@@ -218,7 +207,7 @@ package final class SupervisorProcess: Sendable {
         set { state.withLock { $0.killed = newValue } }
     }
 
-    var hasEnded: Bool { state.withLock { $0.ending != nil } }
+    var hasEnded: Bool { ending.isSet }
 
     // MARK: Signals
 

@@ -3,12 +3,13 @@ import Logging
 import MongoDriver
 import Synchronization
 import TensorHub
+import Threads
 
 /// Delivers the ends of attempts. While one statement is under way the next ends gather, and go together in the next.
 final class EndDelivery: Sendable {
     private struct Entry {
         var end: AttemptEnd
-        var done: CheckedContinuation<Hub.ReportOutcome?, Never>
+        let done = Signal<Hub.ReportOutcome?>()
     }
 
     private struct State {
@@ -53,13 +54,14 @@ final class EndDelivery: Sendable {
 
     /// Returns when MongoDB has answered, however long that takes; `nil` if the runner gave up waiting for it.
     func deliver(_ end: AttemptEnd) async -> Hub.ReportOutcome? {
-        await withCheckedContinuation { continuation in
-            let isClosed = state.withLock { state in
-                if !state.isClosed { state.waiting.append(Entry(end: end, done: continuation)) }
-                return state.isClosed
-            }
-            if isClosed { continuation.resume(returning: nil) } else { wake.yield() }
+        let entry = Entry(end: end)
+        let isClosed = state.withLock { state in
+            if !state.isClosed { state.waiting.append(entry) }
+            return state.isClosed
         }
+        if isClosed { return nil }
+        wake.yield()
+        return await entry.done.wait()
     }
 
     /// Delivers until cancelled.
@@ -72,7 +74,7 @@ final class EndDelivery: Sendable {
             defer { state.waiting = [] }
             return state.waiting
         }
-        for entry in rest { entry.done.resume(returning: nil) }
+        for entry in rest { entry.done.set(nil) }
     }
 
     private func deliverBatch() async -> Bool {
@@ -83,7 +85,7 @@ final class EndDelivery: Sendable {
         }
         if batch.isEmpty { return false }
         let outcomes = await deliver(batch.map(\.end))
-        for (index, entry) in batch.enumerated() { entry.done.resume(returning: outcomes?[index]) }
+        for (index, entry) in batch.enumerated() { entry.done.set(outcomes?[index]) }
         return true
     }
 

@@ -5,6 +5,7 @@ import NIOPosix
 public import ServiceLifecycle
 import Synchronization
 public import TensorHub
+import Threads
 
 /// Claims the tasks of a hub and runs them, as many at once as it has slots.
 ///

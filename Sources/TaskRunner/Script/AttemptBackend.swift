@@ -4,6 +4,7 @@ import Logging
 import MongoDriver
 import Synchronization
 import TensorHub
+import Threads
 
 /// The script API of one attempt. What a script writes is on this machine's disk when its request is answered, and goes
 /// to MongoDB from there: no request but a query waits for MongoDB.

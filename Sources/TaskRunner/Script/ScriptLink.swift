@@ -4,6 +4,7 @@ import MongoDriver
 import NIOPosix
 import Synchronization
 import TensorHub
+import Threads
 
 /// What connects the script of one attempt with MongoDB: the API that it talks to, and the delivery of what it writes.
 final class ScriptLink: Sendable {

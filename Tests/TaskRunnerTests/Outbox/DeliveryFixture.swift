@@ -6,6 +6,7 @@ import NIOPosix
 import Synchronization
 import TensorHub
 import TestSupport
+import Threads
 
 @testable import TaskRunner
 

@@ -3,9 +3,9 @@ import Synchronization
 
 /// The threads of a lane, which may block: one is started when there is work and none is idle, up to a limit, and ends
 /// when it had nothing to do for a while. Parties take turns (``TurnQueue``).
-final class LaneThreads: Sendable {
+package final class LaneThreads: Sendable {
     /// Why a job that may be given up was never begun.
-    enum Refusal: Sendable {
+    package enum Refusal: Sendable {
         /// It has waited for too long, or too many wait.
         case busy
         case cancelled
@@ -13,12 +13,23 @@ final class LaneThreads: Sendable {
     }
 
     /// Something to do. It is either run or, where it may be given up, refused.
-    struct Job: Sendable {
-        let id: OpenableID
+    package struct Job: Sendable {
+        let id: SerialNumber
         let run: @Sendable () -> Void
         /// `nil` for what must be done however long it waits.
         let refuse: (@Sendable (Refusal) -> Void)?
         let since: ContinuousClock.Instant
+
+        package init(
+            id: SerialNumber,
+            run: @escaping @Sendable () -> Void,
+            refuse: (@Sendable (Refusal) -> Void)?
+        ) {
+            self.id = id
+            self.run = run
+            self.refuse = refuse
+            since = .now
+        }
     }
 
     private struct State {
@@ -29,7 +40,7 @@ final class LaneThreads: Sendable {
         var isShutDown = false
     }
 
-    let limit: Int
+    package let limit: Int
     private let name: String
     /// How long a job that may be given up waits at most, about: it is looked at when a thread takes the next one.
     private let patience: Duration
@@ -37,12 +48,12 @@ final class LaneThreads: Sendable {
 
     /// How long a thread waits for more work.
     private static let linger: DispatchTimeInterval = .seconds(10)
-    static let endless: Duration = .seconds(1 << 40)
+    package static let endless: Duration = .seconds(1 << 40)
     /// Jobs of one party that may be given up; further ones are refused at once.
-    static let waitingLimit = 256
+    package static let waitingLimit = 256
 
     /// - Parameter share: Jobs of one party at once.
-    init(name: String, limit: Int, share: Int = .max, patience: Duration = LaneThreads.endless) {
+    package init(name: String, limit: Int, share: Int = .max, patience: Duration = LaneThreads.endless) {
         self.name = name
         self.limit = max(1, limit)
         self.patience = patience
@@ -50,9 +61,9 @@ final class LaneThreads: Sendable {
     }
 
     /// Calls under way, and those that wait for a thread.
-    var load: (running: Int, waiting: Int) { state.withLock { ($0.queue.running, $0.queue.waiting) } }
+    package var load: (running: Int, waiting: Int) { state.withLock { ($0.queue.running, $0.queue.waiting) } }
 
-    func submit(_ job: Job, of party: Int = 0) {
+    package func submit(_ job: Job, of party: Int = 0) {
         enum Step {
             case none, start
             case refuse(Refusal)
@@ -86,18 +97,18 @@ final class LaneThreads: Sendable {
         }
     }
 
-    func submit(of party: Int = 0, _ body: @escaping @Sendable () -> Void) {
-        submit(Job(id: OpenableID(), run: body, refuse: nil, since: .now), of: party)
+    package func submit(of party: Int = 0, _ body: @escaping @Sendable () -> Void) {
+        submit(Job(id: SerialNumber(), run: body, refuse: nil), of: party)
     }
 
     /// Gives up what was not begun.
-    func giveUp(_ id: OpenableID, _ refusal: Refusal = .cancelled) {
+    package func giveUp(_ id: SerialNumber, _ refusal: Refusal = .cancelled) {
         let jobs = state.withLock { $0.queue.remove { $0.id == id && $0.refuse != nil } }
         for job in jobs { job.refuse?(refusal) }
     }
 
     /// Refuses everything that may be given up, from now on.
-    func refuseAll() {
+    package func refuseAll() {
         let jobs = state.withLock { state in
             state.isShutDown = true
             return state.queue.remove { $0.refuse != nil }
@@ -106,7 +117,7 @@ final class LaneThreads: Sendable {
     }
 
     /// Lets idle threads end at once, and the others when there is nothing more to do.
-    func shutDown() {
+    package func shutDown() {
         let idle = state.withLock { state in
             state.isShutDown = true
             defer { state.idle = [] }

@@ -70,10 +70,12 @@ struct TurnQueue<Element> {
 }
 
 /// Tells parties apart.
-final class PartyNumbers: Sendable {
+package final class PartyNumbers: Sendable {
     private let last = Atomic(0)
 
-    func next() -> Int { last.wrappingAdd(1, ordering: .relaxed).newValue }
+    package init() {}
+
+    package func next() -> Int { last.wrappingAdd(1, ordering: .relaxed).newValue }
 }
 
 /// First in, first out. What was taken out is let go of at once.

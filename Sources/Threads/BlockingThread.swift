@@ -17,6 +17,17 @@ package enum BlockingThread {
         if status != 0 { box.release() }
         return status == 0
     }
+
+    /// Runs `body` on a thread of its own. In a system without a free thread here: slower for others, but done.
+    package static func run<Value: Sendable>(
+        name: String,
+        _ body: @escaping @Sendable () -> Value
+    ) async -> Value {
+        await withCheckedContinuation { continuation in
+            if start(name: name, { continuation.resume(returning: body()) }) { return }
+            continuation.resume(returning: body())
+        }
+    }
 }
 
 private final class ThreadBody: Sendable {

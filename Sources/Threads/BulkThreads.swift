@@ -16,14 +16,6 @@ package final class BulkThreads: Sendable {
         try Task.checkCancellation()
         while !(await slots.acquire(within: .seconds(3600))) { try Task.checkCancellation() }
         defer { slots.release() }
-        let result = await withCheckedContinuation {
-            (continuation: CheckedContinuation<Result<Value, any Error>, Never>) in
-            let isStarted = BlockingThread.start(name: "bulk") {
-                continuation.resume(returning: Result(catching: body))
-            }
-            // A system without a free thread: slower for others, but done.
-            if !isStarted { continuation.resume(returning: Result(catching: body)) }
-        }
-        return try result.get()
+        return try await BlockingThread.run(name: "bulk") { Result(catching: body) }.get()
     }
 }

@@ -1,0 +1,67 @@
+import Synchronization
+import TestSupport
+import Testing
+
+@testable import Threads
+
+/// Signals and slots.
+@Suite(.timeLimit(.minutes(1))) struct SignalTests {
+    @Test func `Everybody who waits gets the first value, before and after it is set`() async {
+        let signal = Signal<Int>()
+        let waiters = (0..<3).map { _ in Task { await signal.wait() } }
+        #expect(!signal.isSet)
+        #expect(signal.set(1))
+        #expect(!signal.set(2))
+        for waiter in waiters { #expect(await waiter.value == 1) }
+        #expect(await signal.wait() == 1)
+        #expect(await signal.waitUnlessCancelled() == 1)
+    }
+
+    @Test func `A cancelled task gives its wait up where it may, and waits on where it must not`() async {
+        let signal = Signal<Int>()
+        let (patient, hasty) = (Task { await signal.wait() }, Task { await signal.waitUnlessCancelled() })
+        patient.cancel()
+        hasty.cancel()
+        #expect(await hasty.value == nil)
+        signal.set(7)
+        #expect(await patient.value == 7)
+    }
+
+    @Test func `Work is given up at the signal, and its value comes where it is first`() async throws {
+        let signal = Signal<Void>()
+        #expect(try await signal.before { 5 } == 5)
+        let work = Task {
+            try await signal.before {
+                try? await Task.sleep(for: .seconds(3600))
+                return 5
+            }
+        }
+        signal.set()
+        #expect(try await work.value == nil)
+        var calls = 0
+        signal.ifUnset { calls += 1 }
+        Signal<Void>().ifUnset { calls += 10 }
+        #expect(calls == 10)
+    }
+
+    @Test func `Places go round in the order of asking; who was cancelled or has waited for too long gets none`() async
+    {
+        let slots = Slots(count: 1)
+        #expect(await slots.acquire(within: .zero))
+        #expect(await !slots.acquire(within: .milliseconds(1)))
+        let cancelled = Task { await slots.acquire(within: .seconds(3600)) }
+        cancelled.cancel()
+        #expect(await !cancelled.value)
+        let order = Mutex([Int]())
+        let first = Task {
+            let isMine = await slots.acquire(within: .seconds(60))
+            order.withLock { $0.append(1) }
+            slots.release()
+            return isMine
+        }
+        slots.release()
+        #expect(await first.value)
+        #expect(await slots.acquire(within: .zero))
+        #expect(order.withLock { $0 } == [1])
+    }
+}
