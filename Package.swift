@@ -151,7 +151,7 @@ let package = Package(
             name: "tensorhub",
             dependencies: [
                 "TensorHub", "TaskRunner", "HubAPI", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console",
-                "Threads", "CLinux", "CMongoStart", "Plot",
+                "Threads", "CLinux", "Plot",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -163,8 +163,7 @@ let package = Package(
         .executableTarget(
             name: "tensorhubd",
             dependencies: [
-                "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "BSON", "Settings", "Systemd", "Console",
-                "CLinux", "CMongoStart",
+                "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "Settings", "Systemd", "Console", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
@@ -211,6 +210,8 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "ThreadsTests", dependencies: ["Threads", "TestSupport"], swiftSettings: settings),
+        // The sources themselves: which module imports which, how names are compared, how tests are named.
+        .testTarget(name: "HouseTests", dependencies: ["TestSupport"], swiftSettings: settings),
         .testTarget(name: "BSONTests", dependencies: ["BSON", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "MongoDriverTests",

@@ -6,8 +6,7 @@ import Testing
 
 @testable import HubAPI
 
-@Suite
-struct AttemptRouteTests {
+@Suite struct AttemptRouteTests {
     @Test func `A script reads its task, saves results and progress, and says that its checkpoint is there`()
         async throws
     {

@@ -7,8 +7,7 @@ import Testing
 
 @testable import HubAPI
 
-@Suite
-struct BadInputTests {
+@Suite struct BadInputTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var method: String
         var path: String

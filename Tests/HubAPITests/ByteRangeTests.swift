@@ -2,8 +2,7 @@ import Testing
 
 @testable import HubAPI
 
-@Suite
-struct ByteRangeTests {
+@Suite struct ByteRangeTests {
     @Test(
         arguments: [
             (nil, ByteRange.whole), ("bytes=0-3", .part(0..<4)), ("bytes=4-", .part(4..<10)),

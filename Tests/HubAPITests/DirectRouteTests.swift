@@ -7,8 +7,7 @@ import Testing
 
 @testable import HubAPI
 
-@Suite
-struct DirectRouteTests {
+@Suite struct DirectRouteTests {
     @Test func `Log entries are saved, read in order, counted once under one identifier, and deleted`() async throws {
         try await withDirectServer { fixture in
             let client = fixture.client

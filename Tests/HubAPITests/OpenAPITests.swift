@@ -5,8 +5,7 @@ import Testing
 
 @testable import HubAPI
 
-@Suite
-struct OpenAPITests {
+@Suite struct OpenAPITests {
     private let document: BSONDocument
 
     init() throws {

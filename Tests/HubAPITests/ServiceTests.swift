@@ -7,8 +7,7 @@ import Testing
 
 @testable import HubAPI
 
-@Suite
-struct ServiceTests {
+@Suite struct ServiceTests {
     @Test func `The socket is its user's alone, takes the place of an old file, and goes with the server`() async throws
     {
         try await withTestHub { hub in

@@ -4,8 +4,7 @@ import MongoDriver
 import TestSupport
 import Testing
 
-@Suite("Change streams")
-struct ChangeStreamTests {
+@Suite struct ChangeStreamTests {
     @Test func `An insert after the opening is seen`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")

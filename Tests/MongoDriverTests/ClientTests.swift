@@ -4,9 +4,8 @@ import MongoDriver
 import TestSupport
 import Testing
 
-@Suite("Clients")
-struct ClientTests {
-    @Test func `close waits for running calls, and calls after it are refused`() async throws {
+@Suite struct ClientTests {
+    @Test func `Closing waits for running calls, and calls after it are refused`() async throws {
         try await withTestDatabase { _, name in
             let client = try MongoClient(uri: try await TestMongo.shared())
             let tasks = client.database(name).collection("Task")

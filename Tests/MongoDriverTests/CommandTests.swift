@@ -3,8 +3,7 @@ import MongoDriver
 import TestSupport
 import Testing
 
-@Suite("Commands")
-struct CommandTests {
+@Suite struct CommandTests {
     @Test func `A document that is inserted is found again`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
@@ -16,7 +15,7 @@ struct CommandTests {
         }
     }
 
-    @Test func `insertMany counts, keeps the order and gives an _id to those without one`() async throws {
+    @Test func `Inserting many counts, keeps the order and gives an _id to those without one`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             #expect(try await tasks.insertMany([["n": 1], ["n": 2], ["_id": "three", "n": 3]]) == 3)
@@ -28,7 +27,7 @@ struct CommandTests {
         }
     }
 
-    @Test func `find sorts, skips, limits and projects`() async throws {
+    @Test func `A search sorts, skips, limits and projects`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany((0..<20).map { ["_id": BSONValue(smallest: $0), "x": 1] })
@@ -65,7 +64,7 @@ struct CommandTests {
         }
     }
 
-    @Test func `bulkUpdate sums up its statements and lists the refused ones`() async throws {
+    @Test func `A bulk update sums up its statements and lists the refused ones`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany([["_id": 1, "n": 1], ["_id": 2, "n": "text"], ["_id": 3, "n": 1]])
@@ -93,7 +92,7 @@ struct CommandTests {
         }
     }
 
-    @Test func `findAndModify takes the first in order, and returns it old or new`() async throws {
+    @Test func `The first in order is found and modified, and returned old or new`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany([["_id": 1, "p": 1], ["_id": 2, "p": 7], ["_id": 3, "p": 3]])

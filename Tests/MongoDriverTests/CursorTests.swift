@@ -3,8 +3,7 @@ import MongoDriver
 import TestSupport
 import Testing
 
-@Suite("Cursors")
-struct CursorTests {
+@Suite struct CursorTests {
     private func withNumbers(
         _ count: Int,
         options: MongoClient.Options = .init(),
@@ -140,7 +139,7 @@ struct CursorTests {
         }
     }
 
-    @Test func `maxTime ends a query that takes too long`() async throws {
+    @Test func `A time limit ends a query that takes too long`() async throws {
         try await withNumbers(50) { _, numbers in
             let error = await failure {
                 _ = try await numbers.findAll(

@@ -3,8 +3,7 @@ import MongoDriver
 import TestSupport
 import Testing
 
-@Suite("Errors")
-struct ErrorTests {
+@Suite struct ErrorTests {
     /// Lends a client whose application name the fail point can pick out, and a second one that sets the fail point.
     private func withFailingClient(
         _ data: BSONDocument,
@@ -51,7 +50,7 @@ struct ErrorTests {
         }
     }
 
-    @Test func `findAndModify and updates report a duplicate key as such`() async throws {
+    @Test func `A duplicate key is reported as such by updates and by what finds and modifies`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.createIndexes([IndexModel(name: "token", keys: ["token": 1], unique: true)])

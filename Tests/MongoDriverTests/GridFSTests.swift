@@ -3,8 +3,7 @@ import MongoDriver
 import TestSupport
 import Testing
 
-@Suite("GridFS")
-struct GridFSTests {
+@Suite struct GridFSTests {
     private func stream(_ pieces: [[UInt8]]) -> AsyncThrowingStream<[UInt8], any Error> {
         let (stream, continuation) = AsyncThrowingStream<[UInt8], any Error>.makeStream()
         for piece in pieces { continuation.yield(piece) }

@@ -3,8 +3,7 @@ import MongoDriver
 import TestSupport
 import Testing
 
-@Suite("Limits")
-struct LimitTests {
+@Suite struct LimitTests {
     /// A document of exactly that many bytes.
     private func document(bytes count: Int) -> BSONDocument {
         let empty: BSONDocument = ["_id": 1, "data": .binary(BSONBinary(bytes: []))]
@@ -32,7 +31,7 @@ struct LimitTests {
         }
     }
 
-    @Test func `insertMany splits what is more than one message holds`() async throws {
+    @Test func `Inserting many splits what is more than one message holds`() async throws {
         try await withTestDatabase { client, name in
             let blobs = client.database(name).collection("Blob")
             let data = BSONValue.binary(BSONBinary(bytes: [UInt8](repeating: 1, count: 1 << 20)))
@@ -45,7 +44,7 @@ struct LimitTests {
         }
     }
 
-    @Test func `bulkUpdate splits what is more than one message holds`() async throws {
+    @Test func `A bulk update splits what is more than one message holds`() async throws {
         try await withTestDatabase { client, name in
             let tasks = client.database(name).collection("Task")
             try await tasks.insertMany((0..<2500).map { ["_id": BSONValue(smallest: $0)] })

@@ -5,8 +5,7 @@ import MongoDriver
 import TestSupport
 import Testing
 
-@Suite("Local mongod")
-struct LocalMongoTests {
+@Suite struct LocalMongoTests {
     @Test func `A data directory is taken over on another port, with its data, and is locked meanwhile`() async throws {
         try await withTemporaryDirectory { folder in
             let first = try await LocalMongoServer.start(dataDirectory: "\(folder)/data/deep")

@@ -3,8 +3,7 @@ import MongoDriver
 import TestSupport
 import Testing
 
-@Suite("Connection strings")
-struct URITests {
+@Suite struct URITests {
     static let password = "pa55-w0rd"
 
     @Test(arguments: [

@@ -2,7 +2,7 @@ import Settings
 import TestSupport
 import Testing
 
-@Suite struct `The reference file` {
+@Suite struct ReferenceFileTests {
     private static let path = packageRoot + "/config/tensorhubd.yaml"
 
     private func text(of path: String) throws -> String {
@@ -13,11 +13,11 @@ import Testing
         return String(decoding: bytes, as: UTF8.self)
     }
 
-    @Test func `in config is what the table of keys says`() throws {
+    @Test func `The reference file in config is what the table of keys says`() throws {
         #expect(try text(of: Self.path) == SettingKey.referenceFile)
     }
 
-    @Test func `lists every key, and with the marks removed is valid and gives the defaults`() throws {
+    @Test func `The reference file lists every key, and without its marks is valid and gives the defaults`() throws {
         let settings = SettingKey.referenceFile.split(separator: "\n").filter { line in
             line.hasPrefix("#") && !line.hasPrefix("# ") && line != "#"
         }
@@ -41,17 +41,17 @@ import Testing
     }
 }
 
-@Suite struct `Times and sizes` {
+@Suite struct UnitTests {
     @Test(arguments: [
         ("60", 60_000), ("60s", 60_000), ("2m", 120_000), ("1h", 3_600_000), ("1.5h", 5_400_000), ("500ms", 500),
         ("1d", 86_400_000), ("0", 0), ("90 s", 90_000),
     ])
-    func `are read as people write them`(_ text: String, _ milliseconds: Int) {
+    func `Times are read as people write them`(_ text: String, _ milliseconds: Int) {
         #expect(Quantity.duration(text) == .milliseconds(milliseconds))
     }
 
     @Test(arguments: ["", "s", "-1", "1x", "1 h 2", "nan", "inf", "1e3", "0x10", "9999999999999999999h", "1..5", "½h"])
-    func `that are none are refused`(_ text: String) {
+    func `Times that are none are refused`(_ text: String) {
         #expect(Quantity.duration(text) == nil)
         #expect(Quantity.bytes(text) == nil)
     }
@@ -59,12 +59,12 @@ import Testing
     @Test(arguments: [
         ("64MiB", 67_108_864), ("64 mib", 67_108_864), ("2GiB", 2_147_483_648), ("100kB", 100_000), ("7", 7),
     ])
-    func `of files have binary and decimal units`(_ text: String, _ bytes: Int) {
+    func `Sizes of files have binary and decimal units`(_ text: String, _ bytes: Int) {
         #expect(Quantity.bytes(text) == bytes)
     }
 
     @Test(arguments: ["60s", "90s", "2m", "1h", "500ms", "0s"])
-    func `are written as they are read`(_ text: String) throws {
+    func `Times are written as they are read`(_ text: String) throws {
         #expect(Quantity.text(try #require(Quantity.duration(text))) == text)
     }
 }

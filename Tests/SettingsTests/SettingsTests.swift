@@ -33,8 +33,8 @@ private func fault(in text: String) -> String {
     }
 }
 
-@Suite struct `Settings from all places` {
-    @Test func `without anything given every key has its documented default`() throws {
+@Suite struct SettingsTests {
+    @Test func `Without anything given every key has its documented default`() throws {
         let settings = try Settings(inputs())
         #expect(settings.uri == "mongodb://127.0.0.1:27017")
         #expect(settings.project == "default")
@@ -52,7 +52,7 @@ private func fault(in text: String) -> String {
         #expect(settings.origins.isEmpty)
     }
 
-    @Test func `a flag beats the environment, which beats the user's file, which beats the system's`() throws {
+    @Test func `A flag beats the environment, which beats the user's file, which beats the system's`() throws {
         let files = [
             systemFile: "slots: 1\nproject: system\nname: system\nlog-level: debug",
             userFile: "slots: 2\nproject: user\nname: user",
@@ -69,7 +69,7 @@ private func fault(in text: String) -> String {
         #expect(settings.origins["log-level"] == .file(path: systemFile, line: 4))
     }
 
-    @Test func `a file named by --config or TENSORHUB_CONFIG takes the place of both others`() throws {
+    @Test func `A file named by --config or TENSORHUB_CONFIG takes the place of both others`() throws {
         let files = [
             systemFile: "slots: 1", userFile: "slots: 2", "/srv/a.yaml": "project: a",
             "/home/ada/here/b.yaml": "project: b",
@@ -81,20 +81,20 @@ private func fault(in text: String) -> String {
         #expect(flagged.project == "b" && Array(flagged.origins.keys) == ["project"])
     }
 
-    @Test func `a named file that is missing is an error and an unnamed one is not`() {
+    @Test func `A named file that is missing is an error and an unnamed one is not`() {
         #expect(throws: Never.self) { try Settings(inputs()) }
         let error = #expect(throws: SettingsError.self) { try Settings(inputs(config: "/srv/none.yaml")) }
         #expect(error?.description == "/srv/none.yaml: does not exist; correct --config or create the file")
     }
 
-    @Test func `a file that cannot be read is an error with the system's reason`() {
+    @Test func `A file that cannot be read is an error with the system's reason`() {
         var given = inputs()
         given.readFile = { $0 == systemFile ? .unreadable("Permission denied") : .missing }
         let error = #expect(throws: SettingsError.self) { try Settings(given) }
         #expect(error?.description.contains("\(systemFile): cannot be read (Permission denied)") == true)
     }
 
-    @Test func `lists and labels in the environment and in flags are separated by commas`() throws {
+    @Test func `Lists and labels in the environment and in flags are separated by commas`() throws {
         let environment = [
             "TENSORHUB_TASK_NAMES": "mnist, digits", "TENSORHUB_LABELS": "site=lab,gpu=a100",
             "TENSORHUB_ENVIRONMENT_ALLOW": "WANDB_*,HF_HOME",
@@ -109,17 +109,17 @@ private func fault(in text: String) -> String {
         #expect(flagged.labels == ["x": "1", "y": "2=3"])
     }
 
-    @Test func `an empty environment variable counts as none`() throws {
+    @Test func `An empty environment variable counts as none`() throws {
         #expect(try Settings(inputs(environment: ["TENSORHUB_URI": "", "TENSORHUB_SLOTS": ""])).slots == 1)
     }
 
-    @Test func `the allow-list may be written nested or dotted`() throws {
+    @Test func `The allow-list may be written nested or dotted`() throws {
         for text in ["environment:\n  allow: [A, B]", "environment.allow:\n- A\n- B"] {
             #expect(try Settings(inputs(files: [systemFile: text])).allowedEnvironment == ["A", "B"])
         }
     }
 
-    @Test func `the state directory follows systemd, root and XDG in this order`() throws {
+    @Test func `The state directory follows systemd, root and XDG in this order`() throws {
         #expect(try Settings(inputs(environment: ["STATE_DIRECTORY": "/var/lib/a:/b"])).stateDirectory == "/var/lib/a")
         #expect(try Settings(inputs(environment: ["XDG_STATE_HOME": "/x"])).stateDirectory == "/x/tensorhub")
         #expect(try Settings(inputs(environment: ["XDG_STATE_HOME": "x"])).stateDirectory.hasPrefix("/home/ada/"))
@@ -130,7 +130,7 @@ private func fault(in text: String) -> String {
         #expect(try Settings(inputs(flags: ["state-directory": ["s"]])).stateDirectory == "/home/ada/here/s")
     }
 
-    @Test func `a user without a home folder is told what to set`() {
+    @Test func `A user without a home folder is told what to set`() {
         var homeless = inputs()
         homeless.homeDirectory = nil
         let error = #expect(throws: SettingsError.self) { try Settings(homeless) }
@@ -143,18 +143,18 @@ private func fault(in text: String) -> String {
         ("5.", .double(5)), ("1e23", .double(1e23)), ("-.inf", .double(-.infinity)), ("1_000", "1_000"), ("0xZ", "0xZ"),
         ("9223372036854775807", .int64(.max)),
     ])
-    func `a number of a filter is read as YAML has it`(_ text: String, _ value: BSONValue) throws {
+    func `A number of a filter is read as YAML has it`(_ text: String, _ value: BSONValue) throws {
         #expect(try Settings(inputs(files: [systemFile: "filter: {a: \(text)}"])).filter == ["a": value])
     }
 
     @Test(arguments: ["18446744073709551615", "1e400", "-1e-400", "9007199254740993.0", "0xFFFFFFFFFFFFFFFF"])
-    func `a number that would become another one is refused`(_ text: String) {
+    func `A number that would become another one is refused`(_ text: String) {
         for filter in ["{a: \(text)}", "{a: [\(text)]}"] {
             #expect(throws: SettingsError.self) { try Settings(inputs(files: [systemFile: "filter: \(filter)"])) }
         }
     }
 
-    @Test func `a filter may be YAML or Extended JSON, a sort likewise`() throws {
+    @Test func `A filter may be YAML or Extended JSON, a sort likewise`() throws {
         let text = """
             filter:
               hyper_parameters.lr: {$gt: 0.1}
@@ -172,17 +172,18 @@ private func fault(in text: String) -> String {
     }
 }
 
-@Suite struct `The connection URI` {
+@Suite struct ConnectionURITests {
     private let secret = "mongodb://ada:hunter2@db.example/lab"
 
-    @Test func `put where the path of a file belongs is not repeated`() {
+    @Test func `A connection URI where the path of a file belongs is not repeated`() {
         for text in ["uri-file: '\(secret)'", "uri-file: ada:hunter2@db.example"] {
             #expect(fault(in: text).contains("`uri-file` names a file"), "\(fault(in: text))")
             #expect(!fault(in: text).contains("hunter2"))
         }
     }
 
-    @Test func `in a file that every user may read is noticed, unless it has no password or does not count`() throws {
+    @Test
+    func `A URI in a file that every user may read is noticed, unless it holds no password or does not count`() throws {
         func exposing(_ files: [String: String], environment: [String: String] = [:]) throws -> String? {
             var given = inputs(files: files, environment: environment)
             given.isReadableByAll = { $0 == systemFile || $0 == "/etc/tensorhub/uri" }
@@ -196,19 +197,19 @@ private func fault(in text: String) -> String {
         #expect(try exposing([systemFile: "uri: \(secret)"], environment: ["TENSORHUB_URI": secret]) == nil)
     }
 
-    @Test func `may stand in a file of its own`() throws {
+    @Test func `The connection URI may stand in a file of its own`() throws {
         let files = [systemFile: "uri-file: uri", "/etc/tensorhub/uri": secret + "\n"]
         #expect(try Settings(inputs(files: files)).uri == secret)
     }
 
-    @Test func `a stronger uri beats a weaker uri-file, which is then not read`() throws {
+    @Test func `A stronger uri beats a weaker uri-file, which is then not read`() throws {
         let files = [systemFile: "uri-file: /nowhere"]
         #expect(try Settings(inputs(files: files, environment: ["TENSORHUB_URI": secret])).uri == secret)
         let error = #expect(throws: SettingsError.self) { try Settings(inputs(files: files)) }
         #expect(error?.description.contains("/nowhere, which does not exist") == true)
     }
 
-    @Test func `and uri-file in one place exclude each other`() {
+    @Test func `The keys uri and uri-file in one place exclude each other`() {
         #expect(fault(in: "uri: \(secret)\nuri-file: /x").contains("exclude each other"))
     }
 
@@ -218,12 +219,12 @@ private func fault(in text: String) -> String {
         "uri: \"mongodb://ada:hunter2@db", "labels: {a: b, mongodb://ada:hunter2@db: 1, c: [1]}",
         "uri: &a mongodb://ada:hunter2@db", "uri=mongodb://ada:hunter2@db: 1", "log-level: mongodb://ada:hunter2@db",
     ])
-    func `is in no error, however it is miswritten`(_ text: String) {
+    func `The connection URI is in no error, however it is miswritten`(_ text: String) {
         let sentence = fault(in: text)
         #expect(!sentence.contains("hunter2") && !sentence.hasPrefix("accepted"), "\(sentence)")
     }
 
-    @Test func `is not shown when settings are printed or dumped`() throws {
+    @Test func `The connection URI is not shown when settings are printed or dumped`() throws {
         let settings = try Settings(inputs(flags: ["uri": [secret]]))
         var dumped = ""
         dump(settings, to: &dumped)
@@ -231,7 +232,7 @@ private func fault(in text: String) -> String {
     }
 }
 
-@Suite struct `Mistakes in a file` {
+@Suite struct MistakeTests {
     @Test(arguments: [
         ("slot: 2", ", line 1: `slot` is not a setting; did you mean `slots`?"),
         ("\n\ntask_names: [a]", ", line 3: `task_names` is not a setting; did you mean `task-names`?"),
@@ -266,17 +267,17 @@ private func fault(in text: String) -> String {
         ("slots: 1\n---\nslots: 2", "a second document starts here"),
         ("? [a]\n: b", ", line 1: a key must be a word"),
     ])
-    func `get one sentence with the line, the key and the fix`(_ text: String, _ expected: String) {
+    func `Mistakes in a file get one sentence with the line, the key and the fix`(_ text: String, _ expected: String) {
         let sentence = fault(in: text)
         #expect(sentence.contains(expected) && sentence.hasPrefix(systemFile), "\(sentence)")
     }
 
-    @Test func `are told even where a stronger place overrides the value`() {
+    @Test func `Mistakes are told even where a stronger place overrides the value`() {
         let given = inputs(files: [systemFile: "slots: none"], flags: ["slots": ["2"]])
         #expect(throws: SettingsError.self) { try Settings(given) }
     }
 
-    @Test func `such as bytes that are not text, or endless nesting, are errors`() {
+    @Test func `Bytes that are not text, and endless nesting, are errors`() {
         for bytes: [UInt8] in [
             [0xFF, 0xFE, 0x00, 0xD8], [0x61, 0x3A, 0x20, 0x80], [0x61, 0x00], Array("\u{1}".utf8),
         ] {
@@ -287,7 +288,7 @@ private func fault(in text: String) -> String {
         #expect(fault(in: "filter: " + String(repeating: "[", count: 5000)).contains("levels deep"))
     }
 
-    @Test func `in a flag or a variable name that flag or variable`() {
+    @Test func `Mistakes in a flag or a variable name that flag or variable`() {
         let flag = #expect(throws: SettingsError.self) { try Settings(inputs(flags: ["lease": ["1s"]])) }
         #expect(flag?.description.hasPrefix("flag --lease: `lease` expects a time") == true)
         let variable = #expect(throws: SettingsError.self) {
@@ -296,7 +297,7 @@ private func fault(in text: String) -> String {
         #expect(variable?.description.hasPrefix("environment variable TENSORHUB_LOG_LEVEL: ") == true)
     }
 
-    @Test func `an empty file, or one of comments, gives the defaults`() throws {
+    @Test func `An empty file, or one of comments, gives the defaults`() throws {
         for text in ["", "\n\n", "# nothing\n", "---\n", "{}"] {
             let sentence = fault(in: text)
             #expect(sentence.hasPrefix("accepted"), "\(sentence)")

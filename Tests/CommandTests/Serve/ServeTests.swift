@@ -5,8 +5,7 @@ import TensorHub
 import TestSupport
 import Testing
 
-@Suite
-struct ServeTests {
+@Suite struct ServeTests {
     /// A running `tensorhub serve` in the folder.
     private func start(_ folder: String, _ database: String, _ arguments: [String]) async throws -> Program {
         var environment = [

@@ -4,8 +4,7 @@ import TensorHub
 import TestSupport
 import Testing
 
-@Suite("Blobs over connections that break")
-struct BlobConnectionTests {
+@Suite struct BlobConnectionTests {
     /// Lends a hub whose application name the fail point can pick out.
     private func withBreakingHub(
         _ body: (

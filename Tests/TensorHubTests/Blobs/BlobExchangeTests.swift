@@ -4,8 +4,7 @@ import TensorHub
 import TestSupport
 import Testing
 
-@Suite("Blobs between programs")
-struct BlobExchangeTests {
+@Suite struct BlobExchangeTests {
     @Test(arguments: [0, 1, 261_120, 9_000_001])
     func `What we store, pymongo's gridfs reads byte for byte`(size: Int) async throws {
         try await withTestHub { hub in

@@ -4,8 +4,7 @@ import TensorHub
 import TestSupport
 import Testing
 
-@Suite("Garbage in GridFS")
-struct BlobGarbageTests {
+@Suite struct BlobGarbageTests {
     private static let longAgo = BSONDateTime(millisecondsSince1970: 1_000_000_000_000)
 
     /// Chunks without a file, as a writer leaves them that is killed.

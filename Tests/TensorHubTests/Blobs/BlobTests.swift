@@ -5,8 +5,7 @@ import TensorHub
 import TestSupport
 import Testing
 
-@Suite("Blobs")
-struct BlobTests {
+@Suite struct BlobTests {
     static let chunk = 261_120
 
     @Test(arguments: [0, 1, chunk - 1, chunk, chunk + 1, 32 * chunk, 32 * chunk + 1, 81 * chunk + 17])

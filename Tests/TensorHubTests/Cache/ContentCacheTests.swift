@@ -6,8 +6,7 @@ import Testing
 
 @testable import TensorHub
 
-@Suite("The machine's cache of contents")
-struct ContentCacheTests {
+@Suite struct ContentCacheTests {
     private func stored(_ hub: Hub, _ path: String, _ bytes: [UInt8], mode: Int32 = 0o644) async throws -> StoredFile {
         StoredFile(path: path, mode: mode, blob: try await hub.saveBlob(bytes))
     }

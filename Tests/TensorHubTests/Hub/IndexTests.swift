@@ -4,8 +4,7 @@ import TensorHub
 import TestSupport
 import Testing
 
-@Suite("Indexes that cannot be made")
-struct IndexTests {
+@Suite struct IndexTests {
     private func insertVersion(_ hub: Hub, _ version: Int32) async throws -> BSONValue {
         try await hub.database.collection("Dataset").insertOne([
             "project_name": .string(hub.project), "dataset_name": "digits", "hub": ["version": .int32(version)],

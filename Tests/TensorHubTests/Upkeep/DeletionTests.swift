@@ -4,8 +4,7 @@ import TensorHub
 import TestSupport
 import Testing
 
-@Suite("Deletions")
-struct DeletionTests {
+@Suite struct DeletionTests {
     private let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "gpu-1", lease: .seconds(60))
 
     /// Runs a deletion whose first statement the server holds back until `meanwhile` is done.

@@ -18,7 +18,7 @@ import Testing
         "tensorhub/ConnectionOptions.swift": (1, "keys of settings"),
         "tensorhub/Dev.swift": (1, "keys of settings"),
         "tensorhub/DevSession.swift": (1, "the environment"),
-        "tensorhub/ChildProcess.swift": (1, "the environment"),
+        "Console/ChildProcess.swift": (1, "the environment"),
         "tensorhub/LogAdd.swift": (1, "words for numbers, ASCII"),
         "MongoDriver/Action.swift": (1, "names of MongoDB's own databases"),
         "TensorHub/NumPyFile.swift": (1, "NumPy's own words for types, for showing"),
@@ -57,8 +57,8 @@ import Testing
             // By module and name, without the room.
             let module = file.pathComponents[root.pathComponents.count]
             let name = "\(module)/\(file.lastPathComponent)"
-            // Measurements of ours, and the private MongoDB of a developer: nothing is stored by these.
-            if name.hasPrefix("tensorhub/Bench") || name.hasPrefix("LocalMongo/") { continue }
+            // The private MongoDB of a developer: nothing is stored by it.
+            if name.hasPrefix("LocalMongo/") { continue }
             for line in try String(contentsOf: file, encoding: .utf8).split(separator: "\n") {
                 let code = line.drop { $0 == " " }
                 if code.hasPrefix("//") || !patterns.contains(where: { Self.matches($0, String(line)) }) { continue }
