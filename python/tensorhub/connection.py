@@ -199,7 +199,7 @@ class Client:
         except (OSError, http.client.HTTPException) as error:
             connection.close()
             raise self._unreachable(error) from error
-        self._give_back(connection, response)
+        self.give_back(connection, response)
         answer = self._json(data)
         if response.status >= 400:
             raise self.error_of(response.status, answer)
@@ -283,7 +283,8 @@ class Client:
         with self._lock:
             return self._idle.pop() if self._idle else None
 
-    def _give_back(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+    def give_back(self, connection: http.client.HTTPConnection, response: http.client.HTTPResponse) -> None:
+        """Keeps a connection whose answer was read, for the next request."""
         if response.will_close or connection.sock is None or os.getpid() != self._pid:
             connection.close()
             return
@@ -294,8 +295,6 @@ class Client:
                 self._idle.append(connection)
         if not is_kept:
             connection.close()
-
-    give_back = _give_back
 
     @staticmethod
     def _json(data: bytes) -> Any:
@@ -326,5 +325,4 @@ class Client:
             )
             words += "TENSORHUB_CA_FILE"
         words = words or "%s does not answer (%s)" % (self._name, str(error) or type(error).__name__)
-        result: errors.HubError = errors.make(errors.Unreachable, self._named(words), "unreachable")
-        return result
+        return errors.make(errors.Unreachable, self._named(words), "unreachable")

@@ -50,21 +50,24 @@ class Found(NamedTuple):
     @property
     def kind(self) -> Optional[str]:
         """``None`` for one that TensorLayer saved."""
-        hub = self.document.get("hub")
-        return hub.get("kind") if isinstance(hub, dict) else None
+        return hub_of(self.document).get("kind")
 
     @property
     def count(self) -> int:
         """How many files the whole has, also where only a piece of it was asked for."""
-        hub = self.document.get("hub")
-        files = hub.get("files") if isinstance(hub, dict) else None
+        files = hub_of(self.document).get("files")
         return max(len(self.files), len(files) if isinstance(files, list) else 0)
 
     @property
     def form(self) -> Optional[str]:
         """How the files are put together again."""
-        hub = self.document.get("hub")
-        return hub.get("form") if isinstance(hub, dict) else None
+        return hub_of(self.document).get("form")
+
+
+def hub_of(document: Dict[str, Any]) -> Dict[str, Any]:
+    """What the hub itself has set of a document; nothing in one that TensorLayer saved."""
+    hub = document.get("hub")
+    return hub if isinstance(hub, dict) else {}
 
 
 def files_of(path: Union[str, "os.PathLike[str]"], role: str) -> Content:
@@ -81,7 +84,7 @@ def files_of(path: Union[str, "os.PathLike[str]"], role: str) -> Content:
         raise errors.invalid(role, "%s: %s is neither a file nor a folder" % (role, path))
     name = os.path.basename(os.path.abspath(path))
     values.checked_text(name, "%s: the name %r" % (role, name), role)
-    return Content("file", [Part(os.path.basename(os.path.abspath(path)), path, os.stat(path).st_mode & 0o777)])
+    return Content("file", [Part(name, path, os.stat(path).st_mode & 0o777)])
 
 
 def _walk(folder: str, prefix: str, role: str) -> List[Part]:
@@ -262,10 +265,8 @@ class Downloads:
             os.remove(partial)
             if last:
                 break
-        error: errors.HubError = errors.make(
-            errors.HubError, "%s: what arrived is not what was saved (SHA-256); save it anew" % relative, "hash-mismatch"
-        )
-        raise error
+        words = "%s: what arrived is not what was saved (SHA-256); save it anew"
+        raise errors.make(errors.HubError, words % relative, "hash-mismatch")
 
 
 def _download(client: Client, route: str, query: Dict[str, Any], path: str) -> None:

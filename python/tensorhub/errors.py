@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional
+from typing import Any, List, Optional, Type, TypeVar
 
 
 class HubError(Exception):
@@ -38,6 +38,9 @@ class Unreachable(HubError, ConnectionError):
     """The hub, or MongoDB behind it, does not answer."""
 
 
+Error = TypeVar("Error", bound=HubError)
+
+
 def error_of(status: int, answer: Any) -> HubError:
     """The exception for an answer from 400 up."""
     facts = answer.get("error") if isinstance(answer, dict) else None
@@ -47,7 +50,7 @@ def error_of(status: int, answer: Any) -> HubError:
     message = facts.get("message")
     if not isinstance(message, str):
         message = "the hub answered with status %d" % status
-    kind = HubError
+    kind: Type[HubError] = HubError
     if status in (401, 403):
         kind = Forbidden if code == "forbidden" else Refused
     elif status == 404:
@@ -56,7 +59,7 @@ def error_of(status: int, answer: Any) -> HubError:
         kind = Unreachable
     elif status in (400, 405, 413, 422):
         kind = InvalidInput
-    error: HubError = make(kind, message, code if isinstance(code, str) else "status-%d" % status)
+    error = make(kind, message, code if isinstance(code, str) else "status-%d" % status)
     error.status = status
     field = facts.get("field")
     error.field = field if isinstance(field, str) else None
@@ -73,7 +76,7 @@ def shown(address: Any) -> str:
     return "what is given" if "@" in text or "://" in text and not text[1:].startswith("http") else text
 
 
-def make(kind: Any, message: str, code: str) -> Any:
+def make(kind: Type[Error], message: str, code: str) -> Error:
     """An exception of the kind with a code."""
     error = kind(message)
     error.code = code
@@ -83,6 +86,6 @@ def make(kind: Any, message: str, code: str) -> Any:
 
 def invalid(field: Optional[str], message: str) -> InvalidInput:
     """The exception for an argument that cannot be, found before anything is sent."""
-    error: InvalidInput = make(InvalidInput, message, "invalid-input")
+    error = make(InvalidInput, message, "invalid-input")
     error.field = field
     return error

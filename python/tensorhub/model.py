@@ -10,7 +10,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
 from . import errors, values
 from .arrays import _is_member, as_array, checked, read_npz, value_of, write_npz
-from .content import Content, Found, Part, files_of
+from .content import Content, Found, Part, files_of, hub_of
 
 
 STORES_IT = "; format='safetensors' stores it"
@@ -38,8 +38,7 @@ class Model:
     @property
     def version(self) -> Optional[int]:
         """Counts the models of a name from 1; ``None`` for one that TensorLayer saved."""
-        hub = self.document.get("hub")
-        return hub.get("version") if isinstance(hub, dict) else None
+        return hub_of(self.document).get("version")
 
     @property
     def architecture(self) -> Any:

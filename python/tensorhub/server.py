@@ -187,8 +187,7 @@ class PrivateServer:
         words = self._last_words() or "it said nothing within %d s" % START_LIMIT
         if self._process.poll() == BAD_SETTINGS:
             raise errors.invalid("uri" if words.startswith("uri: ") else None, "%s (%s)" % (words, self._origin))
-        error: errors.HubError = errors.make(errors.Unreachable, "`tensorhub serve` does not start: " + words, "unreachable")
-        raise error
+        raise errors.make(errors.Unreachable, "`tensorhub serve` does not start: " + words, "unreachable")
 
     def _last_words(self) -> str:
         try:

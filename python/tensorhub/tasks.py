@@ -191,8 +191,7 @@ class Tasks(Project):
         """
         if self.is_attempt or self._uri is None:
             reason = "a task runs no other" if self.is_attempt else "a hub behind a url runs none; give MongoDB's uri="
-            error: errors.Refused = errors.make(errors.Refused, reason, "read-only")
-            raise error
+            raise errors.make(errors.Refused, reason, "read-only")
         command = [server.executable("tensorhubd"), "--once"]
         if task_name is not None and "," not in task_name:
             command += ["--task-names", task_name]
