@@ -149,11 +149,7 @@ extension Wrapper {
     private static func uuid(_ text: String) -> [UInt8]? {
         let groups = text.utf8.split(separator: UInt8(ascii: "-"), omittingEmptySubsequences: false)
         guard groups.map(\.count) == [8, 4, 4, 4, 12] else { return nil }
-        var digits = text.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue.map { UInt8($0) } }[...]
-        guard digits.count == 32 else { return nil }
-        var bytes: [UInt8] = []
-        while let high = digits.popFirst(), let low = digits.popFirst() { bytes.append(high << 4 | low) }
-        return bytes
+        return Hexadecimal.bytes(groups.joined())
     }
 
     /// The two values of a document that has exactly these two keys, in any order.

@@ -23,25 +23,7 @@ public struct ObjectID: Sendable, Hashable {
 
     /// Twenty-four hexadecimal digits, in either case; `nil` for anything else.
     public init?(_ text: String) {
-        var bytes: [UInt8] = []
-        bytes.reserveCapacity(12)
-        var high: UInt8?
-        guard text.utf8.count == 24 else { return nil }
-        for character in text.utf8 {
-            let digit: UInt8
-            switch character {
-            case UInt8(ascii: "0")...UInt8(ascii: "9"): digit = character - UInt8(ascii: "0")
-            case UInt8(ascii: "a")...UInt8(ascii: "f"): digit = character - UInt8(ascii: "a") + 10
-            case UInt8(ascii: "A")...UInt8(ascii: "F"): digit = character - UInt8(ascii: "A") + 10
-            default: return nil
-            }
-            if let first = high {
-                bytes.append(first << 4 | digit)
-                high = nil
-            } else {
-                high = digit
-            }
-        }
+        guard text.utf8.count == 24, let bytes = Hexadecimal.bytes(text.utf8) else { return nil }
         self.init(bytes: bytes)
     }
 
@@ -64,11 +46,5 @@ extension ObjectID: Comparable, CustomStringConvertible {
     }
 
     /// Twenty-four lower-case hexadecimal digits.
-    public var description: String {
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: bytes.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] },
-            as: UTF8.self
-        )
-    }
+    public var description: String { Hexadecimal.text(bytes) }
 }

@@ -53,9 +53,10 @@ extension Attempt {
                 ("version", version.map(String.init)), ("filter", filter?.extendedJSON()),
                 ("sort", sort?.extendedJSON()),
             ] + more
-        let query = options.compactMap { name, value in value.map { (name, $0) } }
+        let query = options.compactMap { name, value in value.map { "\(name)=\(PercentCoding.encode($0))" } }
         let path = try "/v1/\(collection)/" + (name.map(Self.checked) ?? "-")
-        return try StoredContent(try await client.persist(.get, PercentEncoding.target(path, query)))
+        let target = query.isEmpty ? path : path + "?" + query.joined(separator: "&")
+        return try StoredContent(try await client.persist(.get, target))
     }
 
     // MARK: Saving
@@ -159,6 +160,6 @@ extension Attempt {
                 "the name \(name.debugDescription) is empty or has a character that no name may have: '/' or NUL"
             )
         }
-        return PercentEncoding.encode(name)
+        return PercentCoding.encode(name)
     }
 }

@@ -1,3 +1,4 @@
+import BSON
 import CLibCrypto
 
 /// SHA-256 (FIPS 180-4) of bytes that come piece by piece, by OpenSSL. One thread at a time.
@@ -25,8 +26,7 @@ package struct SHA256: ~Copyable {
     package consuming func finish() -> String {
         var digest = [UInt8](repeating: 0, count: 32)
         EVP_DigestFinal_ex(context, &digest, nil)
-        let digits = Array("0123456789abcdef".utf8)
-        return String(decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return Hexadecimal.text(digest)
     }
 
     package static func hex(of bytes: [UInt8]) -> String {

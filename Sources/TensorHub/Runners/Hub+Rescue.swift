@@ -89,12 +89,8 @@ extension Hub {
             )
             let info = reply.value(atPath: "cursor.firstBatch")?.arrayValue?.first?.documentValue?["info"]?
                 .documentValue
-            return info?["uuid"]?.binaryValue.map { $0.bytes.map(Self.hexadecimal).joined() } ?? ""
+            return info?["uuid"]?.binaryValue.map { Hexadecimal.text($0.bytes) } ?? ""
         }
-    }
-
-    private static func hexadecimal(_ byte: UInt8) -> String {
-        (byte < 16 ? "0" : "") + String(byte, radix: 16)
     }
 
     /// An attempt that an earlier runner began.
