@@ -14,6 +14,9 @@ public struct ExtendedJSONOptions: Sendable, Hashable {
     /// Reads JSON as JSON: `{"$oid": "…"}` stays a document, integers become int64. Default: false.
     public var plain: Bool
 
+    /// With `NaN` and the like, as programs in Python write them.
+    public static let nonFinite = Self(allowsNonFiniteLiterals: true)
+
     public init(allowsNonFiniteLiterals: Bool = false, plain: Bool = false) {
         self.allowsNonFiniteLiterals = allowsNonFiniteLiterals
         self.plain = plain

@@ -146,6 +146,6 @@ public final class Attempt: Sendable {
         var bytes: [UInt8] = []
         var buffer = [UInt8](repeating: 0, count: 65_536)
         while case let count = fread(&buffer, 1, buffer.count, stream), count > 0 { bytes += buffer[..<count] }
-        return try BSONDocument(extendedJSON: bytes, options: ExtendedJSONOptions(allowsNonFiniteLiterals: true))
+        return try BSONDocument(extendedJSON: bytes, options: .nonFinite)
     }
 }

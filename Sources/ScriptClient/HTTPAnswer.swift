@@ -7,6 +7,6 @@ struct HTTPAnswer: Sendable {
 
     /// The body as a document; `nil` where it is none.
     var document: BSONDocument? {
-        try? BSONDocument(extendedJSON: body, options: ExtendedJSONOptions(allowsNonFiniteLiterals: true))
+        try? BSONDocument(extendedJSON: body, options: .nonFinite)
     }
 }

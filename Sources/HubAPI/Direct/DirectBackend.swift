@@ -95,7 +95,7 @@ public final class DirectBackend: ScriptBackend, UnusedRemoval {
         // Of two that come at once each gets links of its own; what they lead to is downloaded once.
         let number = next.wrappingAdd(1, ordering: .relaxed).newValue
         let content = try await cache.fetch(files, in: bucket, of: transfers, to: "\(folder.links)/\(number)")
-        let size = content.files.reduce(0) { $0 + (Self.size(of: $1.localPath) ?? 0) }
+        let size = content.files.reduce(0) { $0 + ($1.size ?? 0) }
         fetched.withLock { fetched in
             let key: ByteString = fetched[key] == nil ? key : "\(key).\(number)"
             fetched[key] = Fetched(content: content, size: size, used: .now)
@@ -126,9 +126,5 @@ public final class DirectBackend: ScriptBackend, UnusedRemoval {
             return folders
         }
         for folder in old { FolderTree.remove(folder) }
-    }
-
-    private static func size(of path: String) -> Int64? {
-        GuardedPath.status(path).map { Int64($0.st_size) }
     }
 }

@@ -2,6 +2,7 @@ import BSON
 import Glibc
 import HTTPTypes
 import NIOCore
+import NIOPosix
 import TensorHub
 
 /// A data set or model that was found.
@@ -71,12 +72,12 @@ extension APIResponder {
             if files.isEmpty { throw Self.missing(path, content) }
         }
         let local = isFetched && isLocal && !files.isEmpty ? try await content.fetched() : nil
-        let places = Dictionary(firstOf: local?.files.map { ($0.path, $0.localPath) } ?? [])
+        let places = Dictionary(firstOf: local?.files.map { ($0.path, $0) } ?? [])
         var described: [BSONValue] = []
         for file in files {
             var size = file.blob.length
             if let place = places[file.path.bytes] {
-                size = Self.size(of: place) ?? size
+                size = place.size ?? size
             } else if file.blob.sha256 == nil {
                 // TensorLayer's documents do not say.
                 size = try await hub.blob(file.blob.id, in: content.bucket)?.length ?? size
@@ -84,7 +85,7 @@ extension APIResponder {
             described.append([
                 "path": .string(file.path), "size": .int64(size),
                 "sha256": file.blob.sha256.map(BSONValue.string) ?? .null,
-                "local": places[file.path.bytes].map(BSONValue.string) ?? .null,
+                "local": places[file.path.bytes].map { .string($0.localPath) } ?? .null,
             ])
         }
         return .json([
@@ -109,7 +110,7 @@ extension APIResponder {
         if isFetched {
             let local = if let local { local } else { try await content.fetched() }
             if let place = local.files.first(where: { $0.path.bytes == file.path.bytes })?.localPath {
-                let opened = try await disk.run { try OpenedFile(place) }
+                let opened = try await disk.runIfActive { try OpenedFile(place) }
                 return try ranged(request, tag, length: opened.length, headers) { range in
                     opened.source(range, disk)
                 }
@@ -176,8 +177,9 @@ extension APIResponder {
         error.suggestions = content.files.prefix(10).map(\.path)
         return error
     }
+}
 
-    private static func size(of path: String) -> Int64? {
-        GuardedPath.status(path).map { Int64($0.st_size) }
-    }
+extension LocalContent.File {
+    /// Bytes; `nil` where somebody has removed it.
+    var size: Int64? { GuardedPath.status(localPath).map { Int64($0.st_size) } }
 }

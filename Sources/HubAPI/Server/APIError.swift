@@ -56,6 +56,12 @@ extension APIError {
         return error
     }
 
+    static func unauthorized(_ message: String) -> APIError {
+        var error = APIError(.unauthorized, "unauthorized", message)
+        error.headers[.wwwAuthenticate] = "Bearer"
+        return error
+    }
+
     /// For what is asked by what a script has left behind.
     static let ended = APIError(
         .serviceUnavailable,
@@ -92,10 +98,9 @@ extension APIError {
         case .notFound: self.init(.notFound, "not-found", error.message)
         case .wrongState: self.init(.conflict, "wrong-state", error.message)
         case .forbidden: self.init(.forbidden, "forbidden", error.message)
-        case .unreachable: self.init(.serviceUnavailable, "unreachable", error.message)
         case .tooSlow: self.init(.badRequest, "too-slow", field: "filter", error.message)
         case .busy: self = .busy(error.message)
-        case .timeout: self.init(.serviceUnavailable, "unreachable", error.message)
+        case .unreachable, .timeout: self.init(.serviceUnavailable, "unreachable", error.message)
         case .blobLost: self.init(.notFound, "blob-lost", error.message)
         case .hashMismatch: self.init(.conflict, "hash-mismatch", error.message)
         case .noSpace: self = .noSpace(error.message)

@@ -33,7 +33,7 @@ struct APIRequest: Sendable {
     func value() async throws -> BSONValue {
         let bytes = try await body.collect(limit: Self.jsonLimit)
         do {
-            return try BSONValue(extendedJSON: bytes, options: ExtendedJSONOptions(allowsNonFiniteLiterals: true))
+            return try BSONValue(extendedJSON: bytes, options: .nonFinite)
         } catch {
             throw APIError.badJSON(error.message)
         }
@@ -85,10 +85,7 @@ struct APIRequest: Sendable {
     func document(_ name: String) throws(APIError) -> BSONDocument? {
         guard let text = query[name.bytes] else { return nil }
         do {
-            return try BSONDocument(
-                extendedJSON: text,
-                options: ExtendedJSONOptions(allowsNonFiniteLiterals: true)
-            )
+            return try BSONDocument(extendedJSON: text, options: .nonFinite)
         } catch {
             throw .invalid(name, "\(name): \(error.message); write an object as Extended JSON, URL-encoded")
         }

@@ -109,15 +109,8 @@ struct APIResponder: Sendable {
         guard let token else { return }
         let scheme = "bearer "
         guard let value = headers[.authorization], value.lowercased().bytes.hasPrefix(scheme.bytes) else {
-            var error = APIError(
-                .unauthorized,
-                "unauthorized",
-                isAttempt
-                    ? "send 'Authorization: Bearer TOKEN' with the text of TENSORHUB_ATTEMPT_TOKEN"
-                    : "send 'Authorization: Bearer TOKEN' with the text of the server's token file"
-            )
-            error.headers[.wwwAuthenticate] = "Bearer"
-            throw error
+            let place = isAttempt ? "TENSORHUB_ATTEMPT_TOKEN" : "the server's token file"
+            throw .unauthorized("send 'Authorization: Bearer TOKEN' with the text of \(place)")
         }
         if Self.isEqual(String(Substring(value.utf8.dropFirst(scheme.utf8.count))), token) { return }
         if isAttempt {
@@ -127,9 +120,7 @@ struct APIResponder: Sendable {
                 "this socket belongs to another attempt; use the one that TENSORHUB_SOCKET names"
             )
         }
-        var error = APIError(.unauthorized, "unauthorized", "the token is wrong; read the server's token file again")
-        error.headers[.wwwAuthenticate] = "Bearer"
-        throw error
+        throw .unauthorized("the token is wrong; read the server's token file again")
     }
 
     /// Takes as long wherever the first difference is.
@@ -186,7 +177,6 @@ struct APIResponder: Sendable {
             try await out.finish(nil)
         }
     }
-
 }
 
 /// A JSON array that is written piece by piece.

@@ -40,7 +40,7 @@ final class OpenedFile: Sendable {
             while next < range.upperBound {
                 let start = next
                 let count = Int(min(Int64(Self.piece), range.upperBound - start))
-                let buffer = try await disk.run { try self.read(at: start, count) }
+                let buffer = try await disk.runIfActive { try self.read(at: start, count) }
                 next += Int64(buffer.readableBytes)
                 try await send(buffer)
             }

@@ -24,8 +24,8 @@ struct SpooledFile: Sendable {
         on disk: NIOThreadPool
     ) async throws -> SpooledFile {
         let path = "\(folder)/upload-\(ObjectID())"
-        if let length = body.announcedLength { try await disk.run { try checkSpace(length, folder) } }
-        let writer = try await disk.run { try SpoolWriter(path) }
+        if let length = body.announcedLength { try await disk.runIfActive { try checkSpace(length, folder) } }
+        let writer = try await disk.runIfActive { try SpoolWriter(path) }
         do {
             var buffer = ByteBuffer()
             try await body.read { piece in
@@ -34,10 +34,10 @@ struct SpooledFile: Sendable {
                 if buffer.readableBytes < batch { return }
                 let full = buffer
                 buffer = ByteBuffer()
-                try await disk.run { try writer.write(full) }
+                try await disk.runIfActive { try writer.write(full) }
             }
             let last = buffer
-            let (size, sha256) = try await disk.run {
+            let (size, sha256) = try await disk.runIfActive {
                 try writer.write(last)
                 return try writer.finish()
             }
@@ -51,7 +51,7 @@ struct SpooledFile: Sendable {
             }
             return SpooledFile(path: path, size: size, sha256: sha256)
         } catch {
-            try? await disk.run {
+            try? await disk.runIfActive {
                 writer.abandon()
                 FolderTree.remove(path)
             }
@@ -70,14 +70,6 @@ struct SpooledFile: Sendable {
                 "the body has \(length) bytes and the disk of \(folder) has \(free) left; nothing was kept, make room there"
             )
         }
-    }
-}
-
-extension NIOThreadPool {
-    /// Runs what blocks on one of the pool's threads.
-    @concurrent
-    func run<Value: Sendable>(_ body: @escaping @Sendable () throws -> Value) async throws -> Value {
-        try await runIfActive(body)
     }
 }
 

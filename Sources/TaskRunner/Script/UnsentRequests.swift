@@ -79,8 +79,7 @@ struct UnsentRequests: Sendable {
     private func take(_ line: [UInt8], _ outcome: inout Outcome) throws {
         if line.isEmpty { return }
         do {
-            let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
-            guard case .document(let request) = try BSONValue(extendedJSON: line, options: options),
+            guard case .document(let request) = try BSONValue(extendedJSON: line, options: .nonFinite),
                 let path = request["path"]?.stringValue
             else {
                 outcome.faults.append(Fault(message: "a line is no request"))

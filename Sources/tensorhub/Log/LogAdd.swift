@@ -70,7 +70,7 @@ struct LogAdd: AsyncParsableCommand {
                 let text = ByteOrderMark.dropped(from: line[...])
                 if text.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { continue }
                 do {
-                    let entry = try BSONDocument(extendedJSON: Array(text), options: ParameterLines.options)
+                    let entry = try BSONDocument(extendedJSON: Array(text), options: .nonFinite)
                     entries.append(entry.withoutRepeatedKeys)
                     _ = try Hub.logDocument(entries[entries.count - 1], project: "-", time: .now, origin: nil)
                 } catch {

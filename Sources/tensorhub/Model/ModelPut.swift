@@ -84,9 +84,8 @@ struct ModelPut: AsyncParsableCommand {
 
     private static func architecture(_ path: String) throws -> BSONDocument {
         let bytes = try InputFile(path, role: "--architecture", limit: TaskSpec.maximumDocumentSize).bytes
-        let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
         do throws(BSONError) {
-            return try BSONDocument(extendedJSON: bytes, options: options).withoutRepeatedKeys
+            return try BSONDocument(extendedJSON: bytes, options: .nonFinite).withoutRepeatedKeys
         } catch {
             // What is no JSON object is kept as it is; one with such a number would not be found by its fields.
             if error.code == .unrepresentable {

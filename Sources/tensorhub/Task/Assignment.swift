@@ -53,7 +53,7 @@ enum Assignment {
         let bytes = try InputFile(path, role: "\(flag) @\(path)", limit: ParameterLines.longest).bytes
         do {
             // JSON allows a name twice; the last one counts, as in most parsers.
-            return try BSONDocument(extendedJSON: bytes, options: ParameterLines.options).withoutRepeatedKeys
+            return try BSONDocument(extendedJSON: bytes, options: .nonFinite).withoutRepeatedKeys
         } catch {
             throw .badInput("\(flag) @\(path) \(Self.refusal(error)): \(error.message)")
         }
@@ -71,9 +71,6 @@ enum ParameterLines {
     /// Bytes: what MongoDB takes as a document.
     static let longest = 16 << 20
 
-    /// Python's `json` writes NaN and Infinity, and BSON holds them.
-    static let options = ExtendedJSONOptions(allowsNonFiniteLiterals: true)
-
     /// Reads all lines of a file, or of standard input for `-`; empty lines are skipped.
     static func read(_ path: String) throws(CommandFailure) -> [Line] {
         let source = path == "-" ? "standard input" : path
@@ -85,7 +82,7 @@ enum ParameterLines {
             if text.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { continue }
             let place = "line \(index + 1) of \(source)"
             do {
-                let document = try BSONDocument(extendedJSON: Array(text), options: options)
+                let document = try BSONDocument(extendedJSON: Array(text), options: .nonFinite)
                 lines.append(Line(place: place, document: document.withoutRepeatedKeys))
             } catch {
                 throw .badInput("\(place) \(Assignment.refusal(error)): \(error.message); nothing was created")
