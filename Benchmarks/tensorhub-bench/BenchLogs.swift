@@ -38,7 +38,7 @@ struct BenchLogs {
             goal: .atLeast(0.8)
         )
         for _ in 0..<rounds {
-            let origin = AttemptOrigin(taskID: ObjectID(), attempt: 1)
+            let origin = AttemptID(task: ObjectID(), number: 1)
             var seconds = 0.0
             for start in stride(from: 0, to: Self.saved, by: batch) {
                 let values = (start..<start + batch).map(Self.values)
@@ -109,7 +109,7 @@ struct BenchLogs {
     private func fill(_ kind: LogKind, _ count: Int) async throws -> [ObjectID] {
         let tasks = (0..<10).map { _ in ObjectID() }
         for start in stride(from: 0, to: count, by: 1000) {
-            let origin = AttemptOrigin(taskID: tasks[start / 1000 % 10], attempt: 1)
+            let origin = AttemptID(task: tasks[start / 1000 % 10], number: 1)
             try await site.hub.saveLogs(kind, (start..<start + 1000).map(Self.values), origin: origin)
         }
         return tasks

@@ -126,7 +126,7 @@ import Testing
             try await run.finish(run.task, 1, runner)
             #expect(try await run.sentences() == [])
             let again = OutputChunk(attempt: 1, seq: 1, offset: 0, data: Array("\(run.task) 1 ended\n".utf8))
-            try await run.hub.appendOutput([(taskID: run.task, chunk: again)])
+            try await run.hub.session().appendOutput([again], of: run.task)
             let sentences = try await run.sentences()
             #expect(sentences.contains { $0.hasPrefix("has a piece 1 at byte 0") }, "\(sentences)")
             #expect(sentences.contains("has 99 of the 66 bytes that its attempt 1 printed"), "\(sentences)")

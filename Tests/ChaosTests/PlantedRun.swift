@@ -56,8 +56,8 @@ struct PlantedRun {
     }
 
     func claim(_ id: ObjectID, _ runner: ObjectID) async throws -> Int {
-        let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "host", lease: .seconds(60))
-        guard let task = try await hub.claim(id: id, .init(), claim) else { throw ChaosError("no claim") }
+        let session = hub.session(runner, name: "host")
+        guard let task = try await session.claim(id: id) else { throw ChaosError("no claim") }
         return task.attempt
     }
 
@@ -72,8 +72,7 @@ struct PlantedRun {
     static func end(_ id: ObjectID, _ attempt: Int, cause: String = "finished") -> AttemptEnd {
         let result: BSONDocument = ["task": .string("\(id)"), "attempt": .init(smallest: attempt)]
         return AttemptEnd(
-            taskID: id,
-            attempt: attempt,
+            AttemptID(task: id, number: attempt),
             transition: cause == "finished" ? .finish(result: result) : .release(delay: nil),
             cause: cause
         )
@@ -82,18 +81,18 @@ struct PlantedRun {
     func store(_ id: ObjectID, _ attempt: Int) async throws {
         let text = "\(id) \(attempt) begun\n\(id) \(attempt) ended\n"
         let chunk = OutputChunk(attempt: attempt, seq: 0, offset: 0, data: Array(text.utf8))
-        try await hub.appendOutput([(taskID: id, chunk: chunk)])
+        try await hub.session().appendOutput([chunk], of: id)
     }
 
     /// As a runner does it: the output, then the fenced end.
     @discardableResult
-    func finish(_ id: ObjectID, _ attempt: Int, _ runner: ObjectID) async throws -> Hub.ReportOutcome {
+    func finish(_ id: ObjectID, _ attempt: Int, _ runner: ObjectID) async throws -> AttemptEnd.Outcome {
         try await store(id, attempt)
-        return try await hub.report([Self.end(id, attempt)], runner: runner)[0]
+        return try await hub.session(runner).deliver([Self.end(id, attempt)])[0]
     }
 
     func release(_ id: ObjectID, _ attempt: Int, _ runner: ObjectID, cause: String) async throws {
-        _ = try await hub.report([Self.end(id, attempt, cause: cause)], runner: runner)
+        _ = try await hub.session(runner).deliver([Self.end(id, attempt, cause: cause)])
     }
 
     /// A failure that is counted; the last one where it is the task's second.
@@ -102,7 +101,7 @@ struct PlantedRun {
         let failure = TaskFailure(kind: kind, message: "planted")
         end.transition =
             attempt < RecordingScript.failures ? .retry(failure, delay: .zero, avoiding: nil) : .fail(failure)
-        _ = try await hub.report([end], runner: runner)
+        _ = try await hub.session(runner).deliver([end])
     }
 
     /// A statement that only a program with a fault would send.

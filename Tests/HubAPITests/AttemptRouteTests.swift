@@ -15,7 +15,7 @@ import Testing
             let health = try await client.send("GET", "/v1/health").json
             #expect(health["status"] == "ok")
             #expect(health.value(atPath: "attempt.attempt") == 2)
-            #expect(health.value(atPath: "attempt.task") == .objectID(backend.origin.taskID))
+            #expect(health.value(atPath: "attempt.task") == .objectID(backend.id.task))
             let task = try await client.send("GET", "/v1/task")
             #expect(task.json.value(atPath: "hyper_parameters.lr") == 0.1)
             #expect(try await client.send("PUT", "/v1/results", "{\"accuracy\": NaN}").status == 200)

@@ -248,7 +248,7 @@ import Testing
                 nil,
                 name: "mlp",
                 architecture: ["a": 1],
-                lineage: Lineage(origin: AttemptOrigin(taskID: ObjectID(), attempt: 1), dataSets: [source])
+                lineage: Lineage(origin: AttemptID(task: ObjectID(), number: 1), dataSets: [source])
             )
             #expect(try await client.send("DELETE", "/v1/datasets?name=a").code == "wrong-state")
             #expect(try await client.send("DELETE", "/v1/datasets?name=a&force=true").json == ["deleted": 1])

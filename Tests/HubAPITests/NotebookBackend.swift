@@ -35,7 +35,7 @@ final class NotebookBackend: ScriptBackend, ScriptAttempt {
 
     let hub: Hub
     var attempt: (any ScriptAttempt)? { self }
-    let origin = AttemptOrigin(taskID: ObjectID(), attempt: 2)
+    let id = AttemptID(task: ObjectID(), number: 2)
     let spoolFolder: String
     let state = Mutex(State())
 

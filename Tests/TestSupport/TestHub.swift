@@ -70,3 +70,14 @@ extension Hub {
         try await database.collection("Task").insertOne(document)
     }
 }
+
+extension Hub {
+    /// A runner that a test makes up.
+    package func session(
+        _ runner: ObjectID = ObjectID(),
+        name: String = "gpu-1",
+        lease: Duration = .seconds(60)
+    ) -> RunnerSession {
+        RunnerSession(self, runner: runner, name: name, lease: lease)
+    }
+}

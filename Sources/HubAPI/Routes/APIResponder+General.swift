@@ -9,11 +9,7 @@ extension APIResponder {
     ]
 
     private var health: BSONDocument {
-        let attempt: BSONValue =
-            backend.attempt.map {
-                ["task": .objectID($0.origin.taskID), "attempt": .init(smallest: $0.origin.attempt)]
-            }
-            ?? .null
+        let attempt: BSONValue = backend.attempt.map { .document($0.id.document) } ?? .null
         return ["status": "ok", "project": .string(hub.project), "attempt": attempt]
     }
 }

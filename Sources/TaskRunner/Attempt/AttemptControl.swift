@@ -4,21 +4,6 @@ import Synchronization
 import TensorHub
 import Threads
 
-/// One attempt of one task.
-struct AttemptKey: Hashable, Sendable {
-    var taskID: ObjectID
-    var attempt: Int
-}
-
-/// Why a runner ends an attempt before the script does.
-enum StopReason: String, Sendable {
-    case cancelled
-    case drain
-    case leaseLost = "lease-lost"
-    /// MongoDB was away for longer than this runner waits.
-    case outage
-}
-
 /// Lets others stop an attempt, whether or not its process exists yet. The first reason stays.
 final class AttemptControl: Sendable {
     private struct State {

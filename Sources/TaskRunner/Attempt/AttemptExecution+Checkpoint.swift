@@ -32,7 +32,7 @@ extension AttemptExecution {
     func releaseCheckpoint(_ link: ScriptLink) async {
         guard let checkpoint = link.delivery.storedCheckpoint ?? task.checkpoint else { return }
         do {
-            try await runner.transport.releaseCheckpoint(checkpoint)
+            try await runner.transport.hub.releaseCheckpoint(checkpoint)
         } catch {
             logger.debug("The checkpoint is left to the collector of orphans", metadata: ["error": "\(error)"])
         }
@@ -44,13 +44,13 @@ extension AttemptExecution {
     ///
     /// - Throws: `AttemptError.machine` for everything else.
     func fetchCheckpoint(_ directory: AttemptDirectory) async throws {
-        guard let checkpoint = task.checkpoint, let attempt = Int32(exactly: checkpoint.attempt) else { return }
+        guard let checkpoint = task.checkpoint, checkpoint.attempt < id.number else { return }
         let waiting = try await runner.pool.runIfActive { try directory.newestCheckpoint() }
-        if let waiting, waiting >= attempt { return }
-        let arrival = try await runner.pool.runIfActive { try directory.makeArrivalFolder(runner.runnerID) }
+        if let waiting, waiting >= checkpoint.attempt { return }
+        let arrival = try await runner.pool.runIfActive { try directory.makeArrivalFolder(runner.session.runner) }
         do {
             for file in checkpoint.files { try await fetch(file, to: arrival, directory) }
-            try await runner.pool.runIfActive { try directory.putAwayArrived(arrival, of: attempt) }
+            try await runner.pool.runIfActive { try directory.putAwayArrived(arrival, of: checkpoint.attempt) }
         } catch {
             try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
             // A full disk, a lack of rights or of descriptors is this machine's: the checkpoint is there for another
@@ -76,7 +76,7 @@ extension AttemptExecution {
         while true {
             if control.reason != nil { throw AttemptError(.machine, "it was stopped before it began") }
             do throws(HubError) {
-                try await runner.transport.downloadBlob(
+                try await runner.transport.hub.downloadBlob(
                     file.blob,
                     in: .checkpoints,
                     to: path,

@@ -125,7 +125,7 @@ extension AttemptExecution {
             }
             if pause >= .milliseconds(500), !hasWarned {
                 hasWarned = true
-                runner.state.withLock { $0.block(key) }
+                runner.state.withLock { $0.block(id) }
                 logger.error(
                     "Processes survive SIGKILL, the kernel holds them; their slot is out of service until they are gone",
                     metadata: ["processes": "\(pids.map { ProcessEntry($0)?.text ?? "\($0)" })"]
@@ -136,7 +136,7 @@ extension AttemptExecution {
             pause = min(pause * 2, .seconds(5))
         }
         if hasWarned {
-            runner.state.withLock { $0.unblock(key) }
+            runner.state.withLock { $0.unblock(id) }
             logger.notice("The processes are gone; the slot is in service again")
         }
         return true

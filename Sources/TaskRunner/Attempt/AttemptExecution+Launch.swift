@@ -8,10 +8,9 @@ extension AttemptExecution {
     func launch(_ token: ObjectID, _ link: ScriptLink) async throws -> Started {
         var plan = try AttemptPlan(
             task,
-            attempt: key.attempt,
+            id,
             token: token,
-            runner: runner.runnerID,
-            hub: runner.hub,
+            session: runner.session,
             database: runner.database,
             options: runner.options
         )
@@ -24,7 +23,7 @@ extension AttemptExecution {
             }
         } catch {
             // Cancelled, it could not remove what had come.
-            let arrival = WaitingCheckpoints.arrivalName(of: key.taskID, runner.runnerID)
+            let arrival = WaitingCheckpoints.arrivalName(of: id.task, runner.session.runner)
             try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
             throw error
         }
@@ -157,7 +156,7 @@ extension AttemptExecution {
     private func storedOutput() async -> (seq: Int64, offset: Int64)? {
         while !runner.mustGiveUp() {
             do throws(HubError) {
-                return try await runner.transport.storedOutput(of: key.taskID, attempt: key.attempt)
+                return try await runner.transport.storedOutput(of: id)
             } catch {
                 if runner.availability.failed(error) {
                     logger.error("Cannot see how much of the output is stored", metadata: ["error": "\(error)"])

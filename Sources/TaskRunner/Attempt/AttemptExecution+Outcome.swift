@@ -35,8 +35,7 @@ extension AttemptExecution {
             cause = reason == AttemptOutcome.machineFault && inherited != nil ? TaskStatements.runnerLost : reason
         }
         return AttemptEnd(
-            taskID: key.taskID,
-            attempt: key.attempt,
+            id,
             transition: transition,
             cause: cause,
             exit: ended.report?.exit,

@@ -15,7 +15,7 @@ extension AttemptExecution {
                     guard let text = link.delivery.block.text, text != told, !Task.isCancelled else { continue }
                     told = text
                     let message = "the script has ended; \(text)"
-                    runner.progressBoard.post(ScriptProgress(fraction: nil, message: message), of: key)
+                    runner.progressBoard.post(ScriptProgress(fraction: nil, message: message), of: id)
                 }
             }
             defer { services.cancelAll() }

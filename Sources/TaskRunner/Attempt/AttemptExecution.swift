@@ -9,7 +9,7 @@ import TensorHub
 struct AttemptExecution: Sendable {
     let runner: Runner
     let task: TaskRecord
-    let key: AttemptKey
+    let id: AttemptID
     let control: AttemptControl
     /// Those of the same task that may still run here: they use the same devices and files.
     let earlier: [AttemptControl]
@@ -33,20 +33,20 @@ struct AttemptExecution: Sendable {
     init(
         runner: Runner,
         task: TaskRecord,
-        key: AttemptKey,
+        id: AttemptID,
         control: AttemptControl,
         earlier: [AttemptControl] = [],
         inherited: InheritedAttempt? = nil
     ) {
         self.runner = runner
         self.task = task
-        self.key = key
+        self.id = id
         self.control = control
         self.earlier = earlier
         self.inherited = inherited
         var logger = runner.logger
-        logger[metadataKey: "task.id"] = "\(key.taskID)"
-        logger[metadataKey: "task.attempt"] = "\(key.attempt)"
+        logger[metadataKey: "task.id"] = "\(id.task)"
+        logger[metadataKey: "task.attempt"] = "\(id.number)"
         self.logger = logger
     }
 
@@ -56,22 +56,17 @@ struct AttemptExecution: Sendable {
         let link = ScriptLink(
             runner,
             task,
-            key,
+            id,
             control,
-            inherited?.directory
-                ?? AttemptDirectory(
-                    taskID: key.taskID,
-                    attempt: Int32(clamping: key.attempt),
-                    in: runner.launcher.attemptsFolder
-                ),
+            inherited?.directory ?? AttemptDirectory(id, in: runner.launcher.attemptsFolder),
             token: token,
             logger: logger
         )
         return await withTaskGroup(of: Void.self) { services in
             services.addTask { await link.delivery.run() }
             let end = await run(token, link)
-            runner.progressBoard.remove(key)
-            runner.availability.refusals.passed(.attempt(key.taskID))
+            runner.progressBoard.remove(id)
+            runner.availability.refusals.passed(.attempt(id.task))
             services.cancelAll()
             return end
         }
@@ -152,8 +147,8 @@ struct AttemptExecution: Sendable {
         }
         let pump = started.seq.map {
             OutputPump(
-                key: key,
-                hub: runner.transport,
+                id,
+                runner.transport,
                 pool: runner.pool,
                 reader: started.output,
                 limit: runner.options.outputLimit,

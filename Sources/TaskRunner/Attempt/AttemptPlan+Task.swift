@@ -7,16 +7,12 @@ extension AttemptPlan {
     /// - Throws: `HubError.invalidInput` naming the field that makes it impossible to run.
     init(
         _ task: TaskRecord,
-        attempt: Int,
+        _ id: AttemptID,
         token: ObjectID,
-        runner: ObjectID,
-        hub: Hub,
+        session: RunnerSession,
         database: String,
         options: RunnerOptions
     ) throws(HubError) {
-        guard let id = task.id, let number = Int32(exactly: attempt) else {
-            throw HubError(.invalidInput, field: "_id", "the task cannot be run: _id must be an ObjectId")
-        }
         guard let script = task.script, !script.isEmpty else {
             throw HubError(
                 .invalidInput,
@@ -25,13 +21,12 @@ extension AttemptPlan {
             )
         }
         self.init(
-            taskID: id,
-            attempt: number,
+            id,
             token: token,
-            runner: runner,
+            runner: session.runner,
             task: task.withoutBlobs,
             taskName: task.name,
-            project: hub.project,
+            project: session.hub.project,
             database: database,
             script: script,
             interpreter: task.interpreter,

@@ -1,12 +1,12 @@
 package import BSON
+package import TensorHub
 
 /// All that is needed to run one attempt: what the claim gave, ready to be laid out on disk.
 package struct AttemptPlan: Sendable {
-    package var taskID: ObjectID
-    package var attempt: Int32
+    package var id: AttemptID
     /// Marks the processes of this attempt, and of no other.
     package var token: ObjectID
-    /// Who holds the lease: with the attempt's number it fences the reports.
+    /// Who holds the lease: with the attempt's number it fences what is delivered.
     package var runner: ObjectID
     /// The task for `task.json`, without `script` and the bytes of `hub.files`.
     package var task: BSONDocument
@@ -34,8 +34,7 @@ package struct AttemptPlan: Sendable {
     package static let defaultOutputLimit: Int64 = 64 << 20
 
     package init(
-        taskID: ObjectID,
-        attempt: Int32,
+        _ id: AttemptID,
         token: ObjectID,
         runner: ObjectID = ObjectID(),
         task: BSONDocument,
@@ -53,8 +52,7 @@ package struct AttemptPlan: Sendable {
         outputLimit: Int64 = defaultOutputLimit,
         socketPath: String? = nil
     ) {
-        self.taskID = taskID
-        self.attempt = attempt
+        self.id = id
         self.token = token
         self.runner = runner
         self.task = task
@@ -72,44 +70,4 @@ package struct AttemptPlan: Sendable {
         self.outputLimit = outputLimit
         self.socketPath = socketPath
     }
-}
-
-/// A file that was submitted with the script and lies beside it.
-package struct AttemptFile: Sendable, Hashable {
-    /// Relative to the working directory, with `/` between folders.
-    package var path: String
-    /// Permission bits; set-user-id and the like are dropped.
-    package var mode: Int32
-    package var data: [UInt8]
-
-    package init(path: String, mode: Int32 = 0o644, data: [UInt8]) {
-        self.path = path
-        self.mode = mode
-        self.data = data
-    }
-}
-
-/// Why an attempt could not be started.
-package struct AttemptError: Error, Sendable, CustomStringConvertible {
-    package struct Code: Sendable, Hashable {
-        let name: String
-        /// The task's own fault, on every runner or on this one: no such interpreter, a file that leads out of the
-        /// folder.
-        package static let cannotStart = Code(name: "cannot-start")
-        /// This machine's fault: disk full, no more processes. The task deserves another try.
-        package static let machine = Code(name: "machine")
-    }
-
-    package var code: Code
-    package var message: String
-    /// errno of the system call that failed.
-    package var systemError: Int32?
-
-    package init(_ code: Code, _ message: String, systemError: Int32? = nil) {
-        self.code = code
-        self.message = message
-        self.systemError = systemError
-    }
-
-    package var description: String { message }
 }

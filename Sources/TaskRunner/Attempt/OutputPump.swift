@@ -8,8 +8,8 @@ import TensorHub
 /// The file holds the first part and the last part of the output; the database gets the same: chunks that fall between
 /// are deleted as newer ones come.
 actor OutputPump {
-    private let key: AttemptKey
-    private let hub: Hub
+    private let id: AttemptID
+    private let session: RunnerSession
     private let pool: NIOThreadPool
     private let reader: OutputReader
     private let limit: Int
@@ -35,8 +35,8 @@ actor OutputPump {
     ///   - isLost: Whether the attempt is no longer ours, so that nothing more is to be sent.
     ///   - mustGiveUp: Asked after each failure: whether not to wait any longer.
     init(
-        key: AttemptKey,
-        hub: Hub,
+        _ id: AttemptID,
+        _ session: RunnerSession,
         pool: NIOThreadPool,
         reader: OutputReader,
         limit: Int,
@@ -46,8 +46,8 @@ actor OutputPump {
         isLost: @escaping @Sendable () -> Bool,
         mustGiveUp: @escaping @Sendable () -> Bool
     ) {
-        self.key = key
-        self.hub = hub
+        self.id = id
+        self.session = session
         self.pool = pool
         self.reader = reader
         self.limit = limit
@@ -130,12 +130,12 @@ actor OutputPump {
                 return pieces
             }
             for piece in pieces {
-                unsent.append(OutputChunk(attempt: key.attempt, seq: seq, offset: piece.offset, data: piece.data))
+                unsent.append(OutputChunk(attempt: id.number, seq: seq, offset: piece.offset, data: piece.data))
                 seq += 1
             }
         }
         if unsent.isEmpty { return false }
-        try await hub.appendOutput(unsent.map { (key.taskID, $0) })
+        try await session.appendOutput(unsent, of: id.task)
         availability.succeeded()
         for chunk in unsent where chunk.offset >= Self.head {
             stored.append((chunk.seq, chunk.offset, chunk.offset + Int64(chunk.data.count)))
@@ -152,12 +152,7 @@ actor OutputPump {
         let dropped = min(stored.prefix { $0.end <= newest.end - tail }.count, stored.count - 1)
         // In steps, not chunk by chunk.
         guard dropped >= Self.batch * 4 || (dropped > 0 && stored.count - dropped < Self.batch) else { return }
-        try await hub.dropOutput(
-            of: key.taskID,
-            attempt: key.attempt,
-            from: Self.head,
-            before: stored[dropped].seq
-        )
+        try await session.dropOutput(of: id, from: Self.head, before: stored[dropped].seq)
         stored.removeFirst(dropped)
     }
 }

@@ -1,9 +1,9 @@
 package import BSON
+package import TensorHub
 
 /// `claim.json`: what a restarted runner must know to go on with an attempt that it finds on its disk.
 package struct AttemptClaim: Sendable, Equatable {
-    package var taskID: ObjectID
-    package var attempt: Int32
+    package var id: AttemptID
     package var token: ObjectID
     package var runner: ObjectID
     /// The runners that had it before, oldest first: one of them may still be named in MongoDB.
@@ -15,8 +15,7 @@ package struct AttemptClaim: Sendable, Equatable {
     package var outputLimit: Int64
 
     init(_ plan: AttemptPlan) {
-        taskID = plan.taskID
-        attempt = plan.attempt
+        id = plan.id
         token = plan.token
         runner = plan.runner
         project = plan.project
@@ -33,8 +32,7 @@ package struct AttemptClaim: Sendable, Equatable {
         project: String,
         database: String
     ) {
-        taskID = directory.taskID
-        attempt = directory.attempt
+        id = directory.id
         token = ObjectID()
         self.runner = runner
         formerRunners = [formerRunner]
@@ -45,16 +43,15 @@ package struct AttemptClaim: Sendable, Equatable {
     }
 
     init?(_ document: BSONDocument) {
-        guard let taskID = document["task_id"]?.objectIDValue,
-            let attempt = document["attempt"]?.intValue.flatMap({ Int32(exactly: $0) }),
+        guard let task = document["task_id"]?.objectIDValue,
+            let number = document["attempt"]?.intValue,
             let token = document["token"]?.objectIDValue,
             let runner = document["runner"]?.objectIDValue,
             let project = document["project"]?.stringValue,
             let keys = document["saved_result_keys"]?.arrayValue,
             let outputLimit = document["output_limit"]?.intValue
         else { return nil }
-        self.taskID = taskID
-        self.attempt = attempt
+        id = AttemptID(task: task, number: number)
         self.token = token
         self.runner = runner
         formerRunners = document["former_runners"]?.arrayValue?.compactMap(\.objectIDValue) ?? []
@@ -69,8 +66,8 @@ package struct AttemptClaim: Sendable, Equatable {
     private var document: BSONDocument {
         var document: BSONDocument = [
             "v": 1,
-            "task_id": .objectID(taskID),
-            "attempt": .int32(attempt),
+            "task_id": .objectID(id.task),
+            "attempt": .init(smallest: id.number),
             "token": .objectID(token),
             "runner": .objectID(runner),
             "project": .string(project),
@@ -80,43 +77,5 @@ package struct AttemptClaim: Sendable, Equatable {
         ]
         if !formerRunners.isEmpty { document.append("former_runners", .array(formerRunners.map(BSONValue.objectID))) }
         return document
-    }
-}
-
-/// `pids.json`: the two processes of an attempt, so that a restarted runner finds them and nobody else.
-package struct AttemptProcesses: Sendable, Equatable {
-    package struct Identity: Sendable, Equatable {
-        package var pid: Int32
-        /// Clock ticks since boot: with the pid, it names one process.
-        package var start: UInt64
-    }
-
-    package var supervisor: Identity
-    package var script: Identity
-    /// Pids of another boot mean nothing.
-    package var bootID: String
-    /// The inode of the supervisor's journal: a script may have given the folder's name to another one.
-    package var journal: UInt64?
-
-    init?(json: [UInt8]) {
-        guard let document = try? BSONDocument(extendedJSON: json, options: .init(plain: true)),
-            let supervisor = Identity(document["supervisor"]), let script = Identity(document["script"]),
-            let bootID = document["boot_id"]?.stringValue
-        else { return nil }
-        self.supervisor = supervisor
-        self.script = script
-        self.bootID = bootID
-        journal = document["journal"]?.intValue.flatMap { UInt64(exactly: $0) }
-    }
-}
-
-extension AttemptProcesses.Identity {
-    fileprivate init?(_ value: BSONValue?) {
-        guard let document = value?.documentValue,
-            let pid = document["pid"]?.intValue.flatMap({ Int32(exactly: $0) }), pid > 0,
-            let start = document["start"]?.intValue.flatMap({ UInt64(exactly: $0) })
-        else { return nil }
-        self.pid = pid
-        self.start = start
     }
 }

@@ -23,17 +23,17 @@ extension AttemptDirectory {
         // An empty one is not either.
         if directory.withRights({ unlinkat(directory.descriptor, Self.checkpointName, AT_REMOVEDIR) }) == 0 { return }
         guard errno == ENOTEMPTY || errno == EEXIST else { throw .call("examine", checkpointPath) }
-        try putAway(Self.checkpointName, in: directory, of: attempt)
+        try putAway(Self.checkpointName, in: directory, of: id.number)
     }
 
     private func putAway(
         _ name: String,
         in folder: borrowing LocalFolder,
-        of attempt: Int32
+        of attempt: Int
     ) throws(AttemptError) {
         let waiting = try waiting()
         removeWaiting(try waitingCheckpoints(waiting), in: waiting)
-        try folder.rename(name, to: "\(taskID).\(attempt)", in: waiting)
+        try folder.rename(name, to: "\(AttemptID(task: id.task, number: attempt))", in: waiting)
     }
 
     /// Gives the new attempt what an earlier one put away here, if it did.
@@ -51,15 +51,15 @@ extension AttemptDirectory {
 
     /// One that cannot be removed waits on, until its task has ended; it keeps nobody from a newer one.
     private func removeWaiting(
-        _ checkpoints: some Sequence<(name: String, attempt: Int32)>,
+        _ checkpoints: some Sequence<(name: String, attempt: Int)>,
         in waiting: borrowing LocalFolder
     ) {
         for checkpoint in checkpoints { try? waiting.removeTree(checkpoint.name) }
     }
 
     /// Whether an earlier attempt can have left it; anything else a script has put there.
-    private func canBeOurs(_ checkpoint: (name: String, attempt: Int32)) -> Bool {
-        checkpoint.attempt < attempt
+    private func canBeOurs(_ checkpoint: (name: String, attempt: Int)) -> Bool {
+        checkpoint.attempt < id.number
     }
 
     /// Removes a directory whose script was never started, and puts the checkpoint back for the next attempt; where
@@ -70,7 +70,7 @@ extension AttemptDirectory {
     }
 
     /// Which attempt left what waits here; `nil` where nothing does.
-    func newestCheckpoint() throws(AttemptError) -> Int32? {
+    func newestCheckpoint() throws(AttemptError) -> Int? {
         guard let waiting = try state.openIfThere(waitingPath) else { return nil }
         return try waitingCheckpoints(waiting).filter(canBeOurs).last?.attempt
     }
@@ -79,12 +79,12 @@ extension AttemptDirectory {
     /// script's.
     private func waitingCheckpoints(
         _ waiting: borrowing LocalFolder
-    ) throws(AttemptError) -> [(name: String, attempt: Int32)] {
-        let own = "\(taskID)"
-        var found: [(name: String, attempt: Int32)] = []
+    ) throws(AttemptError) -> [(name: String, attempt: Int)] {
+        let own = "\(id.task)"
+        var found: [(name: String, attempt: Int)] = []
         for name in try waiting.names() where name.bytes.hasPrefix(own.bytes) && waiting.isFolder(name) {
             if name.bytes == own.bytes { found.append((name, 0)) }
-            guard let attempt = name.bytes.dropping("\(own).").flatMap({ Int32($0) }) else { continue }
+            guard let attempt = name.bytes.dropping("\(own).").flatMap({ Int($0) }) else { continue }
             found.append((name, attempt))
         }
         return found.sorted { $0.attempt < $1.attempt }
@@ -95,7 +95,7 @@ extension AttemptDirectory {
     /// Makes an empty folder for a checkpoint that is to be brought here by that runner.
     func makeArrivalFolder(_ runner: ObjectID) throws(AttemptError) -> String {
         let waiting = try waiting()
-        let name = WaitingCheckpoints.arrivalName(of: taskID, runner)
+        let name = WaitingCheckpoints.arrivalName(of: id.task, runner)
         try waiting.removeTree(name)
         try waiting.makeFolder(name, mode: 0o755)
         return "\(waitingPath)/\(name)"
@@ -111,7 +111,7 @@ extension AttemptDirectory {
     }
 
     /// What has arrived waits for the next attempt on this machine.
-    func putAwayArrived(_ arrival: String, of attempt: Int32) throws(AttemptError) {
+    func putAwayArrived(_ arrival: String, of attempt: Int) throws(AttemptError) {
         try putAway(StateFolder.name(arrival), in: waiting(), of: attempt)
     }
 

@@ -1,6 +1,7 @@
 package import BSON
 import CLinux
 import Glibc
+package import TensorHub
 
 /// `<state>/attempts/<task id>.<attempt>/`: everything about one attempt on local disk, and what a restarted runner
 /// knows of it. Every call blocks: for pool threads only.
@@ -17,30 +18,27 @@ import Glibc
 /// `claim.json` is the last file that ``create(_:command:in:)`` writes. A directory without it, and without what a
 /// supervisor writes, is what is left of a start or of a removal that was cut short: nothing ran in it.
 package struct AttemptDirectory: Sendable, Hashable {
-    package let taskID: ObjectID
-    package let attempt: Int32
+    package let id: AttemptID
     /// The folder of all attempts.
     let parent: String
     /// Where that is, and how anything in it is opened.
     let state: StateFolder
 
-    package init(taskID: ObjectID, attempt: Int32, in parent: String) {
-        self.taskID = taskID
-        self.attempt = attempt
+    package init(_ id: AttemptID, in parent: String) {
+        self.id = id
         self.parent = parent
         state = StateFolder(StateFolder.parent(parent), noting: RestoredRights())
     }
 
     package static func == (lhs: Self, rhs: Self) -> Bool {
-        lhs.taskID == rhs.taskID && lhs.attempt == rhs.attempt && lhs.parent.bytes == rhs.parent.bytes
+        lhs.id == rhs.id && lhs.parent.bytes == rhs.parent.bytes
     }
 
     package func hash(into hasher: inout Hasher) {
-        hasher.combine(taskID)
-        hasher.combine(attempt)
+        hasher.combine(id)
     }
 
-    package var name: String { "\(taskID).\(attempt)" }
+    package var name: String { "\(id)" }
     package var path: String { "\(parent)/\(name)" }
     package var journalPath: String { "\(path)/journal" }
     package var workPath: String { "\(path)/work" }
@@ -74,7 +72,7 @@ package struct AttemptDirectory: Sendable, Hashable {
     ) throws(AttemptError) -> AttemptDirectory {
         let own = command.starter == nil ? [command.scriptName] : [command.scriptName, ScriptCommand.starterName]
         for file in plan.files { try check(path: file.path, ownNames: own) }
-        let directory = AttemptDirectory(taskID: plan.taskID, attempt: plan.attempt, in: parent)
+        let directory = AttemptDirectory(plan.id, in: parent)
         let all = try directory.state.open(parent)
         try all.makeFolder(directory.name, mode: 0o755)
         do throws(AttemptError) {
@@ -221,10 +219,10 @@ package struct AttemptDirectory: Sendable, Hashable {
     package static func existing(in parent: String) throws(AttemptError) -> [AttemptDirectory] {
         try StateFolder(around: parent).open(parent).names().sortedByBytes().compactMap { name in
             let parts = name.bytes.split(separator: ".", omittingEmptySubsequences: false)
-            guard parts.count == 2, let id = ObjectID(parts[0].text), let attempt = Int32(parts[1].text) else {
+            guard parts.count == 2, let task = ObjectID(parts[0].text), let number = Int(parts[1].text) else {
                 return nil
             }
-            let directory = AttemptDirectory(taskID: id, attempt: attempt, in: parent)
+            let directory = AttemptDirectory(AttemptID(task: task, number: number), in: parent)
             return directory.name.bytes == name.bytes ? directory : nil
         }
     }

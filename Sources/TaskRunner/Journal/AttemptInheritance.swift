@@ -122,7 +122,7 @@ extension AttemptDirectory {
                     "claim.json " + (bytes.isEmpty ? "is empty" : "cannot be read as what a runner has written")
                 )
             }
-            guard claim.taskID == taskID, claim.attempt == attempt else {
+            guard claim.id == id else {
                 return .unknown("claim.json is that of another attempt")
             }
             return .claim(claim)

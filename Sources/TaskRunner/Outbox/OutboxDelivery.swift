@@ -86,7 +86,7 @@ final class OutboxDelivery: Sendable {
         self.pool = pool
         self.availability = availability
         self.logger = logger
-        block = DeliveryBlock(logger, .attempt(sink.key.taskID), in: availability.refusals)
+        block = DeliveryBlock(logger, .attempt(sink.id.task), in: availability.refusals)
         self.retryPause = retryPause
         self.isLost = isLost
         self.mustGiveUp = mustGiveUp

@@ -7,20 +7,19 @@ import Threads
 /// Where the records of an attempt go, and the files that belong to them: `journal/kept/<identifier>/0, 1, ...`, put
 /// there before the record is written and removed after it is delivered.
 struct OutboxSink: Sendable {
-    let hub: Hub
-    let runner: ObjectID
-    let key: AttemptKey
+    let session: RunnerSession
+    let id: AttemptID
     /// Of the attempt: whose uploads they are.
     let token: ObjectID
     let directory: AttemptDirectory
     let pool: TurnThreads
 
-    var origin: AttemptOrigin { AttemptOrigin(taskID: key.taskID, attempt: key.attempt) }
+    var hub: Hub { session.hub }
 
     /// Returns the checkpoint that the task has now, where it was one.
     func deliver(_ record: OutboxRecord) async throws(HubError) -> TaskCheckpoint? {
         let payload = record.payload
-        let id = payload["id"]?.objectIDValue ?? ObjectID()
+        let document = payload["id"]?.objectIDValue ?? ObjectID()
         let name = payload["name"]?.stringValue ?? ""
         let tags = payload["tags"]?.documentValue ?? [:]
         switch record.kind {
@@ -29,16 +28,16 @@ struct OutboxSink: Sendable {
             try await hub.insertLogs(kind, [payload])
         case .dataSet:
             guard let content = content(payload) else { return nil }
-            try await hub.saveDataSet(content, name: name, tags: tags, id: id, origin: origin, uploader: token)
+            try await hub.saveDataSet(content, name: name, tags: tags, id: document, origin: id, uploader: token)
         case .model:
             try await hub.saveModel(
                 content(payload),
                 name: name,
                 architecture: payload["architecture"]?.documentValue ?? [:],
                 tags: tags,
-                id: id,
+                id: document,
                 lineage: Lineage(
-                    origin: origin,
+                    origin: id,
                     dataSets: (payload["data_sets"]?.arrayValue ?? []).compactMap {
                         $0.documentValue.flatMap(Lineage.DataSet.init)
                     }
@@ -46,12 +45,10 @@ struct OutboxSink: Sendable {
                 uploader: token
             )
         case .checkpoint:
-            return try await hub.storeCheckpoint(
+            return try await session.storeCheckpoint(
                 files(payload),
-                of: key.taskID,
-                attempt: key.attempt,
+                of: id,
                 isDeclared: payload["declared"]?.boolValue ?? false,
-                runner: runner,
                 uploader: token
             )
         }

@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import TensorHub
 
 /// What a runner prepares once to start attempts: where they live, and what all of them share.
 package struct AttemptLauncher: Sendable {
@@ -71,7 +72,7 @@ package struct AttemptLauncher: Sendable {
         )
         let directory = try makeDirectory(plan, command)
         do throws(AttemptError) {
-            if plan.attempt > 1 { try directory.restoreCheckpoint() }
+            if plan.id.number > 1 { try directory.restoreCheckpoint() }
         } catch {
             try? directory.takeBack()
             throw error
@@ -90,7 +91,7 @@ package struct AttemptLauncher: Sendable {
                 if isLink(attemptsFolder) { damage.setAside(attemptsFolder, "it is a link") }
                 _ = try damage.folder(attemptsFolder)
             case EEXIST where error.code == .machine:
-                let directory = AttemptDirectory(taskID: plan.taskID, attempt: plan.attempt, in: attemptsFolder)
+                let directory = AttemptDirectory(plan.id, in: attemptsFolder)
                 guard damage.setAside(directory.path, "it was there before the attempt") != nil else { throw error }
             default: throw error
             }

@@ -1,6 +1,7 @@
 package import BSON
 import CLinux
 import Glibc
+import TensorHub
 
 /// Processes of an attempt that have outlived its supervisor, or that nothing on the disk tells of. They are found by
 /// what every process of an attempt inherits in its environment. Calls block: for pool threads only.
@@ -54,11 +55,11 @@ package enum AttemptSurvivors {
                 String(decoding: $0.dropFirst(start.count), as: UTF8.self)
             }
         }
-        guard value("TENSORHUB_ATTEMPT_TOKEN") != nil, let id = value("TENSORHUB_TASK_ID").flatMap({ ObjectID($0) }),
-            let attempt = value("TENSORHUB_ATTEMPT").flatMap({ Int32($0) }),
+        guard value("TENSORHUB_ATTEMPT_TOKEN") != nil, let task = value("TENSORHUB_TASK_ID").flatMap({ ObjectID($0) }),
+            let number = value("TENSORHUB_ATTEMPT").flatMap({ Int($0) }),
             let path = value("TENSORHUB_CHECKPOINT_DIR")
         else { return nil }
-        let directory = AttemptDirectory(taskID: id, attempt: attempt, in: parent)
+        let directory = AttemptDirectory(AttemptID(task: task, number: number), in: parent)
         let end = "/\(directory.name)/\(AttemptDirectory.checkpointName)"
         guard
             path.bytes == "\(parent)\(end)" || path.bytes.dropping(end: end.bytes).map({ isSame($0, parent) }) == true

@@ -1,4 +1,5 @@
 import BSON
+import TensorHub
 
 /// The environment of a script: an allow-list of the runner's own and the variables of the contract.
 package struct ScriptEnvironment: Sendable, Equatable {
@@ -47,10 +48,10 @@ package struct ScriptEnvironment: Sendable, Equatable {
         copy.set("TENSORHUB_RESULT_FILE", directory.resultFilePath)
         copy.set("TENSORHUB_SPOOL_FILE", directory.unsentPath)
         if let path = plan.socketPath { copy.set("TENSORHUB_SOCKET", path) }
-        copy.set("TENSORHUB_TASK_ID", plan.taskID.description)
+        copy.set("TENSORHUB_TASK_ID", plan.id.task.description)
         if let name = plan.taskName { copy.set("TENSORHUB_TASK_NAME", name) }
         copy.set("TENSORHUB_PROJECT", plan.project)
-        copy.set("TENSORHUB_ATTEMPT", "\(plan.attempt)")
+        copy.set("TENSORHUB_ATTEMPT", "\(plan.id.number)")
         copy.set("TENSORHUB_CHECKPOINT_DIR", directory.checkpointPath)
         let folder =
             pythonFolder.utf8.contains(UInt8(ascii: ":"))

@@ -9,7 +9,7 @@ import Threads
 final class EndDelivery: Sendable {
     private struct Entry {
         var end: AttemptEnd
-        let done = Signal<Hub.ReportOutcome?>()
+        let done = Signal<AttemptEnd.Outcome?>()
     }
 
     private struct State {
@@ -22,8 +22,7 @@ final class EndDelivery: Sendable {
     /// The most that go in one statement.
     static let batchLimit = 500
 
-    private let hub: Hub
-    private let runner: ObjectID
+    private let session: RunnerSession
     private let availability: Availability
     private let mustGiveUp: @Sendable () -> Bool
     private let state = Mutex(State())
@@ -33,14 +32,12 @@ final class EndDelivery: Sendable {
 
     /// - Parameter mustGiveUp: Asked after each failure: whether not to wait for MongoDB any longer.
     init(
-        hub: Hub,
-        runner: ObjectID,
+        _ session: RunnerSession,
         logger: Logger,
         availability: Availability,
         mustGiveUp: @escaping @Sendable () -> Bool
     ) {
-        self.hub = hub
-        self.runner = runner
+        self.session = session
         self.availability = availability
         self.mustGiveUp = mustGiveUp
         block = DeliveryBlock(
@@ -53,7 +50,7 @@ final class EndDelivery: Sendable {
     }
 
     /// Returns when MongoDB has answered, however long that takes; `nil` if the runner gave up waiting for it.
-    func deliver(_ end: AttemptEnd) async -> Hub.ReportOutcome? {
+    func deliver(_ end: AttemptEnd) async -> AttemptEnd.Outcome? {
         let entry = Entry(end: end)
         let isClosed = state.withLock { state in
             if !state.isClosed { state.waiting.append(entry) }
@@ -89,14 +86,14 @@ final class EndDelivery: Sendable {
         return true
     }
 
-    private func deliver(_ ends: [AttemptEnd]) async -> [Hub.ReportOutcome]? {
+    private func deliver(_ ends: [AttemptEnd]) async -> [AttemptEnd.Outcome]? {
         var isOutcomeUnknown = false
         while true {
             do {
                 // A task with a key twice would end MongoDB again.
-                if isOutcomeUnknown { try await hub.putAsideRepeated(ends, runner: runner) }
+                if isOutcomeUnknown { try await session.putAsideRepeated(ends) }
                 isOutcomeUnknown = false
-                let outcomes = try await hub.report(ends, runner: runner)
+                let outcomes = try await session.deliver(ends)
                 availability.succeeded()
                 block.passed()
                 return outcomes

@@ -6,7 +6,7 @@ import TensorHub
 /// What scripts say of their progress: of each attempt the latest word counts, and all of a runner's go together in one
 /// statement a second. Nothing is kept on disk; a word that cannot be sent makes way for the next one.
 final class ProgressBoard: Sendable {
-    private let news = Mutex<[AttemptKey: ScriptProgress]>([:])
+    private let news = Mutex<[AttemptID: ScriptProgress]>([:])
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 
@@ -17,18 +17,18 @@ final class ProgressBoard: Sendable {
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
-    func post(_ progress: ScriptProgress, of key: AttemptKey) {
-        news.withLock { $0[key] = progress }
+    func post(_ progress: ScriptProgress, of id: AttemptID) {
+        news.withLock { $0[id] = progress }
         wake.yield()
     }
 
     /// The attempt has ended: its task tells no progress any more.
-    func remove(_ key: AttemptKey) {
-        news.withLock { $0[key] = nil }
+    func remove(_ id: AttemptID) {
+        news.withLock { $0[id] = nil }
     }
 
     /// Sends until cancelled.
-    func run(hub: Hub, runner: ObjectID, availability: Availability) async {
+    func run(_ session: RunnerSession, _ availability: Availability) async {
         for await _ in wakes {
             let batch = news.withLock { news in
                 defer { news = [:] }
@@ -36,10 +36,7 @@ final class ProgressBoard: Sendable {
             }
             if batch.isEmpty { continue }
             do throws(HubError) {
-                try await hub.setProgress(
-                    batch.map { (AttemptOrigin(taskID: $0.taskID, attempt: $0.attempt), $1) },
-                    runner: runner
-                )
+                try await session.setProgress(batch)
                 availability.succeeded()
             } catch {
                 availability.failed(error)

@@ -29,14 +29,14 @@ extension Runner {
         }
         if tasks.isEmpty { return }
         // By identifier alone: they may be another project's.
-        let found = try await transport.tasks.findAll(
+        let found = try await transport.hub.tasks.findAll(
             ["_id": ["$in": .array(tasks.map(BSONValue.objectID))]],
             FindOptions(projection: ["status": 1])
         ).map(TaskRecord.init)
         let known = Set(found.compactMap(\.id))
         let ended = Set(found.filter { !$0.status.isUnfinished }.compactMap(\.id))
         // One that was made to run again meanwhile may be just about to take it up.
-        let claimed = state.withLock { Set($0.attempts.keys.map(\.taskID)) }
+        let claimed = state.withLock { Set($0.attempts.keys.map(\.task)) }
         try await pool.runIfActive {
             try waiting.remove(ended.subtracting(claimed), self.damage)
             try waiting.remove(tasks.subtracting(known), olderThan: WaitingCheckpoints.strangerLimit, self.damage)

@@ -61,7 +61,7 @@ extension Runner {
             loopWatch.cameRound(.claims)
             do throws(HubError) {
                 try await putAsideRepeated()
-                for task in try await hub.claimed(by: token) { start(task, in: &group) }
+                for task in try await session.claimed(by: token) { start(task, in: &group) }
                 unresolved = nil
                 mustLook.withLock { $0 = true }
                 availability.succeeded()
@@ -77,7 +77,7 @@ extension Runner {
     /// - Throws: Where MongoDB is still away.
     private func putAsideRepeated() async throws(HubError) {
         do throws(HubError) {
-            try await hub.putAsideRepeated(options.query)
+            try await session.putAsideRepeated(options.query)
         } catch {
             if error.isTransient { throw error }
             logger.warning("Cannot look for tasks with a key twice", metadata: ["error": "\(error)"])
@@ -85,23 +85,17 @@ extension Runner {
     }
 
     private func claim(_ look: RunnerState.Look, token: ObjectID) async throws(HubError) -> [TaskRecord] {
-        let claim = TaskStatements.Claim(
-            runner: runnerID,
-            token: token,
-            host: options.name,
-            lease: options.lease
-        )
         switch look {
         case .nothing:
             return []
         case .queue(let wanted):
-            let claimed = try await hub.claim(wanted, options.query, claim)
+            let claimed = try await session.claim(wanted, options.query, token: token)
             state.withLock { $0.found(queueIsEmpty: claimed.queueIsEmpty) }
             return claimed.tasks
         case .hinted(let ids):
             var tasks: [TaskRecord] = []
             for id in ids {
-                if let task = try await hub.claim(id: id, options.query, claim) { tasks.append(task) }
+                if let task = try await session.claim(id: id, options.query, token: token) { tasks.append(task) }
             }
             return tasks
         }
@@ -114,20 +108,19 @@ extension Runner {
         _ inherited: InheritedAttempt? = nil,
         in group: inout DiscardingTaskGroup
     ) -> AttemptControl? {
-        guard let id = task.id else { return nil }
-        let key = AttemptKey(taskID: id, attempt: inherited.map { Int($0.claim.attempt) } ?? task.attempt)
-        let (control, earlier) = admit(key, isInherited: inherited != nil)
+        guard let id = inherited?.claim.id ?? task.attemptID else { return nil }
+        let (control, earlier) = admit(id, isInherited: inherited != nil)
         group.addTask {
             let execution = AttemptExecution(
                 runner: self,
                 task: task,
-                key: key,
+                id: id,
                 control: control,
                 earlier: earlier,
                 inherited: inherited
             )
             _ = await execution.run()
-            self.state.withLock { $0.remove(key) }
+            self.state.withLock { $0.remove(id) }
             self.wake.yield()
         }
         return control
@@ -137,14 +130,14 @@ extension Runner {
     /// claim its own task again before it has learned that it lost it.
     ///
     /// - Returns: Its control, and the earlier attempts.
-    func admit(_ key: AttemptKey, isInherited: Bool = false) -> (AttemptControl, earlier: [AttemptControl]) {
+    func admit(_ id: AttemptID, isInherited: Bool = false) -> (AttemptControl, earlier: [AttemptControl]) {
         let control = AttemptControl(pool, isInherited: isInherited)
         let (phase, earlier) = state.withLock { state in
-            let earlier = state.add(key, control)
+            let earlier = state.add(id, control)
             return (state.urgency, earlier)
         }
         for older in earlier {
-            if !older.isOver { logger.notice("Stopping an earlier attempt", metadata: ["task.id": "\(key.taskID)"]) }
+            if !older.isOver { logger.notice("Stopping an earlier attempt", metadata: ["task.id": "\(id.task)"]) }
             older.stop(.leaseLost)
         }
         // Claimed in the moment of the second or third signal: it is given back like the others.
@@ -162,10 +155,10 @@ extension Runner {
             if ContinuousClock.now >= nextLook {
                 // Later ones are seen as events.
                 nextLook += Self.newerPause
-                if let version = try? await hub.findNewerTask()?.newerVersion { tellNewer(version) }
+                if let version = try? await session.findNewerTask()?.newerVersion { tellNewer(version) }
             }
             do throws(HubError) {
-                _ = try await hub.adoptAndPromote()
+                _ = try await session.adoptAndPromote()
                 availability.succeeded()
             } catch {
                 if availability.failed(error) {
@@ -199,7 +192,7 @@ extension Runner {
         var hasWarned = false
         while !Task.isCancelled {
             do {
-                for try await event in hub.watchQueue() {
+                for try await event in session.watchQueue() {
                     guard let id = event.document["documentKey"]?.documentValue?["_id"]?.objectIDValue else { continue }
                     await handle(event.document, id)
                 }
@@ -219,9 +212,9 @@ extension Runner {
     private func handle(_ event: BSONDocument, _ id: ObjectID) async {
         if event["cancelled"]?.boolValue == true {
             // The event may be about an attempt that is over: the task itself is asked.
-            let mine = state.withLock { $0.leases.filter { $0.key == id } }
-            guard !mine.isEmpty, let found = try? await hub.inspect(mine, runner: runnerID) else { return }
-            for id in found.cancelled { stop(id, attempt: mine[id], .cancelled) }
+            let mine = state.withLock { $0.leases.filter { $0.task == id } }
+            guard !mine.isEmpty, let found = try? await session.inspect(mine) else { return }
+            for id in found.cancelled { stop(id, .cancelled) }
             return
         }
         if let version = TaskRecord(["hub": ["v": event["version"] ?? .null]]).newerVersion {
@@ -229,7 +222,7 @@ extension Runner {
             return
         }
         if event["foreign"]?.boolValue == true {
-            _ = try? await hub.adoptAndPromote()
+            _ = try? await session.adoptAndPromote()
         }
         state.withLock { $0.note(id) }
         wake.yield()

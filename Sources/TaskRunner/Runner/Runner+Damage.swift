@@ -7,20 +7,20 @@ import TensorHub
 /// go back, so that no script runs beside its own second attempt.
 extension Runner {
     func settleDamaged(_ found: AttemptInheritance, into group: inout DiscardingTaskGroup) async {
-        let ids = found.damaged.map(\.directory.taskID)
+        let ids = found.damaged.map(\.directory.id.task)
         let known = await waitingForMongoDB { () async throws(HubError) in
-            let tasks = try await self.hub.leased(ids)
+            let tasks = try await self.session.leased(ids)
             let runners = tasks.values.compactMap(\.lease?.runner)
-            return (tasks, try await self.hub.runners(runners, on: Self.host))
+            return (tasks, try await self.session.runners(runners, on: Self.host))
         }
         guard let (tasks, local) = known else { return }
         var ours: [InheritedAttempt] = []
         for damaged in found.damaged {
-            switch await verdict(damaged, tasks[damaged.directory.taskID], local, found) {
+            switch await verdict(damaged, tasks[damaged.directory.id.task], local, found) {
             case .ours(let former):
                 let claim = AttemptClaim(
                     of: damaged.directory,
-                    runner: runnerID,
+                    runner: session.runner,
                     formerRunner: former,
                     project: hub.project,
                     database: database
@@ -57,7 +57,7 @@ extension Runner {
             return found.hasNeighbours ? .others : .nobodys
         }
         if task.project?.bytes != hub.project.bytes { return .others }
-        guard task.status == .running, task.attempt == Int(damaged.directory.attempt), let owner = task.lease?.runner
+        guard task.status == .running, task.attempt == damaged.directory.id.number, let owner = task.lease?.runner
         else {
             // A living neighbour may be removing it just now.
             return damaged.mayBeRemains && !damaged.isAlive && found.hasNeighbours ? .others : .nobodys

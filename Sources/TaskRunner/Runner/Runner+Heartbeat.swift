@@ -33,7 +33,7 @@ extension Runner {
     func register() async {
         guard state.withLock({ $0.phase == .running }) else { return }
         do throws(HubError) {
-            let earlier = try await hub.runners(named: options.name, on: Self.host)
+            let earlier = try await session.namesakes(on: Self.host)
             if let control = earlier.last?.control, control.request == .pause {
                 heartbeat.withLock { $0.control = control }
                 obey(control)
@@ -41,7 +41,7 @@ extension Runner {
             await beat()
             // One that was killed or handed over could not say so itself.
             let dead = earlier.filter { $0.pid.map(Self.isGone) ?? false }
-            try await hub.forgetRunners(before: runnerID, named: options.name, on: Self.host, dead: dead.map(\.id))
+            try await session.forgetNamesakes(on: Self.host, dead: dead.map(\.id))
         } catch {
             if availability.failed(error) {
                 logger.warning(
@@ -90,7 +90,7 @@ extension Runner {
     private func beat(_ last: RunnerRecord.State? = nil) async {
         do throws(HubError) {
             let beat = signOfLife(last)
-            let record = try await hub.beat(beat)
+            let record = try await session.beat(beat)
             availability.succeeded()
             beatBlock.passed()
             heartbeat.withLock { heartbeat in
@@ -112,9 +112,7 @@ extension Runner {
         }
         return state.withLock { state in
             RunnerBeat(
-                id: runnerID,
                 host: Self.host,
-                name: options.name,
                 pid: getpid(),
                 version: options.version,
                 slots: options.slots,
@@ -122,9 +120,8 @@ extension Runner {
                     elements: options.labels.sorted { $0.key < $1.key }.map { ($0.key.text, .string($0.value)) }
                 ),
                 state: last ?? state.activity,
-                lease: options.lease,
                 query: RunnerRecord.queryText(names: options.taskNames, filter: options.filter, sort: options.sort),
-                running: state.leases.map { RunningAttempt(task: $0.key, attempt: $0.value) },
+                running: Array(state.leases),
                 done: state.done,
                 blocked: state.blocked.count,
                 refused: mustTell ? refusals : nil,
@@ -163,7 +160,7 @@ extension Runner {
     private func watchControl() async {
         while !Task.isCancelled {
             do {
-                let stream = hub.watchControl(of: runnerID)
+                let stream = session.watchControl()
                 try await stream.open()
                 // For what was asked before.
                 state.tell()

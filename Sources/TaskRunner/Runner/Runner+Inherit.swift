@@ -18,26 +18,20 @@ extension Runner {
 
     func takeOver(_ attempts: [InheritedAttempt], into group: inout DiscardingTaskGroup) async {
         if attempts.isEmpty { return }
-        let inheritances = attempts.map {
-            Hub.Inheritance(
-                taskID: $0.claim.taskID,
-                attempt: Int($0.claim.attempt),
-                owners: $0.claim.formerRunners
-            )
-        }
+        let owners = Dictionary(attempts.map { ($0.claim.id, $0.claim.formerRunners) }, uniquingKeysWith: +)
         guard
             let owned = await waitingForMongoDB({ () async throws(HubError) in
-                try await self.hub.reown(inheritances, runner: self.runnerID, lease: self.options.lease)
+                try await self.session.takeOver(owners)
             })
         else { return }
         for attempt in attempts {
-            if let task = owned[attempt.claim.taskID], task.attempt == Int(attempt.claim.attempt) {
+            if let task = owned[attempt.claim.id] {
                 start(task, attempt, in: &group)
             } else {
                 let record = (try? await pool.runIfActive { try attempt.directory.task() }) ?? nil
                 // What the directory says of itself may be damaged; its name is not.
                 var document = record ?? [:]
-                document["_id"] = .objectID(attempt.claim.taskID)
+                document["_id"] = .objectID(attempt.claim.id.task)
                 start(TaskRecord(document), attempt, in: &group)?.stop(.leaseLost)
             }
         }
@@ -52,7 +46,7 @@ extension Runner {
                 return try await pool.runIfActive {
                     try AttemptInheritance.take(
                         from: self.launcher.attemptsFolder,
-                        by: self.runnerID,
+                        by: self.session.runner,
                         self.presence,
                         project: self.hub.project,
                         database: self.database,

@@ -28,8 +28,8 @@ extension Runner {
             let sent = ContinuousClock.now
             do throws(HubError) {
                 let renewal = try await tellingWhenLate(&watch, attempts: leases.count) {
-                    () async throws(HubError) -> Hub.Renewal in
-                    try await hub.renew(leases, runner: runnerID, lease: options.lease)
+                    () async throws(HubError) -> RunnerSession.Renewal in
+                    try await session.renew(leases)
                 }
                 availability.succeeded()
                 leaseBlock.passed()
@@ -40,14 +40,14 @@ extension Runner {
                         metadata: ["since.last": "\(Availability.rounded(gap))", "attempts": "\(leases.count)"]
                     )
                 }
-                for id in renewal.lost { stop(id, attempt: leases[id], .leaseLost) }
-                for id in renewal.cancelled { stop(id, attempt: leases[id], .cancelled) }
+                for id in renewal.lost { stop(id, .leaseLost) }
+                for id in renewal.cancelled { stop(id, .cancelled) }
             } catch {
                 hasFailed = true
                 // Healthy work goes on while MongoDB is away, unless somebody has set a limit to that.
                 if availability.failed(error) { leaseBlock.met(error, facts: ["attempts": "\(leases.count)"]) }
                 if let limit = options.outageLimit, let away = availability.awayFor, away > limit {
-                    for (id, attempt) in leases { stop(id, attempt: attempt, .outage) }
+                    for id in leases { stop(id, .outage) }
                 }
             }
         }
@@ -111,7 +111,7 @@ extension Runner {
             }
             do throws(HubError) {
                 let now = ContinuousClock.now
-                let expired = try await hub.expiredLeases()
+                let expired = try await session.expiredLeases()
                 availability.succeeded()
                 suspects = Dictionary(
                     uniqueKeysWithValues: expired.map { id, expires in
@@ -120,8 +120,8 @@ extension Runner {
                     }
                 )
                 let lost = suspects.filter { now - $0.value.since >= options.lease / 4 * 0.75 }.map(\.key)
-                var rescued = lost.isEmpty ? 0 : try await hub.rescue(lost)
-                if let limit = options.unleasedLimit { rescued += try await hub.rescueUnleased(after: limit) }
+                var rescued = lost.isEmpty ? 0 : try await session.rescue(lost)
+                if let limit = options.unleasedLimit { rescued += try await session.rescueUnleased(after: limit) }
                 if rescued > 0 {
                     logger.notice("Tasks of lost runners are pending again", metadata: ["tasks": "\(rescued)"])
                 }
@@ -136,16 +136,14 @@ extension Runner {
     /// The longest between two looks for expired leases: those of others may be shorter than ours.
     static let rescuePause: Duration = .seconds(15)
 
-    func stop(_ id: ObjectID, attempt: Int?, _ reason: StopReason) {
-        let control = state.withLock { state in
-            attempt.flatMap { state.attempts[AttemptKey(taskID: id, attempt: $0)] }
-        }
+    func stop(_ id: AttemptID, _ reason: StopReason) {
+        let control = state.withLock { $0.attempts[id] }
         // That the attempt is not ours any more counts also for one that is being stopped: nothing more is to be sent
         // then.
         guard let control, control.reason == nil || reason == .leaseLost else { return }
         // One whose script has ended may just have been reported, and the renewal found that.
         if control.reason == nil, !control.isOver {
-            logger.notice("Stopping an attempt", metadata: ["task.id": "\(id)", "reason": "\(reason.rawValue)"])
+            logger.notice("Stopping an attempt", metadata: ["task.id": "\(id.task)", "reason": "\(reason.rawValue)"])
         }
         control.stop(reason)
     }

@@ -11,8 +11,8 @@ extension Runner {
 
     /// Looks after the supervisors until cancelled.
     func watchSupervisors() async {
-        var watches: [AttemptKey: SupervisorWatch] = [:]
-        var told: Set<AttemptKey> = []
+        var watches: [AttemptID: SupervisorWatch] = [:]
+        var told: Set<AttemptID> = []
         while !Task.isCancelled {
             let planned = watches.values.contains(where: \.isPressing) ? Self.pressingPause : Self.watchPause
             let start = ContinuousClock.now
@@ -46,13 +46,13 @@ extension Runner {
     /// - Parameter told: Attempts of which something was said that need not be said again.
     private func take(
         _ step: SupervisorWatch.Step,
-        _ key: AttemptKey,
+        _ key: AttemptID,
         _ control: AttemptControl,
         _ process: SupervisorProcess,
-        _ told: inout Set<AttemptKey>
+        _ told: inout Set<AttemptID>
     ) {
         var facts: Logger.Metadata = [
-            "task.id": "\(key.taskID)", "task.attempt": "\(key.attempt)", "supervisor.pid": "\(process.pid)",
+            "task.id": "\(key.task)", "task.attempt": "\(key.number)", "supervisor.pid": "\(process.pid)",
         ]
         switch step {
         case .nothing: return
@@ -81,14 +81,14 @@ extension Runner {
         let attempts = state.withLock { $0.attempts }
         let processes = ProcessEntry.all()
         return attempts.map { key, control in
-            guard let process = control.process else { return "\(key.taskID).\(key.attempt)" }
+            guard let process = control.process else { return "\(key)" }
             let killed = Dictionary(process.killed.map { ($0.pid, $0.start) }, uniquingKeysWith: { $1 })
             let tree =
                 process.hasEnded
                 ? processes.filter { killed[$0.pid] == $0.start }
                 : processes.filter { $0.pid == process.pid } + processes.descendants(of: process.pid)
             let text = tree.filter { !$0.isDead }.prefix(20).map(\.text).joined(separator: ", ")
-            return "\(key.taskID).\(key.attempt)" + (text.isEmpty ? "" : ": \(text)")
+            return "\(key)" + (text.isEmpty ? "" : ": \(text)")
         }.sorted()
     }
 }

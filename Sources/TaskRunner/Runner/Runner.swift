@@ -12,7 +12,9 @@ import Threads
 /// A graceful shutdown drains: nothing more is claimed, what runs may end. `escalate()` goes further. Cancellation
 /// stops the scripts at once and gives their tasks back.
 public final class Runner: Service {
-    public let hub: Hub
+    public var hub: Hub { session.hub }
+    /// For what is to be prompt: its calls wait for no statement of anybody else's.
+    let session: RunnerSession
     private let currentOptions: Mutex<RunnerOptions>
     /// As given, or as `reload` has changed them.
     public var options: RunnerOptions { currentOptions.withLock { $0 } }
@@ -20,9 +22,8 @@ public final class Runner: Service {
     public let loopWatch = LoopWatch()
     /// This run of this runner, in leases and histories. New at every start.
     public let id: String
-    /// The same hub, for what scripts print and write, and for files: nothing of that makes a renewal wait.
-    let transport: Hub
-    let runnerID = ObjectID()
+    /// The same for what scripts print and write, and for files: nothing of that makes a renewal wait.
+    let transport: RunnerSession
     let logger: Logger
     let pool: NIOThreadPool
     /// For what scripts write to this machine's disk through the script API.
@@ -68,12 +69,12 @@ public final class Runner: Service {
         try makeFolders(options.stateDirectory)
         var options = options
         options.stateDirectory = try AttemptLauncher.withoutLinks(options.stateDirectory)
-        self.hub = hub
-        transport = hub.by(.transport)
+        session = RunnerSession(hub, runner: ObjectID(), name: options.name, lease: options.lease)
+        transport = session.by(.transport)
         currentOptions = Mutex(options)
-        id = runnerID.description
+        id = session.runner.description
         var logger = logger
-        logger[metadataKey: "runner.id"] = "\(runnerID)"
+        logger[metadataKey: "runner.id"] = "\(session.runner)"
         self.logger = logger
         damage = DamagedThings(stateDirectory: options.stateDirectory, logger: logger)
         damage.restoreMode(options.stateDirectory)
@@ -88,7 +89,7 @@ public final class Runner: Service {
         pool = NIOThreadPool(numberOfThreads: min(options.slots, 4))
         presence = try RunnerPresence(
             stateDirectory: options.stateDirectory,
-            runner: runnerID,
+            runner: session.runner,
             damage: damage
         )
         let state = SharedRunnerState(slots: options.slots)
@@ -109,8 +110,7 @@ public final class Runner: Service {
         beatBlock = DeliveryBlock(logger, saying: "MongoDB takes no sign of life of this runner")
         mustGiveUp = { state.withLock { $0.phase == .killing } }
         endDelivery = EndDelivery(
-            hub: hub,
-            runner: runnerID,
+            session,
             logger: logger,
             availability: availability,
             mustGiveUp: mustGiveUp
@@ -237,34 +237,34 @@ public final class Runner: Service {
     /// TensorLayer: `run_task`, `run_top_task`.
     public func runOnce() async throws -> OnceOutcome {
         try await identify()
-        _ = try await hub.rescue(overdue: Self.overdueForOnce)
-        _ = try await hub.adoptAndPromote()
-        let claim = TaskStatements.Claim(runner: runnerID, token: ObjectID(), host: options.name, lease: options.lease)
-        guard let task = try await claimOne(claim), let id = task.id else { return .noTask }
+        _ = try await session.rescue(overdue: Self.overdueForOnce)
+        _ = try await session.adoptAndPromote()
+        guard let task = try await claimOne(), let id = task.attemptID else { return .noTask }
         pool.start()
-        let outcome = await shielded { await self.runOne(task, AttemptKey(taskID: id, attempt: task.attempt)) }
+        let outcome = await shielded { await self.runOne(task, id) }
         try await pool.shutdownGracefully()
         return outcome
     }
 
     /// A claim whose reply is lost may have got a task: it is looked up until MongoDB answers.
-    private func claimOne(_ claim: TaskStatements.Claim) async throws -> TaskRecord? {
+    private func claimOne() async throws -> TaskRecord? {
+        let token = ObjectID()
         do {
-            return try await hub.claim(1, options.query, claim).tasks.first
+            return try await session.claim(1, options.query, token: token).tasks.first
         } catch {
             guard (error.underlying as? MongoError)?.isOutcomeUnknown == true else { throw error }
             logger.warning("The reply to a claim is lost; asking again", metadata: ["error": "\(error)"])
         }
         while true {
-            try? await hub.putAsideRepeated(options.query)
-            if let found = try? await hub.claimed(by: claim.token) { return found.first }
+            try? await session.putAsideRepeated(options.query)
+            if let found = try? await session.claimed(by: token) { return found.first }
             try await Task.sleep(for: EndDelivery.retryPause)
         }
     }
 
-    private func runOne(_ task: TaskRecord, _ key: AttemptKey) async -> OnceOutcome {
-        let (control, _) = admit(key)
-        let execution = AttemptExecution(runner: self, task: task, key: key, control: control)
+    private func runOne(_ task: TaskRecord, _ id: AttemptID) async -> OnceOutcome {
+        let (control, _) = admit(id)
+        let execution = AttemptExecution(runner: self, task: task, id: id, control: control)
         return await withTaskGroup(of: Void.self) { services in
             services.addTask { await self.endDelivery.run() }
             services.addTask { await self.sendProgress() }
@@ -273,7 +273,7 @@ public final class Runner: Service {
             services.addTask { await self.watchQueue() }
             defer { services.cancelAll() }
             let end = await execution.run()
-            self.state.withLock { $0.remove(key) }
+            self.state.withLock { $0.remove(id) }
             guard let end else { return .unreported }
             return .ended(end.status, exit: end.exit, signal: end.signal)
         }
@@ -319,7 +319,7 @@ public final class Runner: Service {
     }
 
     private func sendProgress() async {
-        await progressBoard.run(hub: transport, runner: runnerID, availability: availability)
+        await progressBoard.run(transport, availability)
     }
 
     /// Sleeps, or returns at once when cancelled.

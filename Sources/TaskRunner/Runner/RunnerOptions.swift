@@ -84,5 +84,5 @@ public struct RunnerOptions: Sendable {
         self.cacheLimit = cacheLimit
     }
 
-    var query: Hub.ClaimQuery { Hub.ClaimQuery(names: taskNames, filter: filter, sort: sort, host: name) }
+    var query: ClaimQuery { ClaimQuery(names: taskNames, filter: filter, sort: sort) }
 }

@@ -39,11 +39,11 @@ struct RunnerState: Sendable {
     /// The request that it has obeyed last: a request is heard again with every heartbeat.
     private var obeyed: RunnerControl?
     /// Every attempt under a lease, also one whose script has ended and whose end is not reported yet.
-    private(set) var attempts: [AttemptKey: AttemptControl] = [:]
+    private(set) var attempts: [AttemptID: AttemptControl] = [:]
     /// Attempts that take a slot.
     private(set) var occupied = 0
     /// Attempts whose processes survive SIGKILL.
-    private(set) var blocked: Set<AttemptKey> = []
+    private(set) var blocked: Set<AttemptID> = []
     /// Attempts that ended since the start.
     private(set) var done = 0
     /// Tasks that change events named since the last claim.
@@ -87,10 +87,10 @@ struct RunnerState: Sendable {
     /// Returns the earlier attempts of the same task that are still here: that there is a newer one says that they are
     /// lost.
     @discardableResult
-    mutating func add(_ key: AttemptKey, _ control: AttemptControl) -> [AttemptControl] {
-        attempts[key] = control
+    mutating func add(_ id: AttemptID, _ control: AttemptControl) -> [AttemptControl] {
+        attempts[id] = control
         occupied += 1
-        return attempts.filter { $0.key.taskID == key.taskID && $0.key.attempt < key.attempt }.map(\.value)
+        return attempts.filter { $0.key.task == id.task && $0.key.number < id.number }.map(\.value)
     }
 
     /// The script is dead: its slot is free, its lease is still needed.
@@ -98,13 +98,13 @@ struct RunnerState: Sendable {
         occupied -= 1
     }
 
-    mutating func remove(_ key: AttemptKey) {
-        attempts[key] = nil
+    mutating func remove(_ id: AttemptID) {
+        attempts[id] = nil
         done += 1
     }
 
-    mutating func block(_ key: AttemptKey) { blocked.insert(key) }
-    mutating func unblock(_ key: AttemptKey) { blocked.remove(key) }
+    mutating func block(_ id: AttemptID) { blocked.insert(id) }
+    mutating func unblock(_ id: AttemptID) { blocked.remove(id) }
 
     mutating func note(_ id: ObjectID) {
         if hints.count <= Self.hintLimit { hints.append(id) }
@@ -165,7 +165,8 @@ struct RunnerState: Sendable {
     }
 
     /// The newest attempt of each task under a lease.
-    var leases: [ObjectID: Int] {
-        Dictionary(attempts.keys.map { ($0.taskID, $0.attempt) }, uniquingKeysWith: max)
+    var leases: Set<AttemptID> {
+        let newest = Dictionary(attempts.keys.map { ($0.task, $0) }) { $0.number < $1.number ? $1 : $0 }
+        return Set(newest.values)
     }
 }

@@ -72,8 +72,7 @@ extension AttemptBackend {
         for (key, value) in names { document.append(key, value) }
         document.append("time", .dateTime(self.hub.estimatedTime()))
         var hub = hub
-        hub.append("task", .objectID(key.taskID))
-        hub.append("attempt", .init(smallest: key.attempt))
+        for (key, value) in self.id.document { hub.append(key, value) }
         document.append("hub", .document(hub))
         return document
     }

@@ -11,7 +11,7 @@ import Threads
 final class AttemptBackend: ScriptBackend, ScriptAttempt {
     let hub: Hub
     let transfers: Hub
-    let key: AttemptKey
+    let id: AttemptID
     let directory: AttemptDirectory
     let delivery: OutboxDelivery
     let pool: TurnThreads
@@ -38,7 +38,7 @@ final class AttemptBackend: ScriptBackend, ScriptAttempt {
     init(
         hub: Hub,
         transfers: Hub,
-        key: AttemptKey,
+        _ id: AttemptID,
         directory: AttemptDirectory,
         delivery: OutboxDelivery,
         control: AttemptControl,
@@ -50,7 +50,7 @@ final class AttemptBackend: ScriptBackend, ScriptAttempt {
     ) {
         self.hub = hub
         self.transfers = transfers
-        self.key = key
+        self.id = id
         self.directory = directory
         self.delivery = delivery
         self.control = control
@@ -62,7 +62,6 @@ final class AttemptBackend: ScriptBackend, ScriptAttempt {
     }
 
     var attempt: (any ScriptAttempt)? { self }
-    var origin: AttemptOrigin { AttemptOrigin(taskID: key.taskID, attempt: key.attempt) }
     var spoolFolder: String { directory.spoolPath }
 
     func task() async throws(HubError) -> BSONDocument {
@@ -86,7 +85,7 @@ final class AttemptBackend: ScriptBackend, ScriptAttempt {
     ///
     /// - Throws: `HubError.invalidInput` that names the field.
     func records(_ kind: LogKind, _ values: [BSONDocument]) throws(HubError) -> [OutboxRecord] {
-        try Hub.logDocuments(values, project: hub.project, time: hub.estimatedTime(), origin: origin)
+        try Hub.logDocuments(values, project: hub.project, time: hub.estimatedTime(), origin: id)
             .map { OutboxRecord(kind: .init(kind), payload: $0) }
     }
 
@@ -133,7 +132,7 @@ final class AttemptBackend: ScriptBackend, ScriptAttempt {
         }
         var progress = progress
         progress.message = progress.message.map { String($0.prefix(Self.messageLimit)) }
-        board.post(progress, of: key)
+        board.post(progress, of: id)
     }
 
     func control(waiting: Duration) async -> ScriptControl {

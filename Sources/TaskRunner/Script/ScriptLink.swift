@@ -18,7 +18,7 @@ final class ScriptLink: Sendable {
     init(
         _ runner: Runner,
         _ task: TaskRecord,
-        _ key: AttemptKey,
+        _ id: AttemptID,
         _ control: AttemptControl,
         _ directory: AttemptDirectory,
         token: ObjectID,
@@ -32,9 +32,8 @@ final class ScriptLink: Sendable {
         delivery = OutboxDelivery(
             Outbox(directory.outboxPath, in: directory.state),
             sink: OutboxSink(
-                hub: runner.transport,
-                runner: runner.runnerID,
-                key: key,
+                session: runner.transport,
+                id: id,
                 token: token,
                 directory: directory,
                 pool: disk
@@ -48,8 +47,8 @@ final class ScriptLink: Sendable {
         backend = AttemptBackend(
             // A party of its own: attempts take turns.
             hub: runner.hub.by(.scripts),
-            transfers: runner.transport,
-            key: key,
+            transfers: runner.transport.hub,
+            id,
             directory: directory,
             delivery: delivery,
             control: control,
@@ -89,6 +88,6 @@ final class ScriptLink: Sendable {
     func dropUploads() async {
         guard delivery.hasUploaded else { return }
         // Where this fails, the collector of orphans finds them.
-        try? await runner.transport.dropUploads(of: token)
+        try? await runner.transport.hub.dropUploads(of: token)
     }
 }

@@ -128,10 +128,10 @@ struct UnsentRequests: Sendable {
     /// it be written down, all of it is taken once more. The identifiers follow each other as the entries do.
     private func identified(_ entry: BSONValue, _ number: UInt64) -> BSONValue {
         guard var document = entry.documentValue, document["_id"] == nil else { return entry }
-        let task = backend.key.taskID.bytes
+        let task = backend.id.task.bytes
         // FNV-1a.
         var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in task + Array("\(backend.key.attempt) \(number >> 24)".utf8) {
+        for byte in task + Array("\(backend.id.number) \(number >> 24)".utf8) {
             hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3
         }
         let tail = (hash << 24) | (number & 0xFF_FFFF)

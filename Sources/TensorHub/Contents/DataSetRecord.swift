@@ -26,10 +26,7 @@ public struct DataSetRecord: Sendable {
     public var time: BSONDateTime? { document["time"]?.dateTimeValue }
 
     /// The attempt that saved it; `nil` for one from outside an attempt.
-    public var origin: AttemptOrigin? {
-        guard let task = hub["task"]?.objectIDValue, let attempt = hub["attempt"]?.intValue else { return nil }
-        return AttemptOrigin(taskID: task, attempt: attempt)
-    }
+    public var origin: AttemptID? { AttemptID(hub) }
 
     /// In order. One of TensorLayer's has a single file without a name; its length is 0 here and its hash unknown.
     public var files: [StoredFile] {

@@ -19,7 +19,7 @@ extension Hub {
         name: String,
         tags: BSONDocument = [:],
         id: ObjectID = ObjectID(),
-        origin: AttemptOrigin? = nil,
+        origin: AttemptID? = nil,
         uploader: ObjectID? = nil
     ) async throws(HubError) -> DataSetRecord {
         let document = try await saveContent(
@@ -130,9 +130,4 @@ extension Hub {
         }
         return result
     }
-}
-
-extension AttemptOrigin {
-    /// The fields in `hub` of what the attempt writes.
-    var document: BSONDocument { ["task": .objectID(taskID), "attempt": .init(smallest: attempt)] }
 }

@@ -34,10 +34,7 @@ public struct ModelRecord: Sendable {
     }
 
     /// What an attempt made it from; `nil` for one that was saved outside an attempt.
-    public var lineage: Lineage? {
-        guard let task = hub["task"]?.objectIDValue, let attempt = hub["attempt"]?.intValue else { return nil }
-        return Lineage(origin: AttemptOrigin(taskID: task, attempt: attempt), dataSets: sources)
-    }
+    public var lineage: Lineage? { AttemptID(hub).map { Lineage(origin: $0, dataSets: sources) } }
 
     /// The data sets that it was made from.
     public var sources: [Lineage.DataSet] {

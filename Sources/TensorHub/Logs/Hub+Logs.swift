@@ -9,7 +9,7 @@ extension Hub {
     public func saveLog(
         _ kind: LogKind,
         _ values: BSONDocument,
-        origin: AttemptOrigin? = nil
+        origin: AttemptID? = nil
     ) async throws(HubError) -> ObjectID {
         try await saveLogs(kind, [values], origin: origin)[0]
     }
@@ -28,7 +28,7 @@ extension Hub {
     public func saveLogs(
         _ kind: LogKind,
         _ values: [BSONDocument],
-        origin: AttemptOrigin? = nil
+        origin: AttemptID? = nil
     ) async throws(HubError) -> [ObjectID] {
         if values.isEmpty { return [] }
         let time = try await serverTime()

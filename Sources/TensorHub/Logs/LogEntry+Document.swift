@@ -8,9 +8,9 @@ extension Hub {
         _ values: BSONDocument,
         project: String,
         time: BSONDateTime,
-        origin: AttemptOrigin?
+        origin: AttemptID?
     ) throws(HubError) -> BSONDocument {
-        try LogEntry.document(values, id: ObjectID(), project: project, time: time, hub: origin.map(LogEntry.hub))
+        try LogEntry.document(values, id: ObjectID(), project: project, time: time, hub: origin?.document)
     }
 
     /// The documents of entries that belong together: read back by time and `_id` they come in this order.
@@ -20,9 +20,9 @@ extension Hub {
         _ values: [BSONDocument],
         project: String,
         time: BSONDateTime,
-        origin: AttemptOrigin?
+        origin: AttemptID?
     ) throws(HubError) -> [BSONDocument] {
-        let hub = origin.map(LogEntry.hub)
+        let hub = origin?.document
         let ids = ascendingIDs(values.count)
         var documents: [BSONDocument] = []
         documents.reserveCapacity(values.count)
@@ -49,11 +49,6 @@ extension Hub {
 extension LogEntry {
     /// Levels of a document: what MongoDB stores and every driver reads.
     package static let deepest = 100
-
-    /// `hub` of the entries of an attempt.
-    static func hub(_ origin: AttemptOrigin) -> BSONDocument {
-        ["task": .objectID(origin.taskID), "attempt": .int32(Int32(clamping: origin.attempt))]
-    }
 
     /// The original's fields in the original's order, then ours.
     ///

@@ -27,12 +27,7 @@ public struct LogEntry: Sendable {
     public var id: ObjectID? { document["_id"]?.objectIDValue }
     public var time: BSONDateTime? { document["time"]?.dateTimeValue }
     /// The attempt that wrote it; `nil` for one of another program, or from outside an attempt.
-    public var origin: AttemptOrigin? {
-        guard let hub = document["hub"]?.documentValue, let task = hub["task"]?.objectIDValue,
-            let attempt = hub["attempt"]?.intValue
-        else { return nil }
-        return AttemptOrigin(taskID: task, attempt: attempt)
-    }
+    public var origin: AttemptID? { document["hub"]?.documentValue.flatMap(AttemptID.init) }
     /// What the user has given.
     public var values: BSONDocument {
         BSONDocument(

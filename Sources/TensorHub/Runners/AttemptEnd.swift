@@ -1,6 +1,6 @@
 package import BSON
 
-/// How an attempt ended, in the form in which it is reported.
+/// How an attempt ended, in the form in which it is delivered.
 package struct AttemptEnd: Sendable {
     package enum Transition: Sendable {
         case finish(result: BSONDocument)
@@ -17,8 +17,17 @@ package struct AttemptEnd: Sendable {
         case minimalFailure
     }
 
-    package var taskID: ObjectID
-    package var attempt: Int
+    /// What became of the delivery of an end.
+    package enum Outcome: Sendable, Equatable {
+        /// The task has it.
+        case accepted
+        /// Another attempt exists, or the task was ended otherwise: it does not count.
+        case leaseLost
+        /// MongoDB cannot store it, a result that is too large: deliver a failure instead.
+        case refused(String)
+    }
+
+    package var id: AttemptID
     package var transition: Transition
     /// The word for the history.
     package var cause: String
@@ -32,8 +41,7 @@ package struct AttemptEnd: Sendable {
     package var refused = 0
 
     package init(
-        taskID: ObjectID,
-        attempt: Int,
+        _ id: AttemptID,
         transition: Transition,
         cause: String,
         exit: Int32? = nil,
@@ -41,8 +49,7 @@ package struct AttemptEnd: Sendable {
         peakMemory: Int64? = nil,
         outputLost: Int64 = 0
     ) {
-        self.taskID = taskID
-        self.attempt = attempt
+        self.id = id
         self.transition = transition
         self.cause = cause
         self.exit = exit

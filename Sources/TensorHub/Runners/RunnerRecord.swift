@@ -70,8 +70,8 @@ public struct RunnerRecord: Sendable, Hashable {
     /// Attempts that have ended since the start.
     public var done: Int { document["done"]?.intValue ?? 0 }
     /// The attempts under its leases at the last heartbeat.
-    public var running: [RunningAttempt] {
-        document["running"]?.arrayValue?.compactMap { $0.documentValue.flatMap(RunningAttempt.init) } ?? []
+    public var running: [AttemptID] {
+        document["running"]?.arrayValue?.compactMap { $0.documentValue.flatMap(AttemptID.init) } ?? []
     }
     /// What MongoDB does not take from it.
     public var refused: [RunnerRefusal] {
@@ -101,92 +101,4 @@ public struct RunnerRecord: Sendable, Hashable {
         if let sort { query.append("sort", .document(sort.document)) }
         return query.extendedJSON(.canonical)
     }
-}
-
-/// An attempt that a runner has under its lease.
-public struct RunningAttempt: Sendable, Hashable {
-    public var task: ObjectID
-    public var attempt: Int
-
-    package init(task: ObjectID, attempt: Int) {
-        self.task = task
-        self.attempt = attempt
-    }
-
-    init?(_ document: BSONDocument) {
-        guard let task = document["task"]?.objectIDValue, let attempt = document["attempt"]?.intValue else {
-            return nil
-        }
-        self.task = task
-        self.attempt = attempt
-    }
-
-    var document: BSONDocument { ["task": .objectID(task), "attempt": .init(smallest: attempt)] }
-}
-
-/// What somebody asks of a runner.
-public struct RunnerControl: Sendable, Hashable {
-    public enum Request: String, Sendable, Hashable, CaseIterable {
-        /// Claim nothing more, let what runs end, then wait.
-        case drain
-        /// Claim nothing; a runner that starts anew under the same name keeps to it.
-        case pause
-        /// Claim again.
-        case resume
-        /// Drain, then end the process.
-        case stop
-    }
-
-    public var request: Request
-    /// When what still runs is stopped and given back, by the server's clock.
-    public var deadline: BSONDateTime?
-    /// When it was asked, by the server's clock: tells one request from the next.
-    public var time: BSONDateTime
-    /// Who asked.
-    public var by: String?
-
-    package init(_ request: Request, deadline: BSONDateTime? = nil, time: BSONDateTime, by: String? = nil) {
-        self.request = request
-        self.deadline = deadline
-        self.time = time
-        self.by = by
-    }
-
-    init?(_ document: BSONDocument) {
-        guard let request = document["state"]?.stringValue.flatMap(Request.init),
-            let time = document["time"]?.dateTimeValue
-        else { return nil }
-        self.init(
-            request,
-            deadline: document["deadline"]?.dateTimeValue,
-            time: time,
-            by: document["by"]?.stringValue
-        )
-    }
-
-    var document: BSONDocument {
-        var document: BSONDocument = ["state": .string(request.rawValue), "time": .dateTime(time)]
-        if let deadline { document.append("deadline", .dateTime(deadline)) }
-        if let by { document.append("by", .string(by)) }
-        return document
-    }
-}
-
-/// Which runners of the project a request is for; those that have stopped never count.
-public struct RunnerSelection: Sendable, Hashable {
-    /// These identifiers; empty means any.
-    public var ids: [ObjectID]
-    /// These names; empty means any.
-    public var names: [String]
-
-    public init(ids: [ObjectID] = [], names: [String] = []) {
-        self.ids = ids
-        self.names = names
-    }
-
-    /// Every runner of the project.
-    public static let all = RunnerSelection()
-
-    public static func ids(_ ids: [ObjectID]) -> RunnerSelection { RunnerSelection(ids: ids) }
-    public static func named(_ name: String) -> RunnerSelection { RunnerSelection(names: [name]) }
 }

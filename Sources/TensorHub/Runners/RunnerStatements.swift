@@ -63,15 +63,15 @@ enum RunnerStatements {
     ]
 
     /// A sign of life: the whole document, made where there is none. What was asked of the runner stays.
-    static func beat(_ beat: RunnerBeat, project: String) -> [BSONDocument] {
+    static func beat(_ beat: RunnerBeat, of session: RunnerSession) -> [BSONDocument] {
         let running = beat.running.map { BSONValue.document($0.document) }
         var set: BSONDocument = [
-            "host": literal(.string(beat.host)), "name": literal(.string(beat.name)), "pid": .int32(beat.pid),
-            "version": literal(.string(beat.version)), "project": literal(.string(project)),
+            "host": literal(.string(beat.host)), "name": literal(.string(session.name)), "pid": .int32(beat.pid),
+            "version": literal(.string(beat.version)), "project": literal(.string(session.hub.project)),
             "slots": .int32(Int32(clamping: beat.slots)), "labels": literal(.document(beat.labels)),
             "state": literal(.string(beat.state.rawValue)),
             "started": ["$cond": [["$eq": [["$type": "$started"], "date"]], "$started", "$$NOW"]],
-            "heartbeat": "$$NOW", "lease": .double(beat.lease / .seconds(1)), "query": literal(.string(beat.query)),
+            "heartbeat": "$$NOW", "lease": .double(session.lease / .seconds(1)), "query": literal(.string(beat.query)),
             "running": literal(.array(running)), "done": .int64(Int64(beat.done)),
             "blocked": .int32(Int32(clamping: beat.blocked)),
         ]
@@ -107,19 +107,13 @@ enum RunnerStatements {
     /// Documents that nobody needs once that runner has started: those of its predecessors, and very old ones.
     ///
     /// - Parameter dead: Predecessors whose processes are gone.
-    static func outdated(
-        by id: ObjectID,
-        host: String,
-        name: String,
-        dead: [ObjectID],
-        project: String
-    ) -> BSONDocument {
+    static func outdated(by session: RunnerSession, host: String, dead: [ObjectID]) -> BSONDocument {
         [
-            "_id": ["$type": "objectId", "$ne": .objectID(id)], "heartbeat": ["$type": "date"],
+            "_id": ["$type": "objectId", "$ne": .objectID(session.runner)], "heartbeat": ["$type": "date"],
             "$or": [
                 ["$expr": isOlder(than: anyAge)],
                 [
-                    "project": .string(project), "host": .string(host), "name": .string(name),
+                    "project": .string(session.hub.project), "host": .string(host), "name": .string(session.name),
                     "$or": [
                         ["state": .string(RunnerRecord.State.stopped.rawValue)],
                         ["_id": ["$in": .array(dead.map(BSONValue.objectID))]],

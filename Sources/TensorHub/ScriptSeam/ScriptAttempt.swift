@@ -2,7 +2,7 @@ public import BSON
 
 /// What only the script of an attempt can ask for.
 public protocol ScriptAttempt: Sendable {
-    var origin: AttemptOrigin { get }
+    var id: AttemptID { get }
 
     /// The task that is being run.
     func task() async throws(HubError) -> BSONDocument

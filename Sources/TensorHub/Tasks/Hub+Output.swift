@@ -1,32 +1,6 @@
 public import BSON
 import MongoDriver
 
-/// A piece of what a script printed.
-public struct OutputChunk: Sendable, Hashable {
-    public var attempt: Int
-    /// Counts the chunks of an attempt from 0.
-    public var seq: Int64
-    /// Where the piece stands in the whole output, in bytes. A gap to the end of the one before was left out by the
-    /// output limit.
-    public var offset: Int64
-    /// Any bytes, as printed: NUL and invalid UTF-8 too.
-    public var data: [UInt8]
-
-    package init(attempt: Int, seq: Int64, offset: Int64, data: [UInt8]) {
-        self.attempt = attempt
-        self.seq = seq
-        self.offset = offset
-        self.data = data
-    }
-
-    init?(_ document: BSONDocument) {
-        guard let attempt = document["attempt"]?.intValue, let seq = document["seq"]?.intValue,
-            let offset = document["offset"]?.intValue, let data = document["data"]?.binaryValue
-        else { return nil }
-        self.init(attempt: attempt, seq: Int64(seq), offset: Int64(offset), data: data.bytes)
-    }
-}
-
 extension Hub {
     /// Bytes: the most that one chunk holds.
     package static let outputChunkSize = 256 * 1024
@@ -88,39 +62,6 @@ extension Hub {
             }
             if !task.status.isUnfinished { return task }
             try await Task.sleep(for: Self.followPoll)
-        }
-    }
-
-    /// Stores chunks of output. Storing one again, after a lost reply, changes nothing.
-    package func appendOutput(_ chunks: [(taskID: ObjectID, chunk: OutputChunk)]) async throws(HubError) {
-        if chunks.isEmpty { return }
-        try await translatingErrors { () async throws(MongoError) in
-            let time = try await clock.now()
-            let documents = chunks.map { id, chunk -> BSONDocument in
-                [
-                    "task_id": .objectID(id), "attempt": .init(smallest: chunk.attempt), "seq": .int64(chunk.seq),
-                    "offset": .int64(chunk.offset), "time": .dateTime(time),
-                    "data": .binary(BSONBinary(bytes: chunk.data)),
-                ]
-            }
-            do throws(MongoError) {
-                _ = try await output.insertMany(documents, ordered: false)
-            } catch {
-                guard error.code == .duplicateKey else { throw error }
-            }
-        }
-    }
-
-    /// Deletes the chunks of an attempt that begin at an offset or behind it, up to a chunk, which stays: what the
-    /// output limit leaves out.
-    package func dropOutput(of id: ObjectID, attempt: Int, from offset: Int64, before last: Int64)
-        async throws(HubError)
-    {
-        _ = try await translatingErrors { () async throws(MongoError) in
-            try await output.deleteMany([
-                "task_id": .objectID(id), "attempt": .init(smallest: attempt),
-                "seq": ["$lt": .int64(last)], "offset": ["$gte": .int64(offset)],
-            ])
         }
     }
 }

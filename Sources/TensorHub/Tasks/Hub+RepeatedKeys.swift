@@ -1,4 +1,4 @@
-package import BSON
+import BSON
 import Logging
 import MongoDriver
 
@@ -83,22 +83,5 @@ extension Hub {
             }
         }
         return count
-    }
-
-    /// After MongoDB has gone away under a claim: what that would have met, and would meet again, is looked at.
-    package func putAsideRepeated(_ query: ClaimQuery) async throws(HubError) {
-        _ = try await translatingErrors { () async throws(MongoError) in
-            try await putAside(query.document(project: project), sort: query.order)
-        }
-    }
-
-    /// The same after MongoDB has gone away under a report of these attempts' ends.
-    package func putAsideRepeated(_ ends: [AttemptEnd], runner: ObjectID) async throws(HubError) {
-        let ids = ends.map { BSONValue.objectID($0.taskID) }
-        _ = try await translatingErrors { () async throws(MongoError) in
-            try await putAside([
-                "_id": ["$in": .array(ids)], "status": "running", "hub.lease.runner": .objectID(runner),
-            ])
-        }
     }
 }

@@ -1,21 +1,6 @@
 import BSON
 import MongoDriver
 
-/// How far the tasks of a selection are.
-public struct TaskProgress: Sendable, Hashable {
-    public var counts: [TaskStatus: Int]
-
-    public init(counts: [TaskStatus: Int]) {
-        self.counts = counts
-    }
-
-    public subscript(status: TaskStatus) -> Int { counts[status] ?? 0 }
-    public var total: Int { counts.values.reduce(0, +) }
-    public var unfinished: Int { self[.pending] + self[.running] }
-    /// From 0 to 1; 1 where there is nothing to wait for.
-    public var fraction: Double { total == 0 ? 1 : Double(total - unfinished) / Double(total) }
-}
-
 extension Hub {
     /// How often a wait looks by itself: with change events only in case one is lost, without them to see anything.
     static let waitPoll: (withEvents: Duration, withoutEvents: Duration) = (.seconds(10), .seconds(1))

@@ -45,6 +45,8 @@ public struct TaskRecord: Sendable, Hashable {
     public var priority: Int { hub["priority"]?.intValue ?? 0 }
     /// The number of the latest attempt; 0 before the first.
     public var attempt: Int { hub["attempt"]?.intValue ?? 0 }
+    /// The latest attempt; `nil` where `id` is.
+    public var attemptID: AttemptID? { id.map { AttemptID(task: $0, number: attempt) } }
     public var failures: Int { hub["failures"]?.intValue ?? 0 }
     public var maxFailures: Int { max(1, hub["max_failures"]?.intValue ?? Int(TaskSpec.defaultMaxFailures)) }
     /// Attempts that ended by no fault of the script; `lost` of them because nobody knows how.
@@ -115,87 +117,5 @@ public struct TaskRecord: Sendable, Hashable {
 
     private static func duration(_ seconds: Double) -> Duration? {
         seconds.isFinite && seconds >= 0 && seconds < 1e10 ? .seconds(seconds) : nil
-    }
-}
-
-/// The time-bounded right of one runner to one attempt.
-public struct Lease: Sendable, Hashable {
-    /// The daemon run that holds it.
-    public var runner: ObjectID
-    /// What the claim was found by.
-    public var token: ObjectID
-    /// By the server's clock.
-    public var expires: BSONDateTime
-
-    init?(_ document: BSONDocument) {
-        guard let runner = document["runner"]?.objectIDValue, let token = document["token"]?.objectIDValue,
-            let expires = document["expires"]?.dateTimeValue
-        else { return nil }
-        self.runner = runner
-        self.token = token
-        self.expires = expires
-    }
-}
-
-/// Why a task failed.
-public struct TaskFailure: Sendable, Hashable {
-    /// One word for programs: `exit-status`, `signal`, `out-of-memory`, `timeout`, `stall`, `missing-result`,
-    /// `bad-result`, `cannot-start`, `cannot-run`, `journal-lost`, `supervisor-lost`, `supervisor-stopped`,
-    /// `host-restarted`, `runner-lost`, `queue-deadline`.
-    public var kind: String
-    /// A sentence for people.
-    public var message: String
-    /// The last lines of the output, at most 8 KiB.
-    public var tail: String?
-
-    package init(kind: String, message: String, tail: String? = nil) {
-        self.kind = kind
-        self.message = message
-        self.tail = tail
-    }
-
-    init(_ document: BSONDocument) {
-        kind = document["kind"]?.stringValue ?? "unknown"
-        message = document["message"]?.stringValue ?? ""
-        tail = document["tail"]?.stringValue
-    }
-
-    var document: BSONDocument {
-        var document: BSONDocument = ["kind": .string(kind), "message": .string(message)]
-        if let tail { document.append("tail", .string(tail)) }
-        return document
-    }
-}
-
-/// One attempt in a task's history.
-public struct AttemptRecord: Sendable, Hashable {
-    public var attempt: Int
-    public var runner: ObjectID?
-    public var host: String?
-    public var start: BSONDateTime?
-    public var end: BSONDateTime?
-    /// `finished`, a kind of failure, `cancelled`, `drain`, `checkpoint`, ...; `nil` while it runs.
-    public var cause: String?
-    public var exit: Int?
-    public var signal: Int?
-    /// Bytes.
-    public var peakMemory: Int?
-    /// Bytes of output that found no room on the runner's disk.
-    public var outputLost: Int
-    /// Entries, data sets, models and checkpoints that its script saved and MongoDB did not take.
-    public var refused: Int
-
-    init(_ document: BSONDocument) {
-        attempt = document["attempt"]?.intValue ?? 0
-        runner = document["runner"]?.objectIDValue
-        host = document["host"]?.stringValue
-        start = document["start"]?.dateTimeValue
-        end = document["end"]?.dateTimeValue
-        cause = document["cause"]?.stringValue
-        exit = document["exit"]?.intValue
-        signal = document["signal"]?.intValue
-        peakMemory = document["peak_memory"]?.intValue
-        outputLost = document["output_lost"]?.intValue ?? 0
-        refused = document["refused"]?.intValue ?? 0
     }
 }

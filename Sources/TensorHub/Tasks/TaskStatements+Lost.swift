@@ -1,6 +1,6 @@
 package import BSON
 
-/// Attempts that nobody reports on: their runner, their supervisor or their machine is gone.
+/// Attempts whose ends nobody can deliver: their runner, their supervisor or their machine is gone.
 extension TaskStatements {
     /// So many lost attempts make a task `failed`: it may be what kills the machines.
     package static let lostLimit: Int32 = 5
@@ -148,12 +148,12 @@ extension TaskStatements {
     }
 
     /// A restarted runner takes its attempts over: the lease and the history name it from now on.
-    package static func reown(attempt: Int, runner: ObjectID, lease: Duration) -> [BSONDocument] {
+    package static func takeOver(_ id: AttemptID, runner: ObjectID, lease: Duration) -> [BSONDocument] {
         guarded([
             [
                 "$set": [
                     "hub.lease.runner": .objectID(runner), "hub.lease.expires": expiry(lease),
-                    "hub.history": historyEntry(attempt: .init(smallest: attempt), ["runner": .objectID(runner)]),
+                    "hub.history": historyEntry(attempt: .init(smallest: id.number), ["runner": .objectID(runner)]),
                 ]
             ]
         ])

@@ -17,23 +17,6 @@ extension TaskStatements {
     package static let newer: BSONValue = ["$gt": .int32(version)]
 }
 
-extension Hub {
-    /// A pending task that needs a newer version of this library, if there is one. Those without the mark in
-    /// `hub.ready` are looked for no longer than a second.
-    package func findNewerTask() async throws(HubError) -> TaskRecord? {
-        let filter: BSONDocument = [
-            "project_name": .string(project), "status": TaskStatements.pending,
-            "$or": [
-                ["hub.ready": TaskStatements.newer], ["hub.ready": true, "hub.v": TaskStatements.newer],
-            ],
-        ]
-        let options = FindOptions(projection: ["hub.v": 1, "hub.ready": 1], maxTime: .seconds(1))
-        return try await translatingErrors { () async throws(MongoError) in
-            try await tasks.findOne(filter, options).map(TaskRecord.init)
-        }
-    }
-}
-
 extension TaskRecord {
     /// The version of TensorHub's documents that a task needs, where this library does not know it; `nil` for all
     /// others.

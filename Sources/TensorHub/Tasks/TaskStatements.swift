@@ -100,67 +100,55 @@ package enum TaskStatements {
     // MARK: Into `running`
 
     /// What a claim writes.
-    package struct Claim: Sendable {
-        package var runner: ObjectID
-        package var token: ObjectID
-        package var host: String
-        package var lease: Duration
-
-        package init(runner: ObjectID, token: ObjectID, host: String, lease: Duration) {
-            self.runner = runner
-            self.token = token
-            self.host = host
-            self.lease = lease
-        }
-
-        package var pipeline: [BSONDocument] {
+    ///
+    /// - Parameter name: The runner's, for the history.
+    package static func claim(runner: ObjectID, token: ObjectID, name: String, lease: Duration) -> [BSONDocument] {
+        [
+            // An array with a ready element passes the filter unadopted.
+            normalizeHub,
             [
-                // An array with a ready element passes the filter unadopted.
-                TaskStatements.normalizeHub,
-                [
-                    "$set": [
-                        "status": ifSound("running"),
-                        "hub.attempt": ["$add": [int("$hub.attempt"), 1]],
-                        "hub.started": "$$NOW",
-                        "hub.lease": whole([
-                            "runner": .objectID(runner), "token": .objectID(token), "expires": expiry(lease),
-                        ]),
-                    ]
-                ],
-                [
-                    "$set": [
-                        "hub.history": [
-                            "$slice": [
-                                [
-                                    "$concatArrays": [
-                                        history,
+                "$set": [
+                    "status": ifSound("running"),
+                    "hub.attempt": ["$add": [int("$hub.attempt"), 1]],
+                    "hub.started": "$$NOW",
+                    "hub.lease": whole([
+                        "runner": .objectID(runner), "token": .objectID(token), "expires": expiry(lease),
+                    ]),
+                ]
+            ],
+            [
+                "$set": [
+                    "hub.history": [
+                        "$slice": [
+                            [
+                                "$concatArrays": [
+                                    history,
+                                    [
                                         [
-                                            [
-                                                "attempt": "$hub.attempt", "runner": .objectID(runner),
-                                                "host": ["$literal": .string(host)], "start": "$$NOW",
-                                            ]
-                                        ],
-                                    ]
-                                ],
-                                .int32(-historyLimit),
-                            ]
+                                            "attempt": "$hub.attempt", "runner": .objectID(runner),
+                                            "host": ["$literal": .string(name)], "start": "$$NOW",
+                                        ]
+                                    ],
+                                ]
+                            ],
+                            .int32(-historyLimit),
                         ]
                     ]
-                ],
-                // Taken in time: however often it comes back, the deadline is no longer its own.
-                ["$unset": ["hub.ended", "hub.progress", "hub.not_before", "hub.unleased", "hub.deadline"]],
-            ]
-        }
+                ]
+            ],
+            // Taken in time: however often it comes back, the deadline is no longer its own.
+            ["$unset": ["hub.ended", "hub.progress", "hub.not_before", "hub.unleased", "hub.deadline"]],
+        ]
     }
 
     /// Pending and ready tasks that a runner may take.
     ///
-    /// - Parameter host: The runner's name: tasks that failed there and are to be tried elsewhere are left to others.
+    /// - Parameter name: The runner's: tasks that failed there and are to be tried elsewhere are left to others.
     package static func claimFilter(
         project: String,
         names: [String],
         filter: BSONDocument,
-        host: String? = nil
+        runner name: String? = nil
     ) -> BSONDocument {
         var document: BSONDocument = [
             "project_name": .string(project), "status": pending, "hub.ready": true, "hub.v": known,
@@ -168,7 +156,7 @@ package enum TaskStatements {
             "_id": ["$type": "objectId"],
         ]
         if !names.isEmpty { document.append("task_name", TaskSelection.oneOf(names.map(BSONValue.string))) }
-        if let host { document.append("hub.avoid", ["$ne": .string(host)]) }
+        if let name { document.append("hub.avoid", ["$ne": .string(name)]) }
         if !filter.isEmpty { document.append("$and", [.document(filter)]) }
         return document
     }
@@ -182,10 +170,10 @@ package enum TaskStatements {
 
     // MARK: Out of `running`
 
-    /// The task as it must still be for a report of that attempt to count.
-    package static func fence(_ id: ObjectID, attempt: Int, runner: ObjectID) -> BSONDocument {
+    /// The task as it must still be for what is written of that attempt to count.
+    package static func fence(_ id: AttemptID, runner: ObjectID) -> BSONDocument {
         [
-            "_id": .objectID(id), "status": "running", "hub.attempt": .init(smallest: attempt),
+            "_id": .objectID(id.task), "status": "running", "hub.attempt": .init(smallest: id.number),
             "hub.lease.runner": .objectID(runner),
         ]
     }
@@ -199,7 +187,7 @@ package enum TaskStatements {
     package static func end(_ end: AttemptEnd) -> [BSONDocument] {
         var set: BSONDocument = [
             "status": .string(end.status.rawValue),
-            "hub.history": historyEntry(attempt: .init(smallest: end.attempt), end.historyEntry),
+            "hub.history": historyEntry(attempt: .init(smallest: end.id.number), end.historyEntry),
         ]
         var unset: [BSONValue] = ["hub.lease", "hub.progress"]
         if end.status == .pending {

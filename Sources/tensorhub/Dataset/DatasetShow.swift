@@ -41,7 +41,7 @@ struct DatasetShow: AsyncParsableCommand {
             ("form", dataSet.form),
             ("size", ByteText.of(files.totalLength)),
             ("sha256", dataSet.sha256),
-            ("saved by", dataSet.origin.map { "task \($0.taskID), attempt \($0.attempt)" }),
+            ("saved by", dataSet.origin.map { "task \($0.task), attempt \($0.number)" }),
         ]
         StandardOutput.write(
             FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })

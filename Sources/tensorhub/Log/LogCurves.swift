@@ -49,7 +49,7 @@ struct LogCurves {
 
     /// - Throws: A failure of status 2 for a value that is no number.
     mutating func add(_ entry: LogEntry) throws(CommandFailure) {
-        let task = entry.origin?.taskID
+        let task = entry.origin?.task
         var place: Double?
         if x != "time" && x != "order", let value = entry.document.value(atPath: x ?? "step") {
             // Without being asked for, a step that is no number is somebody's own business.
@@ -60,7 +60,7 @@ struct LogCurves {
             if seen.insert(task).inserted { tasks.append(task) }
             samples[Key(field: index, task: task), default: []].append(
                 Sample(
-                    attempt: entry.origin?.attempt ?? 0,
+                    attempt: entry.origin?.number ?? 0,
                     x: place,
                     time: entry.time?.millisecondsSince1970 ?? 0,
                     y: try number(value, field, entry)

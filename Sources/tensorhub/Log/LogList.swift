@@ -72,7 +72,7 @@ struct LogList: AsyncParsableCommand {
             if output.json {
                 StandardOutput.line(entry.document.extendedJSON())
             } else {
-                let task = entry.origin.map { "\($0.taskID)  " } ?? ""
+                let task = entry.origin.map { "\($0.task)  " } ?? ""
                 StandardOutput.line(
                     TerminalText.oneLine("\(entry.time?.description ?? "")  \(task)\(entry.values.tableText)")
                 )

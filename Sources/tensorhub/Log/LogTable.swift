@@ -57,7 +57,7 @@ enum LogColumns {
     static func cells(_ entry: LogEntry, _ values: [BSONValue?]) -> [String] {
         [
             entry.document["_id"]?.tableText ?? "", entry.document["time"]?.tableText ?? "",
-            entry.origin?.taskID.description ?? "", entry.origin.map { "\($0.attempt)" } ?? "",
+            entry.origin?.task.description ?? "", entry.origin.map { "\($0.number)" } ?? "",
         ] + values.map { $0?.tableText ?? "" }
     }
 }

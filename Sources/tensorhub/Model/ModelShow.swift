@@ -59,7 +59,7 @@ struct ModelShow: AsyncParsableCommand {
             ("version", model.version.map(String.init) ?? "none: TensorLayer wrote it"),
             ("stage", stages.isEmpty ? nil : stages.joined(separator: ", ")),
             ("stored", model.time.map { "\($0) (\(BSONDateTime.now.since($0).shortText) ago)" }),
-            ("made by", model.lineage.map { "task \($0.origin.taskID), attempt \($0.origin.attempt)" }),
+            ("made by", model.lineage.map { "task \($0.origin.task), attempt \($0.origin.number)" }),
             ("made from", sources.isEmpty ? nil : sources.joined(separator: ", ")),
             ("size", files.isEmpty ? nil : ByteText.of(files.totalLength)),
             ("sha256", model.sha256),

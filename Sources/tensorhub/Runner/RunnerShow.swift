@@ -28,11 +28,7 @@ struct RunnerShow: AsyncParsableCommand {
         )
         if output.json {
             var document = runner.shown
-            document["running"] = .array(
-                tasks.compactMap { task in
-                    task.id.map { ["task": .objectID($0), "attempt": .init(smallest: task.attempt)] }
-                }
-            )
+            document["running"] = .array(tasks.compactMap { $0.attemptID.map { .document($0.document) } })
             StandardOutput.line(document.extendedJSON(pretty: true))
         } else {
             StandardOutput.write(Self.text(runner, tasks, now: .now))

@@ -84,13 +84,8 @@ import Testing
         try await withCommands { fixture in
             let id = try await fixture.hub.createTask(TaskSpec(script: "#!/bin/sh\n"))
             let elsewhere = ObjectID()
-            let claim = TaskStatements.Claim(
-                runner: elsewhere,
-                token: ObjectID(),
-                host: "elsewhere",
-                lease: .seconds(600)
-            )
-            #expect(try await fixture.hub.claim(1, .init(), claim).tasks.count == 1)
+            let session = fixture.hub.session(elsewhere, name: "elsewhere", lease: .seconds(600))
+            #expect(try await session.claim(1).tasks.count == 1)
             let folder = "\(fixture.folder)/state/attempts/\(id).1/journal"
             try await shell("mkdir -p \(folder); echo x > \(folder)/claim.json", fixture)
             let daemon = try fixture.startDaemon()

@@ -133,7 +133,7 @@ import Testing
                 nil,
                 name: "m",
                 lineage: Lineage(
-                    origin: AttemptOrigin(taskID: ObjectID(), attempt: 1),
+                    origin: AttemptID(task: ObjectID(), number: 1),
                     dataSets: [.init(id: try #require(first.id), name: "a", version: 1, sha256: nil)]
                 )
             )

@@ -64,7 +64,7 @@ import Testing
             let ids = try await fixture.store(["task_name": "mnist"], ["task_name": "other"], ["task_name": "mnist"])
             for (index, id) in ids.enumerated() {
                 let values: BSONDocument = ["n": .init(smallest: index)]
-                try await fixture.hub.saveLog(.training, values, origin: AttemptOrigin(taskID: id, attempt: 1))
+                try await fixture.hub.saveLog(.training, values, origin: AttemptID(task: id, number: 1))
             }
             func numbers(_ arguments: String...) async throws -> [String] {
                 let result = try await fixture.run(
@@ -122,7 +122,7 @@ import Testing
                 let values = (0..<5).map { step -> BSONDocument in
                     ["step": .init(smallest: step), "loss": .double(Double((index + 1) * (4 - step)))]
                 }
-                try await fixture.hub.saveLogs(.training, values, origin: AttemptOrigin(taskID: id, attempt: 1))
+                try await fixture.hub.saveLogs(.training, values, origin: AttemptID(task: id, number: 1))
             }
             let plot = try await fixture.run("log", "plot", "loss", "--name", "m", "--width", "40", "--height", "6")
             #expect(plot.status == 0, "\(plot.errors)")
@@ -246,7 +246,7 @@ import Testing
         try await withCommands { fixture in
             let task = ObjectID()
             for (attempt, losses) in [(1, [9.0, 9, 9]), (2, [1, 1])] {
-                let origin = AttemptOrigin(taskID: task, attempt: attempt)
+                let origin = AttemptID(task: task, number: attempt)
                 for loss in losses { try await fixture.hub.saveLog(.training, ["loss": .double(loss)], origin: origin) }
             }
             for words in [[], ["--x", "order"], ["--x", "time"]] {

@@ -41,7 +41,7 @@ import Testing
             #expect(status == 0, "\(output)")
             #expect(try await fixture.hub.logs(.training).compactMap { $0.document["step"]?.intValue } == Array(0..<10))
             let model = try await fixture.hub.findModel(ContentQuery(name: "mlp"))
-            #expect(model.lineage?.origin.taskID == ObjectID(id) && model.document["test_accuracy"] == 0.75)
+            #expect(model.lineage?.origin.task == ObjectID(id) && model.document["test_accuracy"] == 0.75)
             let task = try await fixture.hub.task(try #require(ObjectID(id)))
             #expect(task.result["test_accuracy"] == 0.75)
             try await end(daemon, fixture)

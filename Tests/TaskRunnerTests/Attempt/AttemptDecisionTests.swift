@@ -1,4 +1,5 @@
 import BSON
+import TensorHub
 import Testing
 
 @testable import TaskRunner
@@ -110,15 +111,14 @@ import Testing
         allowing: [String] = []
     ) -> [String: String] {
         let plan = AttemptPlan(
-            taskID: ObjectID(),
-            attempt: 2,
+            AttemptID(task: ObjectID(), number: 2),
             token: ObjectID(),
             task: [:],
             project: "p",
             script: [],
             hyperParameters: hyperParameters
         )
-        let directory = AttemptDirectory(taskID: plan.taskID, attempt: 2, in: "/s")
+        let directory = AttemptDirectory(plan.id, in: "/s")
         return ScriptEnvironment(inherited: inherited, allowing: allowing)
             .environment(for: plan, in: directory, pythonFolder: "/py").variables
     }

@@ -179,10 +179,10 @@ import Testing
     @Test func `A checkpoint outlives an attempt that this machine cannot start`() async throws {
         try await withAttempts(supervisor: "/nonexistent/supervisor") { fixture in
             var plan = fixture.plan("#!/bin/sh\n")
-            plan.attempt = 2
+            plan.id.number = 2
             let waiting = "\(fixture.folder)/checkpoints"
-            for path in [waiting, "\(waiting)/\(plan.taskID).1"] { mkdir(path, 0o755) }
-            try writeFile("\(waiting)/\(plan.taskID).1/epoch", "7")
+            for path in [waiting, "\(waiting)/\(plan.id.task).1"] { mkdir(path, 0o755) }
+            try writeFile("\(waiting)/\(plan.id.task).1/epoch", "7")
             let error = #expect(throws: AttemptError.self) { try fixture.launcher.launch(plan) }
             #expect(error?.code == .machine)
             let found = entries(waiting)

@@ -14,7 +14,7 @@ import Testing
     private struct Source: Sendable {
         var hub: Hub
         var path: String
-        var key = AttemptKey(taskID: ObjectID(), attempt: 1)
+        var id = AttemptID(task: ObjectID(), number: 1)
 
         func pump(
             limit: Int = 64 << 20,
@@ -24,8 +24,8 @@ import Testing
         ) -> OutputPump {
             let logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
             return OutputPump(
-                key: key,
-                hub: hub,
+                id,
+                hub.session(),
                 pool: .singleton,
                 reader: OutputReader(path: path, limit: Int64(limit), from: stored.offset),
                 limit: limit,
@@ -43,7 +43,7 @@ import Testing
             fclose(file)
         }
 
-        func chunks() async throws -> [OutputChunk] { try await hub.readOutput(of: key.taskID) }
+        func chunks() async throws -> [OutputChunk] { try await hub.readOutput(of: id.task) }
     }
 
     private func withSource(_ body: (Source, MongoClient, String) async throws -> Void) async throws {
@@ -116,7 +116,7 @@ import Testing
             let mebibyte = 1 << 20
             source.grow(3 * mebibyte)
             #expect(await source.pump(limit: 4 * mebibyte).finish())
-            let stored = try await source.hub.storedOutput(of: source.key.taskID, attempt: 1)
+            let stored = try await source.hub.session().storedOutput(of: source.id)
             let next = source.pump(limit: 4 * mebibyte, from: stored)
             for _ in 0..<3 {
                 source.grow(3 * mebibyte)

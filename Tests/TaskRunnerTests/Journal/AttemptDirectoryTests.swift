@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import TensorHub
 import TestSupport
 import Testing
 
@@ -73,7 +74,7 @@ import Testing
                 mkdir("\(folder)/\(name)", 0o755)
             }
             let found = try AttemptDirectory.existing(in: folder)
-            #expect(found == [AttemptDirectory(taskID: id, attempt: 3, in: folder)])
+            #expect(found == [AttemptDirectory(AttemptID(task: id, number: 3), in: folder)])
             #expect(try found[0].claim() == nil)
             #expect(try found[0].exitRecord() == nil)
         }
@@ -81,7 +82,7 @@ import Testing
 
     @Test func `Folders of any depth are removed`() async throws {
         try await withTemporaryDirectory { folder in
-            let directory = AttemptDirectory(taskID: ObjectID(), attempt: 1, in: folder)
+            let directory = AttemptDirectory(AttemptID(task: ObjectID(), number: 1), in: folder)
             mkdir(directory.path, 0o755)
             var deepest = open(directory.path, O_RDONLY)
             for level in 0..<3000 {

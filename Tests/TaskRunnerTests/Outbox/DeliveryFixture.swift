@@ -15,7 +15,6 @@ struct DeliveryFixture: Sendable {
     var hub: Hub
     var directory: AttemptDirectory
     var token = ObjectID()
-    var key: AttemptKey { AttemptKey(taskID: directory.taskID, attempt: 1) }
     let disk = TurnThreads(name: "test", limit: 2, share: 1)
     var logger: Logger { Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }) }
 
@@ -26,9 +25,8 @@ struct DeliveryFixture: Sendable {
         OutboxDelivery(
             Outbox(directory.outboxPath, in: directory.state, sync: sync),
             sink: OutboxSink(
-                hub: hub,
-                runner: ObjectID(),
-                key: key,
+                session: hub.session(),
+                id: directory.id,
                 token: token,
                 directory: directory,
                 pool: disk
@@ -46,7 +44,7 @@ struct DeliveryFixture: Sendable {
         AttemptBackend(
             hub: hub,
             transfers: hub,
-            key: key,
+            directory.id,
             directory: directory,
             delivery: delivery,
             control: AttemptControl(.singleton),
@@ -78,7 +76,7 @@ struct DeliveryFixture: Sendable {
 
 func withAttempt(_ hub: Hub, _ body: (DeliveryFixture) async throws -> Void) async throws {
     try await withTemporaryDirectory { folder in
-        let directory = AttemptDirectory(taskID: ObjectID(), attempt: 1, in: folder)
+        let directory = AttemptDirectory(AttemptID(task: ObjectID(), number: 1), in: folder)
         for path in [directory.path, directory.journalPath, directory.checkpointPath] { mkdir(path, 0o700) }
         try await body(DeliveryFixture(hub: hub, directory: directory))
     }

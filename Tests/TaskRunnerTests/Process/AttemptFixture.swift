@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import TensorHub
 import TestSupport
 import Testing
 
@@ -22,8 +23,7 @@ struct AttemptFixture: Sendable {
     ) -> AttemptPlan {
         let id = ObjectID()
         return AttemptPlan(
-            taskID: id,
-            attempt: 1,
+            AttemptID(task: id, number: 1),
             token: ObjectID(),
             task: [
                 "_id": .objectID(id), "project_name": "p", "hyper_parameters": .document(hyperParameters),

@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import TensorHub
 import TestSupport
 import Testing
 
@@ -171,7 +172,7 @@ import Testing
     ) async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan("#!/bin/sh\nexit 7")
-            let directory = AttemptDirectory(taskID: plan.taskID, attempt: 1, in: attempts.launcher.attemptsFolder)
+            let directory = AttemptDirectory(plan.id, in: attempts.launcher.attemptsFolder)
             try shell(damage.replacing("D", with: directory.path))
             #expect(try await attempts.run(plan).report?.exit == 7)
             #expect(entries("\(attempts.folder)/lost") == [directory.name])
@@ -181,9 +182,9 @@ import Testing
     @Test func `Only a folder of an earlier attempt is taken for a checkpoint`() async throws {
         try await withAttempts { attempts in
             var plan = attempts.plan("#!/bin/sh\ncat $TENSORHUB_CHECKPOINT_DIR/epoch")
-            plan.attempt = 4
+            plan.id.number = 4
             let waiting = "\(attempts.folder)/checkpoints"
-            let task = plan.taskID
+            let task = plan.id.task
             try shell("mkdir -p \(waiting)/\(task).1 \(waiting)/\(task).9")
             try writeFile("\(waiting)/\(task).1/epoch", "1")
             try writeFile("\(waiting)/\(task).9/epoch", "9")

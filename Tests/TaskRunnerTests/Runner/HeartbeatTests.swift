@@ -16,7 +16,7 @@ import Testing
     private func shell(_ script: String) -> TaskSpec { TaskSpec(script: "#!/bin/sh\n\(script)\n") }
 
     private func record(_ hub: Hub, _ runner: Runner) async throws -> RunnerRecord? {
-        try await hub.findRunners().first { $0.id == runner.runnerID }
+        try await hub.findRunners().first { $0.id == runner.session.runner }
     }
 
     /// Waits until the runner says so itself: on a busy machine one with a short lease may pass for lost at any moment.
@@ -45,7 +45,7 @@ import Testing
                     $0.filter = none
                 }
             ) { runner in
-                let running = [RunningAttempt(task: id, attempt: 1)]
+                let running = [AttemptID(task: id, number: 1)]
                 #expect(try await eventually { try await record(hub, runner)?.running == running })
                 let seen = try #require(try await record(hub, runner))
                 #expect(seen.document["state"] == "running" && seen.name == "test-host" && seen.slots == 3)

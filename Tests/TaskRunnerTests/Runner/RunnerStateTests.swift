@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct RunnerStateTests {
     private func control() -> AttemptControl { AttemptControl(NIOThreadPool(numberOfThreads: 1)) }
-    private func key() -> AttemptKey { AttemptKey(taskID: ObjectID(), attempt: 1) }
+    private func key() -> AttemptID { AttemptID(task: ObjectID(), number: 1) }
 
     @Test func `Never more is asked for than there are free slots`() {
         var state = RunnerState(slots: 3)
@@ -65,13 +65,13 @@ import Testing
         var state = RunnerState(slots: 2)
         let id = ObjectID()
         let first = control()
-        #expect(state.add(AttemptKey(taskID: id, attempt: 1), first).isEmpty)
+        #expect(state.add(AttemptID(task: id, number: 1), first).isEmpty)
         state.freeSlot()
-        #expect(state.leases == [id: 1])
+        #expect(state.leases == [AttemptID(task: id, number: 1)])
         state.add(key(), control())
-        let earlier = state.add(AttemptKey(taskID: id, attempt: 2), control())
+        let earlier = state.add(AttemptID(task: id, number: 2), control())
         #expect(earlier.map(ObjectIdentifier.init) == [ObjectIdentifier(first)])
-        #expect(state.leases[id] == 2)
+        #expect(state.leases.filter { $0.task == id } == [AttemptID(task: id, number: 2)])
     }
 
     private func asked(_ request: RunnerControl.Request, at time: Int64) -> RunnerControl {

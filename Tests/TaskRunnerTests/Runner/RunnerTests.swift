@@ -54,16 +54,16 @@ func withRunner<Value: Sendable>(
         try await withTestHub { hub in
             let id = try await hub.createTask(shell("trap '' TERM; sleep 1; exec tail -f /dev/null"))
             try await withRunner(hub, { $0.grace = .seconds(30) }) { runner in
-                let key = AttemptKey(taskID: id, attempt: 1)
+                let key = AttemptID(task: id, number: 1)
                 var found: AttemptControl?
                 _ = await eventually {
                     found = runner.state.withLock { $0.attempts[key] }
                     return found?.isStarted == true
                 }
                 let control = try #require(found)
-                runner.stop(id, attempt: 1, .drain)
+                runner.stop(key, .drain)
                 #expect(control.reason == .drain && !control.isLeaseLost)
-                runner.stop(id, attempt: 1, .leaseLost)
+                runner.stop(key, .leaseLost)
                 #expect(control.reason == .drain && control.isLeaseLost)
                 control.kill(.leaseLost)
             }
@@ -221,13 +221,8 @@ func withRunner<Value: Sendable>(
     @Test func `A task of a runner that is gone is run by another one`() async throws {
         try await withTestHub { hub in
             let id = try await hub.createTask(shell("exit 0"))
-            let gone = TaskStatements.Claim(
-                runner: ObjectID(),
-                token: ObjectID(),
-                host: "gone",
-                lease: .milliseconds(300)
-            )
-            #expect(try await hub.claim(1, .init(), gone).tasks.count == 1)
+            let gone = hub.session(name: "gone", lease: .milliseconds(300))
+            #expect(try await gone.claim(1).tasks.count == 1)
             try await withRunner(hub, { $0.lease = .seconds(1) }) { _ in
                 try await hub.waitForTasks(.ids([id]))
                 let task = try await hub.task(id)
@@ -316,7 +311,7 @@ func withRunner<Value: Sendable>(
             let id = try await hub.createTask(shell(script) { $0.grace = .seconds(3600) })
             try await withRunner(hub, { $0.lease = .seconds(600) }) { runner in
                 func control(_ attempt: Int) -> AttemptControl? {
-                    runner.state.withLock { $0.attempts[AttemptKey(taskID: id, attempt: attempt)] }
+                    runner.state.withLock { $0.attempts[AttemptID(task: id, number: attempt)] }
                 }
                 #expect(await eventually { control(1)?.isStarted == true })
                 try await rescue(hub, id)

@@ -65,7 +65,10 @@ import Testing
     }
 
     @Test func `A long state directory has its sockets elsewhere`() {
-        let directory = AttemptDirectory(taskID: ObjectID(), attempt: 1, in: "/" + String(repeating: "x", count: 100))
+        let directory = AttemptDirectory(
+            AttemptID(task: ObjectID(), number: 1),
+            in: "/" + String(repeating: "x", count: 100)
+        )
         let token = ObjectID()
         let path = ScriptSocket.path(for: directory, token: token)
         #expect(path == "/tmp/tensorhub-\(geteuid())/\(token)")
@@ -77,7 +80,7 @@ import Testing
             #expect(task["_id"] == .objectID(run.id))
             #expect(task["hyper_parameters"] == ["lr": 0.5])
             #expect(task["script"] == nil)
-            #expect(run.attempt.origin == AttemptOrigin(taskID: run.id, attempt: 1))
+            #expect(run.attempt.id == AttemptID(task: run.id, number: 1))
         }
     }
 
@@ -191,7 +194,7 @@ extension ScriptBackendTests {
             let steps = (training + validation).compactMap { $0.document["step"]?.intValue }
             #expect(steps.count == count && Set(steps).count == count)
             #expect(training.compactMap { $0.document["step"]?.intValue } == steps.prefix(count / 2).sorted())
-            #expect(training.allSatisfy { $0.origin == AttemptOrigin(taskID: run.id, attempt: 1) })
+            #expect(training.allSatisfy { $0.origin == AttemptID(task: run.id, number: 1) })
             #expect(try await hub.logs(.testing).count == 1)
             #expect(try await hub.task(run.id).history.first?.refused == 0)
         }
@@ -225,7 +228,7 @@ extension ScriptBackendTests {
             await run.backend.settle()
             let model = try await hub.findModel(ContentQuery(name: "mlp"))
             #expect(model.id == id && model.version == 1 && model.files.map(\.path) == ["w.npz"])
-            #expect(model.lineage?.origin == AttemptOrigin(taskID: run.id, attempt: 1))
+            #expect(model.lineage?.origin == AttemptID(task: run.id, number: 1))
             #expect(model.files.first?.blob.length == 700_000)
             let kept = "\(run.runner.launcher.attemptsFolder)/\(run.id).1/journal/kept"
             #expect(await eventually { entries(kept).isEmpty })

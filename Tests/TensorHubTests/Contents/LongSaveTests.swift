@@ -130,10 +130,10 @@ import Testing
         try await withTestHub { hub in
             let id = try await hub.createTask(TaskSpec(script: "pass"))
             let runner = ObjectID()
-            let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "gpu", lease: .seconds(60))
-            #expect(try await hub.claim(1, .init(), claim).tasks.map(\.id) == [id])
+            let session = hub.session(runner, name: "gpu")
+            #expect(try await session.claim(1).tasks.map(\.id) == [id])
             let save = { @Sendable (files: [SourceFile]) async throws -> TaskCheckpoint in
-                try await hub.storeCheckpoint(files, of: id, attempt: 1, isDeclared: true, runner: runner)
+                try await session.storeCheckpoint(files, of: AttemptID(task: id, number: 1), isDeclared: true)
             }
             let before = try await save([SourceFile(path: "epoch", source: .bytes([1]))])
             let files = hub.database.collection("checkpointfs.files")

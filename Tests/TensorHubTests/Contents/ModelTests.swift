@@ -15,7 +15,7 @@ import Testing
                 architecture: ["layers": [784, 10]],
                 tags: ["test_accuracy": 0.97],
                 lineage: Lineage(
-                    origin: AttemptOrigin(taskID: ObjectID(), attempt: 2),
+                    origin: AttemptID(task: ObjectID(), number: 2),
                     dataSets: [.init(id: ObjectID(), name: "mnist", version: 3, sha256: "ab")]
                 )
             )
@@ -28,7 +28,7 @@ import Testing
             ]
             #expect(types.map(\.0) == expected.map(\.0))
             #expect(types.map(\.1) == expected.map(\.1))
-            #expect(saved.lineage?.origin.attempt == 2)
+            #expect(saved.lineage?.origin.number == 2)
             #expect(saved.lineage?.dataSets.map(\.name) == ["mnist"] && saved.sources.map(\.version) == [3])
             #expect(stored["params_id"]?.objectIDValue == saved.files[0].blob.id)
             #expect(saved.architecture == ["layers": [784, 10]])
@@ -144,7 +144,7 @@ import Testing
                 nil,
                 name: "mlp",
                 lineage: Lineage(
-                    origin: AttemptOrigin(taskID: ObjectID(), attempt: 1),
+                    origin: AttemptID(task: ObjectID(), number: 1),
                     dataSets: [.init(id: try #require(first.id), name: "mnist", version: 1, sha256: first.sha256)]
                 )
             )

@@ -73,12 +73,12 @@ import Testing
                     data: [UInt8(attempt), UInt8(seq), 0, 255]
                 )
             }
-            try await hub.appendOutput(chunks.reversed().map { (id, $0) })
-            try await hub.appendOutput(chunks.map { (id, $0) })
+            try await hub.session().appendOutput(chunks.reversed(), of: id)
+            try await hub.session().appendOutput(chunks, of: id)
             #expect(try await hub.readOutput(of: id) == chunks)
             #expect(try await hub.readOutput(of: id, after: chunks[1]) == Array(chunks[2...]))
             #expect(try await hub.readOutput(of: id, attempt: 2) == [chunks[3]])
-            try await hub.dropOutput(of: id, attempt: 1, from: 1, before: 2)
+            try await hub.session().dropOutput(of: AttemptID(task: id, number: 1), from: 1, before: 2)
             #expect(try await hub.readOutput(of: id, attempt: 1) == [chunks[0], chunks[2]])
         }
     }

@@ -176,9 +176,9 @@ import Testing
     @Test func `A runner is known by the bytes of its name, and takes tasks by the bytes of theirs`() async throws {
         try await withTestHub { hub in
             let id = try await hub.createTask(TaskSpec(name: Self.nfc, script: Array("pass".utf8)))
-            let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: Self.nfc, lease: .seconds(60))
-            #expect(try await hub.claim(1, .init(names: [Self.nfd]), claim).tasks.isEmpty)
-            #expect(try await hub.claim(1, .init(names: [Self.nfc]), claim).tasks.map(\.id) == [id])
+            let session = hub.session(name: Self.nfc)
+            #expect(try await session.claim(1, .init(names: [Self.nfd])).tasks.isEmpty)
+            #expect(try await session.claim(1, .init(names: [Self.nfc])).tasks.map(\.id) == [id])
         }
         let records = Self.both.map { name in
             RunnerRecord(

@@ -87,15 +87,14 @@ import Testing
                 let result = random.document().withoutRepeatedKeys
                 if result.isNested(deeperThan: 100) { continue }
                 let id = try await hub.createTask(TaskSpec(script: Array("pass".utf8)))
-                let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "h", lease: .seconds(60))
-                let task = try #require(try await hub.claim(1, .init(), claim).tasks.first)
+                let session = hub.session(runner, name: "h")
+                let task = try #require(try await session.claim(1).tasks.first)
                 let end = AttemptEnd(
-                    taskID: id,
-                    attempt: task.attempt,
+                    AttemptID(task: id, number: task.attempt),
                     transition: .finish(result: result),
                     cause: "finished"
                 )
-                let outcome = try await hub.report([end], runner: runner)
+                let outcome = try await hub.session(runner).deliver([end])
                 let stored = try await hub.task(id)
                 if outcome == [.accepted] {
                     expectEqual(stored.result, result, place)

@@ -14,7 +14,7 @@ import Testing
             let ours = try await hub.saveLog(
                 .training,
                 ["loss": 0.25],
-                origin: AttemptOrigin(taskID: task, attempt: 2)
+                origin: AttemptID(task: task, number: 2)
             )
             let stored = try await hub.database.collection("TrainLog").findAll([:], FindOptions(sort: ["_id": 1]))
             #expect(
@@ -30,7 +30,7 @@ import Testing
             let entries = try await hub.logs(.training)
             #expect(entries[0].values == ["loss": 0.5, "step": 4])
             #expect(entries[0].origin == nil)
-            #expect(entries[1].origin == AttemptOrigin(taskID: task, attempt: 2))
+            #expect(entries[1].origin == AttemptID(task: task, number: 2))
         }
     }
 
@@ -145,7 +145,7 @@ import Testing
             try await Hub.withHub(uri: uri, project: "mine") { hub in
                 let (one, two) = (ObjectID(), ObjectID())
                 for (task, n) in [(one, 1), (two, 2), (one, 3)] {
-                    try await hub.saveLog(.training, ["n": .init(smallest: n)], origin: .init(taskID: task, attempt: 1))
+                    try await hub.saveLog(.training, ["n": .init(smallest: n)], origin: .init(task: task, number: 1))
                 }
                 func numbers(_ filter: Filter, sort: Sort? = nil) async throws -> [Int?] {
                     let found = try await hub.logs(.training, filter, sort: sort)

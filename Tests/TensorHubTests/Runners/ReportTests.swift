@@ -8,16 +8,14 @@ import Testing
     private let runner = ObjectID()
 
     private func claim(_ hub: Hub, _ count: Int = 1) async throws -> [TaskRecord] {
-        let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "gpu-1", lease: .seconds(60))
-        return try await hub.claim(count, .init(), claim).tasks
+        try await hub.session(runner).claim(count).tasks
     }
 
     private func end(_ task: TaskRecord, _ transition: AttemptEnd.Transition, cause: String = "finished") throws
         -> AttemptEnd
     {
         AttemptEnd(
-            taskID: try #require(task.id),
-            attempt: task.attempt,
+            try #require(task.attemptID),
             transition: transition,
             cause: cause,
             exit: 0,
@@ -31,7 +29,7 @@ import Testing
             let task = try #require(try await claim(hub).first)
             let result: BSONDocument = ["accuracy": .double(.nan), "word": "$not_a_field", "n": .int64(1 << 40)]
             let end = try end(task, .finish(result: result))
-            #expect(try await hub.report([end], runner: runner) == [.accepted])
+            #expect(try await hub.session(runner).deliver([end]) == [.accepted])
             let stored = try await hub.task(id)
             #expect(stored.status == .finished)
             #expect(stored.result["accuracy"]?.doubleValue?.isNaN == true)
@@ -45,7 +43,7 @@ import Testing
             #expect(stored.history.first?.peakMemory == 4096)
 
             // The reply was lost and the report is sent again.
-            #expect(try await hub.report([end], runner: runner) == [.accepted])
+            #expect(try await hub.session(runner).deliver([end]) == [.accepted])
             #expect(try await hub.task(id) == stored)
         }
     }
@@ -60,12 +58,12 @@ import Testing
             ] {
                 try await tasks.updateOne(["_id": .objectID(id)], .document(["$set": .document(change)]))
                 let before = try await hub.task(id)
-                let outcome = try await hub.report([try end(task, .finish(result: ["x": 1]))], runner: runner)
+                let outcome = try await hub.session(runner).deliver([try end(task, .finish(result: ["x": 1]))])
                 #expect(outcome == [.leaseLost])
                 #expect(try await hub.task(id) == before)
             }
             _ = try await hub.deleteTasks(.ids([id]), includingRunning: true)
-            let outcome = try await hub.report([try end(task, .finish(result: [:]))], runner: runner)
+            let outcome = try await hub.session(runner).deliver([try end(task, .finish(result: [:]))])
             #expect(outcome == [.leaseLost])
         }
     }
@@ -77,7 +75,7 @@ import Testing
             var ends = try tasks.map { try end($0, .finish(result: ["x": 1])) }
             let large = BSONBinary(bytes: Array(repeating: 1, count: 16 * 1024 * 1024 - 200))
             ends[1].transition = .finish(result: ["large": .binary(large)])
-            let outcomes = try await hub.report(ends, runner: runner)
+            let outcomes = try await hub.session(runner).deliver(ends)
             #expect(outcomes[0] == .accepted && outcomes[2] == .accepted)
             guard case .refused = outcomes[1] else {
                 Issue.record("\(outcomes[1])")
@@ -92,36 +90,29 @@ import Testing
             let id = try await hub.createTask(TaskSpec(script: "pass"))
             let failure = TaskFailure(kind: "exit-status", message: "exit status 1", tail: "$boom")
             var task = try #require(try await claim(hub).first)
-            #expect(
-                try await hub.report(
-                    [try end(task, .retry(failure, delay: .zero), cause: "exit-status")],
-                    runner: runner
-                ) == [
-                    .accepted
-                ]
-            )
+            let retry = try end(task, .retry(failure, delay: .zero), cause: "exit-status")
+            #expect(try await hub.session(runner).deliver([retry]) == [.accepted])
             var stored = try await hub.task(id)
             #expect(stored.status == .pending && stored.failures == 1 && stored.error == failure)
 
             task = try #require(try await claim(hub).first)
             #expect(task.attempt == 2)
-            _ = try await hub.report([try end(task, .release(delay: nil), cause: "drain")], runner: runner)
+            _ = try await hub.session(runner).deliver([try end(task, .release(delay: nil), cause: "drain")])
             stored = try await hub.task(id)
             #expect(stored.status == .pending && stored.failures == 1)
             #expect(stored.history.map(\.cause) == ["exit-status", "drain"])
 
             task = try #require(try await claim(hub).first)
-            _ = try await hub.report(
-                [try end(task, .release(delay: .seconds(60)), cause: "checkpoint")],
-                runner: runner
-            )
+            _ = try await hub.session(runner).deliver([
+                try end(task, .release(delay: .seconds(60)), cause: "checkpoint")
+            ])
             #expect(try await claim(hub).isEmpty)
             let tasks = hub.database.collection("Task")
             try await tasks.updateOne(["_id": .objectID(id)], .pipeline([["$set": ["hub.not_before": "$$NOW"]]]))
-            _ = try await hub.adoptAndPromote()
+            _ = try await hub.session().adoptAndPromote()
 
             task = try #require(try await claim(hub).first)
-            _ = try await hub.report([try end(task, .fail(failure), cause: "exit-status")], runner: runner)
+            _ = try await hub.session(runner).deliver([try end(task, .fail(failure), cause: "exit-status")])
             stored = try await hub.task(id)
             #expect(stored.status == .failed && stored.failures == 2 && stored.error?.tail == "$boom")
             #expect(stored.document["hub"]?.documentValue?["interruptions"]?.intValue == 2)
@@ -144,7 +135,7 @@ import Testing
                 let task = try #require(try await claim(hub).first)
                 _ = try await hub.cancelTasks(.ids([id]), by: "ada")
                 #expect(
-                    try await hub.report([try end(task, transition, cause: "drain")], runner: runner) == [.accepted]
+                    try await hub.session(runner).deliver([try end(task, transition, cause: "drain")]) == [.accepted]
                 )
                 let stored = try await hub.task(id)
                 #expect(stored.status == .cancelled && stored.ended != nil && stored.lease == nil)
@@ -168,7 +159,7 @@ import Testing
             #expect(try await hub.task(ids[2]).ended != nil)
             let running = try await hub.task(ids[0])
             #expect(running.status == .running && running.cancelRequested)
-            _ = try await hub.report([try end(task, .cancelled, cause: "cancelled")], runner: runner)
+            _ = try await hub.session(runner).deliver([try end(task, .cancelled, cause: "cancelled")])
             let ended = try await hub.task(ids[0])
             #expect(ended.status == .cancelled && ended.lease == nil)
             #expect(ended.document["hub"]?.documentValue?["cancel"]?.documentValue?["reason"] == "$wrong")
@@ -180,14 +171,14 @@ import Testing
         try await withTestHub { hub in
             try await hub.ensureIndexes()
             let id = ObjectID()
-            let chunks = (0..<2).map { (id, OutputChunk(attempt: 1, seq: $0, offset: $0, data: [65])) }
-            try await hub.appendOutput([chunks[0]])
+            let chunks = (0..<2).map { OutputChunk(attempt: 1, seq: $0, offset: $0, data: [65]) }
+            try await hub.session().appendOutput([chunks[0]], of: id)
             try await hub.database.runCommand([
                 "collMod": "TaskOutput", "validator": ["seq": ["$lt": 1]],
             ])
-            await #expect(throws: HubError.self) { try await hub.appendOutput(chunks) }
+            await #expect(throws: HubError.self) { try await hub.session().appendOutput(chunks, of: id) }
             try await hub.database.runCommand(["collMod": "TaskOutput", "validator": [:]])
-            for _ in 1...2 { try await hub.appendOutput(chunks) }
+            for _ in 1...2 { try await hub.session().appendOutput(chunks, of: id) }
             #expect(try await hub.readOutput(of: id).map(\.seq) == [0, 1])
         }
     }
@@ -195,9 +186,9 @@ import Testing
     @Test func `A chunk of output that is stored twice for want of the unique index is read once`() async throws {
         try await withTestHub { hub in
             let id = ObjectID()
-            let chunks = (0..<3).map { (id, OutputChunk(attempt: 1, seq: $0, offset: $0, data: [65])) }
-            try await hub.appendOutput(chunks)
-            try await hub.appendOutput([chunks[1]])
+            let chunks = (0..<3).map { OutputChunk(attempt: 1, seq: $0, offset: $0, data: [65]) }
+            try await hub.session().appendOutput(chunks, of: id)
+            try await hub.session().appendOutput([chunks[1]], of: id)
             // Now the index is refused, which is no reason to read nothing.
             try await hub.ensureIndexes()
             #expect(try await hub.output.countDocuments() == 4)
@@ -213,10 +204,10 @@ import Testing
             ends[1].transition = .finish(result: ["large": .binary(large)])
             let fault: BSONDocument = ["code": 64, "codeName": "WriteConcernFailed", "errmsg": "waiting timed out"]
             try await failing(["failCommands": ["update"], "writeConcernError": .document(fault)], nil) {
-                let error = await #expect(throws: HubError.self) { try await hub.report(ends, runner: runner) }
+                let error = await #expect(throws: HubError.self) { try await hub.session(runner).deliver(ends) }
                 #expect(error?.isTransient == true)
             }
-            let outcomes = try await hub.report(ends, runner: runner)
+            let outcomes = try await hub.session(runner).deliver(ends)
             #expect(outcomes[0] == .accepted)
         }
     }
@@ -225,7 +216,8 @@ import Testing
         try await withTestHub { hub in
             let ids = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 2))
             _ = try await claim(hub)
-            try await hub.appendOutput(ids.map { ($0, OutputChunk(attempt: 1, seq: 0, offset: 0, data: [65])) })
+            let chunk = OutputChunk(attempt: 1, seq: 0, offset: 0, data: [65])
+            for id in ids { try await hub.session().appendOutput([chunk], of: id) }
             #expect(try await hub.deleteTasks(.all) == 1)
             #expect(try await hub.readOutput(of: ids[1]).isEmpty)
             #expect(try await hub.readOutput(of: ids[0]).count == 1)

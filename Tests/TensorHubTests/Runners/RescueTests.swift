@@ -8,8 +8,8 @@ import Testing
     private func claim(_ hub: Hub, _ runner: ObjectID = ObjectID(), lease: Duration = .seconds(60)) async throws
         -> TaskRecord
     {
-        let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "gpu-1", lease: lease)
-        return try #require(try await hub.claim(1, .init(), claim).tasks.first)
+        let session = hub.session(runner, lease: lease)
+        return try #require(try await session.claim(1).tasks.first)
     }
 
     private func expire(_ hub: Hub, _ id: ObjectID) async throws {
@@ -33,14 +33,14 @@ import Testing
             try await hub.insertForeignTask([
                 "project_name": .string(hub.project), "status": "running", "hub": ["lease": "mine", "lost": "many"],
             ])
-            #expect(try await hub.rescue() == 0)
-            #expect(try await hub.expiredLeases().isEmpty)
+            #expect(try await hub.session().rescue() == 0)
+            #expect(try await hub.session().expiredLeases().isEmpty)
             try await expire(hub, lost)
-            #expect(try await hub.expiredLeases() == [lost: BSONDateTime(millisecondsSince1970: 1)])
-            #expect(try await hub.rescue([living]) == 0)
-            #expect(try await hub.rescue(overdue: .seconds(1 << 40)) == 0)
-            #expect(try await hub.rescue() == 1)
-            #expect(try await hub.rescue() == 0)
+            #expect(try await hub.session().expiredLeases() == [lost: BSONDateTime(millisecondsSince1970: 1)])
+            #expect(try await hub.session().rescue([living]) == 0)
+            #expect(try await hub.session().rescue(overdue: .seconds(1 << 40)) == 0)
+            #expect(try await hub.session().rescue() == 1)
+            #expect(try await hub.session().rescue() == 0)
 
             let task = try await hub.task(lost)
             #expect(task.status == .pending && task.lease == nil)
@@ -60,10 +60,14 @@ import Testing
             let late = ObjectID()
             _ = try await claim(hub, late)
             try await expire(hub, id)
-            #expect(try await hub.rescue() == 1)
-            let end = AttemptEnd(taskID: id, attempt: 1, transition: .finish(result: ["x": 1]), cause: "finished")
-            #expect(try await hub.report([end], runner: late) == [.leaseLost])
-            #expect(try await hub.renew([id: 1], runner: late, lease: .seconds(60)).lost == [id])
+            #expect(try await hub.session().rescue() == 1)
+            let end = AttemptEnd(
+                AttemptID(task: id, number: 1),
+                transition: .finish(result: ["x": 1]),
+                cause: "finished"
+            )
+            #expect(try await hub.session(late).deliver([end]) == [.leaseLost])
+            #expect(try await hub.session(late).renew([AttemptID(task: id, number: 1)]).lost.map(\.task) == [id])
             #expect(try await hub.task(id).status == .pending)
         }
     }
@@ -74,8 +78,8 @@ import Testing
             let runner = ObjectID()
             _ = try await claim(hub, runner)
             try await expire(hub, id)
-            #expect(try await hub.renew([id: 1], runner: runner, lease: .seconds(60)).lost.isEmpty)
-            #expect(try await hub.rescue() == 0)
+            #expect(try await hub.session(runner).renew([AttemptID(task: id, number: 1)]).lost.isEmpty)
+            #expect(try await hub.session().rescue() == 0)
         }
     }
 
@@ -85,7 +89,7 @@ import Testing
             for count in 1...5 {
                 _ = try await claim(hub)
                 try await expire(hub, id)
-                #expect(try await hub.rescue() == 1)
+                #expect(try await hub.session().rescue() == 1)
                 #expect(try await hub.task(id).lost == count)
             }
             let task = try await hub.task(id)
@@ -101,13 +105,12 @@ import Testing
                 let runner = ObjectID()
                 let task = try await claim(hub, runner)
                 let end = AttemptEnd(
-                    taskID: id,
-                    attempt: task.attempt,
+                    AttemptID(task: id, number: task.attempt),
                     transition: .lost(TaskFailure(kind: "runner-lost", message: "gone")),
                     cause: "supervisor-lost"
                 )
-                #expect(try await hub.report([end], runner: runner) == [.accepted])
-                #expect(try await hub.report([end], runner: runner) == [.accepted], "the reply was lost")
+                #expect(try await hub.session(runner).deliver([end]) == [.accepted])
+                #expect(try await hub.session(runner).deliver([end]) == [.accepted], "the reply was lost")
                 #expect(try await hub.task(id).status == (count < 5 ? .pending : .failed))
             }
             #expect(try await hub.task(id).history.allSatisfy { $0.cause == "supervisor-lost" })
@@ -121,7 +124,7 @@ import Testing
             _ = try await hub.cancelTasks(.ids([id]))
             #expect(try await hub.task(id).status == .running)
             try await expire(hub, id)
-            #expect(try await hub.rescue() == 1)
+            #expect(try await hub.session().rescue() == 1)
             #expect(try await hub.task(id).status == .cancelled)
         }
     }
@@ -145,8 +148,8 @@ import Testing
             _ = try await tasks.insertMany([
                 ["project_name": .string(hub.project), "status": "running", "hub": .document(hubs)]
             ])
-            _ = try await hub.rescue()
-            #expect(try await hub.rescue() == 0)
+            _ = try await hub.session().rescue()
+            #expect(try await hub.session().rescue() == 0)
             let counts = try await hub.countTasks()
             #expect(counts[.running] == nil, "\(counts)")
             #expect(counts[.pending, default: 0] >= 1)
@@ -160,10 +163,10 @@ import Testing
                 "saved_result_keys": [], "script": .binary(BSONBinary(bytes: [1])), "result": [:],
                 "hub": ["deadline": .dateTime(BSONDateTime(millisecondsSince1970: 1000))],
             ])
-            #expect(try await hub.rescue() == 0)
-            #expect(try await hub.rescueUnleased(after: .seconds(3600)) == 0)
-            #expect(try await eventually { try await hub.rescueUnleased(after: .milliseconds(1)) == 1 })
-            #expect(try await hub.adoptAndPromote() == 1)
+            #expect(try await hub.session().rescue() == 0)
+            #expect(try await hub.session().rescueUnleased(after: .seconds(3600)) == 0)
+            #expect(try await eventually { try await hub.session().rescueUnleased(after: .milliseconds(1)) == 1 })
+            #expect(try await hub.session().adoptAndPromote() == 1)
             #expect(try await claim(hub).attempt == 1)
         }
     }
@@ -174,19 +177,20 @@ import Testing
             let (old, new, other) = (ObjectID(), ObjectID(), ObjectID())
             for runner in [old, other, old] { _ = try await claim(hub, runner) }
             try await expire(hub, ids[2])
-            _ = try await hub.rescue()
-            let attempts = ids.map { Hub.Inheritance(taskID: $0, attempt: 1, owners: [old]) }
+            _ = try await hub.session().rescue()
+            let first = ids.map { AttemptID(task: $0, number: 1) }
+            let attempts = Dictionary(uniqueKeysWithValues: first.map { ($0, [old]) })
             for _ in 1...2 {
-                let owned = try await hub.reown(attempts, runner: new, lease: .seconds(60))
-                #expect(Set(owned.keys) == [ids[0]])
-                #expect(owned[ids[0]]?.script == Array("pass".utf8))
+                let owned = try await hub.session(new).takeOver(attempts)
+                #expect(Set(owned.keys) == [first[0]])
+                #expect(owned[first[0]]?.script == Array("pass".utf8))
             }
             let task = try await hub.task(ids[0])
             #expect(task.lease?.runner == new && task.history.map(\.runner) == [new])
-            let end = AttemptEnd(taskID: ids[0], attempt: 1, transition: .finish(result: [:]), cause: "finished")
-            #expect(try await hub.report([end], runner: old) == [.leaseLost])
-            #expect(try await hub.report([end], runner: new) == [.accepted])
-            #expect(try await hub.report([end], runner: new) == [.accepted])
+            let end = AttemptEnd(first[0], transition: .finish(result: [:]), cause: "finished")
+            #expect(try await hub.session(old).deliver([end]) == [.leaseLost])
+            #expect(try await hub.session(new).deliver([end]) == [.accepted])
+            #expect(try await hub.session(new).deliver([end]) == [.accepted])
         }
     }
 
@@ -197,13 +201,13 @@ import Testing
             let late = try await hub.createTask(spec)
             spec.deadline = BSONDateTime(millisecondsSince1970: 4_000_000_000_000)
             let waiting = try await hub.createTask(spec)
-            _ = try await hub.adoptAndPromote()
+            _ = try await hub.session().adoptAndPromote()
             #expect(try await hub.task(late).error?.kind == "queue-deadline")
             #expect(try await hub.task(late).status == .failed)
             #expect(try await hub.task(waiting).status == .pending)
             // Retried by hand it is not failed again for the same.
             #expect(try await hub.retryTasks(.ids([late])) == 1)
-            _ = try await hub.adoptAndPromote()
+            _ = try await hub.session().adoptAndPromote()
             #expect(try await hub.task(late).status == .pending)
         }
     }
@@ -216,18 +220,17 @@ import Testing
             let runner = ObjectID()
             let task = try await claim(hub, runner)
             let end = AttemptEnd(
-                taskID: id,
-                attempt: task.attempt,
+                AttemptID(task: id, number: task.attempt),
                 transition: .release(delay: nil),
                 cause: "drain"
             )
-            #expect(try await hub.report([end], runner: runner) == [.accepted])
-            _ = try await hub.adoptAndPromote()
+            #expect(try await hub.session(runner).deliver([end]) == [.accepted])
+            _ = try await hub.session().adoptAndPromote()
             #expect(try await hub.task(id).status == .pending)
             #expect(try await claim(hub).id == id)
             try await expire(hub, id)
-            #expect(try await hub.rescue() == 1)
-            _ = try await hub.adoptAndPromote()
+            #expect(try await hub.session().rescue() == 1)
+            _ = try await hub.session().adoptAndPromote()
             #expect(try await hub.task(id).status == .pending)
         }
     }
@@ -238,16 +241,14 @@ import Testing
             let runner = ObjectID()
             let task = try await claim(hub, runner)
             let end = AttemptEnd(
-                taskID: id,
-                attempt: task.attempt,
+                AttemptID(task: id, number: task.attempt),
                 transition: .retry(TaskFailure(kind: "exit-status", message: "x"), delay: .zero, avoiding: "gpu-1"),
                 cause: "exit-status"
             )
-            #expect(try await hub.report([end], runner: runner) == [.accepted])
+            #expect(try await hub.session(runner).deliver([end]) == [.accepted])
             #expect(try await hub.task(id).avoided == ["gpu-1"])
-            let again = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "gpu-1", lease: .seconds(60))
-            #expect(try await hub.claim(1, .init(host: "gpu-1"), again).tasks.isEmpty)
-            #expect(try await hub.claim(1, .init(host: "gpu-2"), again).tasks.count == 1)
+            #expect(try await hub.session(runner).claim(1).tasks.isEmpty)
+            #expect(try await hub.session(runner, name: "gpu-2").claim(1).tasks.count == 1)
         }
     }
 }

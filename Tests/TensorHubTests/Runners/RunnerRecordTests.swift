@@ -6,24 +6,37 @@ import Testing
 
 extension RunnerBeat {
     /// A sign of life of a runner that a test makes up.
-    static func of(_ name: String, id: ObjectID = ObjectID(), state: RunnerRecord.State = .running) -> RunnerBeat {
+    static func of(_ name: String, state: RunnerRecord.State = .running) -> RunnerBeat {
         RunnerBeat(
-            id: id,
             host: "\(name)-host",
-            name: name,
             pid: 7,
             version: "1.2.3",
             slots: 4,
             labels: ["gpu": "a100", "a.b": "$c"],
             state: state,
-            lease: .seconds(60),
             query: RunnerRecord.queryText(names: ["mnist"], filter: "n" > 1, sort: .descending("n")),
-            running: [RunningAttempt(task: id, attempt: 2)],
+            running: [AttemptID(task: ObjectID(), number: 2)],
             done: 5,
             blocked: 1,
             control: nil
         )
     }
+}
+
+/// A runner that a test makes up, and what it tells of itself.
+struct MadeUpRunner {
+    var session: RunnerSession
+    var beat: RunnerBeat
+
+    init(_ hub: Hub, _ name: String, id: ObjectID = ObjectID(), state: RunnerRecord.State = .running) {
+        session = hub.session(id, name: name)
+        beat = .of(name, state: state)
+    }
+
+    var id: ObjectID { session.runner }
+
+    @discardableResult
+    func tell() async throws -> RunnerRecord? { try await session.beat(beat) }
 }
 
 @Suite struct RunnerRecordTests {
@@ -35,14 +48,14 @@ extension RunnerBeat {
 
     @Test func `A sign of life makes the document, keeps the start, and brings what is asked`() async throws {
         try await withTestHub { hub in
-            var beat = RunnerBeat.of("gpu1")
-            let first = try await hub.beat(beat)
+            var gpu1 = MadeUpRunner(hub, "gpu1")
+            let first = try await gpu1.tell()
             #expect(first?.control == nil)
             let made = try #require(try await hub.findRunners().first)
-            #expect(made.id == beat.id && made.name == "gpu1" && made.host == "gpu1-host" && made.pid == 7)
+            #expect(made.id == gpu1.id && made.name == "gpu1" && made.host == "gpu1-host" && made.pid == 7)
             #expect(made.version == "1.2.3" && made.slots == 4 && made.blocked == 1 && made.done == 5)
             #expect(made.labels == ["gpu": "a100", "a.b": "$c"])
-            #expect(made.lease == .seconds(60) && made.running == beat.running)
+            #expect(made.lease == .seconds(60) && made.running == gpu1.beat.running)
             let filter: Filter = "n" > 1
             #expect(made.taskNames == ["mnist"] && made.filter == filter && made.sort == .descending("n"))
             #expect(made.started == made.heartbeat)
@@ -51,9 +64,9 @@ extension RunnerBeat {
             #expect(made.document["lease"]?.type == .double && made.document["query"]?.type == .string)
 
             #expect(try await hub.drainRunners(.named("gpu1"), deadline: .seconds(60), by: "ann") == 1)
-            beat.state = .draining
-            beat.labels = [:]
-            let second = try #require(try await hub.beat(beat))
+            gpu1.beat.state = .draining
+            gpu1.beat.labels = [:]
+            let second = try #require(try await gpu1.tell())
             #expect(second.control?.request == .drain && second.control?.by == "ann")
             let deadline = try #require(second.control?.deadline)
             #expect(deadline.millisecondsSince1970 - second.control!.time.millisecondsSince1970 == 60_000)
@@ -64,8 +77,8 @@ extension RunnerBeat {
 
     @Test func `A request replaces the one before, and is one statement for all that live`() async throws {
         try await withTestHub { hub in
-            for name in ["a", "b"] { _ = try await hub.beat(.of(name)) }
-            _ = try await hub.beat(.of("c", state: .stopped))
+            for name in ["a", "b"] { try await MadeUpRunner(hub, name).tell() }
+            try await MadeUpRunner(hub, "c", state: .stopped).tell()
             #expect(try await hub.drainRunners(.all, deadline: .seconds(5), by: "ann") == 2)
             #expect(try await hub.pauseRunners(.all) == 2)
             let asked = try await hub.findRunners()
@@ -83,8 +96,10 @@ extension RunnerBeat {
 
     @Test func `A runner that is silent for two of its leases is lost, by the server's clock`() async throws {
         try await withTestHub { hub in
-            let (fresh, silent, stopped) = (RunnerBeat.of("a"), RunnerBeat.of("b"), RunnerBeat.of("c", state: .stopped))
-            for beat in [fresh, silent, stopped] { _ = try await hub.beat(beat) }
+            let (fresh, silent, stopped) = (
+                MadeUpRunner(hub, "a"), MadeUpRunner(hub, "b"), MadeUpRunner(hub, "c", state: .stopped)
+            )
+            for runner in [fresh, silent, stopped] { try await runner.tell() }
             try await age(hub, fresh.id, milliseconds: 60_000)
             try await age(hub, silent.id, milliseconds: 121_000)
             try await age(hub, stopped.id, milliseconds: 3_600_000)
@@ -115,17 +130,17 @@ extension RunnerBeat {
         try await withTestHub { hub in
             let collection = hub.database.collection("Runner")
             for document in odd { _ = try await collection.insertOne(document) }
-            let beat = RunnerBeat.of("gpu1")
-            _ = try await hub.beat(beat)
+            let gpu1 = MadeUpRunner(hub, "gpu1")
+            try await gpu1.tell()
             #expect(try await hub.findRunners().filter { $0.name == "gpu1" }.map(\.state) == [.running])
             // An array counts as each of its elements.
             #expect(try await hub.findRunners().count == 7)
             for runner in try await hub.findRunners() { _ = (runner.sort, runner.filter, runner.running, runner.lease) }
-            #expect(try await hub.runner("gpu1").id == beat.id)
+            #expect(try await hub.runner("gpu1").id == gpu1.id)
             #expect(try await hub.pauseRunners(.all) == 7)
-            #expect(try await hub.beat(beat)?.control?.request == .pause)
-            #expect(try await hub.runners(named: "gpu1", on: "gpu1-host").map(\.id) == [beat.id])
-            try await hub.forgetRunners(before: beat.id, named: "gpu1", on: "gpu1-host")
+            #expect(try await gpu1.tell()?.control?.request == .pause)
+            #expect(try await gpu1.session.namesakes(on: "gpu1-host").map(\.id) == [gpu1.id])
+            try await gpu1.session.forgetNamesakes(on: "gpu1-host")
             // The one whose last sign of life lies before all time goes with the old ones.
             #expect(try await collection.countDocuments() == odd.count)
             let id = try await hub.createTask(TaskSpec(script: "pass"))
@@ -135,7 +150,7 @@ extension RunnerBeat {
 
     @Test func `A project sees its own runners alone`() async throws {
         try await withTestHub { hub in
-            _ = try await hub.beat(.of("gpu1"))
+            try await MadeUpRunner(hub, "gpu1").tell()
             let uri = try await TestMongo.uri(database: hub.database.name)
             try await Hub.withHub(uri: uri, project: "other") { other in
                 let (found, stopped) = (try await other.findRunners(), try await other.stopRunners(.all))
@@ -150,9 +165,9 @@ extension RunnerBeat {
             let ids = ["0a0000000000000000000001", "0a0000000000000000000002", "0b0000000000000000000003"].compactMap {
                 ObjectID($0)
             }
-            _ = try await hub.beat(.of("gpu1", id: ids[0], state: .stopped))
-            _ = try await hub.beat(.of("gpu1", id: ids[1]))
-            _ = try await hub.beat(.of("gpu2", id: ids[2]))
+            try await MadeUpRunner(hub, "gpu1", id: ids[0], state: .stopped).tell()
+            try await MadeUpRunner(hub, "gpu1", id: ids[1]).tell()
+            try await MadeUpRunner(hub, "gpu2", id: ids[2]).tell()
             #expect(try await hub.runner("gpu1").id == ids[1])
             #expect(try await hub.runner("0B").id == ids[2])
             #expect(try await hub.runner(ids[0].description).id == ids[0])
@@ -160,7 +175,7 @@ extension RunnerBeat {
             #expect(unknown?.code == .notFound)
             let unclear = await #expect(throws: HubError.self) { try await hub.runner("0a") }
             #expect(unclear?.code == .invalidInput)
-            _ = try await hub.beat(.of("gpu1"))
+            try await MadeUpRunner(hub, "gpu1").tell()
             let several = await #expect(throws: HubError.self) { try await hub.runner("gpu1") }
             #expect(several?.message.contains("2 runners") == true)
         }
@@ -169,16 +184,20 @@ extension RunnerBeat {
     @Test func `A new runner forgets its predecessors, and anybody's that are a month old`() async throws {
         try await withTestHub { hub in
             let day: Int64 = 86_400_000
-            let ages: [(RunnerBeat, Int64)] = [
-                (.of("mine", state: .stopped), 0), (.of("mine"), day + 1000), (.of("mine"), day / 2), (.of("mine"), 0),
-                (.of("other", state: .stopped), day), (.of("other"), 31 * day), (.of("mine"), 0),
+            func runner(_ name: String, _ state: RunnerRecord.State = .running) -> MadeUpRunner {
+                MadeUpRunner(hub, name, state: state)
+            }
+            let ages: [(MadeUpRunner, Int64)] = [
+                (runner("mine", .stopped), 0), (runner("mine"), day + 1000), (runner("mine"), day / 2),
+                (runner("mine"), 0),
+                (runner("other", .stopped), day), (runner("other"), 31 * day), (runner("mine"), 0),
             ]
-            for (beat, milliseconds) in ages {
-                _ = try await hub.beat(beat)
-                try await age(hub, beat.id, milliseconds: milliseconds)
+            for (runner, milliseconds) in ages {
+                try await runner.tell()
+                try await age(hub, runner.id, milliseconds: milliseconds)
             }
             let dead = [ages[3].0.id, ages[4].0.id]
-            try await hub.forgetRunners(before: ages[6].0.id, named: "mine", on: "mine-host", dead: dead)
+            try await ages[6].0.session.forgetNamesakes(on: "mine-host", dead: dead)
             let left = Set(try await hub.findRunners().map(\.id))
             #expect(left == [ages[2].0.id, ages[4].0.id, ages[6].0.id], "another name is another runner")
         }
@@ -186,31 +205,31 @@ extension RunnerBeat {
 
     @Test func `A pause is handed on, and what is asked of the new runner itself counts more`() async throws {
         try await withTestHub { hub in
-            var beat = RunnerBeat.of("gpu1")
-            _ = try await hub.beat(beat)
+            var gpu1 = MadeUpRunner(hub, "gpu1")
+            try await gpu1.tell()
             _ = try await hub.pauseRunners(.all, by: "ann")
-            beat.state = .stopped
-            _ = try await hub.beat(beat)
-            #expect(try await hub.runners(named: "gpu2", on: "gpu1-host").isEmpty)
-            let pause = try #require(try await hub.runners(named: "gpu1", on: "gpu1-host").last?.control)
+            gpu1.beat.state = .stopped
+            try await gpu1.tell()
+            #expect(try await hub.session(name: "gpu2").namesakes(on: "gpu1-host").isEmpty)
+            let pause = try #require(try await gpu1.session.namesakes(on: "gpu1-host").last?.control)
             #expect(pause.request == .pause && pause.by == "ann")
-            var next = RunnerBeat.of("gpu1")
-            next.control = pause
-            #expect(try await hub.beat(next)?.control == pause)
+            var next = MadeUpRunner(hub, "gpu1")
+            next.beat.control = pause
+            #expect(try await next.tell()?.control == pause)
             _ = try await hub.resumeRunners(.ids([next.id]))
-            #expect(try await hub.beat(next)?.control?.request == .resume)
-            #expect(try await hub.runners(named: "gpu1", on: "gpu1-host").last?.control?.request == .resume)
+            #expect(try await next.tell()?.control?.request == .resume)
+            #expect(try await gpu1.session.namesakes(on: "gpu1-host").last?.control?.request == .resume)
         }
     }
 
     @Test func `Requests make events, signs of life make none`() async throws {
         try await withTestHub { hub in
-            let beat = RunnerBeat.of("gpu1")
-            _ = try await hub.beat(beat)
-            _ = try await hub.beat(.of("gpu2"))
-            let stream = hub.watchControl(of: beat.id)
+            let gpu1 = MadeUpRunner(hub, "gpu1")
+            try await gpu1.tell()
+            try await MadeUpRunner(hub, "gpu2").tell()
+            let stream = gpu1.session.watchControl()
             try await stream.open()
-            _ = try await hub.beat(beat)
+            try await gpu1.tell()
             _ = try await hub.drainRunners(.named("gpu2"))
             let times = hub.database.collection("Runner")
             var requested: [BSONValue?] = []
@@ -222,10 +241,10 @@ extension RunnerBeat {
             var events = stream.makeAsyncIterator()
             for _ in 0..<3 {
                 let event = try await events.next()
-                #expect(event?.document.value(atPath: "documentKey._id") == .objectID(beat.id))
+                #expect(event?.document.value(atPath: "documentKey._id") == .objectID(gpu1.id))
             }
             // Nothing came between: the next one is this one.
-            _ = try await hub.beat(beat)
+            try await gpu1.tell()
             _ = try await times.deleteOne(["name": "gpu2"])
             _ = try await hub.resumeRunners(.all)
             let last = try await events.next()

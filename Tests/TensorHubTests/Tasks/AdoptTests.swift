@@ -13,15 +13,14 @@ import Testing
     ]
 
     private func claim(_ hub: Hub) async throws -> [TaskRecord] {
-        let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "h", lease: .seconds(60))
-        return try await hub.claim(100, .init(), claim).tasks
+        try await hub.session(name: "h").claim(100).tasks
     }
 
     @Test func `A task in TensorLayer's exact shape is adopted and keeps every field it had`() async throws {
         try await withTestHub { hub in
             try await hub.insertForeignTask(Self.original)
-            #expect(try await hub.adoptAndPromote() == 1)
-            #expect(try await hub.adoptAndPromote() == 0)
+            #expect(try await hub.session().adoptAndPromote() == 1)
+            #expect(try await hub.session().adoptAndPromote() == 0)
             let task = try #require(try await claim(hub).first)
             for (key, value) in Self.original where key != "status" { #expect(task.document[key] == value) }
             #expect(task.attempt == 1)
@@ -54,7 +53,7 @@ import Testing
             document[field] = value
             try await hub.insertForeignTask(document)
             try await hub.insertForeignTask(Self.original)
-            #expect(try await hub.adoptAndPromote() == 2)
+            #expect(try await hub.session().adoptAndPromote() == 2)
             let failed = try await hub.findTasks(TaskSelection(statuses: [.failed]))
             #expect(failed.count == 1)
             #expect(
@@ -76,15 +75,14 @@ import Testing
                 try await hub.insertForeignTask(large)
                 try await hub.insertForeignTask(Self.original)
             }
-            _ = try await hub.adoptAndPromote()
+            _ = try await hub.session().adoptAndPromote()
             for _ in 0..<2 { #expect(try await claimOne(hub) != nil) }
             #expect(try await hub.countTasks() == [.failed: 2, .running: 2])
         }
     }
 
     private func claimOne(_ hub: Hub) async throws -> TaskRecord? {
-        let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "h", lease: .seconds(60))
-        return try await hub.claim(1, .init(), claim).tasks.first
+        try await hub.session(name: "h").claim(1).tasks.first
     }
 
     @Test func `Odd types under any of our names do not stop the queue`() async throws {
@@ -114,31 +112,21 @@ import Testing
                 try await hub.insertForeignTask(document)
             }
             let good = try await hub.createTask(TaskSpec(script: "pass"))
-            for _ in 0..<2 { _ = try await hub.adoptAndPromote() }
+            for _ in 0..<2 { _ = try await hub.session().adoptAndPromote() }
             let runner = ObjectID()
             var claimed: [TaskRecord] = []
             for count in [1, 1, 1, 100] {
-                let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "h", lease: .seconds(60))
-                claimed += try await hub.claim(count, .init(), claim).tasks
+                let session = hub.session(runner, name: "h")
+                claimed += try await session.claim(count).tasks
             }
             // All but the one that says itself that it is not ready.
             #expect(claimed.count == odd.count + 4)
             #expect(claimed.contains { $0.id == good })
-            let leases = Dictionary(
-                uniqueKeysWithValues: claimed.compactMap { task in task.id.map { ($0, task.attempt) } }
-            )
-            _ = try await hub.renew(leases, runner: runner, lease: .seconds(60))
+            _ = try await hub.session(runner).renew(Set(claimed.compactMap(\.attemptID)))
             let ends = claimed.compactMap { task in
-                task.id.map {
-                    AttemptEnd(
-                        taskID: $0,
-                        attempt: task.attempt,
-                        transition: .finish(result: ["x": 1]),
-                        cause: "finished"
-                    )
-                }
+                task.attemptID.map { AttemptEnd($0, transition: .finish(result: ["x": 1]), cause: "finished") }
             }
-            let outcomes = try await hub.report(ends, runner: runner)
+            let outcomes = try await hub.session(runner).deliver(ends)
             #expect(outcomes.allSatisfy { $0 == .accepted }, "\(zip(claimed, outcomes).filter { $1 != .accepted })")
             #expect(try await hub.cancelTasks(.all) == 1)
             #expect(try await hub.hasUnfinishedTasks() == false)

@@ -5,10 +5,6 @@ import TestSupport
 import Testing
 
 @Suite struct ClaimTests {
-    private func claim(_ runner: ObjectID = ObjectID()) -> TaskStatements.Claim {
-        TaskStatements.Claim(runner: runner, token: ObjectID(), host: "gpu-1", lease: .seconds(60))
-    }
-
     @Test func `A claim takes the highest priority first, then the oldest`() async throws {
         try await withTestHub { hub in
             var ids: [Int32: [ObjectID]] = [:]
@@ -18,7 +14,7 @@ import Testing
                 ids[priority, default: []].append(try await hub.createTask(spec))
             }
             var order: [ObjectID?] = []
-            while let task = try await hub.claim(1, .init(), claim()).tasks.first { order.append(task.id) }
+            while let task = try await hub.session().claim(1).tasks.first { order.append(task.id) }
             let expected = [5, 0, -1].flatMap { ids[$0] ?? [] }
             #expect(order == expected)
         }
@@ -30,14 +26,14 @@ import Testing
         try await withTestHub { hub in
             _ = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 5))
             let runner = ObjectID()
-            let claim = claim(runner)
-            let tasks = try await hub.claim(count, .init(), claim).tasks
+            let token = ObjectID()
+            let tasks = try await hub.session(runner).claim(count, token: token).tasks
             #expect(tasks.count == count)
             for task in tasks {
                 #expect(task.status == .running)
                 #expect(task.attempt == 1)
                 #expect(task.lease?.runner == runner)
-                #expect(task.lease?.token == claim.token)
+                #expect(task.lease?.token == token)
                 let started = try #require(task.started)
                 #expect(task.lease?.expires.millisecondsSince1970 == started.millisecondsSince1970 + 60_000)
                 #expect(task.history.count == 1)
@@ -59,10 +55,10 @@ import Testing
                 specs.append(spec)
             }
             let ids = try await hub.createTasks(specs)
-            let query = Hub.ClaimQuery(names: ["b", "c"], filter: "gpus" >= 2)
-            let tasks = try await hub.claim(10, query, claim()).tasks
+            let query = ClaimQuery(names: ["b", "c"], filter: "gpus" >= 2)
+            let tasks = try await hub.session().claim(10, query).tasks
             #expect(Set(tasks.map(\.id)) == [ids[2], ids[3]])
-            let byID = try await hub.claim(id: ids[0], query, claim())
+            let byID = try await hub.session().claim(id: ids[0], query)
             #expect(byID == nil)
         }
     }
@@ -76,14 +72,9 @@ import Testing
                         var mine: [ObjectID] = []
                         let runner = ObjectID()
                         while true {
-                            let claim = TaskStatements.Claim(
-                                runner: runner,
-                                token: ObjectID(),
-                                host: "h\(index)",
-                                lease: .seconds(60)
-                            )
+                            let session = hub.session(runner, name: "h\(index)")
                             let wanted = index % 4 + 1
-                            let tasks = try await hub.claim(wanted, .init(), claim).tasks
+                            let tasks = try await session.claim(wanted).tasks
                             #expect(tasks.count <= wanted)
                             mine += tasks.compactMap(\.id)
                             if tasks.isEmpty, try await hub.countTasks()[.pending] == nil { return mine }
@@ -115,13 +106,13 @@ import Testing
             large["ballast"] = .binary(BSONBinary(bytes: Array(repeating: 1, count: room)))
             try await hub.insertForeignTask(large)
             // Nothing is left for a second look.
-            let claim = claim()
-            let tasks = try await hub.claim(3, .init(), claim).tasks
+            let session = hub.session()
+            let tasks = try await session.claim(3).tasks
             #expect(Set(tasks.compactMap(\.id)) == Set(first))
 
             try await hub.insertForeignTask(large)
             _ = try await hub.createTasks([spec(9), spec(8)] + Array(repeating: spec(0), count: 20))
-            let more = try await hub.claim(3, .init(), self.claim()).tasks
+            let more = try await hub.session().claim(3).tasks
             #expect(more.count == 2 || more.count == 3)
             #expect(try await hub.countTasks()[.running] == 2 + more.count)
         }
@@ -138,11 +129,11 @@ import Testing
             try await hub.insertForeignTask([
                 "project_name": "other", "status": "pending", "hub": ["ready": true, "priority": 9],
             ])
-            _ = try await hub.adoptAndPromote()
-            #expect(try await hub.claim(10, .init(), claim()).tasks.isEmpty)
+            _ = try await hub.session().adoptAndPromote()
+            #expect(try await hub.session().claim(10).tasks.isEmpty)
 
             #expect(try await hub.releaseTasks(.all) == 1)
-            #expect(try await hub.claim(10, .init(), claim()).tasks.map(\.id) == [ids[0]])
+            #expect(try await hub.session().claim(10).tasks.map(\.id) == [ids[0]])
         }
     }
 
@@ -151,9 +142,9 @@ import Testing
             var spec = TaskSpec(script: "pass")
             spec.notBefore = try await hub.serverTime()
             let id = try await hub.createTask(spec)
-            #expect(try await hub.claim(1, .init(), claim()).tasks.isEmpty)
-            #expect(try await eventually { try await hub.adoptAndPromote() == 1 })
-            #expect(try await hub.claim(1, .init(), claim()).tasks.map(\.id) == [id])
+            #expect(try await hub.session().claim(1).tasks.isEmpty)
+            #expect(try await eventually { try await hub.session().adoptAndPromote() == 1 })
+            #expect(try await hub.session().claim(1).tasks.map(\.id) == [id])
         }
     }
 
@@ -161,17 +152,17 @@ import Testing
         try await withTestHub { hub in
             let ids = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 3))
             let runner = ObjectID()
-            let tasks = try await hub.claim(3, .init(), claim(runner)).tasks
+            let tasks = try await hub.session(runner).claim(3).tasks
             let first = try #require(tasks.first?.lease?.expires)
             _ = try await hub.cancelTasks(.ids([ids[1]]), by: "me", reason: "typo")
             try await hub.database.collection("Task").updateOne(
                 ["_id": .objectID(ids[2])],
                 .document(["$set": ["hub.lease.runner": .objectID(ObjectID())]])
             )
-            let leases = Dictionary(uniqueKeysWithValues: ids.map { ($0, 1) })
-            let renewal = try await hub.renew(leases, runner: runner, lease: .seconds(600))
-            #expect(renewal.lost == [ids[2]])
-            #expect(renewal.cancelled == [ids[1]])
+            let attempts = ids.map { AttemptID(task: $0, number: 1) }
+            let renewal = try await hub.session(runner, lease: .seconds(600)).renew(Set(attempts))
+            #expect(renewal.lost == [attempts[2]])
+            #expect(renewal.cancelled == [attempts[1]])
             let renewed = try await hub.task(ids[0])
             #expect(try #require(renewed.lease?.expires).millisecondsSince1970 > first.millisecondsSince1970 + 400_000)
             let cancelled = try await hub.task(ids[1])

@@ -50,21 +50,21 @@ import Testing
             try await fill(hub)
             _ = try await hub.createTask(TaskSpec(name: "mine", script: "pass"))
 
-            let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "h", lease: .seconds(60))
+            let claim = TaskStatements.claim(runner: ObjectID(), token: ObjectID(), name: "h", lease: .seconds(60))
             for names in [["mine"], []] {
-                let query = Hub.ClaimQuery(names: names)
+                let query = ClaimQuery(names: names)
                 let single = try await work(
                     hub,
                     [
-                        "findAndModify": "Task", "query": .document(query.document(project: hub.project)),
-                        "sort": .document(query.order), "update": .array(claim.pipeline.map(BSONValue.document)),
+                        "findAndModify": "Task", "query": .document(query.document(project: hub.project, runner: "h")),
+                        "sort": .document(query.order), "update": .array(claim.map(BSONValue.document)),
                     ]
                 )
                 #expect(single.keys <= Self.handful && single.documents <= Self.handful, "claim \(names): \(single)")
                 let candidates = try await work(
                     hub,
                     [
-                        "find": "Task", "filter": .document(query.document(project: hub.project)),
+                        "find": "Task", "filter": .document(query.document(project: hub.project, runner: "h")),
                         "sort": .document(query.order), "projection": ["_id": 1], "limit": 4,
                     ]
                 )

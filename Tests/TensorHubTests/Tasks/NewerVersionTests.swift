@@ -18,8 +18,7 @@ import Testing
     }
 
     private func claim(_ hub: Hub, _ count: Int) async throws -> [TaskRecord] {
-        let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "h", lease: .seconds(60))
-        return try await hub.claim(count, .init(), claim).tasks
+        try await hub.session(name: "h").claim(count).tasks
     }
 
     @Test func `A task of a newer version is left as it is, whatever it looks like`() async throws {
@@ -38,18 +37,18 @@ import Testing
             ]
             for document in newer { try await hub.insertForeignTask(document) }
             let good = try await hub.createTask(TaskSpec(script: "pass"))
-            for _ in 0..<2 { _ = try await hub.adoptAndPromote() }
+            for _ in 0..<2 { _ = try await hub.session().adoptAndPromote() }
             #expect(try await claim(hub, 5).compactMap(\.id) == [good])
             #expect(try await claim(hub, 1).isEmpty)
-            #expect(try await hub.expiredLeases().isEmpty)
-            #expect(try await hub.rescue() == 0)
-            for _ in 0..<2 { #expect(try await hub.rescueUnleased(after: .zero) == 0) }
+            #expect(try await hub.session().expiredLeases().isEmpty)
+            #expect(try await hub.session().rescue() == 0)
+            for _ in 0..<2 { #expect(try await hub.session().rescueUnleased(after: .zero) == 0) }
             #expect(try await hub.prune(Retention(kinds: [.tasks])).isEmpty)
             for document in newer {
                 let id = try #require(document["_id"]?.objectIDValue)
                 #expect(try await hub.task(id).document == document)
             }
-            #expect(try await hub.findNewerTask()?.newerVersion != nil)
+            #expect(try await hub.session().findNewerTask()?.newerVersion != nil)
         }
     }
 
@@ -64,7 +63,7 @@ import Testing
                 document.append("hub", ["v": value])
                 try await hub.insertForeignTask(document)
             }
-            #expect(try await hub.adoptAndPromote() == odd.count)
+            #expect(try await hub.session().adoptAndPromote() == odd.count)
             #expect(try await claim(hub, 100).count == odd.count)
         }
     }

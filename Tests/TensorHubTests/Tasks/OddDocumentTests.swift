@@ -140,13 +140,13 @@ import Testing
                 "script": .binary(BSONBinary(bytes: Array("#!/bin/true\n".utf8))),
             ])
             let me = ObjectID()
-            let claim = TaskStatements.Claim(runner: me, token: ObjectID(), host: "a", lease: .seconds(60))
+            let (session, token) = (hub.session(me, name: "a"), ObjectID())
             await expectAllToWork([
                 ("find", { () async throws in #expect(try await hub.findTasks().contains { $0.id == id }) }),
                 ("count", { _ = try await hub.countTasks() }),
                 ("unfinished", { _ = try await hub.hasUnfinishedTasks() }),
                 ("explain", { _ = try await hub.explain(foreign) }),
-                ("adopt", { _ = try await hub.adoptAndPromote() }),
+                ("adopt", { _ = try await hub.session().adoptAndPromote() }),
                 (
                     "adopted",
                     { () async throws in #expect(try await hub.task(foreign).document.value(atPath: "hub.v") == 1) }
@@ -154,22 +154,22 @@ import Testing
                 (
                     "expired leases",
                     {
-                        let count = try await hub.expiredLeases().count
+                        let count = try await hub.session().expiredLeases().count
                         if status == "running" { #expect(count == 1000, "no more than that at a time") }
                     }
                 ),
-                ("leased", { () async throws in #expect(try await hub.leased([id, foreign]).count == 2) }),
+                ("leased", { () async throws in #expect(try await hub.session().leased([id, foreign]).count == 2) }),
                 (
-                    "reown",
+                    "take over",
                     {
                         let all = try await hub.findTasks().compactMap(\.id)
-                        let inheritances = all.map { Hub.Inheritance(taskID: $0, attempt: 1, owners: [dead]) }
-                        let owned = try await hub.reown(inheritances, runner: me, lease: .seconds(60))
-                        #expect(owned[id] != nil || status != "running")
+                        let attempts = all.map { (AttemptID(task: $0, number: 1), [dead]) }
+                        let owned = try await session.takeOver(Dictionary(attempts) { $0 + $1 })
+                        #expect(owned[AttemptID(task: id, number: 1)] != nil || status != "running")
                     }
                 ),
-                ("renew", { _ = try await hub.renew([id: 1], runner: me, lease: .seconds(60)) }),
-                ("inspect", { _ = try await hub.inspect([id: 1], runner: me) }),
+                ("renew", { _ = try await hub.session(me).renew([AttemptID(task: id, number: 1)]) }),
+                ("inspect", { _ = try await hub.session(me).inspect([AttemptID(task: id, number: 1)]) }),
                 (
                     "expire once more",
                     {
@@ -182,7 +182,7 @@ import Testing
                         )
                     }
                 ),
-                ("rescue", { _ = try await hub.rescue() }),
+                ("rescue", { _ = try await hub.session().rescue() }),
                 (
                     "rescued",
                     {
@@ -190,11 +190,11 @@ import Testing
                         #expect(status != "running" || now == .pending)
                     }
                 ),
-                ("rescue unleased", { _ = try await hub.rescueUnleased(after: .zero) }),
-                ("rescue unleased again", { _ = try await hub.rescueUnleased(after: .zero) }),
-                ("adopt again", { _ = try await hub.adoptAndPromote() }),
-                ("claim many", { _ = try await hub.claim(5000, .init(host: "a"), claim) }),
-                ("claimed", { _ = try await hub.claimed(by: claim.token) }),
+                ("rescue unleased", { _ = try await hub.session().rescueUnleased(after: .zero) }),
+                ("rescue unleased again", { _ = try await hub.session().rescueUnleased(after: .zero) }),
+                ("adopt again", { _ = try await hub.session().adoptAndPromote() }),
+                ("claim many", { _ = try await session.claim(5000, token: token) }),
+                ("claimed", { _ = try await hub.session().claimed(by: token) }),
                 ("hold", { try await leavingNewer { _ = try await hub.holdTasks(.all) } }),
                 ("release", { try await leavingNewer { _ = try await hub.releaseTasks(.all) } }),
                 ("cancel", { _ = try await hub.cancelTasks(.all) }),
@@ -222,10 +222,10 @@ import Testing
             var listed = task(hub, "pending", ObjectID())
             listed["hub"] = [["v": 1, "ready": false, "not_before": .dateTime(long)]]
             for document in [unnamed, listed, due] { try await tasks.insertOne(document) }
-            _ = try await hub.adoptAndPromote()
-            let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "a", lease: .seconds(60))
-            #expect(try await hub.claim(5, .init(), claim).tasks.map { $0.document["_id"] } == [due["_id"]])
-            #expect(try await hub.claim(1, .init(), claim).tasks.isEmpty)
+            _ = try await hub.session().adoptAndPromote()
+            let session = hub.session(name: "a")
+            #expect(try await session.claim(5).tasks.map { $0.document["_id"] } == [due["_id"]])
+            #expect(try await session.claim(1).tasks.isEmpty)
         }
     }
 
@@ -242,15 +242,12 @@ import Testing
             try await store(Self.variants(of: base, fields), in: runners)
             let me = ObjectID()
             let beat = RunnerBeat(
-                id: me,
                 host: "a",
-                name: "b",
                 pid: 2,
                 version: "2",
                 slots: 2,
                 labels: [:],
                 state: .running,
-                lease: .seconds(60),
                 query: "{}",
                 running: [],
                 done: 0,
@@ -258,21 +255,22 @@ import Testing
                 damaged: 3,
                 control: nil
             )
+            let session = hub.session(me, name: "b")
             await expectAllToWork([
-                ("beat", { () async throws in #expect(try await hub.beat(beat)?.damaged == 3) }),
+                ("beat", { () async throws in #expect(try await session.beat(beat)?.damaged == 3) }),
                 ("find", { () async throws in #expect(try await hub.findRunners().contains { $0.id == me }) }),
                 (
                     "named",
-                    { () async throws in #expect(try await hub.runners(named: "b", on: "a").contains { $0.id == me }) }
+                    { () async throws in #expect(try await session.namesakes(on: "a").contains { $0.id == me }) }
                 ),
-                ("on host", { () async throws in #expect(try await hub.runners([me], on: "a") == [me]) }),
+                ("on host", { () async throws in #expect(try await session.runners([me], on: "a") == [me]) }),
                 ("drain", { _ = try await hub.drainRunners(.all, deadline: .seconds(60), by: "me") }),
-                ("asked", { () async throws in #expect(try await hub.beat(beat)?.control?.request == .drain) }),
+                ("asked", { () async throws in #expect(try await session.beat(beat)?.control?.request == .drain) }),
                 ("pause", { _ = try await hub.pauseRunners(.all) }),
                 ("resume", { _ = try await hub.resumeRunners(.all) }),
                 ("stop", { _ = try await hub.stopRunners(.named("b")) }),
-                ("forget", { try await hub.forgetRunners(before: me, named: "b", on: "a", dead: [ObjectID()]) }),
-                ("beat again", { () async throws in #expect(try await hub.beat(beat) != nil) }),
+                ("forget", { try await session.forgetNamesakes(on: "a", dead: [ObjectID()]) }),
+                ("beat again", { () async throws in #expect(try await session.beat(beat) != nil) }),
             ])
         }
     }

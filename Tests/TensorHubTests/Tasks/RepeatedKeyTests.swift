@@ -69,8 +69,7 @@ import Testing
     }
 
     private func claim(_ hub: Hub, _ count: Int) async throws -> [TaskRecord] {
-        let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "h", lease: .seconds(60))
-        return try await hub.claim(count, .init(), claim).tasks
+        try await hub.session(name: "h").claim(count).tasks
     }
 
     @Test(arguments: [true, false], [1, 4])
@@ -86,7 +85,7 @@ import Testing
                 if index % 4 == 0 { _ = try await hub.createTask(TaskSpec(script: "pass")) }
             }
             let good = Set(try await hub.findTasks("hub.max_failures" == 3 && "hub.priority" == 0).compactMap(\.id))
-            _ = try await hub.adoptAndPromote()
+            _ = try await hub.session().adoptAndPromote()
             var claimed: Set<ObjectID> = []
             while true {
                 let tasks = try await claim(hub, count)
@@ -140,18 +139,14 @@ import Testing
         try await withOwnServer { hub, server in
             _ = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 3))
             let runner = ObjectID()
-            let claim = TaskStatements.Claim(runner: runner, token: ObjectID(), host: "h", lease: .seconds(60))
-            let tasks = try await hub.claim(3, .init(), claim).tasks
+            let session = hub.session(runner, name: "h")
+            let tasks = try await session.claim(3).tasks
             let ids = tasks.compactMap(\.id)
             let rewritten = BSONDocument(elements: tasks[0].document.map { ($0.key, $0.value) } + [("hub", [:])])
             let collection = hub.database.collection("Task")
             try await collection.replaceOne(["_id": .objectID(ids[0])], rewritten)
-            let renewal = try await hub.renew(
-                Dictionary(uniqueKeysWithValues: ids.map { ($0, 1) }),
-                runner: runner,
-                lease: .seconds(90)
-            )
-            #expect(renewal.lost == [ids[0]])
+            let renewal = try await hub.session(runner, lease: .seconds(90)).renew(Set(tasks.compactMap(\.attemptID)))
+            #expect(renewal.lost == [AttemptID(task: ids[0], number: 1)])
             #expect(try await hub.task(ids[0]).status == .failed)
             #expect(server.isRunning)
         }
@@ -160,13 +155,13 @@ import Testing
     @Test func `The task of a lost runner that has a key twice fails, and the others are rescued`() async throws {
         try await withOwnServer { hub, server in
             _ = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 3))
-            let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "h", lease: .milliseconds(1))
-            let tasks = try await hub.claim(3, .init(), claim).tasks
+            let session = hub.session(name: "h", lease: .milliseconds(1))
+            let tasks = try await session.claim(3).tasks
             let before = tasks[0].document.map { ($0.key, $0.value) }
             let rewritten = BSONDocument(elements: before + [("status", "running")])
             try await hub.database.collection("Task").replaceOne(["_id": tasks[0].document["_id"] ?? .null], rewritten)
-            #expect(try await eventually { try await hub.expiredLeases().count == 3 })
-            _ = try await hub.rescue()
+            #expect(try await eventually { try await hub.session().expiredLeases().count == 3 })
+            _ = try await hub.session().rescue()
             #expect(try await hub.countTasks() == [.failed: 1, .pending: 2])
             #expect(server.isRunning)
         }
@@ -195,7 +190,7 @@ import Testing
             )
             try await hub.insertForeignTask(odd)
             try await hub.insertForeignTask(BSONDocument(elements: Self.elements(nil, project: hub.project)))
-            _ = try await hub.adoptAndPromote()
+            _ = try await hub.session().adoptAndPromote()
             #expect(try await hub.countTasks() == [.failed: 1, .pending: 1])
             #expect(try await claim(hub, 4).count == 1)
             #expect(server.isRunning)
@@ -213,8 +208,8 @@ import Testing
             }
             try await hub.insertForeignTask(running([("status", "running")]))
             try await hub.insertForeignTask(running([]))
-            #expect(try await hub.rescueUnleased(after: .zero) == 0)
-            #expect(try await eventually { try await hub.rescueUnleased(after: .zero) == 1 })
+            #expect(try await hub.session().rescueUnleased(after: .zero) == 0)
+            #expect(try await eventually { try await hub.session().rescueUnleased(after: .zero) == 1 })
             #expect(try await hub.countTasks() == [.running: 1, .pending: 1])
             #expect(server.isRunning)
         }
@@ -222,14 +217,14 @@ import Testing
 
     @Test func `Signs of life, requests and stages survive a key twice in their documents`() async throws {
         try await withOwnServer { hub, server in
-            let beat = RunnerBeat.of("gpu1")
-            _ = try await hub.beat(beat)
+            let gpu1 = MadeUpRunner(hub, "gpu1")
+            try await gpu1.tell()
             let runners = hub.database.collection("Runner")
             let stored = try #require(try await runners.findOne())
             let twice = BSONDocument(elements: stored.map { ($0.key, $0.value) } + [("state", "x"), ("heartbeat", 1)])
-            try await runners.replaceOne(["_id": .objectID(beat.id)], twice)
+            try await runners.replaceOne(["_id": .objectID(gpu1.id)], twice)
             #expect(try await hub.pauseRunners(.all) == 0)
-            #expect(try await hub.beat(beat)?.document.repeatedKey == nil)
+            #expect(try await gpu1.tell()?.document.repeatedKey == nil)
             #expect(try await hub.pauseRunners(.all) == 1)
             #expect(server.isRunning)
         }

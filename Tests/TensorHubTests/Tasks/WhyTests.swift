@@ -21,12 +21,17 @@ import Testing
     }
 
     /// A runner with a free slot that takes everything, but for what a test changes.
-    private func beat(_ hub: Hub, _ name: String, _ change: (inout RunnerBeat) -> Void = { _ in }) async throws {
-        var beat = RunnerBeat.of(name)
-        beat.query = "{}"
-        beat.blocked = 0
-        change(&beat)
-        _ = try await hub.beat(beat)
+    private func beat(
+        _ hub: Hub,
+        _ name: String,
+        id: ObjectID = ObjectID(),
+        _ change: (inout RunnerBeat) -> Void = { _ in }
+    ) async throws {
+        var runner = MadeUpRunner(hub, name, id: id)
+        runner.beat.query = "{}"
+        runner.beat.blocked = 0
+        change(&runner.beat)
+        try await runner.tell()
     }
 
     @Test func `A task that waits says for what`() async throws {
@@ -135,13 +140,9 @@ import Testing
     @Test func `A runner whose slots are all under leases is full`() async throws {
         try await withTestHub { hub in
             let ids = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 3))
-            let runner = RunnerBeat.of("gpu1")
-            try await beat(hub, "gpu1") {
-                $0.id = runner.id
-                $0.slots = 2
-            }
-            let claim = TaskStatements.Claim(runner: runner.id, token: ObjectID(), host: "gpu1", lease: .seconds(60))
-            let claimed = try await hub.claim(2, .init(), claim)
+            let runner = ObjectID()
+            try await beat(hub, "gpu1", id: runner) { $0.slots = 2 }
+            let claimed = try await hub.session(runner, name: "gpu1").claim(2)
             #expect(claimed.tasks.count == 2)
             #expect(try await waiting(hub, ids[2]).candidates.map(\.obstacles) == [[.full(slots: 2, blocked: 0)]])
         }
@@ -152,17 +153,15 @@ import Testing
     {
         try await withTestHub { hub in
             let ids = try await hub.createTasks([TaskSpec(script: "pass"), TaskSpec(script: "pass")])
-            let runner = RunnerBeat.of("gpu1")
+            let runner = ObjectID()
             let since = BSONDateTime(millisecondsSince1970: 1_700_000_000_000)
             let claims = RunnerRefusal(.claims, text: "MongoDB user gpu1 may not update Task", since: since)
             let output = RunnerRefusal(.attempt, task: ids[0], text: "the output cannot be stored", since: since)
             let other = RunnerRefusal(.attempt, task: ObjectID(), text: "of another", since: since)
-            try await beat(hub, "gpu1") {
-                $0.id = runner.id
+            try await beat(hub, "gpu1", id: runner) {
                 $0.refused = [claims, output, other]
             }
-            let claim = TaskStatements.Claim(runner: runner.id, token: ObjectID(), host: "gpu1", lease: .seconds(60))
-            #expect(try await hub.claim(1, .init(), claim).tasks.map(\.id) == [ids[0]])
+            #expect(try await hub.session(runner, name: "gpu1").claim(1).tasks.map(\.id) == [ids[0]])
             #expect(try await hub.findRunners().first?.refused == [claims, output, other])
             #expect(try await waiting(hub, ids[1]).candidates.first?.obstacles == [.refused(claims)])
             guard case .running(let execution) = try await hub.explain(ids[0]).situation else {
@@ -171,10 +170,9 @@ import Testing
             }
             #expect(execution.refused == [output])
             // A sign of life without a word about it leaves what is told there.
-            try await beat(hub, "gpu1") { $0.id = runner.id }
+            try await beat(hub, "gpu1", id: runner)
             #expect(try await hub.findRunners().first?.refused.count == 3)
-            try await beat(hub, "gpu1") {
-                $0.id = runner.id
+            try await beat(hub, "gpu1", id: runner) {
                 $0.refused = []
             }
             #expect(try await hub.findRunners().first?.document["refused"] == nil)
@@ -247,11 +245,10 @@ import Testing
     @Test func `A running task tells where it runs and whether its lease is over`() async throws {
         try await withTestHub { hub in
             let id = try await hub.createTask(TaskSpec(script: "pass"))
-            let runner = RunnerBeat.of("gpu1")
-            _ = try await hub.beat(runner)
-            let claim = TaskStatements.Claim(runner: runner.id, token: ObjectID(), host: "gpu1", lease: .seconds(60))
-            _ = try await hub.claim(1, .init(), claim)
-            try await hub.appendOutput([(id, OutputChunk(attempt: 1, seq: 0, offset: 0, data: [65]))])
+            let runner = MadeUpRunner(hub, "gpu1")
+            try await runner.tell()
+            _ = try await runner.session.claim(1)
+            try await hub.session().appendOutput([OutputChunk(attempt: 1, seq: 0, offset: 0, data: [65])], of: id)
             _ = try await hub.cancelTasks(.ids([id]), by: "ann", reason: "wrong data")
             let explanation = try await hub.explain(id)
             guard case .running(let execution) = explanation.situation else {

@@ -5,8 +5,6 @@ import TestSupport
 import Testing
 
 @Suite struct DeletionTests {
-    private let claim = TaskStatements.Claim(runner: ObjectID(), token: ObjectID(), host: "gpu-1", lease: .seconds(60))
-
     /// Runs a deletion whose first statement the server holds back until `meanwhile` is done.
     private func holdingBack(
         _ hub: Hub,
@@ -38,12 +36,13 @@ import Testing
     @Test func `A task that is claimed while it is deleted stays, with its output`() async throws {
         try await withFailingHub { hub, failing in
             let ids = try await hub.createTasks(Array(repeating: TaskSpec(script: "pass"), count: 2))
-            try await hub.appendOutput(ids.map { ($0, OutputChunk(attempt: 1, seq: 0, offset: 0, data: [65])) })
+            let chunk = OutputChunk(attempt: 1, seq: 0, offset: 0, data: [65])
+            for id in ids { try await hub.session().appendOutput([chunk], of: id) }
             try await holdingBack(hub, failing) {
                 let count = try await hub.deleteTasks(.all)
                 #expect(count == 1)
             } meanwhile: { other in
-                let task = try await other.claim(id: ids[0], .init(), claim)
+                let task = try await other.session().claim(id: ids[0])
                 #expect(task != nil)
             }
             #expect(try await hub.task(ids[0]).status == .running)
@@ -60,7 +59,7 @@ import Testing
                     "_id": .objectID(id), "project_name": .string(hub.project), "status": "failed", "hub": ["v": 1],
                     "time": .dateTime(BSONDateTime(millisecondsSince1970: 0)),
                 ])
-                try await hub.saveLog(.training, ["loss": 1], origin: AttemptOrigin(taskID: id, attempt: 1))
+                try await hub.saveLog(.training, ["loss": 1], origin: AttemptID(task: id, number: 1))
             }
             try await holdingBack(hub, failing) {
                 let report = try await hub.prune(Retention(kinds: [.tasks, .logs], statuses: [.failed]))
@@ -98,8 +97,9 @@ import Testing
             try await hub.insertForeignTask(["_id": .objectID(other), "project_name": "other", "status": "finished"])
             let (lost, young) = (ObjectID(), ObjectID())
             for id in [kept, other, lost, young] {
-                try await hub.appendOutput(
-                    (0..<3).map { (id, OutputChunk(attempt: 1, seq: $0, offset: $0, data: [65, 66])) }
+                try await hub.session().appendOutput(
+                    (0..<3).map { OutputChunk(attempt: 1, seq: $0, offset: $0, data: [65, 66]) },
+                    of: id
                 )
             }
             try await hub.database.collection("TaskOutput").updateMany(
@@ -122,8 +122,9 @@ import Testing
             try await hub.ensureIndexes()
             for _ in 0..<3 {
                 let id = ObjectID()
-                try await hub.appendOutput(
-                    (0..<50).map { (id, OutputChunk(attempt: 1, seq: $0, offset: $0, data: [1])) }
+                try await hub.session().appendOutput(
+                    (0..<50).map { OutputChunk(attempt: 1, seq: $0, offset: $0, data: [1]) },
+                    of: id
                 )
             }
             let plan = try await hub.database.runCommand([

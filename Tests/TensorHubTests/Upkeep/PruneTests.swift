@@ -27,7 +27,7 @@ import Testing
 
     private func lineage(_ task: ObjectID, _ dataSet: DataSetRecord? = nil) throws -> Lineage {
         Lineage(
-            origin: AttemptOrigin(taskID: task, attempt: 1),
+            origin: AttemptID(task: task, number: 1),
             dataSets: try dataSet.map {
                 [.init(id: try #require($0.id), name: "mnist", version: $0.version, sha256: $0.sha256)]
             } ?? []
@@ -49,9 +49,9 @@ import Testing
             try await hub.saveModel(.bytes([3], as: "w"), name: "mlp", lineage: try lineage(maker, used))
             try await hub.saveModel(.bytes([4], as: "w"), name: "mlp", lineage: try lineage(plain))
             try await hub.setStage("production", of: ContentQuery(name: "mlp", version: 1))
-            try await hub.saveLogs(.training, [["loss": 1]], origin: AttemptOrigin(taskID: maker, attempt: 1))
-            try await hub.saveLogs(.training, [["loss": 2]], origin: AttemptOrigin(taskID: plain, attempt: 1))
-            try await hub.saveLogs(.testing, [["loss": 3]], origin: AttemptOrigin(taskID: ObjectID(), attempt: 1))
+            try await hub.saveLogs(.training, [["loss": 1]], origin: AttemptID(task: maker, number: 1))
+            try await hub.saveLogs(.training, [["loss": 2]], origin: AttemptID(task: plain, number: 1))
+            try await hub.saveLogs(.testing, [["loss": 3]], origin: AttemptID(task: ObjectID(), number: 1))
             try await hub.saveLogs(.testing, [["loss": 4], ["loss": 5]])
             for name in ["Dataset", "Model", "TrainLog", "TestLog"] { try await age(hub, name) }
             try await hub.saveLogs(.testing, [["loss": 6]])
@@ -107,7 +107,7 @@ import Testing
                 try await hub.database.collection("TaskOutput").insertOne([
                     "task_id": .objectID(id), "attempt": 1, "seq": 0,
                 ])
-                try await hub.saveLogs(.validation, [["x": 1]], origin: AttemptOrigin(taskID: id, attempt: 1))
+                try await hub.saveLogs(.validation, [["x": 1]], origin: AttemptID(task: id, number: 1))
             }
             try await age(hub, "ValidLog")
             let report = try await hub.prune(

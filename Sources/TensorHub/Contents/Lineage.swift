@@ -1,16 +1,5 @@
 public import BSON
 
-/// The attempt that wrote a document, as `hub.task` and `hub.attempt` of it say.
-public struct AttemptOrigin: Sendable, Hashable {
-    public var taskID: ObjectID
-    public var attempt: Int
-
-    public init(taskID: ObjectID, attempt: Int) {
-        self.taskID = taskID
-        self.attempt = attempt
-    }
-}
-
 /// What a model was made from and by.
 public struct Lineage: Sendable, Hashable {
     /// A data set that the attempt has read.
@@ -29,10 +18,10 @@ public struct Lineage: Sendable, Hashable {
         }
     }
 
-    public var origin: AttemptOrigin
+    public var origin: AttemptID
     public var dataSets: [DataSet]
 
-    public init(origin: AttemptOrigin, dataSets: [DataSet] = []) {
+    public init(origin: AttemptID, dataSets: [DataSet] = []) {
         self.origin = origin
         self.dataSets = dataSets
     }

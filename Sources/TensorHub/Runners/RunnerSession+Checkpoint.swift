@@ -1,9 +1,9 @@
-public import BSON
+package import BSON
 import MongoDriver
 
 /// The checkpoint of a task: files in bucket `checkpointfs`, named by `hub.checkpoint`, so that its next attempt finds
 /// them on whatever machine that is.
-extension Hub {
+extension RunnerSession {
     /// Stores the files of an attempt's checkpoint folder in place of the checkpoint that the task had. Safe to repeat.
     ///
     /// - Parameter isDeclared: Whether the script has called a checkpoint complete, in this attempt or in one before
@@ -11,21 +11,18 @@ extension Hub {
     /// - Throws: `HubError.wrongState` where the attempt is no longer that runner's; nothing is kept then.
     package func storeCheckpoint(
         _ files: [SourceFile],
-        of id: ObjectID,
-        attempt: Int,
+        of id: AttemptID,
         isDeclared: Bool,
-        runner: ObjectID,
         uploader: ObjectID? = nil
     ) async throws(HubError) -> TaskCheckpoint {
         // Each stored checkpoint is an owner of its own until the task names it.
         let owner = ObjectID()
-        let blobs = BlobStore(.checkpoints, of: self)
+        let blobs = BlobStore(.checkpoints, of: hub)
         return try await blobs.holding(owner, uploader) { () async throws(HubError) in
             try await storeCheckpoint(
                 files,
-                TaskCheckpoint(attempt: attempt, isDeclared: isDeclared, files: []),
+                TaskCheckpoint(attempt: id.number, isDeclared: isDeclared, files: []),
                 of: id,
-                runner: runner,
                 uploader: uploader,
                 owner,
                 blobs
@@ -36,8 +33,7 @@ extension Hub {
     private func storeCheckpoint(
         _ files: [SourceFile],
         _ empty: TaskCheckpoint,
-        of id: ObjectID,
-        runner: ObjectID,
+        of id: AttemptID,
         uploader: ObjectID?,
         _ owner: ObjectID,
         _ blobs: BlobStore
@@ -45,7 +41,7 @@ extension Hub {
         var stored = empty
         do throws(HubError) {
             for file in files {
-                let blob = try await storeBlob(
+                let blob = try await hub.storeBlob(
                     file.source,
                     in: .checkpoints,
                     for: owner,
@@ -57,36 +53,29 @@ extension Hub {
             let ids = stored.files.map(\.blob.id)
             // A checkpoint without its bytes must not take the place of one that has them.
             try await blobs.renew(ids, for: owner)
-            let fence = TaskStatements.fence(id, attempt: stored.attempt, runner: runner)
+            let fence = fence(id)
             let before = try await translatingErrors { [stored] () async throws(MongoError) in
-                let before = try await tasks.findOne(fence, FindOptions(projection: ["hub.checkpoint": 1]))
+                let before = try await hub.tasks.findOne(fence, FindOptions(projection: ["hub.checkpoint": 1]))
                 let update = TaskStatements.setCheckpoint(stored)
-                let result = try await tasks.updateOne(fence, .pipeline(update))
+                let result = try await hub.tasks.updateOne(fence, .pipeline(update))
                 return result.matched == 0 ? nil : before ?? [:]
             }
             guard let before else {
                 throw HubError(.wrongState, "the checkpoint does not count: the attempt is no longer this runner's")
             }
-            try await settleBlobs(ids, in: .checkpoints, for: owner)
+            try await hub.settleBlobs(ids, in: .checkpoints, for: owner)
             let superseded = Set(TaskRecord(before).checkpoint?.files.map(\.blob.id) ?? []).subtracting(ids)
-            if !superseded.isEmpty { try await releaseBlobs(Array(superseded), in: .checkpoints) }
+            if !superseded.isEmpty { try await hub.releaseBlobs(Array(superseded), in: .checkpoints) }
             return stored
         } catch {
             if !error.isTransient {
                 let ids = stored.files.map(\.blob.id)
                 // Where this fails too, the collector of orphans finds them. One that is lost must not keep the others.
                 try? await blobs.unreserve(ids, for: owner)
-                try? await releaseBlobs(ids, in: .checkpoints)
+                try? await hub.releaseBlobs(ids, in: .checkpoints)
             }
             throw error
         }
-    }
-
-    /// Deletes what the checkpoint of a task that is finished or deleted has left, unless another document has the
-    /// same.
-    package func releaseCheckpoint(_ checkpoint: TaskCheckpoint) async throws(HubError) {
-        let ids = Set(checkpoint.files.map(\.blob.id))
-        if !ids.isEmpty { try await releaseBlobs(Array(ids), in: .checkpoints) }
     }
 }
 
@@ -97,31 +86,5 @@ extension TaskStatements {
             "files": ["$literal": .array(checkpoint.files.map { .document($0.document) })],
         ]
         return guarded([["$set": ["hub.checkpoint": ["$mergeObjects": [.document(document)]]]]])
-    }
-}
-
-/// What an attempt has left for the next one.
-public struct TaskCheckpoint: Sendable, Hashable {
-    /// Which attempt.
-    public var attempt: Int
-    /// By the server's clock.
-    public var time: BSONDateTime?
-    /// Whether the script has called a checkpoint complete, in this attempt or in one before it.
-    public var isDeclared: Bool
-    public var files: [StoredFile]
-
-    package init(attempt: Int, time: BSONDateTime? = nil, isDeclared: Bool = false, files: [StoredFile]) {
-        self.attempt = attempt
-        self.isDeclared = isDeclared
-        self.time = time
-        self.files = files
-    }
-
-    init?(_ document: BSONDocument) {
-        guard let attempt = document["attempt"]?.intValue else { return nil }
-        self.attempt = attempt
-        time = document["time"]?.dateTimeValue
-        isDeclared = document["declared"]?.boolValue ?? false
-        files = (document["files"]?.arrayValue ?? []).compactMap { $0.documentValue.flatMap(StoredFile.init) }
     }
 }

@@ -1,0 +1,90 @@
+import BSON
+package import MongoDriver
+
+/// The queue as a runner keeps it in order and watches it.
+extension RunnerSession {
+    /// Makes foreign documents ours, those ready whose time has come, and those failed that waited past their deadline.
+    /// Returns how many it changed.
+    package func adoptAndPromote() async throws(HubError) -> Int {
+        try await translatingErrors { () async throws(MongoError) in
+            let now = try await hub.clock.now()
+            let horizon = BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
+            let large = TaskStatements.failLargeFilter(project: hub.project, ready: false)
+            let promote = TaskStatements.promoteFilter(project: hub.project, horizon: horizon)
+            let expire = TaskStatements.expireFilter(project: hub.project, horizon: horizon)
+            // One message: an idle runner sends little else. Operators where they suffice: they cost less than
+            // pipelines.
+            let result = try await hub.leavingRepeated(TaskStatements.adoptFilter(project: hub.project)) {
+                adopt async throws(MongoError) in
+                let result = try await hub.tasks.bulkUpdate([
+                    UpdateStatement(filter: adopt, update: .pipeline(TaskStatements.adopt), multi: true),
+                    UpdateStatement(filter: large, update: .document(TaskStatements.failLarge), multi: true),
+                    UpdateStatement(filter: promote, update: .document(TaskStatements.promote), multi: true),
+                    UpdateStatement(filter: expire, update: .document(TaskStatements.expire), multi: true),
+                ])
+                if let error = result.writeErrors.first(where: { Hub.isRepeatedKey($0.code) }) {
+                    throw MongoError(.write, error.message, serverCode: error.code, writeErrors: result.writeErrors)
+                }
+                return result
+            }
+            if let error = result.writeErrors.first {
+                throw MongoError(.write, error.message, serverCode: error.code, writeErrors: result.writeErrors)
+            }
+            return result.matched
+        }
+    }
+
+    /// What a runner must hear of: new tasks of the project, tasks that became pending again, requests to cancel. An
+    /// event has `documentKey`, `foreign` (an insert that needs adopting), `cancelled` and, of an insert, `version`,
+    /// never a script.
+    package func watchQueue() -> ChangeStream {
+        let cancelled: BSONValue = [
+            "$ne": [
+                ["$type": ["$getField": ["field": "hub.cancel", "input": "$updateDescription.updatedFields"]]],
+                "missing",
+            ]
+        ]
+        return hub.tasks.watch(
+            [
+                [
+                    "$match": [
+                        "$or": [
+                            ["operationType": "insert", "fullDocument.project_name": .string(hub.project)],
+                            ["updateDescription.updatedFields.status": "pending"],
+                            ["operationType": "update", "$expr": cancelled],
+                        ]
+                    ]
+                ],
+                [
+                    "$project": [
+                        "documentKey": 1,
+                        "cancelled": ["$and": [["$eq": ["$operationType", "update"]], cancelled]],
+                        "foreign": [
+                            "$and": [
+                                ["$eq": ["$operationType", "insert"]],
+                                ["$ne": [["$type": "$fullDocument.hub.ready"], "bool"]],
+                            ]
+                        ],
+                        "version": "$fullDocument.hub.v",
+                    ]
+                ],
+            ],
+            ChangeStreamOptions(maxAwaitTime: Hub.longAwait)
+        )
+    }
+
+    /// A pending task that needs a newer version of this library, if there is one. Those without the mark in
+    /// `hub.ready` are looked for no longer than a second.
+    package func findNewerTask() async throws(HubError) -> TaskRecord? {
+        let filter: BSONDocument = [
+            "project_name": .string(hub.project), "status": TaskStatements.pending,
+            "$or": [
+                ["hub.ready": TaskStatements.newer], ["hub.ready": true, "hub.v": TaskStatements.newer],
+            ],
+        ]
+        let options = FindOptions(projection: ["hub.v": 1, "hub.ready": 1], maxTime: .seconds(1))
+        return try await translatingErrors { () async throws(MongoError) in
+            try await hub.tasks.findOne(filter, options).map(TaskRecord.init)
+        }
+    }
+}
