@@ -32,7 +32,7 @@ extension AttemptPlan {
             interpreter: task.interpreter,
             hyperParameters: task.hyperParameters ?? [:],
             savedResultKeys: task.savedResultKeys ?? [],
-            files: try task.files().map { AttemptFile(path: $0.path, mode: $0.mode, data: $0.data) },
+            files: try task.files(),
             timeout: task.timeout,
             stall: task.stall,
             grace: task.grace ?? options.grace,

@@ -19,7 +19,7 @@ package struct AttemptPlan: Sendable {
     package var interpreter: String?
     package var hyperParameters: BSONDocument
     package var savedResultKeys: [String]
-    package var files: [AttemptFile]
+    package var files: [TaskFile]
     package var timeout: Duration?
     /// The longest that the script may print nothing.
     package var stall: Duration?
@@ -45,7 +45,7 @@ package struct AttemptPlan: Sendable {
         interpreter: String? = nil,
         hyperParameters: BSONDocument = [:],
         savedResultKeys: [String] = [],
-        files: [AttemptFile] = [],
+        files: [TaskFile] = [],
         timeout: Duration? = nil,
         stall: Duration? = nil,
         grace: Duration = defaultGrace,

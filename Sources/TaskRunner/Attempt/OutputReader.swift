@@ -1,13 +1,6 @@
 import Glibc
 import Synchronization
 
-/// A piece of a script's output.
-package struct OutputPiece: Sendable, Equatable {
-    /// Where it begins in all that the script has printed.
-    package var offset: Int64
-    package var data: [UInt8]
-}
-
 /// Reads `output.log` while the supervisor writes it, in constant memory. Calls block on the disk: for pool threads
 /// only.
 ///

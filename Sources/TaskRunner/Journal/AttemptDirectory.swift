@@ -133,7 +133,7 @@ package struct AttemptDirectory: Sendable, Hashable {
         } ?? .abandoned
     }
 
-    private static func write(_ file: AttemptFile, in work: borrowing LocalFolder) throws(AttemptError) {
+    private static func write(_ file: TaskFile, in work: borrowing LocalFolder) throws(AttemptError) {
         let components = file.path.bytes.split(separator: "/").map(\.text)
         var parent = ""
         for component in components.dropLast() {

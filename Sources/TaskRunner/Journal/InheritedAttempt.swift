@@ -49,6 +49,6 @@ package struct InheritedAttempt: Sendable {
     private func started() throws(AttemptError) -> State? {
         guard let processes = try directory.processes() else { return nil }
         if processes.bootID != (try bootID()) { return .ended(.otherBoot) }
-        return try SupervisorProcess.adopt(processes).map(State.running) ?? .ended(.unknown)
+        return try SupervisorProcess.takeOver(processes).map(State.running) ?? .ended(.unknown)
     }
 }

@@ -90,7 +90,7 @@ package final class SupervisorProcess: Sendable {
     /// Takes over a supervisor that an earlier runner started; nil when it has ended.
     ///
     /// - Throws: Where the machine is too short of something to tell.
-    package static func adopt(_ processes: AttemptProcesses) throws(AttemptError) -> SupervisorProcess? {
+    package static func takeOver(_ processes: AttemptProcesses) throws(AttemptError) -> SupervisorProcess? {
         let identity = processes.supervisor
         guard try bootID() == processes.bootID else { return nil }
         let pidfd = tensorhub_pidfd_open(identity.pid)

@@ -6,23 +6,6 @@ import NIOPosix
 import Synchronization
 import TensorHub
 
-/// What a runner remembers of its signs of life.
-struct Heartbeat: Sendable {
-    /// What was asked of it last; it keeps to that even if somebody deletes its document.
-    var control: RunnerControl?
-    /// A request with a deadline that nobody waits for yet, and how long that is.
-    var due: (control: RunnerControl, rest: Duration)?
-    /// Whether its document exists.
-    var isRegistered = false
-    /// Whether its document may tell of refusals.
-    var hasToldRefusals = false
-
-    mutating func takeDue() -> (control: RunnerControl, rest: Duration)? {
-        defer { due = nil }
-        return due
-    }
-}
-
 /// Collection `Runner`: the runner tells what it does, and hears there what is asked of it.
 extension Runner {
     /// The longest between two signs of life, however long the lease.

@@ -15,20 +15,3 @@ public struct Blob: Sendable, Hashable {
         self.sha256 = sha256
     }
 }
-
-/// The GridFS buckets of a database; the first two are TensorLayer's.
-public enum BlobBucket: String, Sendable, CaseIterable {
-    case dataSets = "datasetFilesystem"
-    case models = "modelfs"
-    /// Checkpoints of tasks between their attempts.
-    case checkpoints = "checkpointfs"
-}
-
-/// Bytes to be stored.
-public enum BlobSource: Sendable {
-    /// A file of this machine, read piece by piece.
-    case file(String)
-    case bytes([UInt8])
-    /// Whatever comes, piece by piece, in memory that does not grow with it.
-    case stream(AsyncThrowingStream<[UInt8], any Error>)
-}

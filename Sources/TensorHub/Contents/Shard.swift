@@ -1,5 +1,16 @@
 import BSON
 
+/// One of n equal parts of a data set: the files number `index`, `index + count`, ... from 0.
+public struct Shard: Sendable, Hashable {
+    public var index: Int
+    public var count: Int
+
+    public init(index: Int, count: Int) {
+        self.index = index
+        self.count = count
+    }
+}
+
 extension Shard {
     /// Reads `0/4`: the first of four.
     ///

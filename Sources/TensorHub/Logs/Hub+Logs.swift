@@ -77,7 +77,7 @@ extension Hub {
         }
     }
 
-    /// The collection of a log, with the guarantees of a task's state: an attempt is reported as ended only when its
+    /// The collection of a log, with the guarantees of a task's state: the end of an attempt is delivered only when its
     /// entries are safe, and change streams show what a majority has.
     func logCollection(_ kind: LogKind) -> MongoCollection { durable(kind.collectionName) }
 

@@ -1,21 +1,5 @@
 public import BSON
 
-/// Which of TensorLayer's three logs.
-public enum LogKind: String, Sendable, CaseIterable {
-    case training
-    case validation
-    case testing
-
-    /// TensorLayer's.
-    package var collectionName: String {
-        switch self {
-        case .training: "TrainLog"
-        case .validation: "ValidLog"
-        case .testing: "TestLog"
-        }
-    }
-}
-
 /// An entry of a log: values of the user's under names of the user's, with the project and the time.
 public struct LogEntry: Sendable {
     public var document: BSONDocument

@@ -2,7 +2,7 @@ import BSON
 import MongoDriver
 
 extension Hub {
-    /// Cancels: a pending task at once; a running one as soon as its runner reports that the script is dead,
+    /// Cancels: a pending task at once; a running one as soon as its runner says that the script is dead,
     /// `cancelled` then. One statement, whatever the number. Ended tasks are left alone. Those of newer versions are
     /// cancelled too: what `status` and `hub.cancel` mean stays.
     ///
@@ -18,7 +18,7 @@ extension Hub {
     ) async throws(HubError) -> Int {
         try await change(
             selection,
-            from: [.pending, .running],
+            from: TaskTransition.cancel.origins,
             TaskStatements.cancel(by: by, reason: reason),
             takesNewer: true,
             ending: .cancelled
@@ -35,7 +35,7 @@ extension Hub {
         let now = try await serverTime()
         return try await change(
             selection,
-            from: [.finished, .failed, .cancelled],
+            from: TaskTransition.retryByHand.origins,
             again: Filter(["hub.ended": ["$not": ["$gt": .dateTime(now)]]]),
             TaskStatements.retryByHand,
             ending: nil

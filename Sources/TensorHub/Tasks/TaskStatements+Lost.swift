@@ -57,7 +57,7 @@ extension TaskStatements {
         [
             "hub.lease.expires": ["$lt": .dateTime(horizon)], "status": "running", "project_name": .string(project),
             "hub.v": known,
-            // An array of dates is no time; such a task cannot be reported on either.
+            // An array of dates is no time; nobody can deliver the end of such a task either.
             "$expr": [
                 "$and": [
                     ["$eq": [["$type": "$hub.lease.expires"], "date"]],

@@ -10,8 +10,8 @@ import Testing
     @Test func `Files of the task lie beside the script`() async throws {
         try await withAttempts { attempts in
             let files = [
-                AttemptFile(path: "data/a/b.txt", data: Array("hello\n".utf8)),
-                AttemptFile(path: "data/tool", mode: 0o4755, data: Array("#!/bin/sh\necho tool\n".utf8)),
+                TaskFile(path: "data/a/b.txt", data: Array("hello\n".utf8)),
+                TaskFile(path: "data/tool", mode: 0o4755, data: Array("#!/bin/sh\necho tool\n".utf8)),
             ]
             let plan = attempts.plan("#!/bin/sh\ncat data/a/b.txt; stat -c %a data/tool", files: files)
             let run = try await attempts.run(plan)
@@ -27,7 +27,7 @@ import Testing
     ])
     func `A file that leads astray is refused`(path: String) async throws {
         try await withAttempts { attempts in
-            let plan = attempts.plan("#!/bin/sh\n", files: [AttemptFile(path: path, data: [])])
+            let plan = attempts.plan("#!/bin/sh\n", files: [TaskFile(path: path, data: [])])
             let error = #expect(throws: AttemptError.self) { try attempts.launcher.launch(plan) }
             #expect(error?.code == .cannotStart)
             let existing = try AttemptDirectory.existing(in: attempts.launcher.attemptsFolder)
@@ -38,7 +38,7 @@ import Testing
     @Test(arguments: [["a", "a"], ["a", "a/b"], ["a/b", "a"]])
     func `Files in each other's way are refused`(paths: [String]) async throws {
         try await withAttempts { attempts in
-            let plan = attempts.plan("#!/bin/sh\n", files: paths.map { AttemptFile(path: $0, data: []) })
+            let plan = attempts.plan("#!/bin/sh\n", files: paths.map { TaskFile(path: $0, data: []) })
             let error = #expect(throws: AttemptError.self) { try attempts.launcher.launch(plan) }
             #expect(error?.code == .cannotStart)
             let existing = try AttemptDirectory.existing(in: attempts.launcher.attemptsFolder)

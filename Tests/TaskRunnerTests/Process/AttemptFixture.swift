@@ -16,7 +16,7 @@ struct AttemptFixture: Sendable {
         interpreter: String? = nil,
         hyperParameters: BSONDocument = [:],
         savedResultKeys: [String] = [],
-        files: [AttemptFile] = [],
+        files: [TaskFile] = [],
         timeout: Duration? = nil,
         grace: Duration = .seconds(30),
         outputLimit: Int64 = AttemptPlan.defaultOutputLimit

@@ -293,12 +293,12 @@ import Testing
             #expect(try found[0].claim() == AttemptClaim(plan))
             let processes = try #require(try found[0].processes())
             #expect(processes.script.pid == pid)
-            let adopted = try #require(try SupervisorProcess.adopt(processes))
-            adopted.requestStop()
-            #expect(await adopted.wait() == .unknown)
+            let again = try #require(try SupervisorProcess.takeOver(processes))
+            again.requestStop()
+            #expect(await again.wait() == .unknown)
             #expect(await launched.process.wait() == .exited(0))
             #expect(try found[0].exitRecord()?.signal == SIGTERM)
-            #expect(try SupervisorProcess.adopt(processes) == nil)
+            #expect(try SupervisorProcess.takeOver(processes) == nil)
         }
     }
 
@@ -337,12 +337,12 @@ import Testing
             let former = limit
             limit.rlim_cur = 0
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            let error = #expect(throws: AttemptError.self) { try SupervisorProcess.adopt(processes) }
+            let error = #expect(throws: AttemptError.self) { try SupervisorProcess.takeOver(processes) }
             let survivors = #expect(throws: AttemptError.self) { try AttemptSurvivors.kill(ObjectID()) }
             limit = former
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
             #expect(error?.mayPass == true && survivors?.mayPass == true)
-            #expect(try SupervisorProcess.adopt(processes) != nil)
+            #expect(try SupervisorProcess.takeOver(processes) != nil)
         }
     }
 
@@ -357,7 +357,7 @@ import Testing
             }
             var processes = try #require(pids)
             processes.supervisor.start += 1
-            #expect(try SupervisorProcess.adopt(processes) == nil)
+            #expect(try SupervisorProcess.takeOver(processes) == nil)
             launched.process.requestKill()
             _ = await launched.process.wait()
         }

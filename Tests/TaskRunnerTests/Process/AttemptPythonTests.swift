@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import TensorHub
 import TestSupport
 import Testing
 
@@ -11,7 +12,7 @@ import Testing
         _ script: String,
         _ hyperParameters: BSONDocument = [:],
         keys: [String] = [],
-        files: [AttemptFile] = []
+        files: [TaskFile] = []
     ) async throws -> AttemptRun {
         try await withAttempts { attempts in
             try await attempts.run(
@@ -160,8 +161,8 @@ import Testing
             ]
             """
         let files = [
-            AttemptFile(path: "helper.py", data: Array("value = 7".utf8)),
-            AttemptFile(path: "atexit.py", data: Array("raise Exception('the wrong module')".utf8)),
+            TaskFile(path: "helper.py", data: Array("value = 7".utf8)),
+            TaskFile(path: "atexit.py", data: Array("raise Exception('the wrong module')".utf8)),
         ]
         let run = try await run(script, ["lr": 0.1], keys: ["ok"], files: files)
         #expect(run.result?["ok"]?.arrayValue == Array(repeating: true, count: 7), "\(run.text)")
