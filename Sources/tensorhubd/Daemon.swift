@@ -21,8 +21,8 @@ final class Daemon: Sendable {
     private let runner = Mutex<Runner?>(nil)
     let descent = Mutex(Descent())
 
-    /// Between two tries to reach MongoDB at the start, jittered by a fifth; doubled from one to the other.
-    private static let retryPause: (first: Duration, longest: Duration) = (.milliseconds(500), .seconds(5))
+    /// Between two tries to reach MongoDB at the start.
+    private static let backoff = Backoff(.milliseconds(500), upTo: .seconds(5), spread: 0.2)
 
     init(_ readSettings: @escaping @Sendable () throws -> Settings) throws {
         settings = try readSettings()
@@ -226,22 +226,18 @@ final class Daemon: Sendable {
 
     /// The machine may have booted faster than its database: that is no reason to give up.
     private func connectPatiently() async throws -> Hub {
-        var pause = Self.retryPause.first
-        var hasWarned = false
-        while true {
-            do {
-                let hub = try await connect()
-                if hasWarned { logger.notice("MongoDB is there") }
-                return hub
-            } catch {
-                guard CommandFailure.isTransient(error) else { throw error }
-                if !hasWarned { logger.warning("MongoDB is away; waiting for it", metadata: ["error": "\(error)"]) }
-                hasWarned = true
-            }
+        var isAway = false
+        let hub = try await Persistence().untilAccepted(Self.backoff) {
+            try await connect()
+        } failed: { error, failures in
+            guard CommandFailure.isTransient(error) else { throw error }
+            if failures == 1 { logger.warning("MongoDB is away; waiting for it", metadata: ["error": "\(error)"]) }
+            isAway = true
             notifier.status("Waiting for MongoDB")
             notifier.extendTimeout(.seconds(60))
-            try await Task.sleep(for: pause * Double.random(in: 0.8...1.2))
-            pause = min(pause * 2, Self.retryPause.longest)
         }
+        guard let hub else { throw CancellationError() }
+        if isAway { logger.notice("MongoDB is there") }
+        return hub
     }
 }

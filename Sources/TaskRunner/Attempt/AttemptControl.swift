@@ -22,17 +22,17 @@ final class AttemptControl: Sendable {
     /// It is asked to stop or has ended.
     private let stopOrEnd = Signal<Void>()
     /// Whether an earlier runner has begun it.
-    private let isInherited: Bool
+    private let isTakenOver: Bool
     /// Where the reason is written: the disk may be slow.
     private let pool: NIOThreadPool
 
-    init(_ pool: NIOThreadPool, isInherited: Bool = false) {
+    init(_ pool: NIOThreadPool, isTakenOver: Bool = false) {
         self.pool = pool
-        self.isInherited = isInherited
+        self.isTakenOver = isTakenOver
     }
 
     /// Whether it has a process, or has had one, or its directory tells.
-    var isStarted: Bool { isInherited || state.withLock { $0.target != nil || $0.isEnded } }
+    var isStarted: Bool { isTakenOver || state.withLock { $0.target != nil || $0.isEnded } }
 
     /// Whether the attempt is no longer this runner's, as far as it has heard.
     var isLeaseLost: Bool { state.withLock { $0.isLeaseLost } }

@@ -20,7 +20,7 @@ extension AttemptExecution {
     func storeCheckpoint(_ ended: Ended, _ link: ScriptLink) async {
         guard let directory = ended.directory else { return }
         do {
-            let files = try await runner.pool.runIfActive { try directory.checkpointFiles() }
+            let files = try await context.pool.runIfActive { try directory.checkpointFiles() }
             if files.isEmpty { return }
             try await link.backend.storeLastCheckpoint(files, isDeclared: hasDeclared(link))
         } catch {
@@ -32,7 +32,7 @@ extension AttemptExecution {
     func releaseCheckpoint(_ link: ScriptLink) async {
         guard let checkpoint = link.delivery.storedCheckpoint ?? task.checkpoint else { return }
         do {
-            try await runner.transport.hub.releaseCheckpoint(checkpoint)
+            try await context.store.releaseCheckpoint(checkpoint)
         } catch {
             logger.debug("The checkpoint is left to the collector of orphans", metadata: ["error": "\(error)"])
         }
@@ -45,14 +45,14 @@ extension AttemptExecution {
     /// - Throws: `AttemptError.machine` for everything else.
     func fetchCheckpoint(_ directory: AttemptDirectory) async throws {
         guard let checkpoint = task.checkpoint, checkpoint.attempt < id.number else { return }
-        let waiting = try await runner.pool.runIfActive { try directory.newestCheckpoint() }
+        let waiting = try await context.pool.runIfActive { try directory.newestCheckpoint() }
         if let waiting, waiting >= checkpoint.attempt { return }
-        let arrival = try await runner.pool.runIfActive { try directory.makeArrivalFolder(runner.session.runner) }
+        let arrival = try await context.pool.runIfActive { [self] in try directory.makeArrivalFolder(context.runner) }
         do {
             for file in checkpoint.files { try await fetch(file, to: arrival, directory) }
-            try await runner.pool.runIfActive { try directory.putAwayArrived(arrival, of: checkpoint.attempt) }
+            try await context.pool.runIfActive { try directory.putAwayArrived(arrival, of: checkpoint.attempt) }
         } catch {
-            try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
+            try? await context.pool.runIfActive { directory.removeArrived(arrival) }
             // A full disk, a lack of rights or of descriptors is this machine's: the checkpoint is there for another
             // one.
             guard let error = error as? HubError, error.code == .blobLost || error.code == .hashMismatch,
@@ -71,27 +71,19 @@ extension AttemptExecution {
     private func fetch(_ file: StoredFile, to arrival: String, _ directory: AttemptDirectory) async throws {
         // The document may have been written by anybody.
         guard StoredFile.isRelative(file.path) else { return }
-        try await runner.pool.runIfActive { try directory.makeFolders(above: file.path, in: arrival) }
+        try await context.pool.runIfActive { try directory.makeFolders(above: file.path, in: arrival) }
         let path = "\(arrival)/\(file.path)"
-        while true {
-            if control.reason != nil { throw AttemptError(.machine, "it was stopped before it began") }
-            do throws(HubError) {
-                try await runner.transport.hub.downloadBlob(
-                    file.blob,
-                    in: .checkpoints,
-                    to: path,
-                    followingLinks: false
-                )
-                break
-            } catch {
-                guard error.isTransient, !runner.mustGiveUp() else { throw error }
-                runner.availability.failed(error)
-                try? await runner.pool.runIfActive { try directory.state.remove(path) }
-                await runner.pause(EndDelivery.retryPause)
-            }
+        let arrived: Void? = try await context.persistence.untilAccepted(isOver: { control.reason != nil }) {
+            () async throws(HubError) in
+            try await context.store.downloadCheckpoint(file, to: path)
+        } failed: { error, _ in
+            guard error.isTransient, !context.persistence.mustGiveUp() else { throw error }
+            context.availability.failed(error)
+            try? await context.pool.runIfActive { try directory.state.remove(path) }
         }
+        if arrived == nil { throw AttemptError(.machine, "it was stopped before it began") }
         let mode = mode_t(truncatingIfNeeded: file.mode) & 0o777 | 0o600
-        try await runner.pool.runIfActive {
+        try await context.pool.runIfActive {
             let written = try directory.state.openRegular(path, O_RDONLY)
             fchmod(written, mode)
             close(written)

@@ -11,12 +11,15 @@ extension AttemptExecution {
         _ pump: OutputPump?,
         _ link: ScriptLink
     ) async -> Ended {
-        let reason = control.reason?.rawValue ?? control.verdict?.rawValue
         let directory = started.directory
-        let savedResultKeys = task.savedResultKeys ?? []
-        // What the end itself adds to the document is less than the margin.
-        let room = max(0, TaskSpec.maximumDocumentSize - task.document.bytes.count - Self.endMargin)
-        var ended = await read(directory) {
+        let facts = AttemptFacts(
+            supervisor: ending,
+            savedResultKeys: task.savedResultKeys ?? [],
+            stopReason: control.reason?.rawValue ?? control.verdict?.rawValue,
+            // What the end itself adds to the document is less than the margin.
+            resultLimit: max(0, TaskSpec.maximumDocumentSize - task.document.bytes.count - Self.endMargin)
+        )
+        var ended = await read(directory) { [self] in
             do {
                 try link.delivery.take(UnsentRequests(backend: link.backend))
             } catch let error as AttemptError where error.mayPass {
@@ -27,69 +30,62 @@ extension AttemptExecution {
                     metadata: ["error": "\(error)"]
                 )
             }
-            let (report, outcome) = try directory.conclude(
-                supervisor: ending,
-                savedResultKeys: savedResultKeys,
-                stopReason: reason,
+            let (record, outcome) = try directory.conclude(
+                facts,
                 output: started.output,
-                resultLimit: room,
-                wasTakenUp: inherited != nil && started.process != nil
+                wasTakenOver: takenOver != nil && started.process != nil
             )
-            return Ended(outcome: outcome, report: report, directory: directory, pump: pump)
+            return Ended(outcome: outcome, record: record, directory: directory, pump: pump)
         }
         // That of the script API is another one of the same.
         if [directory, link.backend.directory].filter({ $0.state.restored?.take() == true }).count > 0 {
             logger.warning("The script has changed the modes of its attempt directory; what was needed is restored")
         }
-        if let report = ended.report, let error = report.outputError {
+        if let record = ended.record, let error = record.outputError {
             logger.warning(
                 "Some of the script's output is lost: it found no room",
-                metadata: ["error": "\(error)", "bytes": "\(report.outputBytes - report.outputStored)"]
+                metadata: ["error": "\(error)", "bytes": "\(record.outputBytes - record.outputStored)"]
             )
         }
         // A supervisor that ended in order has seen to it that nothing of the script is left.
-        if ended.report?.hasSurvivors ?? true, await !endSurvivors(started.token) { ended.isOpen = true }
+        if ended.record?.hasSurvivors ?? true, await !endSurvivors(started.token) { ended.isOpen = true }
         return ended
     }
 
     /// What the journal tells. A machine that cannot read it now costs no work that is done: it is waited for, with the
     /// lease held, until the runner gives up or the attempt is no longer ours.
     private func read(_ directory: AttemptDirectory, _ body: @escaping @Sendable () throws -> Ended) async -> Ended {
-        var pause = EndDelivery.retryPause
-        var hasWarned = false
-        while true {
-            do {
-                return try await runner.pool.runIfActive(body)
-            } catch let error as AttemptError where error.mayPass {
-                if control.isLeaseLost { return Ended(directory: directory) }
-                if runner.mustGiveUp() { return Ended(directory: directory, isOpen: true) }
-                if !hasWarned {
-                    hasWarned = true
-                    logger.error(
-                        "How the attempt ended cannot be read now; it is tried again",
-                        metadata: ["error": "\(error)"]
-                    )
-                }
-            } catch {
-                let failure = TaskFailure(kind: AttemptOutcome.Kind.journalLost.rawValue, message: "\(error)")
-                return Ended(failure: failure, directory: directory)
+        do {
+            let ended = try await context.persistence.untilAccepted(.growing) {
+                try await context.pool.runIfActive(body)
+            } failed: { error, failures in
+                guard (error as? AttemptError)?.mayPass == true, !control.isLeaseLost else { throw error }
+                guard failures == 1 else { return }
+                logger.error(
+                    "How the attempt ended cannot be read now; it is tried again",
+                    metadata: ["error": "\(error)"]
+                )
             }
-            await runner.pause(pause)
-            pause = min(pause * 2, OutboxDelivery.longestPause)
+            return ended ?? Ended(directory: directory, isOpen: true)
+        } catch let error as AttemptError where error.mayPass {
+            return Ended(directory: directory)
+        } catch {
+            let failure = TaskFailure(kind: AttemptOutcome.Kind.journalLost.rawValue, message: "\(error)")
+            return Ended(failure: failure, directory: directory)
         }
     }
 
     /// An attempt whose directory does not tell what is needed to go on with it: whatever lives of it is ended first.
-    func endDamaged(_ inherited: InheritedAttempt, _ damage: DamagedAttempt) async -> Ended {
-        let directory = inherited.directory
-        await runner.endProcesses(of: directory)
+    func endDamaged(_ takenOver: TakenOverAttempt, _ damage: DamagedAttempt) async -> Ended {
+        let directory = takenOver.directory
+        await AttemptSurvivors.end(of: directory, context.pool, context.persistence, logger)
         // What is no directory has no checkpoint either.
-        let isFolder = (try? await runner.pool.runIfActive { directory.isFolder }) == true
-        _ = try? await runner.pool.runIfActive { [runner] in
+        let isFolder = (try? await context.pool.runIfActive { directory.isFolder }) == true
+        _ = try? await context.pool.runIfActive { [self] in
             if damage.isGone {
-                runner.damage.note(directory.path, damage.reason)
+                context.damage.note(directory.path, damage.reason)
             } else if !isFolder {
-                runner.damage.setAside(directory.path, damage.reason)
+                context.damage.setAside(directory.path, damage.reason)
             }
         }
         return Ended(
@@ -109,10 +105,11 @@ extension AttemptExecution {
     /// - Returns: Whether they are; not where the runner gives up, and leaves the attempt to the next one.
     func endSurvivors(_ token: ObjectID) async -> Bool {
         var hasWarned = false
-        var pause: Duration = .milliseconds(10)
+        var backoff = Backoff(.milliseconds(10), upTo: .seconds(5))
         var hopeless: ContinuousClock.Instant?
         while let pids = await killSurvivors(token), !pids.isEmpty {
-            if runner.mustGiveUp() {
+            var pause = backoff.next()
+            if context.persistence.mustGiveUp() {
                 hopeless = hopeless ?? .now
                 if let hopeless, ContinuousClock.now - hopeless >= Self.lastPatience {
                     logger.error(
@@ -125,18 +122,17 @@ extension AttemptExecution {
             }
             if pause >= .milliseconds(500), !hasWarned {
                 hasWarned = true
-                runner.state.withLock { $0.block(id) }
+                context.state.withLock { $0.block(id) }
                 logger.error(
                     "Processes survive SIGKILL, the kernel holds them; their slot is out of service until they are gone",
                     metadata: ["processes": "\(pids.map { ProcessEntry($0)?.text ?? "\($0)" })"]
                 )
             }
             // Not `runner.pause`: it has to be waited for even when everything else is cancelled.
-            await runner.uncancelledPause(pause)
-            pause = min(pause * 2, .seconds(5))
+            await context.persistence.pauseUncancelled(pause)
         }
         if hasWarned {
-            runner.state.withLock { $0.unblock(id) }
+            context.state.withLock { $0.unblock(id) }
             logger.notice("The processes are gone; the slot is in service again")
         }
         return true
@@ -146,10 +142,10 @@ extension AttemptExecution {
     private func killSurvivors(_ token: ObjectID) async -> [Int32]? {
         while true {
             do {
-                return try await runner.pool.runIfActive { try AttemptSurvivors.kill(token) }
+                return try await context.pool.runIfActive { try AttemptSurvivors.kill(token) }
             } catch {
                 guard (error as? AttemptError)?.mayPass == true else { return nil }
-                await runner.uncancelledPause(EndDelivery.retryPause)
+                await context.persistence.pauseUncancelled(Backoff.firstPause)
             }
         }
     }

@@ -10,9 +10,7 @@ extension AttemptExecution {
             task,
             id,
             token: token,
-            session: runner.session,
-            database: runner.database,
-            options: runner.options
+            context
         )
         plan.socketPath = link.offeredPath
         let directory = link.backend.directory
@@ -23,22 +21,22 @@ extension AttemptExecution {
             }
         } catch {
             // Cancelled, it could not remove what had come.
-            let arrival = WaitingCheckpoints.arrivalName(of: id.task, runner.session.runner)
-            try? await runner.pool.runIfActive { directory.removeArrived(arrival) }
+            let arrival = WaitingCheckpoints.arrivalName(of: id.task, context.runner)
+            try? await context.pool.runIfActive { directory.removeArrived(arrival) }
             throw error
         }
         let launched: AttemptLauncher.Launched
         if plan.socketPath == nil {
-            launched = try await runner.pool.runIfActive { [plan] in try runner.launcher.launch(plan) }
+            launched = try await context.pool.runIfActive { [self, plan] in try context.launcher.launch(plan) }
         } else {
-            let prepared = try await runner.pool.runIfActive { [plan] in try runner.launcher.prepare(plan) }
+            let prepared = try await context.pool.runIfActive { [self, plan] in try context.launcher.prepare(plan) }
             do {
                 try await link.open()
             } catch {
-                try? await runner.pool.runIfActive { try prepared.directory.takeBack() }
+                try? await context.pool.runIfActive { try prepared.directory.takeBack() }
                 throw AttemptError(.machine, "the script API cannot listen: \(error)")
             }
-            launched = try await runner.pool.runIfActive { try runner.launcher.start(prepared) }
+            launched = try await context.pool.runIfActive { [self] in try context.launcher.start(prepared) }
         }
         logger.debug("Started", metadata: ["script.pid": "\(launched.process.pid)"])
         return Started(
@@ -65,31 +63,31 @@ extension AttemptExecution {
 
     /// Goes on where an earlier runner was killed; `nil` where this runner gives up before it can tell what became of
     /// it.
-    func takeUp(_ inherited: InheritedAttempt, _ link: ScriptLink) async throws -> Started? {
-        guard let state = await look(inherited) else { return nil }
+    func takeOver(_ takenOver: TakenOverAttempt, _ link: ScriptLink) async throws -> Started? {
+        guard let state = await look(takenOver) else { return nil }
         var process: SupervisorProcess?
         var ending = SupervisorProcess.Ending.unknown
         switch state {
         case .running(let found):
             process = found
             // At once: somebody may want it stopped while MongoDB is waited for.
-            control.attach(inherited.directory, found)
+            control.attach(takenOver.directory, found)
         case .ended(let found): ending = found
         case .neverStarted:
             // A script that has given its journal's name to another folder may run all the same.
-            _ = await endSurvivors(inherited.claim.token)
+            _ = await endSurvivors(takenOver.claim.token)
             throw AttemptError(.machine, "the runner ended before it had started the script")
         }
         await reopen(link, isRunning: process != nil)
         let stored = await storedOutput()
         let started = Started(
-            directory: inherited.directory,
+            directory: takenOver.directory,
             process: process,
             ending: ending,
-            token: inherited.claim.token,
+            token: takenOver.claim.token,
             output: OutputReader(
-                inherited.directory,
-                limit: inherited.claim.outputLimit,
+                takenOver.directory,
+                limit: takenOver.claim.outputLimit,
                 from: stored?.offset ?? 0
             ),
             seq: stored?.seq
@@ -103,31 +101,28 @@ extension AttemptExecution {
     }
 
     /// What has become of it. Asks again while that cannot be told; `nil` where the runner gives up.
-    private func look(_ inherited: InheritedAttempt) async -> InheritedAttempt.State? {
-        var pause: Duration = .milliseconds(5)
-        var hasWarned = false
-        while true {
-            var facts: Logger.Metadata = ["directory": "\(inherited.directory.path)"]
-            do {
-                if let state = try await runner.pool.runIfActive({ try inherited.look() }) { return state }
-            } catch {
-                facts["error"] = "\(error)"
-                if (error as? AttemptError)?.mayPass != true {
-                    logger.error("An attempt directory cannot be read; its processes are ended", metadata: facts)
-                    return await endSurvivors(inherited.claim.token) ? .ended(.unknown) : nil
-                }
-            }
-            if runner.mustGiveUp() { return nil }
-            if pause >= .milliseconds(500) {
-                if !hasWarned {
-                    hasWarned = true
+    private func look(_ takenOver: TakenOverAttempt) async -> TakenOverAttempt.State? {
+        struct Unclear: Error {}
+        var facts: Logger.Metadata = ["directory": "\(takenOver.directory.path)"]
+        do {
+            return try await context.persistence.untilAccepted(Backoff(.milliseconds(5), upTo: .seconds(1))) {
+                guard let state = try await context.pool.runIfActive({ try takenOver.look() }) else { throw Unclear() }
+                return state
+            } failed: { error, failures in
+                guard error is Unclear || (error as? AttemptError)?.mayPass == true else { throw error }
+                // Half a second at least.
+                if failures < 8 { return }
+                if failures == 8 {
+                    if !(error is Unclear) { facts["error"] = "\(error)" }
                     logger.error("Cannot tell yet what became of an attempt; asking again", metadata: facts)
                 }
                 // Its supervisor lives and cannot be named, so it cannot be asked to stop.
-                if control.reason != nil, facts["error"] == nil { _ = await endSurvivors(inherited.claim.token) }
+                if control.reason != nil, error is Unclear { _ = await endSurvivors(takenOver.claim.token) }
             }
-            await runner.pause(pause)
-            pause = min(pause * 2, .seconds(1))
+        } catch {
+            facts["error"] = "\(error)"
+            logger.error("An attempt directory cannot be read; its processes are ended", metadata: facts)
+            return await endSurvivors(takenOver.claim.token) ? .ended(.unknown) : nil
         }
     }
 
@@ -141,7 +136,7 @@ extension AttemptExecution {
         }
         do {
             guard isRunning, link.offeredPath != nil else { return }
-            try await runner.pool.runIfActive {
+            try await context.pool.runIfActive {
                 let directory = link.backend.directory
                 directory.restoreRights()
                 try directory.emptySpool()
@@ -154,16 +149,14 @@ extension AttemptExecution {
 
     /// Waits for MongoDB as long as it takes, while the script runs on; `nil` where the runner gives up.
     private func storedOutput() async -> (seq: Int64, offset: Int64)? {
-        while !runner.mustGiveUp() {
-            do throws(HubError) {
-                return try await runner.transport.storedOutput(of: id)
-            } catch {
-                if runner.availability.failed(error) {
-                    logger.error("Cannot see how much of the output is stored", metadata: ["error": "\(error)"])
-                }
-                await runner.pause(EndDelivery.retryPause)
-            }
+        let block = DeliveryBlock(
+            logger,
+            in: context.availability,
+            saying: "Cannot see how much of the output is stored"
+        )
+        return await context.persistence.untilAccepted(block, isOver: context.persistence.mustGiveUp) {
+            () async throws(HubError) in
+            try await context.store.storedOutput(of: id)
         }
-        return nil
     }
 }

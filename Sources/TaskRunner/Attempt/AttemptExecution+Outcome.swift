@@ -9,19 +9,19 @@ extension AttemptExecution {
         switch ended.outcome {
         case nil:
             guard let failure = ended.failure else { return nil }
-            transition = failed(failure, ended.report)
+            transition = failed(failure, ended.record)
             cause = failure.kind
         case .finished(let result):
             transition = .finish(result: result)
             cause = "finished"
         case .failed(let kind, let message, let tail):
-            transition = failed(TaskFailure(kind: kind.rawValue, message: message, tail: tail), ended.report)
+            transition = failed(TaskFailure(kind: kind.rawValue, message: message, tail: tail), ended.record)
             cause = kind.rawValue
         case .lost(let kind, let message):
             transition = .lost(TaskFailure(kind: TaskStatements.runnerLost, message: message))
             cause = kind.rawValue
         case .checkpointed:
-            let isEarly = (ended.report?.duration ?? .zero) < Self.checkpointPause
+            let isEarly = (ended.record?.duration ?? .zero) < Self.checkpointPause
             transition = .release(delay: isEarly ? Self.checkpointPause : nil)
             cause = "checkpoint"
         case .stopped(let reason):
@@ -29,31 +29,31 @@ extension AttemptExecution {
             case .cancelled: transition = .cancelled
             case .leaseLost: return nil
             case .drain, .outage: transition = .release(delay: nil)
-            case nil where inherited != nil: transition = .release(delay: nil)
+            case nil where takenOver != nil: transition = .release(delay: nil)
             case nil: transition = .release(delay: Self.machinePause)
             }
-            cause = reason == AttemptOutcome.machineFault && inherited != nil ? TaskStatements.runnerLost : reason
+            cause = reason == AttemptOutcome.machineFault && takenOver != nil ? TaskStatements.runnerLost : reason
         }
         return AttemptEnd(
             id,
             transition: transition,
             cause: cause,
-            exit: ended.report?.exit,
-            signal: ended.report?.signal,
-            peakMemory: ended.report?.peakMemory,
-            outputLost: ended.report.map { $0.outputBytes - $0.outputStored } ?? 0
+            exit: ended.record?.exit,
+            signal: ended.record?.signal,
+            peakMemory: ended.record?.peakMemory,
+            outputLost: ended.record.map { $0.outputBytes - $0.outputStored } ?? 0
         )
     }
 
-    func failed(_ failure: TaskFailure, _ report: ExitRecord?) -> AttemptEnd.Transition {
-        let rule = task.rules.first { $0.matches(failure, exit: report?.exit, signal: report?.signal) }
+    func failed(_ failure: TaskFailure, _ record: ExitRecord?) -> AttemptEnd.Transition {
+        let rule = task.rules.first { $0.matches(failure, exit: record?.exit, signal: record?.signal) }
         let isHopeless = failure.kind == Self.cannotRun || rule?.action == .fail
         if isHopeless || task.failures >= task.maxFailures - 1 { return .fail(failure) }
         let isElsewhere = rule?.action == .elsewhere
         return .retry(
             failure,
             delay: isElsewhere ? .zero : backoff(task.backoff, afterFailures: task.failures),
-            avoiding: isElsewhere ? runner.options.name : nil
+            avoiding: isElsewhere ? context.options.name : nil
         )
     }
 }

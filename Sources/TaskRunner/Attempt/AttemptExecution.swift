@@ -4,17 +4,17 @@ import NIOPosix
 import Synchronization
 import TensorHub
 
-/// One attempt from the claim to the report: lays out the directory, starts the supervisor, carries the output to
-/// MongoDB while the script runs, and reports how it ended.
-struct AttemptExecution: Sendable {
-    let runner: Runner
+/// One attempt from the claim to its end: lays out the directory, starts the supervisor, carries the output to MongoDB
+/// while the script runs, and delivers how it ended.
+final class AttemptExecution: Sendable {
+    let context: AttemptContext
     let task: TaskRecord
     let id: AttemptID
     let control: AttemptControl
     /// Those of the same task that may still run here: they use the same devices and files.
     let earlier: [AttemptControl]
     /// What an earlier runner has left of it; `nil` for a new one.
-    let inherited: InheritedAttempt?
+    let takenOver: TakenOverAttempt?
     let logger: Logger
 
     /// Between two looks at a script's output. Readers see what was printed within a second.
@@ -31,20 +31,20 @@ struct AttemptExecution: Sendable {
     static let cannotRun = "cannot-run"
 
     init(
-        runner: Runner,
+        _ context: AttemptContext,
         task: TaskRecord,
         id: AttemptID,
         control: AttemptControl,
         earlier: [AttemptControl] = [],
-        inherited: InheritedAttempt? = nil
+        takenOver: TakenOverAttempt? = nil
     ) {
-        self.runner = runner
+        self.context = context
         self.task = task
         self.id = id
         self.control = control
         self.earlier = earlier
-        self.inherited = inherited
-        var logger = runner.logger
+        self.takenOver = takenOver
+        var logger = context.logger
         logger[metadataKey: "task.id"] = "\(id.task)"
         logger[metadataKey: "task.attempt"] = "\(id.number)"
         self.logger = logger
@@ -52,21 +52,21 @@ struct AttemptExecution: Sendable {
 
     /// Returns the end that MongoDB has accepted, if it has.
     func run() async -> AttemptEnd? {
-        let token = inherited?.claim.token ?? ObjectID()
+        let token = takenOver?.claim.token ?? ObjectID()
         let link = ScriptLink(
-            runner,
+            context,
             task,
             id,
             control,
-            inherited?.directory ?? AttemptDirectory(id, in: runner.launcher.attemptsFolder),
+            takenOver?.directory ?? AttemptDirectory(id, in: context.launcher.attemptsFolder),
             token: token,
             logger: logger
         )
         return await withTaskGroup(of: Void.self) { services in
             services.addTask { await link.delivery.run() }
             let end = await run(token, link)
-            runner.progressBoard.remove(id)
-            runner.availability.refusals.passed(.attempt(id.task))
+            context.progressBoard.remove(id)
+            context.availability.refusals.passed(.attempt(id.task))
             services.cancelAll()
             return end
         }
@@ -75,7 +75,7 @@ struct AttemptExecution: Sendable {
     private func run(_ token: ObjectID, _ link: ScriptLink) async -> AttemptEnd? {
         let ended = await execute(token, link)
         control.markEnded()
-        let isMachineFault = ended.outcome == .stopped(reason: AttemptOutcome.machineFault) && inherited == nil
+        let isMachineFault = ended.outcome == .stopped(reason: AttemptOutcome.machineFault) && takenOver == nil
         if !isMachineFault { freeSlot() }
         // A machine that cannot start attempts must not run through the whole queue: its slot stays taken for a while.
         defer { if isMachineFault { freeSlot() } }
@@ -89,23 +89,28 @@ struct AttemptExecution: Sendable {
             await keep(ended.directory)
             return nil
         }
-        let accepted = await report(end, ended, link)
+        let accepted = await deliver(end, ended, link)
         await link.dropUploads()
-        if isMachineFault { await runner.pauseWhileRunning(Self.machinePause) }
+        if isMachineFault { await pauseWhileRunning(Self.machinePause) }
         return accepted
     }
 
-    private func freeSlot() {
-        runner.state.withLock { $0.freeSlot() }
-        runner.wake.yield()
+    /// Sleeps, but not on when the runner is stopped.
+    private func pauseWhileRunning(_ duration: Duration) async {
+        await context.persistence.pause(duration) { context.state.withLock { $0.mayClaim } }
     }
 
-    /// How it went, before it is a report.
+    private func freeSlot() {
+        context.state.withLock { $0.freeSlot() }
+        context.wake.yield()
+    }
+
+    /// How it went, before it is an end.
     struct Ended: Sendable {
         var outcome: AttemptOutcome?
         /// In place of an outcome: it did not come to one.
         var failure: TaskFailure?
-        var report: ExitRecord?
+        var record: ExitRecord?
         var directory: AttemptDirectory?
         var pump: OutputPump?
         /// The runner gave up before it could tell: the next one may.
@@ -126,21 +131,21 @@ struct AttemptExecution: Sendable {
 
     private func execute(_ token: ObjectID, _ link: ScriptLink) async -> Ended {
         let started: Started
-        if let inherited, let damage = inherited.damage { return await endDamaged(inherited, damage) }
+        if let takenOver, let damage = takenOver.damage { return await endDamaged(takenOver, damage) }
         do {
-            if let inherited {
-                guard let found = try await takeUp(inherited, link) else { return Ended(isOpen: true) }
+            if let takenOver {
+                guard let found = try await takeOver(takenOver, link) else { return Ended(isOpen: true) }
                 started = found
             } else {
                 started = try await launch(token, link)
             }
         } catch let error as AttemptError where error.code == .machine && control.reason != nil {
             logger.notice("The attempt ended before its script began", metadata: ["error": "\(error)"])
-            return Ended(outcome: .stopped(reason: control.reason?.rawValue ?? ""), directory: inherited?.directory)
+            return Ended(outcome: .stopped(reason: control.reason?.rawValue ?? ""), directory: takenOver?.directory)
         } catch let error as AttemptError where error.code == .machine {
             logger.error("This machine cannot start the attempt; the task goes back", metadata: ["error": "\(error)"])
-            await runner.tendFolders()
-            return Ended(outcome: .stopped(reason: AttemptOutcome.machineFault), directory: inherited?.directory)
+            await context.tendFolders()
+            return Ended(outcome: .stopped(reason: AttemptOutcome.machineFault), directory: takenOver?.directory)
         } catch {
             let kind = error is AttemptError ? AttemptOutcome.Kind.cannotStart.rawValue : Self.cannotRun
             return Ended(failure: TaskFailure(kind: kind, message: "\(error)"))
@@ -148,20 +153,19 @@ struct AttemptExecution: Sendable {
         let pump = started.seq.map {
             OutputPump(
                 id,
-                runner.transport,
-                pool: runner.pool,
+                context.store,
+                pool: context.pool,
                 reader: started.output,
-                limit: runner.options.outputLimit,
+                limit: context.options.outputLimit,
                 from: $0,
-                availability: runner.availability,
                 block: link.delivery.block,
                 isLost: { [control] in control.isLeaseLost },
-                mustGiveUp: runner.mustGiveUp
+                persistence: context.persistence
             )
         }
         var ending = started.ending
         if let process = started.process {
-            if inherited == nil { control.attach(started.directory, process) }
+            if takenOver == nil { control.attach(started.directory, process) }
             ending = await withTaskGroup(of: Void.self) { group in
                 group.addTask { await pump?.run(every: Self.outputPoll) }
                 let ending = await process.wait()

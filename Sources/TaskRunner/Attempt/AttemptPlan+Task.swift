@@ -9,9 +9,7 @@ extension AttemptPlan {
         _ task: TaskRecord,
         _ id: AttemptID,
         token: ObjectID,
-        session: RunnerSession,
-        database: String,
-        options: RunnerOptions
+        _ context: AttemptContext
     ) throws(HubError) {
         guard let script = task.script, !script.isEmpty else {
             throw HubError(
@@ -23,11 +21,11 @@ extension AttemptPlan {
         self.init(
             id,
             token: token,
-            runner: session.runner,
+            runner: context.runner,
             task: task.withoutBlobs,
             taskName: task.name,
-            project: session.hub.project,
-            database: database,
+            project: context.queries.project,
+            database: context.database,
             script: script,
             interpreter: task.interpreter,
             hyperParameters: task.hyperParameters ?? [:],
@@ -35,8 +33,8 @@ extension AttemptPlan {
             files: try task.files(),
             timeout: task.timeout,
             stall: task.stall,
-            grace: task.grace ?? options.grace,
-            outputLimit: Int64(options.outputLimit)
+            grace: task.grace ?? context.options.grace,
+            outputLimit: Int64(context.options.outputLimit)
         )
     }
 }

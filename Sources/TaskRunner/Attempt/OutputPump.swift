@@ -9,13 +9,12 @@ import TensorHub
 /// are deleted as newer ones come.
 actor OutputPump {
     private let id: AttemptID
-    private let session: RunnerSession
+    private let store: any AttemptStore
     private let pool: NIOThreadPool
     private let reader: OutputReader
     private let limit: Int
-    private let availability: Availability
     private let isLost: @Sendable () -> Bool
-    private let mustGiveUp: @Sendable () -> Bool
+    private let persistence: Persistence
     private var seq: Int64
     /// Read and not yet acknowledged.
     private var unsent: [OutputChunk] = []
@@ -33,29 +32,26 @@ actor OutputPump {
     /// - Parameters:
     ///   - seq: The number of the next chunk, where an earlier runner has sent some.
     ///   - isLost: Whether the attempt is no longer ours, so that nothing more is to be sent.
-    ///   - mustGiveUp: Asked after each failure: whether not to wait any longer.
     init(
         _ id: AttemptID,
-        _ session: RunnerSession,
+        _ store: any AttemptStore,
         pool: NIOThreadPool,
         reader: OutputReader,
         limit: Int,
         from seq: Int64 = 0,
-        availability: Availability,
         block: DeliveryBlock,
         isLost: @escaping @Sendable () -> Bool,
-        mustGiveUp: @escaping @Sendable () -> Bool
+        persistence: Persistence
     ) {
         self.id = id
-        self.session = session
+        self.store = store
         self.pool = pool
         self.reader = reader
         self.limit = limit
         self.seq = seq
-        self.availability = availability
         self.block = block
         self.isLost = isLost
-        self.mustGiveUp = mustGiveUp
+        self.persistence = persistence
     }
 
     /// Sends what is new, again and again, until cancelled. While MongoDB is away the output waits in the file.
@@ -67,7 +63,7 @@ actor OutputPump {
                 _ = try await sendBatch()
             } catch {
                 if Task.isCancelled { return }
-                failed(error)
+                block.failed(error, what: "the output")
             }
         }
     }
@@ -77,41 +73,38 @@ actor OutputPump {
     ///
     /// - Returns: Whether nothing is left; not where the runner gives up or the attempt is no longer ours.
     func finish() async -> Bool {
-        var pause = EndDelivery.retryPause
-        while !isLost() {
-            do {
-                if try await !sendBatch() { return true }
-                pause = EndDelivery.retryPause
-                continue
-            } catch let error as HubError where error.isRefusal {
-                let bytes = unsent.reduce(0) { $0 + Int64($1.data.count) }
-                refused += bytes
-                unsent = []
-                block.logger.error(
-                    "MongoDB does not take a part of the output; it is left out",
-                    metadata: ["error": "\(error)", "bytes": "\(bytes)"]
-                )
-                continue
-            } catch let error as AttemptError where !error.mayPass {
-                block.logger.error("Some of the output is lost: it cannot be read", metadata: ["error": "\(error)"])
-                return true
-            } catch {
-                failed(error)
-            }
-            if mustGiveUp() { return false }
-            try? await Task.sleep(for: pause)
-            pause = min(pause * 2, OutboxDelivery.longestPause)
+        while let isDone = await persistence.untilAccepted(
+            .growing,
+            isOver: isLost,
+            { try await sendNext() },
+            failed: { error, _ in block.failed(error, what: "the output") }
+        ) {
+            if isDone { return true }
         }
         return false
     }
 
-    /// Bytes that were on the disk when the script ended and that nobody can read any more.
-    nonisolated func missing(_ report: ExitRecord) -> Int64 { reader.missing(report) }
-
-    private func failed(_ error: any Error) {
-        if let error = error as? HubError, !availability.failed(error) { return }
-        block.met(error, what: "the output")
+    /// What nobody can read or MongoDB does not take is left out. Returns whether nothing is left.
+    private func sendNext() async throws -> Bool {
+        do {
+            return try await !sendBatch()
+        } catch let error as HubError where error.isRefusal {
+            let bytes = unsent.reduce(0) { $0 + Int64($1.data.count) }
+            refused += bytes
+            unsent = []
+            block.logger.error(
+                "MongoDB does not take a part of the output; it is left out",
+                metadata: ["error": "\(error)", "bytes": "\(bytes)"]
+            )
+            return false
+        } catch let error as AttemptError where !error.mayPass {
+            block.logger.error("Some of the output is lost: it cannot be read", metadata: ["error": "\(error)"])
+            return true
+        }
     }
+
+    /// Bytes that were on the disk when the script ended and that nobody can read any more.
+    nonisolated func missing(_ record: ExitRecord) -> Int64 { reader.missing(record) }
 
     /// Returns whether there was anything to send.
     private func sendBatch() async throws -> Bool {
@@ -135,13 +128,12 @@ actor OutputPump {
             }
         }
         if unsent.isEmpty { return false }
-        try await session.appendOutput(unsent, of: id.task)
-        availability.succeeded()
+        try await store.appendOutput(unsent, of: id.task)
+        block.succeeded()
         for chunk in unsent where chunk.offset >= Self.head {
             stored.append((chunk.seq, chunk.offset, chunk.offset + Int64(chunk.data.count)))
         }
         unsent = []
-        block.passed()
         try await dropMiddle()
         return true
     }
@@ -152,7 +144,7 @@ actor OutputPump {
         let dropped = min(stored.prefix { $0.end <= newest.end - tail }.count, stored.count - 1)
         // In steps, not chunk by chunk.
         guard dropped >= Self.batch * 4 || (dropped > 0 && stored.count - dropped < Self.batch) else { return }
-        try await session.dropOutput(of: id, from: Self.head, before: stored[dropped].seq)
+        try await store.dropOutput(of: id, from: Self.head, before: stored[dropped].seq)
         stored.removeFirst(dropped)
     }
 }

@@ -101,16 +101,16 @@ package final class OutputReader: Sendable {
         return try result.get()
     }
 
-    /// Whether all that is on disk was read. Only the report of an ended script knows.
-    package func isComplete(_ report: ExitRecord) -> Bool {
+    /// Whether all that is on disk was read. Only the record of an ended script's exit knows.
+    package func isComplete(_ record: ExitRecord) -> Bool {
         let position = position
-        let end = min(report.outputStored, report.outputBytes)
-        return position >= end || report.outputGap.map { $0.contains(position) && $0.upperBound >= end } ?? false
+        let end = min(record.outputStored, record.outputBytes)
+        return position >= end || record.outputGap.map { $0.contains(position) && $0.upperBound >= end } ?? false
     }
 
     /// Bytes that the supervisor has put on the disk and that are not there any more.
-    func missing(_ report: ExitRecord) -> Int64 {
-        isComplete(report) ? 0 : max(0, min(report.outputStored, report.outputBytes) - position)
+    func missing(_ record: ExitRecord) -> Int64 {
+        isComplete(record) ? 0 : max(0, min(record.outputStored, record.outputBytes) - position)
     }
 
     /// The freed middle of a file of that size; the same formula as in the supervisor's output.c.

@@ -5,69 +5,56 @@ extension AttemptDirectory {
     /// What the attempt came to, once its supervisor has ended. Reads what the decision needs and no more.
     ///
     /// - Parameters:
-    ///   - supervisor: from ``SupervisorProcess/wait()``.
-    ///   - stopReason: why the caller asked the script to end; `stop-reason` tells where the caller does not know.
+    ///   - facts: What the caller knows; `stop-reason` tells where the caller has given no reason to stop.
     ///   - output: for the last lines of a script that failed.
-    ///   - resultLimit: bytes of BSON that the task's document has room for.
-    ///   - wasTakenUp: whether `pids.json` has told of a supervisor that lived: then it must be there.
-    package func conclude(
-        supervisor: SupervisorProcess.Ending,
-        savedResultKeys: [String],
-        stopReason: String? = nil,
+    ///   - wasTakenOver: whether `pids.json` has told of a supervisor that lived: then it must be there.
+    func conclude(
+        _ facts: AttemptFacts,
         output: OutputReader,
-        resultLimit: Int = Self.resultLimit,
-        wasTakenUp: Bool = false
-    ) throws(AttemptError) -> (report: ExitRecord?, outcome: AttemptOutcome) {
-        var report: ExitRecord?
-        var result: [UInt8]?
-        var reported: BSONDocument? = [:]
-        var refused: BSONDocument = [:]
-        var reason = stopReason
-        var isJournalLost = true
-        var supervisor = supervisor
-        try withJournal { (journal) throws(AttemptError) in
-            report = try Self.exitRecord(journal)
-            // A supervisor that was killed has not written that it obeyed a stop, least of all one that nobody ordered.
-            if case .signaled = supervisor, reason == nil, report?.stopped == "request" { report = nil }
-            // One that could not begin has not written this file.
-            if report == nil, supervisor.isFailedStart, journal.status("pids.json") != nil { supervisor = .unknown }
-            isJournalLost = report == nil ? try !isSupervisors(journal, mustTell: wasTakenUp) : false
-            if report?.exit == 0 {
-                result = try journal.read("result.json", limit: Self.resultLimit)
-                reported = try Self.reportedResult(journal)
-            }
-            let mayTell = report == nil ? !isJournalLost : report?.stopped != nil
-            if reason == nil, mayTell { reason = try Self.stopReason(journal) }
-            // Of an attempt of its own a runner knows whether it has ordered a stop; the script can write to the file
-            // too.
-            if stopReason == nil, report == nil, supervisor.isOfChild, reason.flatMap(AttemptOutcome.failure) == nil {
-                reason = nil
-            }
+        wasTakenOver: Bool = false
+    ) throws(AttemptError) -> (record: ExitRecord?, outcome: AttemptOutcome) {
+        var facts = facts
+        facts.isJournalLost = true
+        try withJournal { (journal) throws(AttemptError) in try read(journal, &facts, wasTakenOver: wasTakenOver) }
+        var outcome = facts.outcome
+        if case .failed(.missingResult, _, _) = outcome {
+            facts.refusedResults = try refusedResults()
+            if !facts.refusedResults.isEmpty { outcome = facts.outcome }
         }
-        func outcome(tail: [UInt8]) -> AttemptOutcome {
-            AttemptOutcome(
-                report: report,
-                supervisor: supervisor,
-                resultFile: result,
-                reportedResult: reported,
-                refusedResults: refused,
-                savedResultKeys: savedResultKeys,
-                stopReason: reason,
-                tail: tail,
-                resultLimit: resultLimit,
-                isJournalLost: isJournalLost
-            )
-        }
-        var first = outcome(tail: [])
-        if case .failed(.missingResult, _, _) = first {
-            refused = try refusedResults()
-            if !refused.isEmpty { first = outcome(tail: []) }
-        }
-        guard case .failed = first, report?.outputBytes != 0 else { return (report, first) }
-        do throws(AttemptError) { return (report, outcome(tail: try output.tail())) } catch {
+        guard case .failed = outcome, facts.record?.outputBytes != 0 else { return (facts.record, outcome) }
+        do throws(AttemptError) { facts.tail = try output.tail() } catch {
             // What the script has made of its output does not change how it ended.
             if error.mayPass { throw error }
-            return (report, first)
+        }
+        return (facts.record, facts.outcome)
+    }
+
+    private func read(
+        _ journal: borrowing LocalFolder,
+        _ facts: inout AttemptFacts,
+        wasTakenOver: Bool
+    ) throws(AttemptError) {
+        let stopReason = facts.stopReason
+        var record = try Self.exitRecord(journal)
+        // A supervisor that was killed has not written that it obeyed a stop, least of all one that nobody ordered.
+        if case .signaled = facts.supervisor, stopReason == nil, record?.stopped == "request" { record = nil }
+        facts.record = record
+        // One that could not begin has not written this file.
+        if record == nil, facts.supervisor.isFailedStart, journal.status("pids.json") != nil {
+            facts.supervisor = .unknown
+        }
+        facts.isJournalLost = record == nil ? try !isSupervisors(journal, mustTell: wasTakenOver) : false
+        if record?.exit == 0 {
+            facts.resultFile = try journal.read("result.json", limit: Self.resultLimit)
+            facts.reportedResult = try Self.reportedResult(journal)
+        }
+        let mayTell = record == nil ? !facts.isJournalLost : record?.stopped != nil
+        if stopReason == nil, mayTell { facts.stopReason = try Self.stopReason(journal) }
+        // Of an attempt of its own a runner knows whether it has ordered a stop; the script can write to the file too.
+        if stopReason == nil, record == nil, facts.supervisor.isOfChild,
+            facts.stopReason.flatMap(AttemptOutcome.failure) == nil
+        {
+            facts.stopReason = nil
         }
     }
 

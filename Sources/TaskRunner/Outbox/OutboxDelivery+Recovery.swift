@@ -53,16 +53,14 @@ extension OutboxDelivery {
 
     /// Returns whether to go on.
     func recoverAgain() async -> Bool {
-        var pause = retryPause
-        while state.withLock({ $0.mustRecover }) {
-            do {
-                try await pool.runIfActive { try self.recoverWhereNeeded() }
-                logger.notice("What the script wrote before the restart can be read now")
-            } catch {
-                if isLost() || mustGiveUp() || Task.isCancelled { return false }
-                await wait(&pause)
-            }
+        guard state.withLock({ $0.mustRecover }) else { return true }
+        let isDone: Void? = try? await persistence.untilAccepted(.growing) {
+            try await pool.runIfActive { try self.recoverWhereNeeded() }
+        } failed: { error, _ in
+            if isLost() { throw error }
         }
+        if isDone == nil { return false }
+        logger.notice("What the script wrote before the restart can be read now")
         return true
     }
 

@@ -48,19 +48,16 @@ final class OutboxDelivery: Sendable {
     let outbox: Outbox
     private let sink: OutboxSink
     let pool: TurnThreads
-    private let availability: Availability
     let logger: Logger
     /// Asked before each statement: whether the attempt is no longer ours, so that nothing more is to be sent.
     let isLost: @Sendable () -> Bool
-    /// Asked after each failure: whether not to wait for MongoDB any longer.
-    let mustGiveUp: @Sendable () -> Bool
+    let persistence: Persistence
     let state = Mutex(State())
     private let ended = Signal<Void>()
     /// What MongoDB has against taking the next record, other than being away.
     let block: DeliveryBlock
     /// Held while what an earlier runner has left is read.
     let recovery = Mutex(())
-    let retryPause: Duration
     private let wakes: AsyncStream<Void>
     let wake: AsyncStream<Void>.Continuation
 
@@ -68,8 +65,6 @@ final class OutboxDelivery: Sendable {
     static let batchLimit = 1000
     /// Lets lines that are written one by one gather.
     static let gathering: Duration = .milliseconds(20)
-    /// The longest between two tries while something else than an outage is in the way.
-    static let longestPause: Duration = .seconds(10)
 
     init(
         _ outbox: Outbox,
@@ -77,19 +72,16 @@ final class OutboxDelivery: Sendable {
         pool: TurnThreads,
         availability: Availability,
         logger: Logger,
-        retryPause: Duration = EndDelivery.retryPause,
         isLost: @escaping @Sendable () -> Bool,
-        mustGiveUp: @escaping @Sendable () -> Bool
+        persistence: Persistence
     ) {
         self.outbox = outbox
         self.sink = sink
         self.pool = pool
-        self.availability = availability
         self.logger = logger
-        block = DeliveryBlock(logger, .attempt(sink.id.task), in: availability.refusals)
-        self.retryPause = retryPause
+        block = DeliveryBlock(logger, .attempt(sink.id.task), in: availability)
         self.isLost = isLost
-        self.mustGiveUp = mustGiveUp
+        self.persistence = persistence
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
 
@@ -199,26 +191,23 @@ final class OutboxDelivery: Sendable {
     /// Waits while it cannot be read, as for want of file descriptors; `nil` where nothing more is to be sent.
     private func nextBatch() async -> Outbox.Batch? {
         let (start, appended) = state.withLock { ($0.delivered, $0.appended) }
-        var pause = retryPause
-        var hasWarned = false
-        while true {
-            do {
+        do {
+            return try await persistence.untilAccepted(.growing) {
                 let batch = try await pool.runIfActive { try self.outbox.next(after: start, limit: Self.batchLimit) }
                 return batch ?? Outbox.Batch(records: [], start: start, end: appended)
-            } catch let error as AttemptError {
-                if !hasWarned {
-                    hasWarned = true
+            } failed: { error, failures in
+                guard error is AttemptError else { throw error }
+                if failures == 1 {
                     logger.error(
                         "What the script wrote cannot be read; it is tried again",
                         metadata: ["error": "\(error)"]
                     )
                 }
-            } catch {
-                return nil
+                if isLost() { throw error }
+                endSettling()
             }
-            if isLost() || mustGiveUp() || Task.isCancelled { return nil }
-            endSettling()
-            await wait(&pause)
+        } catch {
+            return nil
         }
     }
 
@@ -243,7 +232,7 @@ final class OutboxDelivery: Sendable {
     private func deliver(_ documents: ArraySlice<BSONDocument>, to kind: LogKind) async -> Bool {
         if documents.isEmpty { return true }
         let verdict = await attempt("the \(kind.rawValue) log") { () async throws(HubError) in
-            try await self.sink.hub.insertLogs(kind, Array(documents))
+            try await self.sink.store.insertLogs(kind, Array(documents))
         }
         switch verdict {
         case .delivered: return true
@@ -294,7 +283,7 @@ final class OutboxDelivery: Sendable {
     private func send(_ record: OutboxRecord) async -> Verdict {
         await attempt(record.kind.words) { () async throws(HubError) in
             if self.state.withLock({ $0.mustDropUploads }) {
-                try await self.sink.hub.dropUploads(of: self.sink.token)
+                try await self.sink.store.dropUploads(of: self.sink.token)
                 self.state.withLock { $0.mustDropUploads = false }
             }
             guard let checkpoint = try await self.sink.deliver(record) else { return }
@@ -304,28 +293,20 @@ final class OutboxDelivery: Sendable {
 
     /// Tries until MongoDB takes it, or refuses just that.
     private func attempt(_ what: String, _ call: () async throws(HubError) -> Void) async -> Verdict {
-        var pause = retryPause
-        while true {
-            if isLost() { return .over }
-            do throws(HubError) {
+        do throws(HubError) {
+            let taken: Void? = try await persistence.untilAccepted(.growing, isOver: isLost) {
+                () async throws(HubError) in
                 try await call()
-                availability.succeeded()
-                block.passed()
+                block.succeeded()
                 state.withLock { $0.isFailing = false }
-                return .delivered
-            } catch {
-                if error.isRefusal { return .refused(error) }
-                let isOutage = !availability.failed(error)
-                if mustGiveUp() || Task.isCancelled { return .over }
-                if !isOutage { block.met(error, what: what) }
+            } failed: { (error, _) throws(HubError) in
+                if error.isRefusal { throw error }
+                block.failed(error, what: what)
                 endSettling()
-                if isOutage {
-                    pause = retryPause
-                    try? await Task.sleep(for: pause)
-                } else {
-                    await wait(&pause)
-                }
             }
+            return taken == nil ? .over : .delivered
+        } catch {
+            return .refused(error)
         }
     }
 
@@ -337,11 +318,6 @@ final class OutboxDelivery: Sendable {
             return state.settlers.map(\.done)
         }
         for done in settlers { done.set() }
-    }
-
-    func wait(_ pause: inout Duration) async {
-        try? await Task.sleep(for: pause)
-        pause = min(pause * 2, Self.longestPause)
     }
 
     func lost(_ message: Logger.Message, _ metadata: Logger.Metadata, _ count: Int = 1) {

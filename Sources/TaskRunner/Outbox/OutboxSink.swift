@@ -7,45 +7,23 @@ import Threads
 /// Where the records of an attempt go, and the files that belong to them: `journal/kept/<identifier>/0, 1, ...`, put
 /// there before the record is written and removed after it is delivered.
 struct OutboxSink: Sendable {
-    let session: RunnerSession
+    let store: any AttemptStore
     let id: AttemptID
     /// Of the attempt: whose uploads they are.
     let token: ObjectID
     let directory: AttemptDirectory
     let pool: TurnThreads
 
-    var hub: Hub { session.hub }
-
     /// Returns the checkpoint that the task has now, where it was one.
     func deliver(_ record: OutboxRecord) async throws(HubError) -> TaskCheckpoint? {
         let payload = record.payload
-        let document = payload["id"]?.objectIDValue ?? ObjectID()
-        let name = payload["name"]?.stringValue ?? ""
-        let tags = payload["tags"]?.documentValue ?? [:]
         switch record.kind {
         case .trainingLog, .validationLog, .testingLog:
             guard let kind = record.kind.log else { return nil }
-            try await hub.insertLogs(kind, [payload])
-        case .dataSet:
-            guard let content = content(payload) else { return nil }
-            try await hub.saveDataSet(content, name: name, tags: tags, id: document, origin: id, uploader: token)
-        case .model:
-            try await hub.saveModel(
-                content(payload),
-                name: name,
-                architecture: payload["architecture"]?.documentValue ?? [:],
-                tags: tags,
-                id: document,
-                lineage: Lineage(
-                    origin: id,
-                    dataSets: (payload["data_sets"]?.arrayValue ?? []).compactMap {
-                        $0.documentValue.flatMap(Lineage.DataSet.init)
-                    }
-                ),
-                uploader: token
-            )
+            try await store.insertLogs(kind, [payload])
+        case .dataSet, .model: try await store.save(content(payload), record, of: id, uploader: token)
         case .checkpoint:
-            return try await session.storeCheckpoint(
+            return try await store.storeCheckpoint(
                 files(payload),
                 of: id,
                 isDeclared: payload["declared"]?.boolValue ?? false,

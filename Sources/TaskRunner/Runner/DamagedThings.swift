@@ -111,6 +111,18 @@ package final class DamagedThings: Sendable {
 
     // MARK: Folders of ours
 
+    /// Sees to the folders that everything needs, after something went wrong and every hour.
+    func tendFolders() {
+        for name in ["attempts", WaitingCheckpoints.folderName, "runners"] {
+            do throws(AttemptError) { _ = try folder("\(stateDirectory)/\(name)") } catch {
+                note("\(stateDirectory)/\(name)", error.message)
+            }
+        }
+        do throws(AttemptError) { _ = try PythonClientFiles.install(in: stateDirectory, self) } catch {
+            note("\(stateDirectory)/python", error.message)
+        }
+    }
+
     /// Opens one of the folders directly below the state directory. It is made where it is missing; where something
     /// else is in its place, that is set aside.
     func folder(_ path: String) throws(AttemptError) -> LocalFolder {

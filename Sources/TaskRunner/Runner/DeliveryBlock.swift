@@ -1,5 +1,6 @@
 import Logging
 import Synchronization
+import TensorHub
 
 /// What keeps something of an attempt from being stored, and may pass: a right that is missing, a quota, a full disk.
 /// An outage of MongoDB is none: `Availability` tells of that. Nothing is dropped, so as long as it lasts the attempt
@@ -18,50 +19,54 @@ final class DeliveryBlock: Sendable {
 
     private let message: Logger.Message
     private let key: Refusals.Key?
-    private let refusals: Refusals?
+    private let availability: Availability
 
     /// - Parameters:
-    ///   - key: As what others hear of it, through `refusals`.
+    ///   - key: As what others hear of it, through the refusals of `availability`.
     ///   - message: What the log says of it.
     init(
         _ logger: Logger,
         _ key: Refusals.Key? = nil,
-        in refusals: Refusals? = nil,
+        in availability: Availability,
         saying message: Logger.Message = "MongoDB does not take what is kept for it; it is sent again"
     ) {
         self.logger = logger
         self.key = key
-        self.refusals = refusals
+        self.availability = availability
         self.message = message
     }
 
     /// In words, while there is one.
     var text: String? { state.withLock { $0.text } }
 
-    /// Told in the log, and again now and then.
-    func met(_ error: any Error, what: String) {
-        met(error, text: "\(what) cannot be stored: \(error)", facts: ["what": "\(what)"])
-    }
-
-    /// The same in other words.
+    /// Told in the log, and again now and then. That nobody answers is `Availability`'s to tell.
     ///
-    /// - Parameter text: The error itself unless given.
-    func met(_ error: any Error, text: String? = nil, facts: Logger.Metadata = [:]) {
-        let text = text ?? "\(error)"
-        if let key { refusals?.met(key, text) }
+    /// - Parameter what: What cannot be stored.
+    func failed(_ error: any Error, what: String? = nil, facts: @autoclosure () -> Logger.Metadata = [:]) {
+        if let error = error as? HubError, !availability.failed(error) { return }
+        let text = what.map { "\($0) cannot be stored: \(error)" } ?? "\(error)"
+        if let key { availability.refusals.met(key, text) }
         let mustTell = state.withLock { state in
             state.text = text
             if let told = state.told, ContinuousClock.now - told < Self.reminder { return false }
             state.told = .now
             return true
         }
-        if mustTell {
-            logger.error(message, metadata: facts.merging(["error": "\(error)"]) { first, _ in first })
-        }
+        guard mustTell else { return }
+        var facts = facts()
+        if let what { facts["what"] = "\(what)" }
+        facts["error"] = "\(error)"
+        logger.error(message, metadata: facts)
+    }
+
+    /// MongoDB has taken it.
+    func succeeded() {
+        availability.succeeded()
+        passed()
     }
 
     func passed() {
         state.withLock { $0 = State() }
-        if let key { refusals?.passed(key) }
+        if let key { availability.refusals.passed(key) }
     }
 }

@@ -17,33 +17,23 @@ final class EndDelivery: Sendable {
         var isClosed = false
     }
 
-    /// Between two tries while MongoDB is away.
-    static let retryPause: Duration = .milliseconds(500)
     /// The most that go in one statement.
     static let batchLimit = 500
 
-    private let session: RunnerSession
-    private let availability: Availability
-    private let mustGiveUp: @Sendable () -> Bool
+    private let store: any AttemptStore
+    private let persistence: Persistence
     private let state = Mutex(State())
     private let block: DeliveryBlock
     private let wakes: AsyncStream<Void>
     private let wake: AsyncStream<Void>.Continuation
 
-    /// - Parameter mustGiveUp: Asked after each failure: whether not to wait for MongoDB any longer.
-    init(
-        _ session: RunnerSession,
-        logger: Logger,
-        availability: Availability,
-        mustGiveUp: @escaping @Sendable () -> Bool
-    ) {
-        self.session = session
-        self.availability = availability
-        self.mustGiveUp = mustGiveUp
+    init(_ store: any AttemptStore, logger: Logger, availability: Availability, persistence: Persistence) {
+        self.store = store
+        self.persistence = persistence
         block = DeliveryBlock(
             logger,
             .reports,
-            in: availability.refusals,
+            in: availability,
             saying: "MongoDB does not take results; they are kept and sent again"
         )
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
@@ -88,21 +78,14 @@ final class EndDelivery: Sendable {
 
     private func deliver(_ ends: [AttemptEnd]) async -> [AttemptEnd.Outcome]? {
         var isOutcomeUnknown = false
-        while true {
-            do {
-                // A task with a key twice would end MongoDB again.
-                if isOutcomeUnknown { try await session.putAsideRepeated(ends) }
-                isOutcomeUnknown = false
-                let outcomes = try await session.deliver(ends)
-                availability.succeeded()
-                block.passed()
-                return outcomes
-            } catch {
-                if mustGiveUp() { return nil }
-                if (error.underlying as? MongoError)?.isOutcomeUnknown == true { isOutcomeUnknown = true }
-                if availability.failed(error) { block.met(error, facts: ["attempts": "\(ends.count)"]) }
-                try? await Task.sleep(for: Self.retryPause)
-            }
+        return await persistence.untilAccepted(block, facts: ["attempts": "\(ends.count)"]) {
+            () async throws(HubError) in
+            // A task with a key twice would end MongoDB again.
+            if isOutcomeUnknown { try await store.putAsideRepeated(ends) }
+            isOutcomeUnknown = false
+            return try await store.deliver(ends)
+        } failed: { error in
+            if (error.underlying as? MongoError)?.isOutcomeUnknown == true { isOutcomeUnknown = true }
         }
     }
 }

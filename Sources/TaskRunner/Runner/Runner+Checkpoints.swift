@@ -12,7 +12,7 @@ extension Runner {
     func sweepCheckpoints() async {
         let waiting = WaitingCheckpoints(stateDirectory: options.stateDirectory)
         while !Task.isCancelled {
-            await tendFolders()
+            try? await pool.runIfActive { self.damage.tendFolders() }
             do {
                 try await sweep(waiting)
             } catch {

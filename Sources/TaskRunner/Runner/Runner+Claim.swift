@@ -9,7 +9,7 @@ extension Runner {
     func claimAndRun() async {
         await withDiscardingTaskGroup { attempts in
             var unresolved: ObjectID?
-            await inheritAttempts(into: &attempts)
+            await takeOverAttempts(into: &attempts)
             wake.yield()
             defer { loopWatch.ended(.claims) }
             for await _ in wakes {
@@ -31,13 +31,11 @@ extension Runner {
                     do throws(HubError) {
                         let tasks = try await claim(look, token: token)
                         unresolved = nil
-                        availability.succeeded()
-                        claimBlock.passed()
+                        claimBlock.succeeded()
                         for task in tasks { start(task, in: &attempts) }
                         if tasks.isEmpty { break }
                     } catch {
-                        guard availability.failed(error) else { continue }
-                        claimBlock.met(error)
+                        claimBlock.failed(error)
                         // A refusal has got nothing, and the same claim would be refused at once.
                         if error.code == .forbidden {
                             unresolved = nil
@@ -54,21 +52,23 @@ extension Runner {
     /// After a claim without a reply: what it got must run before anything else is claimed. Returns whether that is
     /// clear; it is not while MongoDB is away and the runner gives up.
     private func resolve(_ unresolved: inout ObjectID?, in group: inout DiscardingTaskGroup) async -> Bool {
-        while let token = unresolved {
-            // Nobody waits for a runner that stops with nothing to do; what the claim got expires with its lease.
-            if mustGiveUp() || state.withLock({ $0.isDone }) { return false }
-            await pause(EndDelivery.retryPause)
+        guard let token = unresolved else { return true }
+        // Nobody waits for a runner that stops with nothing to do; what the claim got expires with its lease.
+        let isOver = { self.persistence.mustGiveUp() || self.state.withLock { $0.isDone } }
+        if isOver() { return false }
+        await pause(Backoff.firstPause)
+        let tasks = await persistence.untilAccepted(isOver: isOver) { () async throws(HubError) in
             loopWatch.cameRound(.claims)
-            do throws(HubError) {
-                try await putAsideRepeated()
-                for task in try await session.claimed(by: token) { start(task, in: &group) }
-                unresolved = nil
-                mustLook.withLock { $0 = true }
-                availability.succeeded()
-            } catch {
-                logger.debug("MongoDB is still away", metadata: ["error": "\(error)"])
-            }
+            try await putAsideRepeated()
+            return try await session.claimed(by: token)
+        } failed: { error, _ in
+            logger.debug("MongoDB is still away", metadata: ["error": "\(error)"])
         }
+        guard let tasks else { return false }
+        for task in tasks { start(task, in: &group) }
+        unresolved = nil
+        mustLook.withLock { $0 = true }
+        availability.succeeded()
         return true
     }
 
@@ -101,23 +101,24 @@ extension Runner {
         }
     }
 
-    /// - Parameter inherited: What an earlier runner has left of the attempt.
+    /// - Parameter takenOver: What an earlier runner has left of the attempt.
     @discardableResult
     func start(
         _ task: TaskRecord,
-        _ inherited: InheritedAttempt? = nil,
+        _ takenOver: TakenOverAttempt? = nil,
         in group: inout DiscardingTaskGroup
     ) -> AttemptControl? {
-        guard let id = inherited?.claim.id ?? task.attemptID else { return nil }
-        let (control, earlier) = admit(id, isInherited: inherited != nil)
+        guard let id = takenOver?.claim.id ?? task.attemptID else { return nil }
+        let (control, earlier) = admit(id, isTakenOver: takenOver != nil)
+        let context = attemptContext
         group.addTask {
             let execution = AttemptExecution(
-                runner: self,
+                context,
                 task: task,
                 id: id,
                 control: control,
                 earlier: earlier,
-                inherited: inherited
+                takenOver: takenOver
             )
             _ = await execution.run()
             self.state.withLock { $0.remove(id) }
@@ -130,8 +131,8 @@ extension Runner {
     /// claim its own task again before it has learned that it lost it.
     ///
     /// - Returns: Its control, and the earlier attempts.
-    func admit(_ id: AttemptID, isInherited: Bool = false) -> (AttemptControl, earlier: [AttemptControl]) {
-        let control = AttemptControl(pool, isInherited: isInherited)
+    func admit(_ id: AttemptID, isTakenOver: Bool = false) -> (AttemptControl, earlier: [AttemptControl]) {
+        let control = AttemptControl(pool, isTakenOver: isTakenOver)
         let (phase, earlier) = state.withLock { state in
             let earlier = state.add(id, control)
             return (state.urgency, earlier)

@@ -6,7 +6,7 @@ import TensorHub
 /// Attempts whose directories are damaged: MongoDB tells whose they are. What lives of them is ended before their tasks
 /// go back, so that no script runs beside its own second attempt.
 extension Runner {
-    func settleDamaged(_ found: AttemptInheritance, into group: inout DiscardingTaskGroup) async {
+    func settleDamaged(_ found: AttemptTakeOver, into group: inout DiscardingTaskGroup) async {
         let ids = found.damaged.map(\.directory.id.task)
         let known = await waitingForMongoDB { () async throws(HubError) in
             let tasks = try await self.session.leased(ids)
@@ -14,7 +14,7 @@ extension Runner {
             return (tasks, try await self.session.runners(runners, on: Self.host))
         }
         guard let (tasks, local) = known else { return }
-        var ours: [InheritedAttempt] = []
+        var ours: [TakenOverAttempt] = []
         for damaged in found.damaged {
             switch await verdict(damaged, tasks[damaged.directory.id.task], local, found) {
             case .ours(let former):
@@ -25,7 +25,7 @@ extension Runner {
                     project: hub.project,
                     database: database
                 )
-                ours.append(InheritedAttempt(damaged, claim))
+                ours.append(TakenOverAttempt(damaged, claim))
             case .nobodys: group.addTask { await self.clear(damaged) }
             case .others:
                 logger.notice(
@@ -50,7 +50,7 @@ extension Runner {
         _ damaged: DamagedAttempt,
         _ task: TaskRecord?,
         _ local: Set<ObjectID>,
-        _ found: AttemptInheritance
+        _ found: AttemptTakeOver
     ) async -> Verdict {
         guard let task else {
             // Deleted; or a neighbour's, who works on another database.
@@ -71,7 +71,7 @@ extension Runner {
 
     /// Ends what lives of it, and puts the directory out of the way.
     private func clear(_ damaged: DamagedAttempt) async {
-        await endProcesses(of: damaged.directory)
+        await AttemptSurvivors.end(of: damaged.directory, pool, persistence, logger)
         try? await pool.runIfActive {
             if damaged.isGone {
                 self.damage.note(damaged.directory.path, damaged.reason)
@@ -79,62 +79,6 @@ extension Runner {
                 damaged.directory.removeRemains(self.damage)
             } else {
                 self.damage.setAside(damaged.directory.path, damaged.reason)
-            }
-        }
-    }
-
-    /// Ends every process of an attempt that is found by its environment: its supervisor is asked first.
-    func endProcesses(of directory: AttemptDirectory) async {
-        let start = ContinuousClock.now
-        var pause: Duration = .milliseconds(10)
-        var hasWarned = false
-        while true {
-            let age = ContinuousClock.now - start
-            do {
-                let pids = try await pool.runIfActive {
-                    try AttemptSurvivors.kill(of: directory, isPatient: age < Self.supervisorPatience)
-                }
-                if pids.isEmpty {
-                    // A supervisor that is just being started finds no claim any more.
-                    let state = try await pool.runIfActive { try directory.abandon() }
-                    if state != .busy || age > Self.supervisorPatience { return }
-                } else if age > Self.supervisorPatience * 2, !hasWarned {
-                    hasWarned = true
-                    logger.error("Processes survive SIGKILL, the kernel holds them", metadata: ["pids": "\(pids)"])
-                }
-            } catch {
-                // A journal that cannot be opened cannot be begun in either.
-                guard (error as? AttemptError)?.mayPass == true else { return }
-            }
-            await uncancelledPause(pause)
-            pause = min(pause * 2, .seconds(1))
-        }
-    }
-
-    /// A supervisor gives its processes ten seconds to die.
-    private static let supervisorPatience: Duration = .seconds(12)
-
-    /// Sleeps also where everything else is cancelled, but not for long once the runner gives up.
-    func uncancelledPause(_ duration: Duration) async {
-        let end = ContinuousClock.now + duration
-        await Task {
-            repeat {
-                try? await Task.sleep(for: min(duration, .milliseconds(500)))
-            } while ContinuousClock.now < end && !self.mustGiveUp()
-        }.value
-    }
-
-    /// Sees to the folders that everything needs, after something went wrong and every hour.
-    func tendFolders() async {
-        let state = options.stateDirectory
-        try? await pool.runIfActive {
-            for name in ["attempts", WaitingCheckpoints.folderName, "runners"] {
-                do throws(AttemptError) { _ = try self.damage.folder("\(state)/\(name)") } catch {
-                    self.damage.note("\(state)/\(name)", error.message)
-                }
-            }
-            do throws(AttemptError) { _ = try PythonClientFiles.install(in: state, self.damage) } catch {
-                self.damage.note("\(state)/python", error.message)
             }
         }
     }

@@ -63,7 +63,7 @@ extension Runner {
 
     /// The last sign of life, so that nobody takes an end for a loss.
     func endHeartbeat() async {
-        let isHopeless = availability.awayFor != nil && mustGiveUp()
+        let isHopeless = availability.awayFor != nil && persistence.mustGiveUp()
         if heartbeat.withLock({ $0.isRegistered }), !isHopeless { await beat(.stopped) }
     }
 
@@ -74,8 +74,7 @@ extension Runner {
         do throws(HubError) {
             let beat = signOfLife(last)
             let record = try await session.beat(beat)
-            availability.succeeded()
-            beatBlock.passed()
+            beatBlock.succeeded()
             heartbeat.withLock { heartbeat in
                 heartbeat.isRegistered = true
                 if beat.refused == [] { heartbeat.hasToldRefusals = false }
@@ -83,7 +82,7 @@ extension Runner {
             }
             if let control = record?.control { obey(control, at: record?.heartbeat) }
         } catch {
-            if availability.failed(error) { beatBlock.met(error) }
+            beatBlock.failed(error)
         }
     }
 

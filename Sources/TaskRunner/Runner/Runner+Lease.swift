@@ -31,8 +31,7 @@ extension Runner {
                     () async throws(HubError) -> RunnerSession.Renewal in
                     try await session.renew(leases)
                 }
-                availability.succeeded()
-                leaseBlock.passed()
+                leaseBlock.succeeded()
                 hasFailed = false
                 if let gap = watch.renewed(sentAt: sent) {
                     logger.notice(
@@ -45,7 +44,7 @@ extension Runner {
             } catch {
                 hasFailed = true
                 // Healthy work goes on while MongoDB is away, unless somebody has set a limit to that.
-                if availability.failed(error) { leaseBlock.met(error, facts: ["attempts": "\(leases.count)"]) }
+                leaseBlock.failed(error, facts: ["attempts": "\(leases.count)"])
                 if let limit = options.outageLimit, let away = availability.awayFor, away > limit {
                     for id in leases { stop(id, .outage) }
                 }

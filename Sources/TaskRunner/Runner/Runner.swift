@@ -42,8 +42,8 @@ public final class Runner: Service {
     private let openedCache: ContentCache
     let progressBoard = ProgressBoard()
     let state: SharedRunnerState
-    /// Whether to wait no longer for a MongoDB that is away: after the third step of the ladder.
-    let mustGiveUp: @Sendable () -> Bool
+    /// Gives up after the third step of the ladder.
+    let persistence: Persistence
     let wakes: AsyncStream<Void>
     let wake: AsyncStream<Void>.Continuation
     let mustLook = Mutex(true)
@@ -98,22 +98,22 @@ public final class Runner: Service {
         claimBlock = DeliveryBlock(
             logger,
             .claims,
-            in: availability.refusals,
+            in: availability,
             saying: "MongoDB takes no claims of this runner; it tries again at every look at the queue"
         )
         leaseBlock = DeliveryBlock(
             logger,
             .leases,
-            in: availability.refusals,
+            in: availability,
             saying: "Cannot renew leases; the scripts run on"
         )
-        beatBlock = DeliveryBlock(logger, saying: "MongoDB takes no sign of life of this runner")
-        mustGiveUp = { state.withLock { $0.phase == .killing } }
+        beatBlock = DeliveryBlock(logger, in: availability, saying: "MongoDB takes no sign of life of this runner")
+        persistence = Persistence { state.withLock { $0.phase == .killing } }
         endDelivery = EndDelivery(
             session,
             logger: logger,
             availability: availability,
-            mustGiveUp: mustGiveUp
+            persistence: persistence
         )
         (wakes, wake) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
     }
@@ -255,16 +255,18 @@ public final class Runner: Service {
             guard (error.underlying as? MongoError)?.isOutcomeUnknown == true else { throw error }
             logger.warning("The reply to a claim is lost; asking again", metadata: ["error": "\(error)"])
         }
-        while true {
+        let found = await Persistence().untilAccepted { () async throws(HubError) in
             try? await session.putAsideRepeated(options.query)
-            if let found = try? await session.claimed(by: token) { return found.first }
-            try await Task.sleep(for: EndDelivery.retryPause)
+            return try await session.claimed(by: token)
+        } failed: { _, _ in
         }
+        guard let found else { throw CancellationError() }
+        return found.first
     }
 
     private func runOne(_ task: TaskRecord, _ id: AttemptID) async -> OnceOutcome {
         let (control, _) = admit(id)
-        let execution = AttemptExecution(runner: self, task: task, id: id, control: control)
+        let execution = AttemptExecution(attemptContext, task: task, id: id, control: control)
         return await withTaskGroup(of: Void.self) { services in
             services.addTask { await self.endDelivery.run() }
             services.addTask { await self.sendProgress() }
@@ -281,18 +283,14 @@ public final class Runner: Service {
 
     /// A database that is away at the start is waited for: the machine may have booted faster than it.
     private func prepareDatabase() async {
-        while state.withLock({ $0.phase == .running }) {
-            do throws(HubError) {
-                try await identify()
-                availability.succeeded()
-                return
-            } catch {
-                if availability.failed(error) {
-                    logger.warning("Cannot prepare the database", metadata: ["error": "\(error)"])
-                    return
-                }
-                await pause(EndDelivery.retryPause)
-            }
+        _ = try? await persistence.untilAccepted(isOver: { state.withLock { $0.phase != .running } }) {
+            () async throws(HubError) in
+            try await identify()
+            availability.succeeded()
+        } failed: { (error, _) throws(HubError) in
+            guard availability.failed(error) else { return }
+            logger.warning("Cannot prepare the database", metadata: ["error": "\(error)"])
+            throw error
         }
     }
 
@@ -310,22 +308,12 @@ public final class Runner: Service {
         }
     }
 
-    /// Sleeps, but not on when the runner is stopped.
-    func pauseWhileRunning(_ duration: Duration) async {
-        let end = ContinuousClock.now + duration
-        while ContinuousClock.now < end, state.withLock({ $0.mayClaim }) {
-            await pause(min(EndDelivery.retryPause, duration))
-        }
-    }
-
     private func sendProgress() async {
         await progressBoard.run(transport, availability)
     }
 
     /// Sleeps, or returns at once when cancelled.
-    func pause(_ duration: Duration) async {
-        try? await Task.sleep(for: duration)
-    }
+    func pause(_ duration: Duration) async { await persistence.pause(duration) }
 }
 
 /// The variables of this process.

@@ -12,11 +12,11 @@ final class ScriptLink: Sendable {
     let backend: AttemptBackend
     let socketPath: String
     let token: ObjectID
-    private let runner: Runner
+    private let context: AttemptContext
     private let service = Mutex<(any ScriptService)?>(nil)
 
     init(
-        _ runner: Runner,
+        _ context: AttemptContext,
         _ task: TaskRecord,
         _ id: AttemptID,
         _ control: AttemptControl,
@@ -24,50 +24,49 @@ final class ScriptLink: Sendable {
         token: ObjectID,
         logger: Logger
     ) {
-        self.runner = runner
+        self.context = context
         self.token = token
         socketPath = ScriptSocket.path(for: directory, token: token)
         // A party of its own: what one script writes waits for no other one's, and nothing of the runner's for either.
-        let disk = runner.scriptThreads.party()
+        let disk = context.scriptThreads.party()
         delivery = OutboxDelivery(
             Outbox(directory.outboxPath, in: directory.state),
             sink: OutboxSink(
-                session: runner.transport,
+                store: context.store,
                 id: id,
                 token: token,
                 directory: directory,
                 pool: disk
             ),
             pool: disk,
-            availability: runner.availability,
+            availability: context.availability,
             logger: logger,
             isLost: { control.isLeaseLost },
-            mustGiveUp: runner.mustGiveUp
+            persistence: context.persistence
         )
         backend = AttemptBackend(
-            // A party of its own: attempts take turns.
-            hub: runner.hub.by(.scripts),
-            transfers: runner.transport.hub,
+            hub: context.queries,
+            transfers: context.transfers,
             id,
             directory: directory,
             delivery: delivery,
             control: control,
-            board: runner.progressBoard,
+            board: context.progressBoard,
             pool: disk,
-            bulk: runner.bulk,
-            cache: runner.cache,
-            grace: task.grace ?? runner.options.grace
+            bulk: context.bulk,
+            cache: context.cache,
+            grace: task.grace ?? context.options.grace
         )
     }
 
     /// The path for the script; `nil` where this runner serves none.
-    var offeredPath: String? { runner.options.scriptServer == nil ? nil : socketPath }
+    var offeredPath: String? { context.options.scriptServer == nil ? nil : socketPath }
 
     /// Listens. The attempt directory exists.
     func open() async throws {
-        guard let server = runner.options.scriptServer else { return }
+        guard let server = context.options.scriptServer else { return }
         let path = socketPath
-        try await runner.pool.runIfActive { try ScriptSocket.prepare(path) }
+        try await context.pool.runIfActive { try ScriptSocket.prepare(path) }
         let opened = try await server.serve(backend, socketPath: path, token: "\(token)")
         service.withLock { $0 = opened }
     }
@@ -81,13 +80,13 @@ final class ScriptLink: Sendable {
         guard let opened else { return }
         await opened.stop()
         let path = socketPath
-        try? await runner.pool.runIfActive { ScriptSocket.remove(path) }
+        try? await context.pool.runIfActive { ScriptSocket.remove(path) }
     }
 
     /// Deletes from GridFS what cut uploads of this attempt have left. Nothing is sent where there was no upload.
     func dropUploads() async {
         guard delivery.hasUploaded else { return }
         // Where this fails, the collector of orphans finds them.
-        try? await runner.transport.hub.dropUploads(of: token)
+        try? await context.store.dropUploads(of: token)
     }
 }

@@ -167,20 +167,19 @@ import Testing
     // MARK: Outcome
 
     private func outcome(
-        _ report: String?,
+        _ record: String?,
         supervisor: SupervisorProcess.Ending = .exited(0),
         result: String? = nil,
         keys: [String] = [],
         stop: String? = nil
     ) -> AttemptOutcome {
-        AttemptOutcome(
-            report: report.flatMap { ExitRecord(json: Array($0.utf8)) },
+        AttemptFacts(
+            record: record.flatMap { ExitRecord(json: Array($0.utf8)) },
             supervisor: supervisor,
             resultFile: result.map { Array($0.utf8) },
             savedResultKeys: keys,
-            stopReason: stop,
-            tail: []
-        )
+            stopReason: stop
+        ).outcome
     }
 
     private func kind(_ outcome: AttemptOutcome) -> AttemptOutcome.Kind? {
@@ -296,9 +295,9 @@ import Testing
     }
 
     @Test(arguments: ["", "[]", "{", "{\"exit\":\"x\",\"duration\":1e999,\"output_gap\":{\"from\":5,\"to\":1}}", "\0"])
-    func `A damaged report does not trap`(text: String) {
-        let report = ExitRecord(json: Array(text.utf8))
-        #expect(report?.exit == nil)
-        #expect(report?.outputGap == nil)
+    func `A damaged exit record does not trap`(text: String) {
+        let record = ExitRecord(json: Array(text.utf8))
+        #expect(record?.exit == nil)
+        #expect(record?.outputGap == nil)
     }
 }

@@ -31,7 +31,7 @@ import Testing
             try writeFile(go, "")
             let run = try await AttemptRun(plan, launched)
             #expect(run.text == "two\n")
-            #expect(launched.output.isComplete(try #require(run.report)))
+            #expect(launched.output.isComplete(try #require(run.record)))
         }
     }
 
@@ -58,13 +58,13 @@ import Testing
                 if stat(launched.directory.outputPath, &status) == 0 { peak = max(peak, Int64(status.st_blocks) * 512) }
             }
             let run = try await AttemptRun(plan, launched)
-            let report = try #require(run.report)
+            let record = try #require(run.record)
             #expect(wrong == 0)
-            #expect(report.outputBytes == bytes && end == bytes)
-            #expect(report.outputGap == launched.output.hole(size: bytes))
+            #expect(record.outputBytes == bytes && end == bytes)
+            #expect(record.outputGap == launched.output.hole(size: bytes))
             #expect(covered >= limit - (1 << 20))
             #expect((1...limit + (2 << 20)).contains(peak))
-            #expect(launched.output.isComplete(report))
+            #expect(launched.output.isComplete(record))
             #expect(try launched.output.tail(16) == Array("\(String(repeating: "0", count: 6))\(bytes - 16)\n".utf8))
 
             // A reader that comes late finds the head, the gap and the end.
@@ -76,7 +76,7 @@ import Testing
                 if chunk.offset != sum { offsets.append(chunk.offset) }
                 sum = chunk.offset + Int64(chunk.data.count)
             }
-            #expect(offsets == [report.outputGap?.upperBound])
+            #expect(offsets == [record.outputGap?.upperBound])
             #expect(sum == bytes)
         }
     }
@@ -100,11 +100,11 @@ import Testing
             try await withAttempts(supervisor: wrapper) { attempts in
                 let run = try await attempts.runShell("head -c 1000000 /dev/zero; exit 0")
                 #expect(run.result == [:])
-                #expect(run.report?.outputBytes == 1_000_000)
-                #expect(run.report?.outputStored == 102_400)
-                #expect(run.report?.outputError != nil)
+                #expect(run.record?.outputBytes == 1_000_000)
+                #expect(run.record?.outputStored == 102_400)
+                #expect(run.record?.outputError != nil)
                 #expect(run.output.count == 102_400)
-                #expect(run.launched.output.isComplete(try #require(run.report)))
+                #expect(run.launched.output.isComplete(try #require(run.record)))
             }
         }
     }

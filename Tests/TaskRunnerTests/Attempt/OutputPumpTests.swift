@@ -30,10 +30,9 @@ import Testing
                 reader: OutputReader(path: path, limit: Int64(limit), from: stored.offset),
                 limit: limit,
                 from: stored.seq,
-                availability: Availability(logger),
-                block: DeliveryBlock(logger),
+                block: DeliveryBlock(logger, in: Availability(logger)),
                 isLost: { isLost },
-                mustGiveUp: { mustGiveUp }
+                persistence: Persistence(clock: HurriedClock()) { mustGiveUp }
             )
         }
 

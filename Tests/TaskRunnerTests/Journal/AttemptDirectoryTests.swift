@@ -136,8 +136,7 @@ import Testing
             try directory.write(reportedResult: ["accuracy": 0.5])
             func outcome() throws -> AttemptOutcome {
                 try directory.conclude(
-                    supervisor: run.ending,
-                    savedResultKeys: [],
+                    AttemptFacts(supervisor: run.ending, savedResultKeys: []),
                     output: run.launched.output
                 ).outcome
             }

@@ -21,7 +21,7 @@ import Testing
         try await withAttempts { attempts in
             let run = try await attempts.runShell(Self.journal + damage + "; exit 7")
             #expect(run.ending == .exited(0))
-            #expect(run.report?.exit == 7)
+            #expect(run.record?.exit == 7)
             try run.launched.directory.remove()
             #expect(try AttemptDirectory.existing(in: attempts.launcher.attemptsFolder).isEmpty)
         }
@@ -42,7 +42,7 @@ import Testing
             try launched.directory.write(AttemptClaim(plan))
             try launched.directory.writeStopReason("drain")
             let run = try await AttemptRun(plan, launched)
-            #expect(run.report?.stopped == "timeout")
+            #expect(run.record?.stopped == "timeout")
             #expect(try readFile(foreign) == Array("somebody else's".utf8))
         }
     }
@@ -57,13 +57,12 @@ import Testing
         try await withAttempts { attempts in
             let run = try await attempts.runShell(Self.journal + damage)
             #expect(run.failure == .journalLost)
-            let (report, outcome) = try run.launched.directory.conclude(
-                supervisor: .unknown,
-                savedResultKeys: [],
+            let (record, outcome) = try run.launched.directory.conclude(
+                AttemptFacts(supervisor: .unknown, savedResultKeys: []),
                 output: run.launched.output,
-                wasTakenUp: true
+                wasTakenOver: true
             )
-            #expect(report == nil)
+            #expect(record == nil)
             guard case .failed(.journalLost, _, _) = outcome else {
                 Issue.record("\(outcome)")
                 return
@@ -74,8 +73,7 @@ import Testing
             mkdir(run.launched.directory.journalPath, 0o755)
             try writeFile("\(run.launched.directory.journalPath)/stop-reason", "drain")
             let forged = try run.launched.directory.conclude(
-                supervisor: run.ending,
-                savedResultKeys: [],
+                AttemptFacts(supervisor: run.ending, savedResultKeys: []),
                 output: run.launched.output
             )
             #expect(forged.outcome != .stopped(reason: "drain"))
@@ -108,13 +106,14 @@ import Testing
         }
     }
 
-    @Test(arguments: [Int64.min, -1, .max]) func `No number in a report that a script has written itself is too large`(
+    @Test(arguments: [Int64.min, -1, .max])
+    func `No number in an exit record that a script has written itself is too large`(
         number: Int64
     ) throws {
         let json = #"{"exit":0,"peak_memory":\#(number),"output_bytes":\#(number),"output_stored":\#(0 &- number)}"#
-        let report = try #require(ExitRecord(json: Array(json.utf8)))
-        #expect(report.outputBytes - report.outputStored >= 0)
-        #expect(report.peakMemory + (1 << 19) > 0)
+        let record = try #require(ExitRecord(json: Array(json.utf8)))
+        #expect(record.outputBytes - record.outputStored >= 0)
+        #expect(record.peakMemory + (1 << 19) > 0)
     }
 
     @Test func `Output that is not in the journal any more is counted as lost`() async throws {
@@ -124,7 +123,7 @@ import Testing
             )
             let reader = OutputReader(run.launched.directory, limit: AttemptPlan.defaultOutputLimit)
             #expect(throws: AttemptError.self) { try reader.next() }
-            #expect(reader.missing(try #require(run.report)) == 6)
+            #expect(reader.missing(try #require(run.record)) == 6)
         }
     }
 }

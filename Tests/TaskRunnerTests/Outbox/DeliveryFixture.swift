@@ -25,7 +25,7 @@ struct DeliveryFixture: Sendable {
         OutboxDelivery(
             Outbox(directory.outboxPath, in: directory.state, sync: sync),
             sink: OutboxSink(
-                session: hub.session(),
+                store: hub.session(),
                 id: directory.id,
                 token: token,
                 directory: directory,
@@ -34,9 +34,8 @@ struct DeliveryFixture: Sendable {
             pool: disk,
             availability: Availability(logger),
             logger: logger,
-            retryPause: .milliseconds(1),
             isLost: { false },
-            mustGiveUp: { mustGiveUp }
+            persistence: Persistence(clock: HurriedClock()) { mustGiveUp }
         )
     }
 

@@ -69,7 +69,7 @@ struct AttemptFixture: Sendable {
 struct AttemptRun: Sendable {
     let launched: AttemptLauncher.Launched
     let ending: SupervisorProcess.Ending
-    let report: ExitRecord?
+    let record: ExitRecord?
     let output: [UInt8]
     let outcome: AttemptOutcome
 
@@ -80,9 +80,8 @@ struct AttemptRun: Sendable {
         // A script may have made anything of it.
         while let chunk = try? launched.output.next() { output += chunk.data }
         self.output = output
-        (report, outcome) = try launched.directory.conclude(
-            supervisor: ending,
-            savedResultKeys: plan.savedResultKeys,
+        (record, outcome) = try launched.directory.conclude(
+            AttemptFacts(supervisor: ending, savedResultKeys: plan.savedResultKeys),
             output: launched.output
         )
     }

@@ -11,11 +11,11 @@ import Testing
         try await withAttempts { attempts in
             let run = try await attempts.runShell("echo out; echo err >&2; exit 3")
             #expect(run.ending == .exited(0))
-            #expect(run.report?.exit == 3)
+            #expect(run.record?.exit == 3)
             #expect(run.text == "out\nerr\n")
-            #expect(run.report?.outputBytes == 8)
-            #expect((100_000..<50_000_000).contains(run.report?.peakMemory ?? 0))
-            #expect((run.report?.duration ?? .zero) > .zero)
+            #expect(run.record?.outputBytes == 8)
+            #expect((100_000..<50_000_000).contains(run.record?.peakMemory ?? 0))
+            #expect((run.record?.duration ?? .zero) > .zero)
             #expect(
                 run.outcome
                     == .failed(
@@ -32,7 +32,7 @@ import Testing
     @Test func `A signal is told from an exit status`() async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell("kill -SEGV $$")
-            #expect(run.report?.signal == 11)
+            #expect(run.record?.signal == 11)
             #expect(run.failure == .signal)
             #expect(run.message.contains("SIGSEGV"))
         }
@@ -72,8 +72,8 @@ import Testing
                 while ! [ -s \(attempts.notePath("daemon")) ] || ! [ -s \(attempts.notePath("child")) ]; do :; done
                 """
             let run = try await attempts.runShell(script)
-            #expect(run.report?.exit == 0)
-            #expect(run.report?.survivors == [])
+            #expect(run.record?.exit == 0)
+            #expect(run.record?.survivors == [])
             #expect(try await !isAlive(attempts.notedNumber("child")))
             #expect(try await !isAlive(attempts.notedNumber("daemon")))
         }
@@ -98,7 +98,7 @@ import Testing
             #expect(try await isAlive(attempts.notedNumber("pid")))
             try writeFile(go, "")
             let run = try await AttemptRun(plan, launched)
-            #expect(run.report?.exit == 7)
+            #expect(run.record?.exit == 7)
             #expect(run.text == "first\n")
         }
     }
@@ -115,8 +115,8 @@ import Testing
             try launched.directory.writeStopReason("cancelled")
             launched.process.requestStop()
             let run = try await AttemptRun(plan, launched)
-            #expect(run.report?.signal == SIGKILL)
-            #expect(run.report?.stopped == "request")
+            #expect(run.record?.signal == SIGKILL)
+            #expect(run.record?.stopped == "request")
             #expect(run.outcome == .stopped(reason: "cancelled"))
             #expect(!isAlive(pid) && !isAlive(other))
         }
@@ -158,7 +158,7 @@ import Testing
             launched.process.requestStop()
             launched.process.requestKill()
             let run = try await AttemptRun(plan, launched)
-            #expect(run.report?.signal == SIGKILL)
+            #expect(run.record?.signal == SIGKILL)
             #expect(run.outcome == .stopped(reason: "request"))
         }
     }
@@ -167,7 +167,7 @@ import Testing
         try await withAttempts { attempts in
             let run = try await attempts.run(attempts.plan("#!/bin/sh\nsleep 1000", timeout: .milliseconds(50)))
             #expect(run.failure == .timeout)
-            #expect(run.report?.signal == SIGTERM)
+            #expect(run.record?.signal == SIGTERM)
             #expect(try run.launched.directory.stopReason() == "timeout")
         }
     }
@@ -190,7 +190,7 @@ import Testing
                 chmod 0 a/b a
                 """
             )
-            #expect(run.report?.exit == 0)
+            #expect(run.record?.exit == 0)
             try run.launched.directory.remove()
             #expect(access(run.launched.directory.path, F_OK) != 0)
         }
@@ -248,7 +248,7 @@ import Testing
             let run = try await AttemptRun(plan, try attempts.launcher.launch(plan))
             #expect(run.failure == .stall)
             #expect(run.text == "1\n2\n3\n4\n5\n")
-            #expect(run.report?.stopped == "stall")
+            #expect(run.record?.stopped == "stall")
         }
     }
 
@@ -307,18 +307,18 @@ import Testing
             let plan = attempts.plan("#!/bin/sh\nexec sleep 1000")
             let launched = try attempts.launcher.launch(plan)
             #expect(try await eventually { try launched.directory.processes() != nil })
-            let inherited = InheritedAttempt(launched.directory, AttemptClaim(plan))
-            guard case .running = try inherited.look() else {
+            let takenOver = TakenOverAttempt(launched.directory, AttemptClaim(plan))
+            guard case .running = try takenOver.look() else {
                 Issue.record("it lives")
                 return
             }
             // As a power cut leaves a file that was not synced.
             try writeFile("\(launched.directory.journalPath)/pids.json", "")
-            #expect(try inherited.look() == nil)
+            #expect(try takenOver.look() == nil)
             launched.process.requestKill()
             _ = await launched.process.wait()
             unlink("\(launched.directory.journalPath)/exit.json")
-            guard case .ended(.unknown) = try inherited.look() else {
+            guard case .ended(.unknown) = try takenOver.look() else {
                 Issue.record("nobody holds the lock any more")
                 return
             }

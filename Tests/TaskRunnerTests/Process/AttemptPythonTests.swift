@@ -86,7 +86,7 @@ import Testing
 
     @Test func `An exception fails the task with a traceback of the script alone`() async throws {
         let run = try await run("accuracy = 1\ndef f():\n    1 / 0\nf()\n", keys: ["accuracy"])
-        #expect(run.report?.exit == 1)
+        #expect(run.record?.exit == 1)
         #expect(run.failure == .exitStatus)
         let lines = run.text.split(separator: "\n")
         #expect(lines.first == "Traceback (most recent call last):")
@@ -97,7 +97,7 @@ import Testing
 
     @Test func `A syntax error is shown as Python shows it`() async throws {
         let run = try await run("x = = 1")
-        #expect(run.report?.exit == 1)
+        #expect(run.record?.exit == 1)
         #expect(run.text.contains("__script__.py\", line 1") && run.text.contains("SyntaxError"))
         #expect(!run.text.contains("tensorhub/"))
     }
@@ -106,9 +106,9 @@ import Testing
         let zero = try await run("import sys\naccuracy = 2\nsys.exit(0)", keys: ["accuracy"])
         #expect(zero.result == ["accuracy": .int64(2)])
         let three = try await run("raise SystemExit(3)")
-        #expect(three.report?.exit == 3)
+        #expect(three.record?.exit == 3)
         let text = try await run("import sys; sys.exit('no data')")
-        #expect(text.report?.exit == 1)
+        #expect(text.record?.exit == 1)
         #expect(text.text == "no data\n")
         let again = try await run("exit(85)")
         #expect(again.outcome == .checkpointed)

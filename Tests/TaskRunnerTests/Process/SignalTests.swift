@@ -21,7 +21,7 @@ import Testing
     func `A script cannot stop itself`(script: String) async throws {
         try await withAttempts { attempts in
             let run = try await attempts.runShell("\(script)\nsleep 0.2\nexit 3")
-            #expect(run.report?.exit == 3 && run.report?.stopped == nil, "\(run.text)")
+            #expect(run.record?.exit == 3 && run.record?.stopped == nil, "\(run.text)")
             #expect(run.failure == .exitStatus)
             #expect(try run.launched.directory.stopReason() == nil)
         }
@@ -46,7 +46,7 @@ import Testing
                 raise SystemExit(3)
                 """
             let run = try await attempts.run(attempts.plan(script))
-            #expect(run.report?.exit == 3 && run.report?.stopped == nil, "\(run.text)")
+            #expect(run.record?.exit == 3 && run.record?.stopped == nil, "\(run.text)")
         }
     }
 
@@ -66,7 +66,7 @@ import Testing
             #expect(launched.process.condition == .stopped)
             launched.process.requestStop()
             let run = try await AttemptRun(plan, launched)
-            #expect(run.report?.stopped == "request" && run.report?.exit == 85 && run.text.contains("told\n"))
+            #expect(run.record?.stopped == "request" && run.record?.exit == 85 && run.text.contains("told\n"))
         }
     }
 
@@ -89,7 +89,7 @@ import Testing
             #expect(Set(tree.map(\.pid)).isSuperset(of: [pid, other]))
             launched.process.killTree()
             let run = try await AttemptRun(plan, launched)
-            #expect(run.ending == .signaled(SIGKILL) && run.report == nil)
+            #expect(run.ending == .signaled(SIGKILL) && run.record == nil)
             #expect(await eventually { !tree.contains { entry in ProcessEntry(entry.pid)?.start == entry.start } })
         }
     }
@@ -128,7 +128,7 @@ import Testing
             )
             let run = try await attempts.run(plan)
             let pid = try await attempts.notedNumber("pid")
-            #expect(run.report?.exit == 0 && run.report?.hasSurvivors == true && isAlive(pid))
+            #expect(run.record?.exit == 0 && run.record?.hasSurvivors == true && isAlive(pid))
             #expect(try AttemptSurvivors.kill(plan.token).contains(pid))
         }
     }
@@ -185,7 +185,7 @@ struct SystemSignalTests {
             #expect(ProcessEntry(supervisor)?.isDead == false)
             try shell("kill -TERM \(supervisor)")
             let run = try await AttemptRun(plan, launched)
-            #expect(run.text.contains("told\n") && run.report?.stopped == "request")
+            #expect(run.text.contains("told\n") && run.record?.stopped == "request")
             #expect(run.outcome == .checkpointed)
         }
     }
@@ -201,7 +201,7 @@ struct SystemSignalTests {
             #expect(ProcessEntry(launched.process.pid)?.isDead == false)
             launched.process.requestKill()
             let run = try await AttemptRun(plan, launched)
-            #expect(run.report?.signal == SIGKILL && !run.text.contains("told"))
+            #expect(run.record?.signal == SIGKILL && !run.text.contains("told"))
         }
     }
 
@@ -215,7 +215,7 @@ struct SystemSignalTests {
             #expect(await eventually { ProcessEntry(pid)?.isDead == true })
             try shell("kill -CONT \(supervisor)")
             let run = try await AttemptRun(plan, launched)
-            #expect(run.report?.stopped == "request")
+            #expect(run.record?.stopped == "request")
             #expect(run.outcome == .stopped(reason: "drain"))
             #expect(try run.launched.directory.stopReason() == "drain")
         }

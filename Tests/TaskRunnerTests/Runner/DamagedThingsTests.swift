@@ -119,7 +119,7 @@ import Testing
             let me = ObjectID()
             let presence = try RunnerPresence(stateDirectory: attempts.folder, runner: me)
             func take() throws -> [AttemptDirectory] {
-                try AttemptInheritance.take(
+                try AttemptTakeOver.find(
                     from: attempts.launcher.attemptsFolder,
                     by: me,
                     presence,
@@ -144,7 +144,7 @@ import Testing
             let names = ["C": "\(journal)/claim.json", "P": "\(journal)/pids.json", "J": journal]
             try shell(names.reduce(damage) { $0.replacing(" \($1.key)", with: " \($1.value)") })
             let me = ObjectID()
-            let found = try AttemptInheritance.take(
+            let found = try AttemptTakeOver.find(
                 from: attempts.launcher.attemptsFolder,
                 by: me,
                 RunnerPresence(stateDirectory: attempts.folder, runner: me),
@@ -162,7 +162,7 @@ import Testing
         try await withAttempts { attempts in
             try shell(damage.replacing("A", with: attempts.launcher.attemptsFolder))
             let run = try await attempts.runShell("exit 7")
-            #expect(run.report?.exit == 7)
+            #expect(run.record?.exit == 7)
         }
     }
 
@@ -174,7 +174,7 @@ import Testing
             let plan = attempts.plan("#!/bin/sh\nexit 7")
             let directory = AttemptDirectory(plan.id, in: attempts.launcher.attemptsFolder)
             try shell(damage.replacing("D", with: directory.path))
-            #expect(try await attempts.run(plan).report?.exit == 7)
+            #expect(try await attempts.run(plan).record?.exit == 7)
             #expect(entries("\(attempts.folder)/lost") == [directory.name])
         }
     }

@@ -200,5 +200,7 @@ final class LogLines: LogHandler {
         lines.withLock { $0.append("\(event.message) \(event.metadata ?? [:])") }
     }
 
-    func contains(_ words: String) -> Bool { lines.withLock { $0.contains { $0.contains(words) } } }
+    var texts: [String] { lines.withLock(\.self) }
+
+    func contains(_ words: String) -> Bool { texts.contains { $0.contains(words) } }
 }

@@ -4,7 +4,7 @@ import TensorHub
 
 /// What the runners of this machine that are dead have left, as the next one finds it on the disk and among the
 /// processes. Calls block: for pool threads only.
-package struct AttemptInheritance: Sendable {
+package struct AttemptTakeOver: Sendable {
     /// Written down as this runner's.
     package var attempts: [(directory: AttemptDirectory, claim: AttemptClaim)] = []
     /// The disk does not tell whose they are: MongoDB has to.
@@ -16,16 +16,16 @@ package struct AttemptInheritance: Sendable {
     /// Takes what belongs to the same project and database, so that no other runner takes it too.
     ///
     /// - Parameter database: As ``AttemptClaim/database`` has it.
-    package static func take(
+    package static func find(
         from attempts: String,
         by runner: ObjectID,
         _ presence: RunnerPresence,
         project: String,
         database: String,
         damage: DamagedThings
-    ) throws(AttemptError) -> AttemptInheritance {
+    ) throws(AttemptError) -> AttemptTakeOver {
         try presence.withOthers { (others) throws(AttemptError) in
-            var found = AttemptInheritance(dead: others.dead, hasNeighbours: !others.living.isEmpty)
+            var found = AttemptTakeOver(dead: others.dead, hasNeighbours: !others.living.isEmpty)
             // Before the directories: an attempt that begins meanwhile is in neither.
             let processes = try AttemptSurvivors.directories(in: attempts, project: project)
             let all = try damage.folder(attempts)

@@ -1,7 +1,7 @@
 import BSON
 
 /// An attempt of a runner that is dead, as the next runner of the machine finds it on the disk.
-package struct InheritedAttempt: Sendable {
+package struct TakenOverAttempt: Sendable {
     package let directory: AttemptDirectory
     package let claim: AttemptClaim
     /// What is wrong with its directory: then what lives of it is ended, and the directory is set aside.
