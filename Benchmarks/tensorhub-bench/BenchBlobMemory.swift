@@ -30,7 +30,7 @@ struct BenchBlobMemory {
         try await hub.downloadBlob(blob, in: .models, to: target)
         let down = try Self.resident("VmHWM:") - before
         guard received == length, blob.length == length else {
-            throw CommandFailure(ExitStatus.failure, "\(received) of \(length) bytes came back")
+            throw CommandFailure.failure("\(received) of \(length) bytes came back")
         }
         try await hub.settleBlobs([warm.id, blob.id], in: .models, for: owner)
         try await hub.releaseBlobs([warm.id, blob.id], in: .models)
@@ -80,7 +80,7 @@ struct BenchBlobMemory {
         let descriptor = open("/proc/self/clear_refs", O_WRONLY | O_CLOEXEC)
         defer { close(descriptor) }
         guard descriptor >= 0, write(descriptor, "5", 1) == 1 else {
-            throw CommandFailure(ExitStatus.failure, "cannot write to /proc/self/clear_refs")
+            throw CommandFailure.failure("cannot write to /proc/self/clear_refs")
         }
     }
 }

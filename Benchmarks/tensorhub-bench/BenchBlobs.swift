@@ -116,7 +116,7 @@ struct BenchBlobs {
             ["dd", "if=/dev/urandom", "of=\(path)", "bs=1M", "count=\(size)", "status=none"],
             environment: ["PATH": "/usr/bin:/bin"]
         )
-        guard await maker.wait() == 0 else { throw CommandFailure(ExitStatus.failure, "cannot make \(path)") }
+        guard await maker.wait() == 0 else { throw CommandFailure.failure("cannot make \(path)") }
     }
 
     private static let program = """

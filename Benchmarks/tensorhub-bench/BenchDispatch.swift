@@ -50,10 +50,7 @@ struct BenchDispatch {
         var stamp: Int64 = 0
         while Glibc.read(pipe, &stamp, 8) != 8 {
             guard errno == EAGAIN, isGoing() else {
-                throw CommandFailure(
-                    ExitStatus.failure,
-                    "no script came to run; see the runner's log in \(site.folder.path)"
-                )
+                throw CommandFailure.failure("no script came to run; see the runner's log in \(site.folder.path)")
             }
             try await Task.sleep(for: .milliseconds(5))
         }
@@ -61,7 +58,7 @@ struct BenchDispatch {
     }
 
     private func failure(_ verb: String, _ path: String) -> CommandFailure {
-        CommandFailure(ExitStatus.failure, "cannot \(verb) \(path): \(String(cString: strerror(errno)))")
+        CommandFailure.failure("cannot \(verb) \(path): \(String(cString: strerror(errno)))")
     }
 
     private static func nanoseconds() -> Int64 {

@@ -98,7 +98,7 @@ struct BenchLogs {
                 count = try await site.hub.logs(kind, filter, sort: .newest, limit: Self.read).count
             }
             guard count == Self.read else {
-                throw CommandFailure(ExitStatus.failure, "\(count) log entries were read, not \(Self.read)")
+                throw CommandFailure.failure("\(count) log entries were read, not \(Self.read)")
             }
             times.append(time / .milliseconds(1))
         }
@@ -163,8 +163,7 @@ struct BenchLogs {
         }
         let task = try await site.hub.task(id)
         guard task.status == .finished else {
-            throw CommandFailure(
-                ExitStatus.failure,
+            throw CommandFailure.failure(
                 "the reporting script is \(task.status): \(task.error?.message ?? "no error") \(task.error?.tail ?? "")"
             )
         }
@@ -175,8 +174,7 @@ struct BenchLogs {
             if let step = entry.document["step"]?.intValue { steps.insert(step) }
         }
         guard count == Self.reported, steps.count == count else {
-            throw CommandFailure(
-                ExitStatus.failure,
+            throw CommandFailure.failure(
                 "\(steps.count) of \(Self.reported) reported entries are in MongoDB, in \(count) documents"
             )
         }

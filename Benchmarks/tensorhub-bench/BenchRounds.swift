@@ -75,7 +75,7 @@ struct BenchRounds {
         }
         let seconds = try await site.seconds(of: name, count: tasks)
         if prints, try await site.hub.output.countDocuments() != output + tasks {
-            throw CommandFailure(ExitStatus.failure, "not every task of \(name) has its output")
+            throw CommandFailure.failure("not every task of \(name) has its output")
         }
         return Double(tasks) / seconds
     }
@@ -118,8 +118,7 @@ struct BenchRounds {
         let rate = try await rate(.ours, script: script, slots: slots, runners: runners)
         let lines = try InputFile(file, role: "crowd").bytes.split(separator: UInt8(ascii: "\n"))
         guard lines.count == tasks, Set(lines).count == tasks else {
-            throw CommandFailure(
-                ExitStatus.failure,
+            throw CommandFailure.failure(
                 "\(lines.count) scripts of \(Set(lines).count) tasks ran, where each of \(tasks) should have run once"
             )
         }

@@ -94,7 +94,7 @@ final class BenchRunner: Sendable {
             runner.process.signal(SIGKILL)
         }
         let text = String(decoding: try InputFile(output, role: verb).bytes, as: UTF8.self)
-        guard status == 0 else { throw CommandFailure(ExitStatus.failure, "\(arguments[0]) \(verb) failed: \(text)") }
+        guard status == 0 else { throw CommandFailure.failure("\(arguments[0]) \(verb) failed: \(text)") }
         return try BSONDocument(extendedJSON: text)
     }
 

@@ -12,10 +12,7 @@ struct BenchFolder: Sendable {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
         var template = Array("\(parent)/tensorhub-bench-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else {
-            throw CommandFailure(
-                ExitStatus.failure,
-                "cannot make a folder in \(parent): \(String(cString: strerror(errno)))"
-            )
+            throw CommandFailure.failure("cannot make a folder in \(parent): \(String(cString: strerror(errno)))")
         }
         path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
@@ -53,7 +50,7 @@ struct BenchSite: Sendable {
         other: String? = nil
     ) async throws -> BenchSite {
         guard let programs = ChildProcess.executableFolder else {
-            throw CommandFailure(ExitStatus.failure, "cannot find out where this program lies")
+            throw CommandFailure.failure("cannot find out where this program lies")
         }
         let floor = try floor.map { try BenchBuild.program($0, "--floor") }
         let stamp = floor.map { String($0.prefix(through: $0.lastIndex(of: "/") ?? $0.startIndex)) + "stamp" }
@@ -106,7 +103,7 @@ struct BenchSite: Sendable {
             try await Task.sleep(for: pause)
             guard !isGoing() else { continue }
             if try await hub.hasUnfinishedTasks(.named(name)) {
-                throw CommandFailure(ExitStatus.failure, "a runner ended too early; see its log in \(folder.path)")
+                throw CommandFailure.failure("a runner ended too early; see its log in \(folder.path)")
             }
         }
     }
@@ -127,7 +124,7 @@ struct BenchSite: Sendable {
             let started = group["started"]?.dateTimeValue, let ended = group["ended"]?.dateTimeValue
         else {
             let found = groups.map { $0.extendedJSON(.relaxed) }.joined(separator: " ")
-            throw CommandFailure(ExitStatus.failure, "not every task of \(name) ran exactly once: \(found)")
+            throw CommandFailure.failure("not every task of \(name) ran exactly once: \(found)")
         }
         return Double(ended.millisecondsSince1970 - started.millisecondsSince1970) / 1000
     }

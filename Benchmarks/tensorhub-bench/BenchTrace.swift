@@ -62,7 +62,7 @@ struct BenchTrace {
                 pread(file, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(start + done))
             }
             guard count > 0 else {
-                throw CommandFailure(ExitStatus.failure, "cannot read strace: \(String(cString: strerror(errno)))")
+                throw CommandFailure.failure("cannot read strace: \(String(cString: strerror(errno)))")
             }
             done += count
         }
@@ -72,7 +72,7 @@ struct BenchTrace {
     private static func size(_ path: String) throws(CommandFailure) -> Int {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            throw CommandFailure(ExitStatus.failure, "strace has written nothing: \(String(cString: strerror(errno)))")
+            throw CommandFailure.failure("strace has written nothing: \(String(cString: strerror(errno)))")
         }
         return Int(status.st_size)
     }

@@ -55,7 +55,7 @@ package final class ChildProcess: Sendable {
         let child = ChildProcess(pid: pid)
         guard BlockingThread.start(name: "command", { child.reap() }) else {
             kill(pid, SIGKILL)
-            throw CommandFailure(ExitStatus.failure, "no thread can be made")
+            throw CommandFailure.failure("no thread can be made")
         }
         return child
     }

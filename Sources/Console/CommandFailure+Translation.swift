@@ -12,19 +12,19 @@ extension CommandFailure {
         case let error as SettingsError: self = .badInput(error.description)
         case let error as MongoError: self = Self.translate(error, message: error.description)
         case is CancellationError: self = CommandFailure(ExitStatus.interrupted, "interrupted")
-        default: self = CommandFailure(ExitStatus.failure, "\(error)")
+        default: self = CommandFailure.failure("\(error)")
         }
     }
 
     private static func translate(_ error: HubError) -> CommandFailure {
         switch error.code {
         case .invalidInput: .badInput(error.message)
-        case .notFound: CommandFailure(ExitStatus.nothingMatched, error.message)
+        case .notFound: CommandFailure.nothingMatched(error.message)
         case .timeout: CommandFailure(ExitStatus.timeout, error.message)
         case .unreachable: CommandFailure(ExitStatus.unreachable, error.message)
         default:
             (error.underlying as? MongoError).map { translate($0, message: error.message) }
-                ?? CommandFailure(ExitStatus.failure, error.message)
+                ?? CommandFailure.failure(error.message)
         }
     }
 
@@ -39,7 +39,7 @@ extension CommandFailure {
         if serverCodes.contains(where: queryFaults.contains) {
             return .badInput("MongoDB cannot use the filter or the sort: \(error.message)")
         }
-        return CommandFailure(ExitStatus.failure, message)
+        return CommandFailure.failure(message)
     }
 
     /// The server's codes for a query that it cannot read: BadValue, FailedToParse, TypeMismatch, Location of a bad

@@ -1,5 +1,3 @@
-import MongoDriver
-
 /// What the exit status of a command says; the same for every command.
 package enum ExitStatus {
     package static let done: Int32 = 0
@@ -23,23 +21,4 @@ package enum ExitStatus {
     package static let interrupted: Int32 = 130
     /// Nobody reads the output any more, as after `| head`: 128 and SIGPIPE.
     package static let outputClosed: Int32 = 141
-}
-
-/// Why a command ends early: a sentence for people and a status for programs.
-package struct CommandFailure: Error, Sendable, CustomStringConvertible {
-    package var status: Int32
-    /// Without the program's name; empty when all was said already.
-    package var message: String
-
-    /// - Parameter message: Passwords of connection strings that it repeats are left out.
-    package init(_ status: Int32, _ message: String) {
-        self.status = status
-        self.message = ConnectionText.redacted(message)
-    }
-
-    package static func badInput(_ message: String) -> CommandFailure {
-        CommandFailure(ExitStatus.badInput, message)
-    }
-
-    package var description: String { message }
 }

@@ -1,6 +1,6 @@
 import BSON
-import Glibc
 package import Logging
+import TensorHub
 
 /// The log on standard error, with time and level. Under journald the daemon has `JournalLog` in its place.
 package struct StandardErrorLog: LogHandler {
@@ -21,7 +21,7 @@ package struct StandardErrorLog: LogHandler {
     }
 
     package func log(event: LogEvent) {
-        var line = "\(Self.now()) \(event.level) "
+        var line = "\(BSONDateTime.now.iso8601) \(event.level) "
         line += "\(event.message)"
         var facts = metadata
         if let more = event.metadata { facts.merge(more) { $1 } }
@@ -36,11 +36,5 @@ package struct StandardErrorLog: LogHandler {
     private static func quoted(_ text: String) -> String {
         "\"" + text.bytes.split(separator: "\"", omittingEmptySubsequences: false).map(\.text).joined(separator: "\\\"")
             + "\""
-    }
-
-    private static func now() -> String {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return BSONDateTime(millisecondsSince1970: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000).iso8601
     }
 }

@@ -70,7 +70,7 @@ package enum StandardInput {
             if fault == 0 { return bytes.isEmpty ? nil : bytes }
             if fault != EINTR {
                 let reason = String(cString: strerror(fault))
-                throw CommandFailure(ExitStatus.failure, "cannot read standard input: \(reason)")
+                throw CommandFailure.failure("cannot read standard input: \(reason)")
             }
         }
     }

@@ -1,4 +1,4 @@
-import BSON
+package import BSON
 
 /// Rows of text in aligned columns.
 package struct Table: Sendable {
@@ -12,6 +12,12 @@ package struct Table: Sendable {
             self.title = title
             self.isRightAligned = isRightAligned
             self.isElastic = isElastic
+        }
+
+        /// A column of values: numbers are aligned, everything else may be cut short.
+        package init(_ title: String, of values: some Sequence<BSONValue?>) {
+            let isNumeric = values.allSatisfy { $0.map { $0.doubleValue != nil } ?? true }
+            self.init(title, isRightAligned: isNumeric, isElastic: !isNumeric)
         }
     }
 
@@ -62,28 +68,5 @@ package struct Table: Sendable {
             widths[index] = left > 0 ? low + 1 : low
             left -= 1
         }
-    }
-}
-
-/// Rows as comma-separated values (RFC 4180, lines ended by LF).
-///
-/// A text with control characters other than tabs and line ends is written as JSON, in quotation marks with escapes,
-/// since many readers end at a NUL. So is one that begins with a quotation mark: what begins with one is always JSON.
-package enum CSV {
-    package static func text(_ rows: [[String]]) -> String {
-        rows.map { $0.map(field).joined(separator: ",") + "\n" }.joined()
-    }
-
-    private static func field(_ text: String) -> String {
-        let isJSON =
-            text.utf8.first == 0x22 || text.utf8.contains { $0 < 0x20 && $0 != 0x09 && $0 != 0x0A && $0 != 0x0D }
-        return quoted(isJSON ? BSONValue.string(text).extendedJSON() : text)
-    }
-
-    private static func quoted(_ text: String) -> String {
-        guard text.utf8.contains(where: { [0x22, 0x2C, 0x0A, 0x0D].contains($0) }) else { return text }
-        return "\""
-            + text.bytes.split(separator: "\"", omittingEmptySubsequences: false).map(\.text).joined(separator: "\"\"")
-            + "\""
     }
 }

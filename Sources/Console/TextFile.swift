@@ -11,6 +11,6 @@ package enum TextFile {
     }
 
     private static func failure(_ path: String) -> CommandFailure {
-        CommandFailure(ExitStatus.failure, "\(path) cannot be written: \(String(cString: strerror(errno)))")
+        CommandFailure.failure("\(path) cannot be written: \(String(cString: strerror(errno)))")
     }
 }

@@ -1,4 +1,5 @@
 package import BSON
+import TensorHub
 
 extension BSONValue {
     /// As people read it in a table: texts without quotes, everything nested as JSON.
@@ -52,6 +53,9 @@ extension BSONDateTime {
         let (difference, overflow) = millisecondsSince1970.subtractingReportingOverflow(start.millisecondsSince1970)
         return .milliseconds(overflow ? 0 : difference)
     }
+
+    /// `3m12s ago`.
+    package func ago(_ now: BSONDateTime = .now) -> String { "\(now.since(self).shortText) ago" }
 }
 
 /// `1 task`, `3 tasks`, `2 entries`.

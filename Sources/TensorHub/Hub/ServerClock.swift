@@ -49,9 +49,7 @@ final class ServerClock: Sendable {
     /// anybody.
     func estimated() -> BSONDateTime {
         if let known = estimate.withLock({ $0 }) { return advance(known, to: ContinuousClock.now) }
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return BSONDateTime(millisecondsSince1970: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
+        return .now
     }
 
     private func advance(_ estimate: Estimate, to instant: ContinuousClock.Instant) -> BSONDateTime {

@@ -61,7 +61,7 @@ extension Hub {
         try await request(.stop, of: selection, deadline: deadline, by: by)
     }
 
-    private func request(
+    package func request(
         _ request: RunnerControl.Request,
         of selection: RunnerSelection,
         deadline: Duration?,

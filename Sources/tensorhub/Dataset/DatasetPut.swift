@@ -31,18 +31,7 @@ struct DatasetPut: AsyncParsableCommand {
         let tags = try source.tags.document()
         let content = try source.content(paths)
         let saved = try await connection.hub().saveDataSet(content, name: name, tags: tags)
-        if output.json {
-            StandardOutput.receipt(saved.document.extendedJSON(pretty: true) + "\n")
-        } else {
-            StandardOutput.receipt((saved.id?.description ?? "") + "\n")
-        }
+        output.receipt(saved.document, saved.id)
         StandardError.line("\(saved.title): \(counted(saved.files.count, "file")), \(ByteText.of(saved.size ?? 0))")
-    }
-}
-
-extension DataSetRecord {
-    /// `data set 'mnist' version 3`.
-    var title: String {
-        TerminalText.oneLine("data set '\(name ?? "")'" + (version.map { " version \($0)" } ?? " of TensorLayer's"))
     }
 }

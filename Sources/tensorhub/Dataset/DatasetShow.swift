@@ -26,25 +26,21 @@ struct DatasetShow: AsyncParsableCommand {
         let dataSet = try await hub.findDataSet(query)
         let files = try await hub.files(of: dataSet)
         let index = try await hub.tensors(of: dataSet)
-        if output.json {
-            let fields = [("document", BSONValue.document(dataSet.document))] + ContentText.json(index)
-            StandardOutput.line(BSONDocument(elements: fields).extendedJSON(pretty: true))
-            return
-        }
         let facts: [(String, String?)] = [
             ("id", dataSet.document["_id"]?.tableText),
             ("name", dataSet.name),
             ("project", dataSet.document["project_name"]?.tableText),
             ("version", dataSet.version.map(String.init) ?? "none: TensorLayer wrote it"),
-            ("stored", dataSet.time.map { "\($0) (\(BSONDateTime.now.since($0).shortText) ago)" }),
+            ("stored", dataSet.time.map { "\($0) (\($0.ago()))" }),
             ("kind", dataSet.kind?.rawValue ?? "a Python pickle; loading one can run code"),
             ("form", dataSet.form),
             ("size", ByteText.of(files.totalLength)),
             ("sha256", dataSet.sha256),
             ("saved by", dataSet.origin.map { "task \($0.task), attempt \($0.number)" }),
         ]
-        StandardOutput.write(
-            FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })
+        output.show(
+            BSONDocument(elements: [("document", .document(dataSet.document))] + ContentText.json(index)),
+            or: FactLines.text(facts)
                 + ContentText.section("tags", dataSet.tags) + ContentText.files(files)
                 + ContentText.tensors(index, width: StandardOutput.width)
         )

@@ -72,8 +72,7 @@ final class DevSession: Sendable {
             guard error.code == .directoryInUse || !LocalMongoServer.isFree(directory) else { throw error }
             let uri = (try? InputFile(uriFile, role: "uri").bytes).map { String(decoding: $0, as: UTF8.self) }
             let address = uri.map { "; it is at \($0.prefix { !$0.isNewline })" } ?? ""
-            throw CommandFailure(
-                ExitStatus.failure,
+            throw CommandFailure.failure(
                 "another `tensorhub dev` works on \(folder)\(address); use that one, stop it, or give another folder with --data"
             )
         }
@@ -121,7 +120,7 @@ final class DevSession: Sendable {
     /// A MongoDB that dies takes everything with it: nobody starts it again.
     private static func watch(_ server: LocalMongoServer) async throws -> Int32? {
         while server.isRunning { try await Task.sleep(for: .seconds(1)) }
-        throw CommandFailure(ExitStatus.failure, "MongoDB ended; its log is \(server.dataDirectory)/mongod.log")
+        throw CommandFailure.failure("MongoDB ended; its log is \(server.dataDirectory)/mongod.log")
     }
 
     private func announce(_ server: LocalMongoServer, slots: Int) {

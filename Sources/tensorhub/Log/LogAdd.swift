@@ -31,12 +31,6 @@ struct LogAdd: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
-    /// As programs print them, in lower case.
-    static let nonFinite: [String: Double] = [
-        "nan": .nan, "+nan": .nan, "-nan": .nan, "inf": .infinity, "+inf": .infinity, "-inf": -.infinity,
-        "infinity": .infinity, "+infinity": .infinity, "-infinity": -.infinity,
-    ]
-
     /// Entries that are saved at once where they come faster.
     private static let batch = 1000
 
@@ -48,8 +42,7 @@ struct LogAdd: AsyncParsableCommand {
         var entry = try Assignment.document(values, flag: "value", filesAllowed: false, repeatsAllowed: false)
         // A loss that ran away is a number, and JSON has no word for it.
         for value in values {
-            guard let (name, text) = value.bytes.cut(atFirst: "="), let number = Self.nonFinite[text.lowercased()]
-            else {
+            guard let (name, text) = value.bytes.cut(atFirst: "="), let number = NonFinite.number(text) else {
                 continue
             }
             entry[name] = .double(number)
@@ -67,16 +60,13 @@ struct LogAdd: AsyncParsableCommand {
             var entries: [BSONDocument] = []
             for line in texts {
                 number += 1
-                let text = ByteOrderMark.dropped(from: line[...])
-                if text.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { continue }
                 do {
-                    let entry = try BSONDocument(extendedJSON: Array(text), options: .nonFinite)
-                    entries.append(entry.withoutRepeatedKeys)
-                    _ = try Hub.logDocument(entries[entries.count - 1], project: "-", time: .now, origin: nil)
+                    guard let entry = try JSONLine.document(line[...]) else { continue }
+                    _ = try Hub.logDocument(entry, project: "-", time: .now, origin: nil)
+                    entries.append(entry)
                 } catch {
                     let reason = (error as? HubError)?.message ?? (error as? BSONError)?.message ?? "\(error)"
                     // What came before it is saved: a stream that broke off must not lose its beginning.
-                    entries.removeLast(min(entries.count, error is HubError ? 1 : 0))
                     if !entries.isEmpty { try await save(entries, hub) }
                     count += entries.count
                     throw CommandFailure.badInput(

@@ -19,6 +19,9 @@ struct LogCurves {
         var task: ObjectID?
     }
 
+    /// More lines than this cannot be told apart.
+    private static let mostTasks = 12
+
     private let fields: [String]
     /// What was asked for; `nil` is `step` where there is one.
     private let x: String?
@@ -82,7 +85,7 @@ struct LogCurves {
 
     /// - Throws: A failure of status 3 where no entry has what is to be drawn along.
     func plot(_ hub: Hub, isLogarithmic: Bool) async throws -> Plot {
-        let shown = Array(tasks.suffix(LogPlot.mostTasks))
+        let shown = Array(tasks.suffix(Self.mostTasks))
         if shown.count < tasks.count {
             StandardError.line(
                 "only the \(shown.count) tasks that began last are drawn, of \(tasks.count); choose with --task or --name"
@@ -114,7 +117,7 @@ struct LogCurves {
         }
         for fact in leftOut { fact.tell(ofTasks: shown.count) }
         if let x, !series.contains(where: { !$0.points.isEmpty }) {
-            throw CommandFailure(ExitStatus.nothingMatched, "no entry with \(fields[0]) has '\(x)' to draw along")
+            throw CommandFailure.nothingMatched("no entry with \(fields[0]) has '\(x)' to draw along")
         }
         let name = x ?? (usesSteps ? "step" : "order")
         return Plot(
@@ -166,45 +169,5 @@ struct LogCurves {
             least = min(least, first[attempt] ?? .infinity)
         }
         return samples.filter { ($0.x ?? 0) < begins[$0.attempt] ?? .infinity }
-    }
-}
-
-extension LogTasks {
-    /// How the tasks of a plot are called: by the hyper-parameters that differ, else by the end of their ids.
-    static func labels(_ ids: [ObjectID], _ hub: Hub) async throws -> [ObjectID: String] {
-        if ids.isEmpty { return [:] }
-        let tasks = try await hub.findTasks(
-            .ids(ids),
-            sort: .oldest,
-            limit: nil,
-            projection: ["task_name": 1, "hyper_parameters": 1]
-        )
-        let parameters = Dictionary(
-            tasks.compactMap { task in task.id.map { ($0, values(of: task)) } },
-            uniquingKeysWith: { first, _ in first }
-        )
-        func text(_ id: ObjectID, _ key: String) -> String? { parameters[id]?[key.bytes]?.tableText }
-        var keys = Set(parameters.values.flatMap(\.keys)).sorted().map(\.text)
-        keys = keys.filter { key in Set(ids.map { text($0, key)?.bytes }).count > 1 }
-        let names = Dictionary(
-            tasks.compactMap { task in task.id.map { ($0, task.name) } },
-            uniquingKeysWith: { first, _ in first }
-        )
-        let differentNames = Set(ids.map { names[$0]??.bytes }).count > 1 || ids.count == 1
-        var labels: [ObjectID: String] = [:]
-        for id in ids {
-            var words = keys.compactMap { key in text(id, key).map { "\(key)=\(TerminalText.truncated($0, to: 16))" } }
-            if differentNames, let name = names[id] ?? nil { words.insert(name, at: 0) }
-            labels[id] = words.joined(separator: " ")
-        }
-        let counts = Dictionary(labels.values.map { ($0.bytes, 1) }, uniquingKeysWith: +)
-        for (id, label) in labels where label.isEmpty || counts[label.bytes] ?? 0 > 1 {
-            labels[id] = (label.isEmpty ? "task" : label) + " " + String(id.description.suffix(6))
-        }
-        return labels
-    }
-
-    private static func values(of task: TaskRecord) -> [ByteString: BSONValue] {
-        Dictionary(firstOf: (task.hyperParameters ?? [:]).flattened.map { ($0.key, $0.value) })
     }
 }

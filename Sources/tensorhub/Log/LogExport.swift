@@ -64,9 +64,7 @@ struct LogExport: AsyncParsableCommand {
     func run() async throws {
         let order = try sort.map { try Sort($0) }
         try checkFields()
-        _ = try selection.conditions()
-        let hub = try await connection.hub()
-        let filter = try await selection.filter(hub)
+        let (hub, filter) = try await selection.open(connection)
         for field in fields where try await hub.logs(kind, filter && FieldPath(field).exists(), limit: 1).isEmpty {
             let names = try await hub.logFieldNames(kind, filter)
             if names.isEmpty { throw try await selection.nothing(kind, hub) }

@@ -44,9 +44,7 @@ struct LogList: AsyncParsableCommand {
         if follow && csv {
             throw CommandFailure.badInput("-f and --csv exclude each other: new columns could come; use --json")
         }
-        _ = try selection.conditions()
-        let hub = try await connection.hub()
-        let filter = try await selection.filter(hub)
+        let (hub, filter) = try await selection.open(connection)
         if follow {
             try await selection.checkTasks(kind, filter, hub)
             return try await follow(hub, filter)

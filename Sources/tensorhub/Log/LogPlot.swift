@@ -59,9 +59,6 @@ struct LogPlot: AsyncParsableCommand {
 
     @OptionGroup var connection: ConnectionOptions
 
-    /// More lines than this cannot be told apart.
-    static let mostTasks = 12
-
     func run() async throws {
         let size = try pixels()
         if let width, !(30...1000).contains(width) {
@@ -78,16 +75,13 @@ struct LogPlot: AsyncParsableCommand {
         if fields.uniqueByBytes().count < fields.count {
             throw CommandFailure.badInput("a value is named twice; name each once")
         }
-        _ = try selection.conditions()
-        let hub = try await connection.hub()
-        let filter = try await selection.filter(hub)
+        let (hub, filter) = try await selection.open(connection)
         var curves = LogCurves(fields: fields, x: x)
         try await hub.forEachLog(log, filter, fields: curves.wanted) { try curves.add($0) }
         if curves.isEmpty { throw try await nothing(hub, filter) }
         let plot = try await curves.plot(hub, isLogarithmic: logScale)
         if !plot.isDrawable {
-            throw CommandFailure(
-                ExitStatus.nothingMatched,
+            throw CommandFailure.nothingMatched(
                 "no value of \(fields.joined(separator: ", ")) can be drawn: all are NaN or infinite"
                     + (logScale ? ", or not positive; leave --log-scale out" : "")
             )
@@ -120,8 +114,7 @@ struct LogPlot: AsyncParsableCommand {
     private func nothing(_ hub: Hub, _ filter: Filter) async throws -> CommandFailure {
         let names = try await hub.logFieldNames(log, filter)
         if names.isEmpty { return try await selection.nothing(log, hub) }
-        return CommandFailure(
-            ExitStatus.nothingMatched,
+        return CommandFailure.nothingMatched(
             "no entry of the \(log.rawValue) log has \(fields.joined(separator: " or ")); there are "
                 + names.joined(separator: ", ")
         )

@@ -33,16 +33,13 @@ struct LogRemove: AsyncParsableCommand {
         if all && !selection.isAll {
             throw CommandFailure.badInput("--all means every entry; leave it out, or the other conditions")
         }
-        _ = try selection.conditions()
-        let hub = try await connection.hub()
-        let count = try await hub.deleteLogs(kind, try await selection.filter(hub))
+        let (hub, filter) = try await selection.open(connection)
+        let count = try await hub.deleteLogs(kind, filter)
         if count == 0, let unknown = try await selection.unknownTask(hub) {
-            throw CommandFailure(ExitStatus.nothingMatched, "nothing was deleted: \(unknown)")
+            throw CommandFailure.nothingMatched("nothing was deleted: \(unknown)")
         }
-        if output.json {
-            StandardOutput.receipt(BSONDocument(elements: [("deleted", .init(smallest: count))]).extendedJSON() + "\n")
-        }
-        if count == 0 { throw CommandFailure(ExitStatus.nothingMatched, "nothing was deleted: no entry matches") }
+        output.receipt(count, "deleted")
+        if count == 0 { throw CommandFailure.nothingMatched("nothing was deleted: no entry matches") }
         StandardError.line("\(counted(count, "entry", "entries")) deleted")
     }
 }

@@ -47,11 +47,7 @@ struct ModelPut: AsyncParsableCommand {
         let architecture = try architecture.map(Self.architecture) ?? [:]
         let content = paths.isEmpty ? nil : try source.content(paths)
         let saved = try await connection.hub().saveModel(content, name: name, architecture: architecture, tags: tags)
-        if output.json {
-            StandardOutput.receipt(saved.document.extendedJSON(pretty: true) + "\n")
-        } else {
-            StandardOutput.receipt((saved.id?.description ?? "") + "\n")
-        }
+        output.receipt(saved.document, saved.id)
         let size = saved.files.isEmpty ? "architecture alone" : counted(saved.files.count, "file")
         StandardError.line("\(saved.title): \(size)" + (saved.size.map { ", \(ByteText.of($0))" } ?? ""))
     }
@@ -74,7 +70,7 @@ struct ModelPut: AsyncParsableCommand {
 
     /// nan and infinity are what Python prints.
     private static func number(_ word: String, _ text: String) throws(CommandFailure) -> BSONValue? {
-        if let number = LogAdd.nonFinite[word.lowercased()] { return .double(number) }
+        if let number = NonFinite.number(word) { return .double(number) }
         do {
             return try WrittenNumber.value(word)
         } catch {
@@ -95,12 +91,5 @@ struct ModelPut: AsyncParsableCommand {
         let name = BSONValue.string(path.bytes.split(separator: "/").last?.text ?? path)
         if let text = String(validating: bytes, as: UTF8.self) { return ["file": name, "text": .string(text)] }
         return ["file": name, "data": .binary(BSONBinary(bytes: bytes))]
-    }
-}
-
-extension ModelRecord {
-    /// `model 'mlp' version 3`.
-    var title: String {
-        TerminalText.oneLine("model '\(name ?? "")'" + (version.map { " version \($0)" } ?? " of TensorLayer's"))
     }
 }

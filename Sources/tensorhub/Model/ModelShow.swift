@@ -31,17 +31,12 @@ struct ModelShow: AsyncParsableCommand {
         let files = try await hub.files(of: model)
         let index = try await hub.tensors(of: model)
         let stages = try await hub.stages(name: model.name).filter { $0.model == model.id }.map(\.stage)
-        if output.json {
-            let fields =
-                [
-                    ("document", BSONValue.document(model.document)),
-                    ("stages", BSONValue.array(stages.map(BSONValue.string))),
-                ] + ContentText.json(index)
-            StandardOutput.line(BSONDocument(elements: fields).extendedJSON(pretty: true))
-            return
-        }
-        StandardOutput.write(
-            facts(model, stages, files) + ContentText.section("tags", model.tags)
+        let fields: [(String, BSONValue)] = [
+            ("document", .document(model.document)), ("stages", .array(stages.map(BSONValue.string))),
+        ]
+        output.show(
+            BSONDocument(elements: fields + ContentText.json(index)),
+            or: facts(model, stages, files) + ContentText.section("tags", model.tags)
                 + ContentText.section("architecture", model.architecture ?? [:]) + ContentText.files(files)
                 + ContentText.tensors(index, width: StandardOutput.width)
         )
@@ -58,12 +53,12 @@ struct ModelShow: AsyncParsableCommand {
             ("project", model.document["project_name"]?.tableText),
             ("version", model.version.map(String.init) ?? "none: TensorLayer wrote it"),
             ("stage", stages.isEmpty ? nil : stages.joined(separator: ", ")),
-            ("stored", model.time.map { "\($0) (\(BSONDateTime.now.since($0).shortText) ago)" }),
+            ("stored", model.time.map { "\($0) (\($0.ago()))" }),
             ("made by", model.lineage.map { "task \($0.origin.task), attempt \($0.origin.number)" }),
             ("made from", sources.isEmpty ? nil : sources.joined(separator: ", ")),
             ("size", files.isEmpty ? nil : ByteText.of(files.totalLength)),
             ("sha256", model.sha256),
         ]
-        return FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })
+        return FactLines.text(facts)
     }
 }

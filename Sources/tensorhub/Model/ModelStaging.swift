@@ -39,18 +39,14 @@ struct ModelStaging: AsyncParsableCommand {
         let hub = try await connection.hub()
         if unset {
             guard try await hub.unsetStage(stage, name: name) else {
-                throw CommandFailure(ExitStatus.nothingMatched, "no version of model '\(name)' is '\(stage)'")
+                throw CommandFailure.nothingMatched("no version of model '\(name)' is '\(stage)'")
             }
             if output.json { StandardOutput.receipt("{\"unset\": 1}\n") }
             StandardError.line("no version of model '\(name)' is '\(stage)' any more")
             return
         }
-        let model = try await hub.setStage(stage, of: ContentQuery(name: name, version: version), by: Cancel.user)
-        if output.json {
-            StandardOutput.receipt(model.document.extendedJSON(pretty: true) + "\n")
-        } else {
-            StandardOutput.receipt((model.id?.description ?? "") + "\n")
-        }
+        let model = try await hub.setStage(stage, of: ContentQuery(name: name, version: version), by: CurrentUser.name)
+        output.receipt(model.document, model.id)
         StandardError.line("\(model.title) is '\(stage)' now")
     }
 }

@@ -63,9 +63,3 @@ struct ConnectionOptions: ParsableArguments {
         }
     }
 }
-
-/// How a listing is written.
-struct OutputOptions: ParsableArguments {
-    @Flag(help: "Write relaxed Extended JSON, which every JSON parser and every MongoDB tool reads.")
-    var json = false
-}

@@ -2,8 +2,11 @@ import Console
 
 /// Names and values in two columns.
 enum FactLines {
-    static func text(_ pairs: [(String, String)], indent: String = "") -> String {
-        let pairs = pairs.map { (TerminalText.oneLine($0), TerminalText.oneLine($1)) }
+    /// Those without a value are left out.
+    static func text(_ pairs: [(String, String?)], indent: String = "") -> String {
+        let pairs = pairs.compactMap { name, value in
+            value.map { (TerminalText.oneLine(name), TerminalText.oneLine($0)) }
+        }
         let width = pairs.map { TerminalText.width($0.0) }.max() ?? 0
         return pairs.map { name, value in
             indent + name + String(repeating: " ", count: width - TerminalText.width(name) + 2) + value + "\n"

@@ -7,9 +7,6 @@ struct InputLines {
     /// So much of the buffer has no line end.
     private var searched = 0
 
-    /// Bytes: what MongoDB takes as a document.
-    private static let longest = 16 << 20
-
     /// Waits for a line; `nil` at the end.
     ///
     /// - Throws: A failure of status 2 for a line that nothing could store.
@@ -34,8 +31,10 @@ struct InputLines {
                 }
                 return [buffer]
             }
-            if buffer.count > Self.longest {
-                throw .badInput("a line of standard input has more than \(Self.longest) bytes; write one object a line")
+            if buffer.count > JSONLine.longest {
+                throw .badInput(
+                    "a line of standard input has more than \(JSONLine.longest) bytes; write one object a line"
+                )
             }
             // The command has nothing else to do meanwhile.
             if let more = try StandardInput.chunk(upTo: 65_536) { buffer += more } else { isAtEnd = true }

@@ -26,6 +26,6 @@ enum OutputFile {
     }
 
     private static func failure(_ path: String) -> CommandFailure {
-        CommandFailure(ExitStatus.failure, "\(path) cannot be written: \(String(cString: strerror(errno)))")
+        CommandFailure.failure("\(path) cannot be written: \(String(cString: strerror(errno)))")
     }
 }

@@ -58,58 +58,8 @@ struct SelectionOptions: ParsableArguments {
             !$0.isEmpty
         }
         if piped.isEmpty {
-            throw CommandFailure(ExitStatus.nothingMatched, "standard input gave no id of a task")
+            throw CommandFailure.nothingMatched("standard input gave no id of a task")
         }
         return ids.filter { $0 != "-" } + piped
-    }
-}
-
-/// The selection of a verb that changes tasks: all of them only where that is said.
-struct ChangeOptions: ParsableArguments {
-    @OptionGroup var selection: SelectionOptions
-
-    @Flag(help: "Every task of the project.")
-    var all = false
-
-    @OptionGroup var output: OutputOptions
-    @OptionGroup var connection: ConnectionOptions
-
-    func checkedSelection() throws -> TaskSelection {
-        let selection = try selection.selection()
-        if selection.isAll && !all {
-            throw CommandFailure.badInput(
-                "no task is selected; give ids, --name, --status, --filter, or --all for every task"
-            )
-        }
-        if all && !selection.isAll {
-            throw CommandFailure.badInput("--all means every task; leave it out, or the other conditions")
-        }
-        return selection
-    }
-
-    /// Selects, changes, and says how many.
-    ///
-    /// - Parameters:
-    ///   - done: The past participle: `cancelled`.
-    ///   - condition: What a task must be for the change to concern it, for the message when none is.
-    func change(
-        _ done: String,
-        where condition: String,
-        _ body: (Hub, TaskSelection) async throws -> Int
-    ) async throws {
-        let selection = try checkedSelection()
-        let count = try await body(try await connection.hub(), selection)
-        if output.json {
-            StandardOutput.receipt(BSONDocument(elements: [(done, .init(smallest: count))]).extendedJSON() + "\n")
-        }
-        if count == 0 {
-            throw CommandFailure(
-                ExitStatus.nothingMatched,
-                "nothing was \(done): no task of the selection is \(condition)"
-            )
-        }
-        let others = Set(selection.ids).count - count
-        let rest = others > 0 ? " (\(counted(others, "other id")): not there, or not \(condition))" : ""
-        StandardError.line("\(counted(count, "task")) \(done)\(rest)")
     }
 }

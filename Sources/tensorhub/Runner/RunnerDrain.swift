@@ -17,10 +17,5 @@ struct RunnerDrain: AsyncParsableCommand {
     @OptionGroup var targets: RunnerTargets
     @OptionGroup var drain: DrainOptions
 
-    func run() async throws {
-        let deadline = try drain.duration()
-        try await targets.ask(for: .drain, drain) { hub, selection in
-            try await hub.drainRunners(selection, deadline: deadline, by: Cancel.user)
-        }
-    }
+    func run() async throws { try await targets.ask(for: .drain, drain) }
 }

@@ -20,27 +20,18 @@ struct RunnerList: AsyncParsableCommand {
     @Flag(help: "List runners that have stopped too.")
     var allStates = false
 
-    @Flag(name: .shortAndLong, help: "Write the ids alone.")
-    var quiet = false
-
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var listing: ListingOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
         let hub = try await connection.hub()
         let runners = try await hub.findRunners().filter { allStates || $0.state != .stopped }
-        if output.json {
-            StandardOutput.write(runners.map(\.shown).jsonLines)
-        } else if quiet {
-            StandardOutput.write(runners.map { "\($0.id)\n" }.joined())
-        } else if !runners.isEmpty {
+        try await listing.write(ids: runners.map(\.id.description), runners.map(\.shown)) {
             // Fresher than what the runners told.
-            let running = try await hub.countAttempts(of: runners.map(\.id))
-            StandardOutput.write(Self.table(runners, running).text(width: StandardOutput.width))
+            Self.table(runners, try await hub.countAttempts(of: runners.map(\.id)))
         }
         if runners.isEmpty {
-            throw CommandFailure(
-                ExitStatus.nothingMatched,
+            throw CommandFailure.nothingMatched(
                 "no runner of project \(hub.project) is known; start tensorhubd on a machine"
             )
         }
@@ -61,30 +52,5 @@ struct RunnerList: AsyncParsableCommand {
             ]
         }
         return table
-    }
-}
-
-extension RunnerRecord {
-    /// What it does, and what it was asked for and does not do yet.
-    var stateText: String {
-        guard let control, state != .stopped, state != .lost else { return state.rawValue }
-        switch (control.request, state) {
-        case (.drain, .draining), (.drain, .drained), (.pause, .paused), (.resume, .running), (.stop, .stopping),
-            (_, .stopping):
-            return state.rawValue
-        default:
-            return "\(state) (asked to \(control.request.rawValue))"
-        }
-    }
-
-    /// `4`, or `3+1 blocked` where one is out of service.
-    var slotsText: String { blocked == 0 ? "\(slots)" : "\(slots - blocked)+\(blocked) blocked" }
-
-    /// The document with the state as it is seen from here: `lost` is in no document.
-    var shown: BSONDocument {
-        var document = document
-        document["state"] = .string(state.rawValue)
-        if let silence { document["silence"] = .double(silence / .seconds(1)) }
-        return document
     }
 }

@@ -15,9 +15,5 @@ struct RunnerPause: AsyncParsableCommand {
 
     @OptionGroup var targets: RunnerTargets
 
-    func run() async throws {
-        try await targets.ask(for: .pause) { hub, selection in
-            try await hub.pauseRunners(selection, by: Cancel.user)
-        }
-    }
+    func run() async throws { try await targets.ask(for: .pause) }
 }

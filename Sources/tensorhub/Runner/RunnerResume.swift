@@ -13,9 +13,5 @@ struct RunnerResume: AsyncParsableCommand {
 
     @OptionGroup var targets: RunnerTargets
 
-    func run() async throws {
-        try await targets.ask(for: .resume) { hub, selection in
-            try await hub.resumeRunners(selection, by: Cancel.user)
-        }
-    }
+    func run() async throws { try await targets.ask(for: .resume) }
 }

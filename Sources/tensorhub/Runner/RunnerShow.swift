@@ -26,13 +26,9 @@ struct RunnerShow: AsyncParsableCommand {
         let tasks = try await hub.findTasks(
             TaskSelection(statuses: [.running], filter: FieldPath("hub.lease.runner") == .objectID(runner.id))
         )
-        if output.json {
-            var document = runner.shown
-            document["running"] = .array(tasks.compactMap { $0.attemptID.map { .document($0.document) } })
-            StandardOutput.line(document.extendedJSON(pretty: true))
-        } else {
-            StandardOutput.write(Self.text(runner, tasks, now: .now))
-        }
+        var document = runner.shown
+        document["running"] = .array(tasks.compactMap { $0.attemptID.map { .document($0.document) } })
+        output.show(document, or: Self.text(runner, tasks, now: .now))
     }
 
     private static func text(_ runner: RunnerRecord, _ tasks: [TaskRecord], now: BSONDateTime) -> String {
@@ -56,24 +52,8 @@ struct RunnerShow: AsyncParsableCommand {
             ("filter", runner.filter.document.isEmpty ? nil : runner.filter.description),
             ("sort", runner.sort?.document.description),
         ]
-        let refused = runner.refused.map { ("refused", $0.words) }
-        var text = FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } } + refused)
-        if !tasks.isEmpty { text += "\n" + List.table(tasks, now: now).text(width: StandardOutput.width) }
+        var text = FactLines.text(facts + runner.refused.map { ("refused", $0.words) })
+        if !tasks.isEmpty { text += "\n" + TaskTable.of(tasks, now: now).text(width: StandardOutput.width) }
         return text
-    }
-}
-
-extension RunnerRefusal {
-    /// `claims: MongoDB user gpu1 may not update Task (since 2024-02-29T12:00:00Z)`.
-    var words: String {
-        let what = task.map { "task \($0)" } ?? kind.rawValue
-        return "\(what): \(text)" + (since.map { " (since \($0))" } ?? "")
-    }
-}
-
-extension RunnerControl {
-    /// `drain until 2024-02-29T12:00:00Z by ann`.
-    var words: String {
-        request.rawValue + (deadline.map { " until \($0)" } ?? "") + (by.map { " by \($0)" } ?? "") + " at \(time)"
     }
 }

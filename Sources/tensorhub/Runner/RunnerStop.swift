@@ -18,10 +18,5 @@ struct RunnerStop: AsyncParsableCommand {
     @OptionGroup var targets: RunnerTargets
     @OptionGroup var drain: DrainOptions
 
-    func run() async throws {
-        let deadline = try drain.duration()
-        try await targets.ask(for: .stop, drain) { hub, selection in
-            try await hub.stopRunners(selection, deadline: deadline, by: Cancel.user)
-        }
-    }
+    func run() async throws { try await targets.ask(for: .stop, drain) }
 }

@@ -26,20 +26,20 @@ struct RunnerTargets: ParsableArguments {
 
     /// Asks the runners for something, writes their ids, and says how many they are.
     ///
-    /// - Parameters:
-    ///   - drain: Whether to wait until they have done it.
-    ///   - body: The one statement.
-    func ask(
-        for request: RunnerControl.Request,
-        _ drain: DrainOptions? = nil,
-        _ body: (Hub, RunnerSelection) async throws -> Int
-    ) async throws {
+    /// - Parameter drain: Until when they have time, and whether to wait until they have done it.
+    func ask(for request: RunnerControl.Request, _ drain: DrainOptions? = nil) async throws {
+        let deadline = try drain?.duration()
         let hub = try await connection.hub()
         let targets = try resolve(try await hub.findRunners(), hub)
         // By id also for --all, so that the ids written are those that were asked.
-        let count = try await body(hub, .ids(targets.map(\.id)))
+        let count = try await hub.request(
+            request,
+            of: .ids(targets.map(\.id)),
+            deadline: deadline,
+            by: CurrentUser.name
+        )
         if !output.json { StandardOutput.receipt(targets.map { "\($0.id)\n" }.joined()) }
-        if count == 0 { throw CommandFailure(ExitStatus.nothingMatched, "the runners have stopped meanwhile") }
+        if count == 0 { throw CommandFailure.nothingMatched("the runners have stopped meanwhile") }
         StandardError.line("\(counted(count, "runner")) asked to \(request.rawValue)")
         let result = await Result {
             if let drain, drain.wait { try await drain.waitUntilDone(hub, targets, request) }
@@ -57,7 +57,7 @@ struct RunnerTargets: ParsableArguments {
         if all {
             let alive = known.filter { $0.state != .stopped }
             if alive.isEmpty {
-                throw CommandFailure(ExitStatus.nothingMatched, "no runner of project \(hub.project) is known")
+                throw CommandFailure.nothingMatched("no runner of project \(hub.project) is known")
             }
             return alive
         }
@@ -68,8 +68,7 @@ struct RunnerTargets: ParsableArguments {
             let alive = found.filter { $0.state != .stopped }
             if alive.isEmpty {
                 let word = TerminalText.oneLine(word)
-                throw CommandFailure(
-                    ExitStatus.nothingMatched,
+                throw CommandFailure.nothingMatched(
                     found.isEmpty
                         ? "no runner '\(word)' in project \(hub.project); `tensorhub runner ls` shows those that are known"
                         : "runner '\(word)' has stopped; nothing can be asked of it"
@@ -78,68 +77,5 @@ struct RunnerTargets: ParsableArguments {
             for runner in alive where seen.insert(runner.id).inserted { targets.append(runner) }
         }
         return targets
-    }
-}
-
-/// When a drain or a stop is over, and waiting for it.
-struct DrainOptions: ParsableArguments {
-    @Option(
-        help:
-            "Until when tasks may go on: 90s, 10m, 2h from now. Then their scripts are stopped and they go back to pending."
-    )
-    var deadline: String?
-
-    @Flag(help: "Wait until nothing runs there any more.")
-    var wait = false
-
-    /// Between two looks.
-    private static let poll: Duration = .milliseconds(300)
-
-    func duration() throws -> Duration? { try Submit.duration(deadline, "--deadline") }
-
-    /// Returns once every runner has done what was asked.
-    ///
-    /// - Throws: A failure of status 1 where one was lost meanwhile or somebody asked for something else.
-    func waitUntilDone(_ hub: Hub, _ targets: [RunnerRecord], _ request: RunnerControl.Request) async throws {
-        var waiting = Set(targets.map(\.id))
-        var outage = Outage()
-        while true {
-            do {
-                let known = try await hub.findRunners()
-                waiting = try Self.unfinished(waiting, known, request)
-                if waiting.isEmpty { return }
-                outage.end()
-            } catch  where CommandFailure.isTransient(error) {
-                outage.begin(error)
-            }
-            try await Task.sleep(for: outage.isOn ? Outage.pause : Self.poll)
-        }
-    }
-
-    static func unfinished(
-        _ waiting: Set<ObjectID>,
-        _ known: [RunnerRecord],
-        _ request: RunnerControl.Request
-    ) throws(CommandFailure) -> Set<ObjectID> {
-        var unfinished: Set<ObjectID> = []
-        // The document of one that has stopped goes away when its successor starts.
-        for runner in known where waiting.contains(runner.id) && runner.state != .stopped {
-            if request == .drain && runner.state == .drained { continue }
-            let name = runner.name ?? "\(runner.id)"
-            if runner.state == .lost {
-                throw CommandFailure(
-                    ExitStatus.failure,
-                    "runner \(name) is lost; other runners rescue its tasks when its leases end"
-                )
-            }
-            if let control = runner.control, control.request != request {
-                throw CommandFailure(
-                    ExitStatus.failure,
-                    "\(control.by ?? "somebody") asked runner \(name) to \(control.request.rawValue) meanwhile"
-                )
-            }
-            unfinished.insert(runner.id)
-        }
-        return unfinished
     }
 }

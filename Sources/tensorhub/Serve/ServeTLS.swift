@@ -9,20 +9,18 @@ struct ServeTLS: Sendable {
 
     /// Reads both files.
     init(certificate: String, key: String) throws(CommandFailure) {
+        let pem = try InputFile(certificate, role: "tls-certificate").text
         let chain: [NIOSSLCertificate]
         do {
-            chain = try NIOSSLCertificate.fromPEMBytes(Array(try InputFile(certificate, role: "tls-certificate").text))
-        } catch let failure as CommandFailure {
-            throw failure
+            chain = try NIOSSLCertificate.fromPEMBytes(Array(pem))
         } catch {
             throw .badInput("tls-certificate: \(certificate) has no certificate in PEM form: \(error)")
         }
         if chain.isEmpty { throw .badInput("tls-certificate: \(certificate) has no certificate in PEM form") }
+        let keyPEM = try InputFile(key, role: "tls-key").text
         let privateKey: NIOSSLPrivateKey
         do {
-            privateKey = try NIOSSLPrivateKey(bytes: Array(try InputFile(key, role: "tls-key").text), format: .pem)
-        } catch let failure as CommandFailure {
-            throw failure
+            privateKey = try NIOSSLPrivateKey(bytes: Array(keyPEM), format: .pem)
         } catch {
             throw .badInput("tls-key: \(key) has no private key in PEM form: \(error)")
         }

@@ -1,6 +1,5 @@
 import ArgumentParser
 import Console
-import Glibc
 import TensorHub
 
 struct Cancel: AsyncParsableCommand {
@@ -22,12 +21,7 @@ struct Cancel: AsyncParsableCommand {
 
     func run() async throws {
         try await options.change("cancelled", where: "pending or running") { hub, selection in
-            try await hub.cancelTasks(selection, by: Self.user, reason: reason)
+            try await hub.cancelTasks(selection, by: CurrentUser.name, reason: reason)
         }
-    }
-
-    /// Who runs the command.
-    static var user: String? {
-        getpwuid(geteuid()).map { String(cString: $0.pointee.pw_name) }
     }
 }

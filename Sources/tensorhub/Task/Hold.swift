@@ -13,8 +13,6 @@ struct Hold: AsyncParsableCommand {
     @OptionGroup var options: ChangeOptions
 
     func run() async throws {
-        try await options.change("held", where: "pending") { hub, selection in
-            try await hub.holdTasks(selection)
-        }
+        try await options.change("held", where: "pending") { try await $0.holdTasks($1) }
     }
 }

@@ -22,10 +22,7 @@ struct List: AsyncParsableCommand {
     @Option(help: "The order, such as 'hub.priority:-1,time:1'; the limit then keeps the first.")
     var sort: String?
 
-    @Flag(name: .shortAndLong, help: "Write the ids alone.")
-    var quiet = false
-
-    @OptionGroup var output: OutputOptions
+    @OptionGroup var listing: ListingOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
@@ -41,15 +38,10 @@ struct List: AsyncParsableCommand {
             if isCut, let cut = found.last?.id { tasks = try await newest(tasks, selection, cut, hub) }
             tasks.sort { Self.place($0) < Self.place($1) }
         }
-
-        if output.json {
-            StandardOutput.write(tasks.map(\.document).jsonLines)
-        } else if quiet {
-            StandardOutput.write(tasks.compactMap(\.id).map { "\($0)\n" }.joined())
-        } else if !tasks.isEmpty {
-            StandardOutput.write(Self.table(tasks, now: .now).text(width: StandardOutput.width))
+        try await listing.write(ids: tasks.compactMap(\.id?.description), tasks.map(\.document)) {
+            TaskTable.of(tasks, now: .now)
         }
-        if tasks.isEmpty { throw CommandFailure(ExitStatus.nothingMatched, "no task matches") }
+        if tasks.isEmpty { throw CommandFailure.nothingMatched("no task matches") }
         if isCut { limit.tellCut(order == nil ? "newest" : "first") }
     }
 
@@ -76,22 +68,5 @@ struct List: AsyncParsableCommand {
     /// Identifiers of several programs that come within one second are in no order; times are.
     private static func place(_ task: TaskRecord) -> (time: Int64, id: String) {
         (task.time?.millisecondsSince1970 ?? .min, task.id?.description ?? "")
-    }
-
-    static func table(_ tasks: [TaskRecord], now: BSONDateTime) -> Table {
-        var table = Table([
-            .init("ID"), .init("NAME", isElastic: true), .init("STATUS"), .init("ATTEMPT", isRightAligned: true),
-            .init("AGE", isRightAligned: true), .init("DURATION", isRightAligned: true),
-            .init("HYPER-PARAMETERS", isElastic: true), .init("RESULT", isElastic: true),
-        ])
-        table.rows = tasks.map { task in
-            [
-                task.document["_id"]?.tableText ?? "", task.name ?? "", task.state,
-                String(task.attempt), task.time.map { now.since($0).shortText } ?? "",
-                task.duration(now: now)?.shortText ?? "", task.hyperParameters?.tableText ?? "",
-                task.status == .failed ? task.error?.message ?? "" : task.result.tableText,
-            ]
-        }
-        return table
     }
 }

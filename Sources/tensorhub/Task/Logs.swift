@@ -52,8 +52,7 @@ struct Logs: AsyncParsableCommand {
         let hub = try await connection.hub()
         let first = try await hub.task(id, projection: ["script": 0, "hub.files": 0])
         if let attempt, attempt > first.attempt {
-            throw CommandFailure(
-                ExitStatus.nothingMatched,
+            throw CommandFailure.nothingMatched(
                 "task \(id) has had \(counted(first.attempt, "attempt")), not \(attempt)"
             )
         }

@@ -30,7 +30,7 @@ struct Ranking: Equatable {
         guard values.contains(where: { $0 != nil }) else {
             let names = tasks.flatMap { $0.result.flattened.map(\.key) }.uniqueByBytes().sortedByBytes()
             let there = names.isEmpty ? "they have none" : "there are " + names.joined(separator: ", ")
-            throw CommandFailure(ExitStatus.nothingMatched, "no result has a number '\(key)'; \(there)")
+            throw CommandFailure.nothingMatched("no result has a number '\(key)'; \(there)")
         }
         return tasks.indices.sorted { isBefore(values[$0], values[$1], $0, $1) }.map { tasks[$0] }
     }

@@ -13,8 +13,6 @@ struct Release: AsyncParsableCommand {
     @OptionGroup var options: ChangeOptions
 
     func run() async throws {
-        try await options.change("released", where: "held") { hub, selection in
-            try await hub.releaseTasks(selection)
-        }
+        try await options.change("released", where: "held") { try await $0.releaseTasks($1) }
     }
 }

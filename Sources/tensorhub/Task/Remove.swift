@@ -25,8 +25,7 @@ struct Remove: AsyncParsableCommand {
             if !force {
                 let running = try await hub.countTasks(selection)[.running] ?? 0
                 if running > 0 {
-                    throw CommandFailure(
-                        ExitStatus.failure,
+                    throw CommandFailure.failure(
                         "nothing was deleted: \(counted(running, "selected task")) running; cancel first, narrow the "
                             + "selection with --status, or give --force"
                     )

@@ -43,8 +43,7 @@ struct ResultTable {
         if hasNames { columns.append(.init("NAME", isElastic: true)) }
         if hasStates { columns.append(.init("STATUS")) }
         let valueColumns = titles.enumerated().map { index, title in
-            let isNumeric = rows.allSatisfy { $0.values[index].map { $0.doubleValue != nil } ?? true }
-            return Table.Column(title, isRightAligned: isNumeric, isElastic: !isNumeric)
+            Table.Column(title, of: rows.lazy.map { $0.values[index] })
         }
         var table = Table(columns + valueColumns)
         table.rows = rows.enumerated().map { index, row in

@@ -66,7 +66,7 @@ struct Results: AsyncParsableCommand {
         let words = TaskStatus.all.compactMap { status in counts[status].map { "\($0) \(status)" } }
         let matched =
             words.isEmpty ? "no task matches" : "no finished task matches; there are " + words.joined(separator: ", ")
-        return CommandFailure(ExitStatus.nothingMatched, matched)
+        return CommandFailure.nothingMatched(matched)
     }
 
     private static func document(_ task: TaskRecord) -> BSONDocument {

@@ -16,8 +16,6 @@ struct Retry: AsyncParsableCommand {
     @OptionGroup var options: ChangeOptions
 
     func run() async throws {
-        try await options.change("retried", where: "finished, failed or cancelled") { hub, selection in
-            try await hub.retryTasks(selection)
-        }
+        try await options.change("retried", where: "finished, failed or cancelled") { try await $0.retryTasks($1) }
     }
 }

@@ -29,40 +29,12 @@ struct Show: AsyncParsableCommand {
         let hub = try await connection.hub()
         if script {
             guard let bytes = try await hub.task(id).script else {
-                throw CommandFailure(
-                    ExitStatus.failure,
-                    "the script of task \(id) is not binary, so nothing can run it"
-                )
+                throw CommandFailure.failure("the script of task \(id) is not binary, so nothing can run it")
             }
             StandardOutput.write(bytes)
             return
         }
         let task = try await hub.task(id, projection: ["script": 0, "hub.files.data": 0])
-        if output.json {
-            StandardOutput.line(task.document.extendedJSON(pretty: true))
-        } else {
-            StandardOutput.write(TaskReport(task, now: .now).text(width: StandardOutput.width))
-        }
-    }
-}
-
-/// The id of a task as somebody typed it.
-enum TaskID {
-    static func parse(_ text: String) throws(CommandFailure) -> ObjectID {
-        if let id = ObjectID(text) { return id }
-        throw .badInput(
-            "'\(TerminalText.oneLine(text))' is not the id of a task; an id has 24 hexadecimal digits, as `tensorhub ls` shows"
-        )
-    }
-}
-
-extension Hub {
-    /// One task, without the parts that the projection leaves out.
-    func task(_ id: ObjectID, projection: BSONDocument) async throws(HubError) -> TaskRecord {
-        let found = try await findTasks(.ids([id]), sort: .oldest, limit: 1, projection: projection)
-        guard let task = found.first else {
-            throw HubError(.notFound, "no task \(id) in project '\(project)' of database '\(database.name)'")
-        }
-        return task
+        output.show(task.document, or: TaskReport(task, now: .now).text(width: StandardOutput.width))
     }
 }

@@ -124,11 +124,11 @@ struct Submit: AsyncParsableCommand {
         for spec in specs { try spec.validate() }
         let hub = try await connection.hub()
         if let notBefore {
-            let time = try await Self.time(notBefore, "--not-before", hub)
+            let time = try await WrittenTime.time(notBefore, "--not-before", hub)
             for index in specs.indices { specs[index].notBefore = time }
         }
         if let deadline {
-            let time = try await Self.time(deadline, "--deadline", hub)
+            let time = try await WrittenTime.time(deadline, "--deadline", hub)
             for index in specs.indices { specs[index].deadline = time }
         }
         try await create(specs, hub)
@@ -190,11 +190,11 @@ struct Submit: AsyncParsableCommand {
             files: try files.map(Self.file),
             priority: priority,
             maxFailures: maxFailures,
-            backoff: try Self.duration(backoff, "--backoff") ?? TaskSpec.defaultBackoff,
+            backoff: try WrittenTime.duration(backoff, "--backoff") ?? TaskSpec.defaultBackoff,
             rules: try rules.map { try FailureRule(parsing: $0) },
-            timeout: try Self.duration(timeout, "--timeout"),
-            stall: try Self.duration(stall, "--stall"),
-            grace: try Self.duration(grace, "--grace"),
+            timeout: try WrittenTime.duration(timeout, "--timeout"),
+            stall: try WrittenTime.duration(stall, "--stall"),
+            grace: try WrittenTime.duration(grace, "--grace"),
             hold: hold
         )
         guard let each else { return [spec] }

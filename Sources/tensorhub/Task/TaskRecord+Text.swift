@@ -1,6 +1,5 @@
 import BSON
 import Console
-import Glibc
 import TensorHub
 
 extension TaskRecord {
@@ -19,14 +18,5 @@ extension TaskRecord {
         if status == .running { return now.since(started) }
         let end = ended ?? history.last?.end
         return end.map { $0.since(started) }
-    }
-}
-
-extension BSONDateTime {
-    /// By this machine's clock: good enough for an age in a table.
-    static var now: BSONDateTime {
-        var time = timespec()
-        clock_gettime(CLOCK_REALTIME, &time)
-        return BSONDateTime(millisecondsSince1970: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
     }
 }

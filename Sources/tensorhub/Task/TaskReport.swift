@@ -29,7 +29,7 @@ struct TaskReport {
             ("name", task.name),
             ("project", task.project),
             ("status", task.state),
-            ("created", task.time.map { "\($0) (\(now.since($0).shortText) ago)" }),
+            ("created", task.time.map { "\($0) (\($0.ago(now)))" }),
         ]
         if let notBefore = task.notBefore { facts.append(("not before", "\(notBefore)")) }
         if task.priority != 0 { facts.append(("priority", "\(task.priority)")) }
@@ -56,14 +56,14 @@ struct TaskReport {
             let reason = cancel["reason"]?.stringValue.map { ": \($0)" } ?? ""
             facts.append(("cancelled", (cancel["time"]?.tableText ?? "") + by + reason))
         }
-        return FactLines.text(facts.compactMap { name, value in value.map { (name, $0) } })
+        return FactLines.text(facts)
     }
 
     private func text(_ progress: ReportedProgress) -> String {
         let parts = [
             progress.fraction.map { "\(Int(($0 * 100).rounded(.down))) %" },
             progress.message.map { TerminalText.oneLine($0) },
-            progress.time.map { "(\(now.since($0).shortText) ago)" },
+            progress.time.map { "(\($0.ago(now)))" },
         ]
         return parts.compactMap { $0 }.joined(separator: " ")
     }

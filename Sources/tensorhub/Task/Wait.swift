@@ -33,7 +33,7 @@ struct Wait: AsyncParsableCommand {
 
     func run() async throws {
         let asked = try selection.selection()
-        let timeout = try Submit.duration(timeout, "--timeout")
+        let timeout = try WrittenTime.duration(timeout, "--timeout")
         let hub = try await connection.hub()
         let selection = try await fixed(asked, hub)
         let view = quiet ? nil : ProgressView()
@@ -51,7 +51,7 @@ struct Wait: AsyncParsableCommand {
                 BSONDocument(elements: [("total", .init(smallest: progress.total))] + counts).extendedJSON()
             )
         }
-        if progress.total == 0 { throw CommandFailure(ExitStatus.nothingMatched, "no task matches") }
+        if progress.total == 0 { throw CommandFailure.nothingMatched("no task matches") }
         if !quiet { StandardError.line(ProgressView.words(progress)) }
         throw ExitCode(TaskOutcome.status(failed: progress[.failed] > 0, cancelled: progress[.cancelled] > 0))
     }
@@ -67,12 +67,11 @@ struct Wait: AsyncParsableCommand {
         )
         let there = Set(found)
         if !isChanging, selection.names.isEmpty, let missing = selection.ids.first(where: { !there.contains($0) }) {
-            throw CommandFailure(
-                ExitStatus.nothingMatched,
+            throw CommandFailure.nothingMatched(
                 "no task \(missing) in project '\(hub.project)' of database '\(hub.database.name)'"
             )
         }
-        if found.isEmpty { throw CommandFailure(ExitStatus.nothingMatched, "no task matches") }
+        if found.isEmpty { throw CommandFailure.nothingMatched("no task matches") }
         return .ids(found)
     }
 

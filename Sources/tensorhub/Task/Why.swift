@@ -24,10 +24,6 @@ struct Why: AsyncParsableCommand {
 
     func run() async throws {
         let explanation = try await connection.hub().explain(try TaskID.parse(id))
-        if output.json {
-            StandardOutput.line(explanation.document.extendedJSON(pretty: true))
-        } else {
-            StandardOutput.write(WhyReport(explanation).text(width: StandardOutput.width))
-        }
+        output.show(explanation.document, or: WhyReport(explanation).text(width: StandardOutput.width))
     }
 }

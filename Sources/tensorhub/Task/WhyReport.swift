@@ -41,7 +41,7 @@ struct WhyReport {
             text += line("  queue deadline: \(deadline) (\(until(deadline))); if it is still pending then, it fails")
         }
         if waiting.candidates.isEmpty { return text }
-        let pairs = waiting.candidates.map { candidate in
+        let pairs: [(String, String?)] = waiting.candidates.map { candidate in
             (candidate.runner.name ?? "\(candidate.runner.id)", words(candidate, isReady: waiting.obstacles.isEmpty))
         }
         return text + "\nrunners\n" + FactLines.text(pairs, indent: "  ")
@@ -116,7 +116,7 @@ struct WhyReport {
     // MARK: Running and ended
 
     private func running(_ execution: TaskExplanation.Execution) -> String {
-        var facts: [(String, String)] = []
+        var facts: [(String, String?)] = []
         if let host = execution.host {
             let runner = execution.runner.map { ", runner \($0.id), \($0.state)" } ?? ""
             facts.append(("on", host + runner))
@@ -158,7 +158,7 @@ struct WhyReport {
 
     // MARK: Times
 
-    private func ago(_ time: BSONDateTime) -> String { "\(explanation.time.since(time).shortText) ago" }
+    private func ago(_ time: BSONDateTime) -> String { time.ago(explanation.time) }
 
     private func until(_ time: BSONDateTime) -> String {
         time > explanation.time ? "in \(time.since(explanation.time).shortText)" : ago(time)

@@ -31,7 +31,7 @@ struct CollectGarbage: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let age = try Submit.duration(olderThan, "--older-than") ?? .seconds(3600)
+        let age = try WrittenTime.duration(olderThan, "--older-than") ?? .seconds(3600)
         let hub = try await connection.hub()
         let reports = try await hub.collectGarbage(dryRun: dryRun, olderThan: age, foreign: foreign)
         let lost = try await hub.collectOutput(dryRun: dryRun, olderThan: age)

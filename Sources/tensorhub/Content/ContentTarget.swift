@@ -49,15 +49,12 @@ struct ContentTarget: ParsableArguments {
         var found = found
         if let file {
             guard let one = found.files.first(where: { $0.path.bytes == file.bytes }) else {
-                throw CommandFailure(
-                    ExitStatus.nothingMatched,
-                    "\(found.title) has no file '\(file)'; `show` lists its files"
-                )
+                throw CommandFailure.nothingMatched("\(found.title) has no file '\(file)'; `show` lists its files")
             }
             found.files = [one]
         }
         if found.files.isEmpty {
-            throw CommandFailure(ExitStatus.nothingMatched, "\(found.title) has no files: it is an architecture alone")
+            throw CommandFailure.nothingMatched("\(found.title) has no files: it is an architecture alone")
         }
         // The pieces of one file, all of them, are that file.
         let isWhole = found.kind == .file && found.files.count == found.total
@@ -175,36 +172,6 @@ struct ContentTarget: ParsableArguments {
     }
 
     private static func failure(_ path: String) -> CommandFailure {
-        CommandFailure(ExitStatus.failure, "\(path) cannot be written: \(String(cString: strerror(errno)))")
-    }
-}
-
-/// A stored file as its bytes come, its hash compared at the end.
-enum ContentStream {
-    static func write(
-        _ file: StoredFile,
-        _ found: ContentTarget.Found,
-        _ hub: Hub,
-        _ body: ([UInt8]) throws -> Void
-    ) async throws {
-        let hash = SHA256()
-        var count: Int64 = 0
-        do {
-            for try await bytes in hub.read(file, in: found.bucket) {
-                hash.update(bytes)
-                count += Int64(bytes.count)
-                try body(bytes)
-            }
-        } catch let error as HubError {
-            throw error.naming(file).naming(found.title)
-        }
-        let sha256 = hash.finish()
-        guard count == file.blob.length, file.blob.sha256 == nil || sha256 == file.blob.sha256 else {
-            throw CommandFailure(
-                ExitStatus.failure,
-                "'\(file.path)' of \(found.title) is damaged in the database: what came (\(count) bytes) is not what was "
-                    + "stored (\(file.blob.length) bytes, SHA-256 \(file.blob.sha256 ?? "unknown")); do not use it"
-            )
-        }
+        CommandFailure.failure("\(path) cannot be written: \(String(cString: strerror(errno)))")
     }
 }

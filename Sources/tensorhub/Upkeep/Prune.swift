@@ -97,7 +97,7 @@ struct Prune: AsyncParsableCommand {
         guard let last = text.last, !last.isNumber, last != "." else {
             throw .badInput("--older-than '\(text)' has no unit; write \(text)d for days, \(text)h for hours")
         }
-        let age = try Submit.duration(text, "--older-than")
+        let age = try WrittenTime.duration(text, "--older-than")
         if let age, age <= .zero {
             throw .badInput("--older-than '\(text)' would be everything; give an age, such as 30d")
         }
@@ -134,7 +134,7 @@ struct Prune: AsyncParsableCommand {
                     : "there is nothing named '\(name)' among \(words) of project \(hub.project)"
             }
         }
-        return CommandFailure(ExitStatus.nothingMatched, TerminalText.oneLine("nothing was deleted: \(reason)"))
+        return CommandFailure.nothingMatched(TerminalText.oneLine("nothing was deleted: \(reason)"))
     }
 
     /// The ids of models and data sets, for `xargs` and for a look before.

@@ -3,21 +3,6 @@ import BSON
 import Console
 import TensorHub
 
-/// Which log, as people name it.
-enum LogKindName {
-    static let help: ArgumentHelp = "training, validation or testing (or train, valid, test)."
-    static let completion: CompletionKind = .list(LogKind.allCases.map(\.rawValue))
-
-    static func parse(_ text: String) throws(CommandFailure) -> LogKind {
-        switch text {
-        case "training", "train": .training
-        case "validation", "valid", "val": .validation
-        case "testing", "test": .testing
-        default: throw .badInput("'\(TerminalText.oneLine(text))' is no log; give training, validation or testing")
-        }
-    }
-}
-
 /// Which entries of a log a verb is about: every condition that is given must hold.
 struct LogSelectionOptions: ParsableArguments {
     @Option(name: .customLong("task"), help: "Entries of the task with this id; may be repeated.")
@@ -31,8 +16,7 @@ struct LogSelectionOptions: ParsableArguments {
 
     var isAll: Bool { tasks.isEmpty && names.isEmpty && filter == nil }
 
-    /// Checked without a server, so that bad input is told first.
-    func conditions() throws -> (ids: [ObjectID], filter: Filter) {
+    private func conditions() throws -> (ids: [ObjectID], filter: Filter) {
         if names.contains("") {
             throw CommandFailure.badInput("--name is empty; give the name of tasks or leave it out")
         }
@@ -40,13 +24,19 @@ struct LogSelectionOptions: ParsableArguments {
     }
 
     /// - Throws: A failure of status 3 where no task has the name.
-    func filter(_ hub: Hub) async throws -> Filter {
+    func open(_ connection: ConnectionOptions) async throws -> (Hub, Filter) {
+        // Bad input is told before a server is looked for.
+        _ = try conditions()
+        let hub = try await connection.hub()
+        return (hub, try await filter(hub))
+    }
+
+    private func filter(_ hub: Hub) async throws -> Filter {
         let (ids, filter) = try conditions()
         if ids.isEmpty && names.isEmpty { return filter }
         let named = names.isEmpty ? [] : try await LogTasks.named(names, hub)
         if ids.isEmpty && named.isEmpty {
-            throw CommandFailure(
-                ExitStatus.nothingMatched,
+            throw CommandFailure.nothingMatched(
                 "no task of project \(hub.project) is named \(names.joined(separator: " or "))"
             )
         }
@@ -65,33 +55,12 @@ struct LogSelectionOptions: ParsableArguments {
     /// Why no entry was found.
     func nothing(_ kind: LogKind, _ hub: Hub) async throws -> CommandFailure {
         let reason = try await unknownTask(hub).map { ": \($0)" } ?? ""
-        return CommandFailure(ExitStatus.nothingMatched, "no entry of the \(kind.rawValue) log matches\(reason)")
+        return CommandFailure.nothingMatched("no entry of the \(kind.rawValue) log matches\(reason)")
     }
 
     /// A follower would wait for ever for a task that is not there.
     func checkTasks(_ kind: LogKind, _ filter: Filter, _ hub: Hub) async throws {
         guard try await unknownTask(hub) != nil, try await hub.logs(kind, filter, limit: 1).isEmpty else { return }
         throw try await nothing(kind, hub)
-    }
-}
-
-/// The tasks behind the entries of a log.
-enum LogTasks {
-    /// More than this many tasks make a filter that no server likes.
-    static let most = 10_000
-
-    static func named(_ names: [String], _ hub: Hub) async throws -> [ObjectID] {
-        let found = try await hub.findTasks(
-            TaskSelection(names: names),
-            sort: .newest,
-            limit: most + 1,
-            projection: ["_id": 1]
-        )
-        if found.count > most {
-            throw CommandFailure.badInput(
-                "more than \(most) tasks are named \(names.joined(separator: " or ")); choose some with --task"
-            )
-        }
-        return found.compactMap(\.id)
     }
 }

@@ -50,55 +50,12 @@ enum Assignment {
     }
 
     private static func object(file path: String, flag: String) throws(CommandFailure) -> BSONDocument {
-        let bytes = try InputFile(path, role: "\(flag) @\(path)", limit: ParameterLines.longest).bytes
+        let bytes = try InputFile(path, role: "\(flag) @\(path)", limit: JSONLine.longest).bytes
         do {
             // JSON allows a name twice; the last one counts, as in most parsers.
             return try BSONDocument(extendedJSON: bytes, options: .nonFinite).withoutRepeatedKeys
         } catch {
             throw .badInput("\(flag) @\(path) \(Self.refusal(error)): \(error.message)")
         }
-    }
-}
-
-/// JSON Lines, each a task's hyper-parameters.
-enum ParameterLines {
-    struct Line: Sendable {
-        /// `line 3 of grid.jsonl`, for messages.
-        var place: String
-        var document: BSONDocument
-    }
-
-    /// Bytes: what MongoDB takes as a document.
-    static let longest = 16 << 20
-
-    /// Reads all lines of a file, or of standard input for `-`; empty lines are skipped.
-    static func read(_ path: String) throws(CommandFailure) -> [Line] {
-        let source = path == "-" ? "standard input" : path
-        let bytes = path == "-" ? try StandardInput.read() : try InputFile(path, role: "--each").bytes
-        var lines: [Line] = []
-        let texts = bytes.split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-        for (index, line) in texts.enumerated() {
-            let text = ByteOrderMark.dropped(from: line)
-            if text.allSatisfy({ [0x20, 0x09, 0x0D].contains($0) }) { continue }
-            let place = "line \(index + 1) of \(source)"
-            do {
-                let document = try BSONDocument(extendedJSON: Array(text), options: .nonFinite)
-                lines.append(Line(place: place, document: document.withoutRepeatedKeys))
-            } catch {
-                throw .badInput("\(place) \(Assignment.refusal(error)): \(error.message); nothing was created")
-            }
-        }
-        if lines.isEmpty {
-            throw .badInput("\(source) has no line; write one JSON object of hyper-parameters for each task")
-        }
-        return lines
-    }
-}
-
-extension BSONDocument {
-    /// These fields, and those of the other document in place of any of the same name.
-    func merging(_ other: BSONDocument) -> BSONDocument {
-        if isEmpty { return other }
-        return BSONDocument(elements: [self, other].flatMap { $0.map { ($0.key, $0.value) } }).withoutRepeatedKeys
     }
 }

@@ -2,25 +2,14 @@ import BSON
 import Console
 import TensorHub
 
-/// `850 B`, `1.5 KiB`, `12 MiB`.
-enum ByteText {
-    static func of(_ bytes: Int64) -> String {
-        if bytes < 1024 { return "\(bytes) B" }
-        var value = Double(bytes)
-        var unit = ""
-        for next in ["KiB", "MiB", "GiB", "TiB"] where value >= 1024 {
-            value /= 1024
-            unit = next
-        }
-        let tenths = Int((value * 10).rounded())
-        return (tenths < 100 && tenths % 10 != 0 ? "\(tenths / 10).\(tenths % 10)" : "\((tenths + 5) / 10)")
-            + " \(unit)"
-    }
-}
-
 /// Files, arrays and tensors of a data set or model, for a person.
 enum ContentText {
     private static let filesShown = 20
+
+    /// `model 'mlp' version 3`.
+    static func title(_ noun: String, _ name: String?, _ version: Int?) -> String {
+        TerminalText.oneLine("\(noun) '\(name ?? "")'" + (version.map { " version \($0)" } ?? " of TensorLayer's"))
+    }
 
     static func section(_ title: String, _ document: BSONDocument) -> String {
         if document.isEmpty { return "" }

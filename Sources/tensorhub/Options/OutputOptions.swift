@@ -1,0 +1,26 @@
+import ArgumentParser
+import BSON
+import Console
+
+/// How a listing is written.
+struct OutputOptions: ParsableArguments {
+    @Flag(help: "Write relaxed Extended JSON, which every JSON parser and every MongoDB tool reads.")
+    var json = false
+
+    /// Writes one document, or what it says to people.
+    func show(_ document: @autoclosure () -> BSONDocument, or text: @autoclosure () -> String) {
+        if json { StandardOutput.line(document().extendedJSON(pretty: true)) } else { StandardOutput.write(text()) }
+    }
+
+    /// Tells what was stored: the whole document, or its id.
+    func receipt(_ document: BSONDocument, _ id: ObjectID?) {
+        StandardOutput.receipt((json ? document.extendedJSON(pretty: true) : id?.description ?? "") + "\n")
+    }
+
+    /// Tells programs how many something was done to, as `{"deleted": 3}`; people are told on standard error.
+    func receipt(_ count: Int, _ done: String) {
+        if json {
+            StandardOutput.receipt(BSONDocument(elements: [(done, .init(smallest: count))]).extendedJSON() + "\n")
+        }
+    }
+}

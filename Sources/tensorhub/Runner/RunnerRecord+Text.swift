@@ -1,0 +1,43 @@
+import BSON
+import Console
+import TensorHub
+
+extension RunnerRecord {
+    /// What it does, and what it was asked for and does not do yet.
+    var stateText: String {
+        guard let control, state != .stopped, state != .lost else { return state.rawValue }
+        switch (control.request, state) {
+        case (.drain, .draining), (.drain, .drained), (.pause, .paused), (.resume, .running), (.stop, .stopping),
+            (_, .stopping):
+            return state.rawValue
+        default:
+            return "\(state) (asked to \(control.request.rawValue))"
+        }
+    }
+
+    /// `4`, or `3+1 blocked` where one is out of service.
+    var slotsText: String { blocked == 0 ? "\(slots)" : "\(slots - blocked)+\(blocked) blocked" }
+
+    /// The document with the state as it is seen from here: `lost` is in no document.
+    var shown: BSONDocument {
+        var document = document
+        document["state"] = .string(state.rawValue)
+        if let silence { document["silence"] = .double(silence / .seconds(1)) }
+        return document
+    }
+}
+
+extension RunnerRefusal {
+    /// `claims: MongoDB user gpu1 may not update Task (since 2024-02-29T12:00:00Z)`.
+    var words: String {
+        let what = task.map { "task \($0)" } ?? kind.rawValue
+        return "\(what): \(text)" + (since.map { " (since \($0))" } ?? "")
+    }
+}
+
+extension RunnerControl {
+    /// `drain until 2024-02-29T12:00:00Z by ann`.
+    var words: String {
+        request.rawValue + (deadline.map { " until \($0)" } ?? "") + (by.map { " by \($0)" } ?? "") + " at \(time)"
+    }
+}
