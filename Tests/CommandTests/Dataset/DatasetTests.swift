@@ -246,10 +246,13 @@ import Testing
                     #expect(isDead && left.count == 1)
                     // The next one takes that away.
                     let living = try Program.start("tensorhub", words, environment: slow.environment)
-                    let isReplaced = await eventually { partials().count == 1 && partials() != left }
+                    var mine = left
+                    let isReplaced = await eventually {
+                        mine = partials()
+                        return mine.count == 1 && mine != left
+                    }
                     #expect(isReplaced)
                     // Nobody takes what somebody is at work on.
-                    let mine = partials()
                     let quick = try await fixture.run("tensorhub", words)
                     #expect(quick.status == 0, "\(quick.errors)")
                     #expect(partials() == mine)
