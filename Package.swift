@@ -246,8 +246,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "TensorHub", "MongoDriver", "BSON", "Threads", "Console", "TestSupport", "tensorhub", "tensorhubd",
-                "tensorhub-bench", "tensorhub-supervisor", "reporting-script",
+                "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "BSON", "Threads", "Console", "Settings", "TestSupport",
+                "tensorhub", "tensorhubd", "tensorhub-bench", "tensorhub-supervisor", "reporting-script",
             ],
             swiftSettings: settings
         ),

@@ -191,8 +191,8 @@ void attempt_start(struct attempt *attempt, const struct options *options, int a
     read_shebang(text, size, line, &interpreter, &argument);
     snprintf(directory, sizeof directory, "%s/attempts/%s", options->state, attempt->name);
     char *arguments[] = {
-        (char *)options->supervisor, "--grace", "30.000", directory, "--", interpreter,
-        argument != NULL ? argument : SCRIPT, argument != NULL ? SCRIPT : NULL, NULL,
+        (char *)options->supervisor, "--grace", "30.000", "--output-limit", "67108864", "--output-head", "1048576",
+        directory, "--", interpreter, argument != NULL ? argument : SCRIPT, argument != NULL ? SCRIPT : NULL, NULL,
     };
     struct environment environment = {.count = 0};
     build_environment(&environment, attempt, options, directory, token);

@@ -7,19 +7,13 @@ import difflib
 import os
 import subprocess
 import time
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
 
 from . import errors, server, values
 from .project import Project, Sort
 
 #: The words in a task's ``status``.
 STATES = ("pending", "running", "finished", "failed", "cancelled")
-
-#: What :meth:`Tasks.create_task` takes besides tags.
-OPTIONS = (
-    "files", "interpreter", "priority", "max_failures", "backoff", "rules", "timeout", "stall", "grace", "not_before",
-    "deadline", "hold",
-)  # fmt: skip
 
 Seconds = Union[None, int, float, datetime.timedelta]
 
@@ -75,6 +69,7 @@ class Tasks(Project):
         :returns: The identifier of the task.
         :raises errors.Refused: inside of a task: only a distributor creates tasks.
         """
+        given = locals()
         if not isinstance(task_name, str):
             raise TypeError("task_name: %r is no name; give a text" % (task_name,))
         if not task_name:
@@ -84,17 +79,7 @@ class Tasks(Project):
             raise TypeError("script: %r is no file name" % (script,))
         _check_tags(tags)
         keys = _texts("saved_result_keys", saved_result_keys)
-        durations = {"backoff": backoff, "timeout": timeout, "stall": stall, "grace": grace}
-        times = {"not_before": not_before, "deadline": deadline}
-        options: Dict[str, Any] = {
-            "interpreter": interpreter,
-            "priority": priority,
-            "max_failures": max_failures,
-            "rules": None if rules is None else _texts("rules", rules),
-            "hold": hold,
-        }
-        options.update({name: _seconds(name, value) for name, value in durations.items()})
-        options.update({name: _time(name, value) for name, value in times.items()})
+        options = {name: read(name, given[name]) for name, read in OPTIONS.items() if given[name] is not None}
         with open(script, "rb") as file:
             text = file.read()
         document: Dict[str, Any] = {
@@ -105,9 +90,7 @@ class Tasks(Project):
             "saved_result_keys": keys,
             "tags": values.encode(tags, "tags"),
         }
-        if files is not None:
-            document["files"] = [_file(name, source) for name, source in _named(files)]
-        document.update({name: values.encode(value, name) for name, value in options.items() if value is not None})
+        document.update(options)
         answer = self._client.call("POST", "/v1/tasks", None, values.dumps(document), repeatable=False)
         return values.ObjectId(answer["ids"][0])
 
@@ -215,7 +198,7 @@ def _check_tags(tags: Dict[str, Any]) -> None:
     """A misspelled option must not become a tag that nobody looks at."""
     for name in tags:
         plain = name.lower().replace("-", "_").strip("_")
-        known = {option.replace("_", ""): option for option in OPTIONS + ("saved_result_keys", "hyper_parameters")}
+        known = {option.replace("_", ""): option for option in [*OPTIONS, "saved_result_keys", "hyper_parameters"]}
         near = difflib.get_close_matches(plain.replace("_", ""), list(known), 1, 0.85)
         if near:
             option = known[near[0]]
@@ -232,18 +215,20 @@ def _texts(field: str, texts: Any) -> List[str]:
     return [values.checked_text(text, "%s: %r" % (field, text), field) for text in texts]
 
 
-def _seconds(field: str, value: Any) -> Optional[float]:
-    if value is None:
-        return None
+def _plain(field: str, value: Any) -> Any:
+    return values.encode(value, field)
+
+
+def _seconds(field: str, value: Any) -> Any:
     seconds = value.total_seconds() if isinstance(value, datetime.timedelta) else value
     if isinstance(seconds, bool) or not isinstance(seconds, (int, float)):
         raise errors.invalid(field, "%s: %r is no number of seconds" % (field, value))
-    return float(seconds)
+    return values.encode(float(seconds), field)
 
 
-def _time(field: str, value: Any) -> Optional[datetime.datetime]:
-    if value is None or isinstance(value, datetime.datetime):
-        return value
+def _time(field: str, value: Any) -> Any:
+    if isinstance(value, datetime.datetime):
+        return values.encode(value, field)
     raise errors.invalid(field, "%s: %r is no time; give a datetime.datetime" % (field, value))
 
 
@@ -272,6 +257,10 @@ def _text(data: bytes) -> Any:
     return text if "\0" not in text else values.encode(data)
 
 
+def _files(field: str, files: Any) -> List[Dict[str, Any]]:
+    return [_file(name, source) for name, source in _named(files)]
+
+
 def _named(files: Any) -> Iterable[Tuple[str, Any]]:
     if isinstance(files, dict):
         return list(files.items())
@@ -290,3 +279,11 @@ def _file(name: str, source: Any) -> Dict[str, Any]:
             result["mode"] = os.fstat(file.fileno()).st_mode & 0o777
     result["data"] = values.encode(data)
     return result
+
+
+#: What :meth:`Tasks.create_task` takes besides tags, and what checks it and makes JSON of it.
+OPTIONS: Dict[str, Callable[[str, Any], Any]] = {
+    "files": _files, "interpreter": _plain, "priority": _plain, "max_failures": _plain, "backoff": _seconds,
+    "rules": _texts, "timeout": _seconds, "stall": _seconds, "grace": _seconds, "not_before": _time, "deadline": _time,
+    "hold": _plain,
+}  # fmt: skip

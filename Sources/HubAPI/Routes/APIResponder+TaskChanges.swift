@@ -60,31 +60,38 @@ extension TaskSpec {
             case "hyper_parameters": hyperParameters = try field.object()
             case "saved_result_keys": savedResultKeys = try field.texts()
             case "tags": tags = try field.object()
-            case "files": files = try field.array().map { value throws(APIError) in try Self.file(value) }
-            case "interpreter": interpreter = try field.text()
-            case "priority": priority = try field.number()
-            case "max_failures": maxFailures = try field.number()
-            case "backoff": backoff = try field.duration()
-            case "rules":
-                rules = try field.texts().map { text throws(APIError) in
-                    do { return try FailureRule(parsing: text) } catch { throw APIError(error) }
-                }
-            case "timeout": timeout = try field.duration()
-            case "stall": stall = try field.duration()
-            case "grace": grace = try field.duration()
-            case "not_before": notBefore = try field.time()
-            case "deadline": deadline = try field.time()
-            case "hold": hold = try field.flag()
             default:
-                throw .invalid(key, "there is no field '\(key)' of a task here; your own fields belong into tags")
+                guard let option = TaskOption.all.first(where: { $0.name.bytes == key.bytes }) else {
+                    throw .invalid(key, "there is no field '\(key)' of a task here; your own fields belong into tags")
+                }
+                try field.set(option, of: &options)
             }
         }
         if let scriptPath {
             do {
-                interpreter = try Self.interpreter(interpreter, script: script, path: scriptPath)
+                options.interpreter = try Self.interpreter(options.interpreter, script: script, path: scriptPath)
             } catch {
                 throw APIError(error)
             }
+        }
+    }
+}
+
+extension RequestField {
+    /// Sets an option of a task, which must have the type that the table says.
+    fileprivate func set(_ option: TaskOption, of options: inout TaskOptions) throws(APIError) {
+        switch option.value {
+        case .number(let place, _): options[keyPath: place] = try number()
+        case .text(let place, _): options[keyPath: place] = try text()
+        case .duration(let place, _): options[keyPath: place] = try duration()
+        case .time(let place): options[keyPath: place] = try time()
+        case .flag(let place): options[keyPath: place] = try flag()
+        case .rules(let place):
+            options[keyPath: place] = try texts().map { text throws(APIError) in
+                do { return try FailureRule(parsing: text) } catch { throw APIError(error) }
+            }
+        case .files(let place):
+            options[keyPath: place] = try array().map { value throws(APIError) in try Self.file(value) }
         }
     }
 

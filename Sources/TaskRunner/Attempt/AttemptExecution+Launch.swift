@@ -10,7 +10,10 @@ extension AttemptExecution {
             task,
             id,
             token: token,
-            context
+            runner: context.runner,
+            project: context.queries.project,
+            database: context.database,
+            options: context.options
         )
         plan.socketPath = link.offeredPath
         let directory = link.backend.directory

@@ -9,7 +9,10 @@ extension AttemptPlan {
         _ task: TaskRecord,
         _ id: AttemptID,
         token: ObjectID,
-        _ context: AttemptContext
+        runner: ObjectID,
+        project: String,
+        database: String,
+        options: RunnerOptions
     ) throws(HubError) {
         guard let script = task.script, !script.isEmpty else {
             throw HubError(
@@ -18,23 +21,21 @@ extension AttemptPlan {
                 "the task cannot be run: script must be binary and not empty"
             )
         }
+        let asked = try task.checkedOptions()
         self.init(
-            id,
+            id: id,
             token: token,
-            runner: context.runner,
+            runner: runner,
             task: task.withoutBlobs,
             taskName: task.name,
-            project: context.queries.project,
-            database: context.database,
+            project: project,
+            database: database,
             script: script,
-            interpreter: task.interpreter,
             hyperParameters: task.hyperParameters ?? [:],
             savedResultKeys: task.savedResultKeys ?? [],
-            files: try task.files(),
-            timeout: task.timeout,
-            stall: task.stall,
-            grace: task.grace ?? context.options.grace,
-            outputLimit: Int64(context.options.outputLimit)
+            options: asked,
+            grace: asked.grace ?? options.grace,
+            outputLimit: Int64(options.outputLimit)
         )
     }
 }

@@ -26,8 +26,6 @@ actor OutputPump {
 
     /// Chunks that go in one statement: at most 1 MiB.
     static let batch = 4
-    /// Bytes of the beginning that are always kept.
-    static let head: Int64 = 1 << 20
 
     /// - Parameters:
     ///   - seq: The number of the next chunk, where an earlier runner has sent some.
@@ -130,7 +128,7 @@ actor OutputPump {
         if unsent.isEmpty { return false }
         try await store.appendOutput(unsent, of: id.task)
         block.succeeded()
-        for chunk in unsent where chunk.offset >= Self.head {
+        for chunk in unsent where chunk.offset >= OutputReader.head {
             stored.append((chunk.seq, chunk.offset, chunk.offset + Int64(chunk.data.count)))
         }
         unsent = []
@@ -140,11 +138,11 @@ actor OutputPump {
 
     private func dropMiddle() async throws {
         guard let newest = stored.last else { return }
-        let tail = max(0, Int64(limit) - Self.head)
+        let tail = max(0, Int64(limit) - OutputReader.head)
         let dropped = min(stored.prefix { $0.end <= newest.end - tail }.count, stored.count - 1)
         // In steps, not chunk by chunk.
         guard dropped >= Self.batch * 4 || (dropped > 0 && stored.count - dropped < Self.batch) else { return }
-        try await store.dropOutput(of: id, from: Self.head, before: stored[dropped].seq)
+        try await store.dropOutput(of: id, from: OutputReader.head, before: stored[dropped].seq)
         stored.removeFirst(dropped)
     }
 }

@@ -20,8 +20,8 @@ package final class OutputReader: Sendable {
     private let head: Int64
     private let state: Mutex<State>
 
-    /// What the supervisor keeps from the beginning of an output that passes its limit.
-    static let defaultHead: Int64 = 1 << 20
+    /// Bytes that are kept from the beginning of an output that passes its limit, on disk and in MongoDB.
+    static let head: Int64 = 1 << 20
     private static let step: Int64 = 1 << 20
 
     /// - Parameters:
@@ -29,7 +29,7 @@ package final class OutputReader: Sendable {
     ///   - offset: where to begin: the end of what an earlier runner has delivered.
     package convenience init(
         path: String,
-        limit: Int64 = AttemptPlan.defaultOutputLimit,
+        limit: Int64,
         from offset: Int64 = 0
     ) {
         self.init(path, in: StateFolder(around: path), limit: limit, from: offset)
@@ -39,7 +39,7 @@ package final class OutputReader: Sendable {
         self.path = path
         self.folder = folder
         self.limit = max(limit, 0)
-        head = min(Self.defaultHead, self.limit)
+        head = min(Self.head, self.limit)
         state = Mutex(State(position: max(offset, 0)))
     }
 

@@ -39,7 +39,7 @@ package struct AttemptClaim: Sendable, Equatable {
         self.project = project
         self.database = database
         savedResultKeys = []
-        outputLimit = Int64(AttemptPlan.defaultOutputLimit)
+        outputLimit = Int64(RunnerOptions.defaultOutputLimit)
     }
 
     init?(_ document: BSONDocument) {

@@ -71,7 +71,7 @@ package struct AttemptDirectory: Sendable, Hashable {
         in parent: String
     ) throws(AttemptError) -> AttemptDirectory {
         let own = command.starter == nil ? [command.scriptName] : [command.scriptName, ScriptCommand.starterName]
-        for file in plan.files { try check(path: file.path, ownNames: own) }
+        for file in plan.options.files { try check(path: file.path, ownNames: own) }
         let directory = AttemptDirectory(plan.id, in: parent)
         let all = try directory.state.open(parent)
         try all.makeFolder(directory.name, mode: 0o755)
@@ -95,7 +95,7 @@ package struct AttemptDirectory: Sendable, Hashable {
         let work = try LocalFolder("work", in: folder)
         try work.create(command.scriptName, plan.script, mode: 0o755)
         if let starter = command.starter { try work.create(ScriptCommand.starterName, starter, mode: 0o644) }
-        for file in plan.files { try Self.write(file, in: work) }
+        for file in plan.options.files { try Self.write(file, in: work) }
         let journal = try LocalFolder("journal", in: folder)
         if plan.socketPath != nil { try journal.makeFolder("spool", mode: 0o700) }
         try journal.create("task.json", Array(plan.task.extendedJSON(.relaxed).utf8))

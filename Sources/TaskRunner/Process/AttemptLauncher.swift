@@ -65,7 +65,7 @@ package struct AttemptLauncher: Sendable {
     package func prepare(_ plan: AttemptPlan) throws(AttemptError) -> Prepared {
         let command = try ScriptCommand(
             script: plan.script,
-            interpreter: plan.interpreter,
+            interpreter: plan.options.interpreter,
             hasGlobals: !plan.hyperParameters.isEmpty || !plan.savedResultKeys.isEmpty,
             path: environment.variables["PATH"],
             pythonFolder: pythonFolder

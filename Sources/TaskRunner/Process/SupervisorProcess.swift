@@ -75,16 +75,13 @@ package final class SupervisorProcess: Sendable {
         command: ScriptCommand,
         environment: ScriptEnvironment
     ) throws(AttemptError) -> SupervisorProcess {
-        var arguments = [supervisor, "--grace", plan.grace.secondsText]
-        if let timeout = plan.timeout { arguments += ["--timeout", timeout.secondsText] }
-        if let stall = plan.stall { arguments += ["--stall", stall.secondsText] }
-        if plan.outputLimit != AttemptPlan.defaultOutputLimit {
-            arguments += ["--output-limit", "\(max(plan.outputLimit, 0))"]
-        }
+        let limits = SupervisorLimits(plan)
+        var arguments = [supervisor] + limits.words
+        arguments += ["--output-limit", "\(max(plan.outputLimit, 0))", "--output-head", "\(OutputReader.head)"]
         if let limit = OpenFileLimit.former { arguments += ["--open-files", "\(limit)"] }
         arguments += [directory.path, "--"] + command.arguments
         let pid = try spawn(arguments, environment.entries)
-        return try watch(pid: pid, pidfd: tensorhub_pidfd_open(pid), isChild: true, SupervisorLimits(plan))
+        return try watch(pid: pid, pidfd: tensorhub_pidfd_open(pid), isChild: true, limits)
     }
 
     /// Takes over a supervisor that an earlier runner started; nil when it has ended.
@@ -266,15 +263,4 @@ private func withCStrings<Result>(
     pointers.append(nil)
     defer { for pointer in pointers { free(pointer) } }
     return body(pointers)
-}
-
-extension Duration {
-    /// Seconds with milliseconds, as the supervisor reads them; negative ones are none.
-    fileprivate var secondsText: String {
-        let (seconds, attoseconds) = components
-        let milliseconds = attoseconds / 1_000_000_000_000_000
-        guard seconds >= 0, milliseconds >= 0 else { return "0" }
-        let digits = String(milliseconds)
-        return "\(seconds).\(String(repeating: "0", count: 3 - digits.count))\(digits)"
-    }
 }

@@ -105,6 +105,10 @@ public struct FailureRule: Sendable, Hashable {
         BSONDocument(elements: [element, ("then", .string(action.rawValue))])
     }
 
+    public static func == (one: FailureRule, other: FailureRule) -> Bool { one.document == other.document }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(document) }
+
     /// What `init(parsing:)` reads.
     public var text: String {
         "\(element.0)=\(element.1.stringValue ?? element.1.extendedJSON()):\(action.rawValue)"

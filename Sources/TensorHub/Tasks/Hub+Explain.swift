@@ -259,7 +259,7 @@ extension TaskRecord {
         case nil: return [.notAdopted]
         case false?: break
         }
-        guard let notBefore else { return [.notReady] }
+        guard let notBefore = self.notBefore else { return [.notReady] }
         if notBefore <= now { return [.due] }
         // The last attempt says what it waits for; a task that never ran waits for its time.
         guard let last = history.last else { return [.notBefore(notBefore)] }

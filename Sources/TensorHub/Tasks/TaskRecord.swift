@@ -2,6 +2,7 @@ public import BSON
 
 /// A task as it is stored. Every reading is tolerant: a field of another type, which any program may have written,
 /// reads as absent; `document` has the truth.
+@dynamicMemberLookup
 public struct TaskRecord: Sendable, Hashable {
     /// The whole document, or what the projection left of it.
     public let document: BSONDocument
@@ -42,6 +43,14 @@ public struct TaskRecord: Sendable, Hashable {
         )
     }
 
+    /// How it is to be run.
+    public var options: TaskOptions { TaskOptions(hub: hub) }
+
+    /// One of ``options``. The files are copied for nobody who does not ask for them.
+    public subscript<Value>(dynamicMember option: KeyPath<TaskOptions, Value>) -> Value {
+        TaskOptions(hub: hub, withFiles: Value.self == [TaskFile].self)[keyPath: option]
+    }
+
     public var priority: Int { hub["priority"]?.intValue ?? 0 }
     /// The number of the latest attempt; 0 before the first.
     public var attempt: Int { hub["attempt"]?.intValue ?? 0 }
@@ -52,22 +61,9 @@ public struct TaskRecord: Sendable, Hashable {
     /// Attempts that ended by no fault of the script; `lost` of them because nobody knows how.
     public var interruptions: Int { hub["interruptions"]?.intValue ?? 0 }
     public var lost: Int { hub["lost"]?.intValue ?? 0 }
-    /// The wait after the first failure.
-    public var backoff: Duration { hub["backoff"]?.doubleValue.flatMap(Self.duration) ?? TaskSpec.defaultBackoff }
-    /// What else than a retry follows which failure. Rules that cannot be read are left out.
-    public var rules: [FailureRule] {
-        hub["rules"]?.arrayValue?.compactMap { $0.documentValue.flatMap(FailureRule.init) } ?? []
-    }
     /// Names of runners that are not to take it again.
     public var avoided: [String] { hub["avoid"]?.arrayValue?.compactMap(\.stringValue) ?? [] }
-    public var interpreter: String? { hub["interpreter"]?.stringValue }
-    public var timeout: Duration? { hub["timeout"]?.doubleValue.flatMap(Self.duration) }
-    public var stall: Duration? { hub["stall"]?.doubleValue.flatMap(Self.duration) }
-    /// Still pending then, it is failed.
-    public var deadline: BSONDateTime? { hub["deadline"]?.dateTimeValue }
-    public var grace: Duration? { hub["grace"]?.doubleValue.flatMap(Self.duration) }
     public var isHeld: Bool { hub["hold"]?.boolValue ?? false }
-    public var notBefore: BSONDateTime? { hub["not_before"]?.dateTimeValue }
     /// When the latest attempt began, and when it ended, by the server's clock.
     public var started: BSONDateTime? { hub["started"]?.dateTimeValue }
     public var ended: BSONDateTime? { hub["ended"]?.dateTimeValue }
@@ -94,28 +90,16 @@ public struct TaskRecord: Sendable, Hashable {
         return result
     }
 
-    /// The files that lie beside the script.
+    /// ``options`` for whoever runs it.
     ///
-    /// - Throws: `HubError.invalidInput` where one of them cannot be used.
-    package func files() throws(HubError) -> [TaskFile] {
-        guard let stored = hub["files"], stored != .null else { return [] }
+    /// - Throws: `HubError.invalidInput` where a file cannot be used.
+    package func checkedOptions() throws(HubError) -> TaskOptions {
+        var options = TaskOptions(hub: hub, withFiles: false)
+        guard let stored = hub["files"], stored != .null else { return options }
         guard let entries = stored.arrayValue else {
             throw .invalid("hub.files", "hub.files is of type \(stored.type); it must be an array of files")
         }
-        var files: [TaskFile] = []
-        for entry in entries {
-            guard let file = entry.documentValue, let path = file["path"]?.stringValue,
-                let data = file["data"]?.binaryValue
-            else {
-                throw .invalid("hub.files", "a file of hub.files has no path (string) or no data (binary)")
-            }
-            let mode = file["mode"]?.intValue.flatMap(Int32.init(exactly:)) ?? 0o644
-            files.append(TaskFile(path: path, mode: mode, data: data.bytes))
-        }
-        return files
-    }
-
-    private static func duration(_ seconds: Double) -> Duration? {
-        seconds.isFinite && seconds >= 0 && seconds < 1e10 ? .seconds(seconds) : nil
+        for entry in entries { options.files.append(try TaskFile(stored: entry)) }
+        return options
     }
 }

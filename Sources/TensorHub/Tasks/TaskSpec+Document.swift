@@ -10,7 +10,10 @@ extension TaskSpec {
     /// Checks everything that the server or a runner would stumble over.
     ///
     /// - Throws: `HubError.invalidInput` that names the field and the fix.
-    public func validate() throws(HubError) {
+    public func validate() throws(HubError) { try validate(after: nil) }
+
+    /// - Parameter checked: A task whose options were found good. Most tasks that are created together have the same.
+    package func validate(after checked: TaskSpec?) throws(HubError) {
         try validateScript()
         try Self.validateKeys(of: hyperParameters, at: "hyper_parameters")
         try Self.validateKeys(of: tags, at: "tags")
@@ -41,32 +44,11 @@ extension TaskSpec {
                 throw .invalid("saved_result_keys", "saved result key '\(key)' is given twice; give it once")
             }
         }
-        if maxFailures < 1 {
-            throw .invalid("max_failures", "max_failures is \(maxFailures); it must be at least 1")
-        }
-        for (field, limit) in [("timeout", timeout), ("stall", stall), ("grace", grace), ("backoff", backoff)] {
-            let mayBeZero = field == "grace" || field == "backoff"
-            if let limit, limit < .zero || (!mayBeZero && limit == .zero) {
-                throw .invalid(field, "\(field) is \(limit); it must be a positive number of seconds")
-            }
-        }
-        for rule in rules { try rule.validate() }
-        if let deadline, let notBefore, deadline <= notBefore {
-            throw .invalid(
-                "deadline",
-                "the deadline \(deadline) is not after not_before \(notBefore); give a later one"
-            )
-        }
-        if let interpreter,
-            !interpreter.utf8.contains(where: { $0 != UInt8(ascii: " ") }) || interpreter.utf8.contains(0)
-        {
-            throw .invalid("interpreter", "the interpreter is empty; name a program such as python3")
-        }
-        try StoredFile.validate(paths: files.map(\.path))
+        if options != checked?.options { try options.validate() }
     }
 
     private func validateScript() throws(HubError) {
-        try Self.checkByteOrderMark(script, interpreter: interpreter)
+        try Self.checkByteOrderMark(script, interpreter: options.interpreter)
         if script.isEmpty {
             throw .invalid("script", "the script is empty; give a file with at least one line")
         }
@@ -154,50 +136,16 @@ extension TaskSpec {
         return document
     }
 
-    /// Whether `hubDocument()` is the same. Files are not compared: that would cost more than it saves.
-    func sharesHub(with other: TaskSpec) -> Bool {
-        files.isEmpty && other.files.isEmpty && priority == other.priority && maxFailures == other.maxFailures
-            && backoff == other.backoff && rules == other.rules && interpreter?.bytes == other.interpreter?.bytes
-            && timeout == other.timeout && stall == other.stall && grace == other.grace
-            && notBefore == other.notBefore && deadline == other.deadline && hold == other.hold
-    }
-
-    /// The fields of ours.
+    /// The fields of ours: those that every task has, then the options that were given.
     func hubDocument() -> BSONDocument {
-        var hub: [(String, BSONValue)] = [
-            ("v", 1),
-            ("ready", .bool(!hold && notBefore == nil)),
-            ("priority", .int32(priority)),
-            ("attempt", .int32(0)),
-            ("max_failures", .int32(maxFailures)),
-            ("failures", .int32(0)),
-            ("interruptions", .int32(0)),
-            ("lost", .int32(0)),
+        var hub: BSONDocument = [
+            "v": 1, "ready": .bool(!options.hold && options.notBefore == nil), "priority": .int32(0),
+            "attempt": .int32(0), "max_failures": .int32(Self.defaultMaxFailures), "failures": .int32(0),
+            "interruptions": .int32(0), "lost": .int32(0),
         ]
-        if let notBefore { hub.append(("not_before", .dateTime(notBefore))) }
-        if hold { hub.append(("hold", true)) }
-        if let interpreter { hub.append(("interpreter", .string(interpreter))) }
-        if backoff != Self.defaultBackoff { hub.append(("backoff", .double(backoff / .seconds(1)))) }
-        if !rules.isEmpty { hub.append(("rules", .array(rules.map { .document($0.document) }))) }
-        if let timeout { hub.append(("timeout", .double(timeout / .seconds(1)))) }
-        if let stall { hub.append(("stall", .double(stall / .seconds(1)))) }
-        if let deadline { hub.append(("deadline", .dateTime(deadline))) }
-        if let grace { hub.append(("grace", .double(grace / .seconds(1)))) }
-        if !files.isEmpty {
-            hub.append(
-                (
-                    "files",
-                    .array(
-                        files.map {
-                            [
-                                "path": .string($0.path), "mode": .int32($0.mode),
-                                "data": .binary(BSONBinary(bytes: $0.data)),
-                            ]
-                        }
-                    )
-                )
-            )
+        for option in TaskOption.all {
+            if let value = option.stored(options) { hub[option.name] = value }
         }
-        return BSONDocument(elements: hub)
+        return hub
     }
 }

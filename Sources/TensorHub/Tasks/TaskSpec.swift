@@ -3,6 +3,7 @@ public import BSON
 /// A task to create: a script, its hyper-parameters, and the names of the values wanted back.
 ///
 /// TensorLayer: the arguments of `create_task(task_name, script, hyper_parameters, saved_result_keys, **tags)`.
+@dynamicMemberLookup
 public struct TaskSpec: Sendable {
     /// What several tasks share, such as `mnist`; `nil` writes no `task_name`, as TensorLayer does.
     public var name: String?
@@ -14,33 +15,8 @@ public struct TaskSpec: Sendable {
     public var savedResultKeys: [String]
     /// Anything else to find the task by. `description` is a tag like any other.
     public var tags: BSONDocument
-    /// How the script is started, a program with arguments; `nil` leaves it to the script's first line (`#!`), else
-    /// Python.
-    public var interpreter: String?
-    /// Files that lie beside the script while it runs.
-    public var files: [TaskFile]
-    /// Higher goes first; 0 unless given.
-    public var priority: Int32
-    /// How many failures make the task `failed`; at least 1.
-    public var maxFailures: Int32
-    /// How long a task waits after its first failure; twice as long after each further one, at most
-    /// `TaskSpec.longestBackoff`, give or take a quarter. Zero waits never.
-    public var backoff: Duration
-    /// What else than a retry follows a failure of a certain kind; the first rule that matches counts.
-    public var rules: [FailureRule]
-    /// Wall-clock limit of an attempt: then SIGTERM, which is the soft limit, and SIGKILL after `grace`, which is the
-    /// hard one. `nil` means none.
-    public var timeout: Duration?
-    /// The longest that a script may print nothing; then it is stopped as after `timeout`. `nil` means for ever.
-    public var stall: Duration?
-    /// From SIGTERM to SIGKILL; `nil` leaves it to the runner.
-    public var grace: Duration?
-    /// Not claimed before this time of the server's clock.
-    public var notBefore: BSONDateTime?
-    /// A task that nobody has taken by this time of the server's clock is failed, kind `queue-deadline`.
-    public var deadline: BSONDateTime?
-    /// Whether it waits until somebody releases it.
-    public var hold: Bool
+    /// How it is to be run; each of these is a property of the task's too.
+    public var options = TaskOptions()
 
     public init(
         name: String? = nil,
@@ -66,18 +42,15 @@ public struct TaskSpec: Sendable {
         self.hyperParameters = hyperParameters
         self.savedResultKeys = savedResultKeys
         self.tags = tags
-        self.interpreter = interpreter
-        self.files = files
-        self.priority = priority
-        self.maxFailures = maxFailures
-        self.backoff = backoff
-        self.rules = rules
-        self.timeout = timeout
-        self.stall = stall
-        self.grace = grace
-        self.notBefore = notBefore
-        self.deadline = deadline
-        self.hold = hold
+        (options.interpreter, options.files, options.rules) = (interpreter, files, rules)
+        (options.priority, options.maxFailures, options.backoff) = (priority, maxFailures, backoff)
+        (options.timeout, options.stall, options.grace) = (timeout, stall, grace)
+        (options.notBefore, options.deadline, options.hold) = (notBefore, deadline, hold)
+    }
+
+    public subscript<Value>(dynamicMember option: WritableKeyPath<TaskOptions, Value>) -> Value {
+        get { options[keyPath: option] }
+        set { options[keyPath: option] = newValue }
     }
 
     /// A script given as text.

@@ -121,7 +121,6 @@ struct Submit: AsyncParsableCommand {
         }
         // Everything is read and checked before anything is written, or even a server looked for.
         var specs = try specs()
-        for spec in specs { try spec.validate() }
         let hub = try await connection.hub()
         if let notBefore {
             let time = try await WrittenTime.time(notBefore, "--not-before", hub)
@@ -197,15 +196,20 @@ struct Submit: AsyncParsableCommand {
             grace: try WrittenTime.duration(grace, "--grace"),
             hold: hold
         )
-        guard let each else { return [spec] }
+        guard let each else {
+            try spec.validate()
+            return [spec]
+        }
         let base = spec.hyperParameters
+        var checked: TaskSpec?
         return try ParameterLines.read(each).map { line in
             spec.hyperParameters = base.merging(line.document)
             do throws(HubError) {
-                try spec.validate()
+                try spec.validate(after: checked)
             } catch {
                 throw CommandFailure.badInput("\(line.place): \(error.message)")
             }
+            checked = spec
             return spec
         }
     }

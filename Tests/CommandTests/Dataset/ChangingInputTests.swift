@@ -25,7 +25,7 @@ import Testing
                     }
                     // A listing leaves the files out.
                     let id = try #require(tasks.first?.id)
-                    let data = try await fixture.hub.task(id).files().first?.data ?? []
+                    let data = try await fixture.hub.task(id).options.files.first?.data ?? []
                     #expect(data.count == size && Set(data).count == 1, "a mixture")
                     _ = try await fixture.hub.deleteTasks(.all)
                 }

@@ -111,7 +111,7 @@ import Testing
         allowing: [String] = []
     ) -> [String: String] {
         let plan = AttemptPlan(
-            AttemptID(task: ObjectID(), number: 2),
+            id: AttemptID(task: ObjectID(), number: 2),
             token: ObjectID(),
             task: [:],
             project: "p",

@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import TensorHub
 import TestSupport
 import Testing
 
@@ -121,7 +122,7 @@ import Testing
             let run = try await attempts.runShell(
                 "\(Self.journal)echo 12345; sleep 0.3; rm $J/output.log; mkfifo $J/output.log"
             )
-            let reader = OutputReader(run.launched.directory, limit: AttemptPlan.defaultOutputLimit)
+            let reader = OutputReader(run.launched.directory, limit: Int64(RunnerOptions.defaultOutputLimit))
             #expect(throws: AttemptError.self) { try reader.next() }
             #expect(reader.missing(try #require(run.record)) == 6)
         }

@@ -19,11 +19,14 @@ struct AttemptFixture: Sendable {
         files: [TaskFile] = [],
         timeout: Duration? = nil,
         grace: Duration = .seconds(30),
-        outputLimit: Int64 = AttemptPlan.defaultOutputLimit
+        outputLimit: Int64 = Int64(RunnerOptions.defaultOutputLimit)
     ) -> AttemptPlan {
         let id = ObjectID()
+        var options = TaskOptions()
+        (options.interpreter, options.files) = (interpreter, files)
+        options.timeout = timeout
         return AttemptPlan(
-            AttemptID(task: id, number: 1),
+            id: AttemptID(task: id, number: 1),
             token: ObjectID(),
             task: [
                 "_id": .objectID(id), "project_name": "p", "hyper_parameters": .document(hyperParameters),
@@ -32,11 +35,9 @@ struct AttemptFixture: Sendable {
             taskName: "train",
             project: "p",
             script: Array(script.utf8),
-            interpreter: interpreter,
             hyperParameters: hyperParameters,
             savedResultKeys: savedResultKeys,
-            files: files,
-            timeout: timeout,
+            options: options,
             grace: grace,
             outputLimit: outputLimit
         )

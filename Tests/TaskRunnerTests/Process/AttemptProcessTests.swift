@@ -1,5 +1,6 @@
 import BSON
 import Glibc
+import TensorHub
 import TestSupport
 import Testing
 
@@ -244,7 +245,7 @@ import Testing
     @Test func `A script that prints nothing for too long is stopped`() async throws {
         try await withAttempts { attempts in
             var plan = attempts.plan("#!/bin/sh\nfor i in 1 2 3 4 5; do echo $i; sleep 0.1; done; exec sleep 1000")
-            plan.stall = .milliseconds(700)
+            plan.options.stall = .milliseconds(700)
             let run = try await AttemptRun(plan, try attempts.launcher.launch(plan))
             #expect(run.failure == .stall)
             #expect(run.text == "1\n2\n3\n4\n5\n")

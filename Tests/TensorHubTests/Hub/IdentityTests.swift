@@ -65,7 +65,7 @@ import Testing
             let task = try await hub.task(id)
             #expect(task.hyperParameters == document && task.tags == document)
             #expect(task.savedResultKeys?.map(\.bytes) == Self.both.map(\.bytes))
-            #expect(try task.files().map(\.path.bytes) == Self.both.map { "a/\($0)".bytes })
+            #expect(task.options.files.map(\.path.bytes) == Self.both.map { "a/\($0)".bytes })
             #expect(try await hub.findTasks(.named(Self.nfc)).isEmpty)
             #expect(try await hub.findTasks(.named(Self.nfd)).count == 1)
             for (key, value) in document {

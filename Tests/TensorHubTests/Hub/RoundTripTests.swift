@@ -65,8 +65,8 @@ import Testing
                 expectEqual(task.tags, spec.tags, place)
                 #expect(task.name?.bytes == spec.name?.bytes, "\(place)")
                 #expect(task.savedResultKeys?.map(\.bytes) == spec.savedResultKeys.map(\.bytes), "\(place)")
-                #expect(try task.files().map(\.path.bytes) == spec.files.map(\.path.bytes), "\(place)")
-                #expect(try task.files().map(\.data) == spec.files.map(\.data), "\(place)")
+                #expect(task.options.files.map(\.path.bytes) == spec.files.map(\.path.bytes), "\(place)")
+                #expect(task.options.files.map(\.data) == spec.files.map(\.data), "\(place)")
                 if let name = spec.name {
                     #expect(try await hub.findTasks(.named(name)).contains { $0.id == id }, "\(place)")
                 }
