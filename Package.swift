@@ -246,7 +246,8 @@ let package = Package(
         .testTarget(
             name: "CommandTests",
             dependencies: [
-                "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "BSON", "Threads", "Console", "Settings", "TestSupport",
+                "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "BSON", "Threads", "Console", "Settings",
+                "TestSupport",
                 "tensorhub", "tensorhubd", "tensorhub-bench", "tensorhub-supervisor", "reporting-script",
             ],
             swiftSettings: settings

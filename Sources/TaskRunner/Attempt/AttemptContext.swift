@@ -3,6 +3,7 @@ import Logging
 import MongoDriver
 import NIOPosix
 import TensorHub
+import Threads
 
 /// What an attempt needs of its runner, and no more.
 struct AttemptContext: Sendable {

@@ -73,7 +73,8 @@ extension AttemptExecution {
         guard StoredFile.isRelative(file.path) else { return }
         try await context.pool.runIfActive { try directory.makeFolders(above: file.path, in: arrival) }
         let path = "\(arrival)/\(file.path)"
-        let arrived: Void? = try await context.persistence.untilAccepted(isOver: { control.reason != nil }) {
+        let isOver = { [control] in control.reason != nil }
+        let arrived: Void? = try await context.persistence.untilAccepted(isOver: isOver) {
             () async throws(HubError) in
             try await context.store.downloadCheckpoint(file, to: path)
         } failed: { error, _ in

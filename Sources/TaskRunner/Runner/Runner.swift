@@ -283,7 +283,8 @@ public final class Runner: Service {
 
     /// A database that is away at the start is waited for: the machine may have booted faster than it.
     private func prepareDatabase() async {
-        _ = try? await persistence.untilAccepted(isOver: { state.withLock { $0.phase != .running } }) {
+        let isOver = { [state] in state.withLock { $0.phase != .running } }
+        _ = try? await persistence.untilAccepted(isOver: isOver) {
             () async throws(HubError) in
             try await identify()
             availability.succeeded()

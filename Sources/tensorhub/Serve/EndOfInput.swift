@@ -1,5 +1,6 @@
 import Glibc
 import MongoDriver
+import Threads
 
 /// The end of standard input.
 enum EndOfInput {

@@ -5,6 +5,7 @@ import MongoDriver
 import NIOPosix
 import TestSupport
 import Testing
+import Threads
 
 @testable import TaskRunner
 @testable import TensorHub

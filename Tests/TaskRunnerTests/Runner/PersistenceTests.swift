@@ -38,7 +38,8 @@ import Testing
     ) async {
         var number = 0
         // Not on after the second failure.
-        _ = await persistence.untilAccepted(block, isOver: { number == 2 }) { () async throws(HubError) in
+        let isOver = { number == 2 }
+        _ = await persistence.untilAccepted(block, isOver: isOver) { () async throws(HubError) in
             number += 1
             if number <= count { throw error }
         }

@@ -1,4 +1,5 @@
 import BSON
+import MongoDriver
 import TensorHub
 import TestSupport
 import Testing
