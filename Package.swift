@@ -58,13 +58,15 @@ let package = Package(
         .target(name: "CLinux"),
         // For executables alone: .preinit_array cannot be in a shared library.
         .target(name: "CMongoStart"),
+        // Every call on a file or a folder, and what the system says of it.
+        .target(name: "Files", dependencies: ["CLinux"], swiftSettings: settings),
         // Threads that may block, and one thing that many wait for.
         .target(name: "Threads", swiftSettings: settings),
         .target(name: "BSON", swiftSettings: settings),
         .target(
             name: "MongoDriver",
             dependencies: [
-                "BSON", "Threads", "CLibMongoC", "CLibCrypto",
+                "BSON", "Files", "Threads", "CLibMongoC", "CLibCrypto",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
@@ -72,7 +74,8 @@ let package = Package(
         .target(
             name: "TensorHub",
             dependencies: [
-                "BSON", "MongoDriver", "CLinux", "CLibCrypto", "CLibZ", .product(name: "Logging", package: "swift-log"),
+                "BSON", "MongoDriver", "Files", "CLinux", "CLibCrypto", "CLibZ",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: settings
         ),
@@ -80,7 +83,7 @@ let package = Package(
         .target(
             name: "HubAPI",
             dependencies: [
-                "TensorHub", "MongoDriver", "BSON", "Threads", "CLinux",
+                "TensorHub", "MongoDriver", "BSON", "Files", "Threads", "CLinux",
                 // The server alone: its router and coders would bring FoundationEssentials and a second JSON.
                 .product(name: "HummingbirdCore", package: "hummingbird"),
                 .product(name: "HTTPTypes", package: "swift-http-types"),
@@ -94,7 +97,7 @@ let package = Package(
         .target(
             name: "TaskRunner",
             dependencies: [
-                "TensorHub", "MongoDriver", "BSON", "Threads", "CLinux", "CLibZ",
+                "TensorHub", "MongoDriver", "BSON", "Files", "Threads", "CLinux", "CLibZ",
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "ServiceLifecycle", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
@@ -106,7 +109,7 @@ let package = Package(
         .target(
             name: "ScriptClient",
             dependencies: [
-                "BSON", "Threads", "CLinux",
+                "BSON", "Files", "Threads",
                 .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOPosix", package: "swift-nio"),
                 .product(name: "NIOHTTP1", package: "swift-nio"),
@@ -116,7 +119,7 @@ let package = Package(
         // The private one-node replica set of `tensorhub dev` and of the tests.
         .target(
             name: "LocalMongo",
-            dependencies: ["MongoDriver", "BSON", "Threads", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["MongoDriver", "BSON", "Files", "Threads", .product(name: "Logging", package: "swift-log")],
             swiftSettings: settings
         ),
         .target(
@@ -126,7 +129,7 @@ let package = Package(
         ),
         .target(
             name: "Settings",
-            dependencies: ["BSON", "CLibYAML"],
+            dependencies: ["BSON", "Files", "CLibYAML"],
             swiftSettings: settings
         ),
         // Curves in a terminal, as SVG and as PNG: for `tensorhub log plot`, and nothing that a daemon should carry.
@@ -135,7 +138,8 @@ let package = Package(
         .target(
             name: "Console",
             dependencies: [
-                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Threads", "Settings", "CLinux", "CMongoStart",
+                "TensorHub", "TaskRunner", "MongoDriver", "BSON", "Files", "Threads", "Settings", "CLinux",
+                "CMongoStart",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -151,7 +155,7 @@ let package = Package(
             name: "tensorhub",
             dependencies: [
                 "TensorHub", "TaskRunner", "HubAPI", "LocalMongo", "MongoDriver", "BSON", "Settings", "Console",
-                "Threads", "CLinux", "Plot",
+                "Files", "Threads", "CLinux", "Plot",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "HummingbirdTLS", package: "hummingbird"),
                 .product(name: "NIOSSL", package: "swift-nio-ssl"),
@@ -209,6 +213,7 @@ let package = Package(
             path: "Tests/reporting-script",
             swiftSettings: settings
         ),
+        .testTarget(name: "FilesTests", dependencies: ["Files", "CLinux", "TestSupport"], swiftSettings: settings),
         .testTarget(name: "ThreadsTests", dependencies: ["Threads", "TestSupport"], swiftSettings: settings),
         // The sources themselves: which module imports which, how names are compared, how tests are named.
         .testTarget(name: "HouseTests", dependencies: ["TestSupport"], swiftSettings: settings),
@@ -220,13 +225,14 @@ let package = Package(
         ),
         .testTarget(
             name: "TensorHubTests",
-            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON", "CLinux", "TestSupport"],
+            dependencies: ["TensorHub", "LocalMongo", "MongoDriver", "BSON", "Files", "TestSupport"],
             swiftSettings: settings
         ),
         .testTarget(
             name: "TaskRunnerTests",
             dependencies: [
-                "TaskRunner", "HubAPI", "ScriptClient", "TensorHub", "LocalMongo", "MongoDriver", "BSON", "Threads",
+                "TaskRunner", "HubAPI", "ScriptClient", "TensorHub", "LocalMongo", "MongoDriver", "BSON", "Files",
+                "Threads",
                 "TestSupport",
                 "tensorhub-supervisor",
                 .product(name: "NIOPosix", package: "swift-nio"),

@@ -1,4 +1,5 @@
 import BSON
+import Files
 package import Glibc
 import Threads
 
@@ -49,7 +50,7 @@ package final class ChildProcess: Sendable {
         guard status == 0 else {
             throw CommandFailure(
                 status == ENOENT ? 127 : 126,
-                "\(command[0]) cannot be started: \(String(cString: strerror(status)))"
+                "\(command[0]) cannot be started: \(FileError.reason(status))"
             )
         }
         let child = ChildProcess(pid: pid)

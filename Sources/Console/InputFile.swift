@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import TensorHub
 
@@ -53,12 +54,9 @@ package struct InputFile: Sendable {
         bytes.reserveCapacity(Int(status.st_size) + 1)
         var chunk = [UInt8](repeating: 0, count: 1 << 18)
         while true {
-            let count = Glibc.read(descriptor, &chunk, chunk.count)
+            let count = chunk.withUnsafeMutableBytes { OpenFile.read(descriptor, $0, at: nil) }
             if count == 0 { break }
-            if count < 0 {
-                if errno == EINTR { continue }
-                throw .badInput("\(role): \(path) cannot be read: \(String(cString: strerror(errno)))")
-            }
+            if count < 0 { throw .badInput("\(role): \(path) cannot be read: \(FileError.reason())") }
             bytes += chunk[..<count]
             // A pipe tells no size beforehand.
             if bytes.count > limit { throw Self.tooLarge(path, role, bytes.count, limit) }
@@ -79,7 +77,7 @@ package struct InputFile: Sendable {
         switch errno {
         case ENOENT, ENOTDIR: .badInput("\(role): \(path) does not exist; give the path of a file")
         case EACCES: .badInput("\(role): \(path) cannot be read: permission denied; make it readable for you")
-        default: .badInput("\(role): \(path) cannot be opened: \(String(cString: strerror(errno)))")
+        default: .badInput("\(role): \(path) cannot be opened: \(FileError.reason())")
         }
     }
 

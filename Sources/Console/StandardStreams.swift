@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// What programs read. Ids, documents and tables go here; words for people go to `StandardError`.
@@ -32,7 +33,7 @@ package enum StandardOutput {
     }
 
     private static func words(_ fault: CInt) -> String {
-        fault == EBADF ? "it is closed" : String(cString: strerror(fault))
+        fault == EBADF ? "it is closed" : FileError.reason(fault)
     }
 }
 
@@ -69,8 +70,7 @@ package enum StandardInput {
             }
             if fault == 0 { return bytes.isEmpty ? nil : bytes }
             if fault != EINTR {
-                let reason = String(cString: strerror(fault))
-                throw CommandFailure.failure("cannot read standard input: \(reason)")
+                throw CommandFailure.failure("cannot read standard input: \(FileError.reason(fault))")
             }
         }
     }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// A small file that other commands may read at any time.
@@ -11,6 +12,6 @@ package enum TextFile {
     }
 
     private static func failure(_ path: String) -> CommandFailure {
-        CommandFailure.failure("\(path) cannot be written: \(String(cString: strerror(errno)))")
+        CommandFailure.failure("\(path) cannot be written: \(FileError.reason())")
     }
 }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 extension LocalMongoServer {
@@ -15,7 +16,9 @@ extension LocalMongoServer {
         }
         let cache = environment("XDG_CACHE_HOME") ?? environment("HOME").map { "\($0)/.cache" } ?? "/nonexistent"
         let folder = "\(cache)/tensorhub/mongod"
-        for version in list(folder).sorted(by: >) where isExecutable("\(folder)/\(version)/mongod") {
+        let versions = (try? LocalFolder(folder).names()) ?? []
+        for version in versions.filter({ !$0.hasPrefix(".") }).sorted(by: >)
+        where isExecutable("\(folder)/\(version)/mongod") {
             return "\(folder)/\(version)/mongod"
         }
         throw LocalMongoError(
@@ -33,17 +36,5 @@ extension LocalMongoServer {
     private static func isExecutable(_ path: String) -> Bool {
         var status = stat()
         return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFREG && access(path, X_OK) == 0
-    }
-
-    private static func list(_ folder: String) -> [String] {
-        guard let directory = opendir(folder) else { return [] }
-        defer { closedir(directory) }
-        var names: [String] = []
-        while let entry = readdir(directory) {
-            names.append(
-                withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            )
-        }
-        return names.filter { !$0.hasPrefix(".") }
     }
 }

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import Logging
 import MongoDriver
@@ -89,15 +90,8 @@ extension LocalMongoServer {
     }
 
     static func makeDirectory(_ path: String) throws(LocalMongoError) {
-        var folder = ""
-        for part in path.split(separator: "/", omittingEmptySubsequences: false) {
-            folder += folder.isEmpty && part.isEmpty ? "/" : (folder.hasSuffix("/") || folder.isEmpty ? "" : "/") + part
-            if mkdir(folder, 0o700) != 0, errno != EEXIST {
-                throw LocalMongoError(
-                    .startFailed,
-                    "the folder \(folder) cannot be made: \(String(cString: strerror(errno)))"
-                )
-            }
+        do throws(FileError) { try LocalFolder.make(path, mode: 0o700) } catch {
+            throw LocalMongoError(.startFailed, "the folder \(error.path) cannot be made: \(error.reason)")
         }
     }
 
@@ -114,13 +108,9 @@ extension LocalMongoServer {
 
     /// mongod holds a lock on a file of its data directory for as long as it lives, and writes its pid there.
     private static func lockHolder(_ dataDirectory: String) -> String? {
-        let file = open("\(dataDirectory)/mongod.lock", O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return nil }
-        defer { close(file) }
-        if flock(file, LOCK_SH | LOCK_NB) == 0 { return nil }
-        var bytes = [UInt8](repeating: 0, count: 32)
-        let count = max(0, read(file, &bytes, bytes.count))
-        return String(decoding: bytes.prefix(count).filter { $0 > 32 }, as: UTF8.self)
+        guard let file = try? OpenFile("\(dataDirectory)/mongod.lock") else { return nil }
+        if flock(file.descriptor, LOCK_SH | LOCK_NB) == 0 { return nil }
+        return String(decoding: ((try? file.read(upTo: 32)) ?? []).filter { $0 > 32 }, as: UTF8.self)
     }
 
     /// A port that was free a moment ago.
@@ -137,7 +127,7 @@ extension LocalMongoServer {
             }
         }
         guard status == 0 else {
-            throw LocalMongoError(.startFailed, "no free port: \(String(cString: strerror(errno)))")
+            throw LocalMongoError(.startFailed, "no free port: \(FileError.reason())")
         }
         return Int(UInt16(bigEndian: address.sin_port))
     }

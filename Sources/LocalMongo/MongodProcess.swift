@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Threads
 
@@ -58,16 +59,8 @@ private let spawnInNewSession: CInt = 0x80
 
 /// The descriptors of this process. One that is closed before the spawn is no error there.
 private func openDescriptors() -> [CInt] {
-    guard let directory = opendir("/proc/self/fd") else { return [] }
-    defer { closedir(directory) }
-    var result: [CInt] = []
-    while let entry = readdir(directory) {
-        let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-            String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self)
-        }
-        if let descriptor = CInt(name) { result.append(descriptor) }
-    }
-    return result
+    guard let folder = try? LocalFolder("/proc/self/fd"), let names = try? folder.names() else { return [] }
+    return names.compactMap { CInt($0) }
 }
 
 /// The variables of this process but our own settings: the connection string of another server is nothing to mongod.
@@ -118,7 +111,7 @@ private func spawn(_ arguments: [String]) -> Result<pid_t, LocalMongoError> {
         return .failure(
             LocalMongoError(
                 .startFailed,
-                "setpriv (package util-linux) cannot be run: \(String(cString: strerror(status)))"
+                "setpriv (package util-linux) cannot be run: \(FileError.reason(status))"
             )
         )
     }

@@ -140,7 +140,7 @@ extension Attempt {
         switch file.source {
         case .bytes(let bytes): body = .bytes(bytes)
         case .file(let path):
-            let opened = try LocalFile(path)
+            let opened = try SentFile(path)
             mode = opened.mode
             body = .file(opened)
         }

@@ -1,4 +1,5 @@
 public import BSON
+import Files
 import Glibc
 
 /// The attempt that this script is: what its task wants of it, and the way to its runner.
@@ -141,11 +142,7 @@ public final class Attempt: Sendable {
     }
 
     private static func read(_ path: String) throws -> BSONDocument {
-        guard let stream = fopen(path, "re") else { throw LocalFile.error("open", path) }
-        defer { fclose(stream) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        while case let count = fread(&buffer, 1, buffer.count, stream), count > 0 { bytes += buffer[..<count] }
+        let bytes = try ScriptError.ofFiles { () throws(FileError) in try OpenFile(path).readAll() }
         return try BSONDocument(extendedJSON: bytes, options: .nonFinite)
     }
 }

@@ -5,7 +5,7 @@ enum HTTPBody: Sendable {
     case json(String)
     case bytes([UInt8])
     /// Read piece by piece while it is sent.
-    case file(LocalFile)
+    case file(SentFile)
 
     var length: Int64 {
         switch self {

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 
 /// The files of a data set or model that is to be saved.
@@ -44,7 +45,7 @@ public struct NewContent: Sendable, Hashable {
     /// - Throws: `localFile` for what is not there, is neither file nor folder, or is a folder without files.
     public init(path: String) throws(ScriptError) {
         var status = stat()
-        guard stat(path, &status) == 0 else { throw LocalFile.error("open", path) }
+        guard stat(path, &status) == 0 else { throw ScriptError(FileError("open", path)) }
         if status.st_mode & S_IFMT == S_IFDIR {
             let files = try Self.walk(path, "")
             guard !files.isEmpty else { throw ScriptError(.localFile, "the folder '\(path)' has no files") }
@@ -57,22 +58,20 @@ public struct NewContent: Sendable, Hashable {
     }
 
     private static func walk(_ folder: String, _ prefix: String) throws(ScriptError) -> [File] {
-        guard let directory = opendir(folder) else { throw LocalFile.error("open", folder) }
-        defer { closedir(directory) }
+        let found = try ScriptError.ofFiles { () throws(FileError) in try LocalFolder(folder).namesAsBytes() }
         var names: [String] = []
-        while let entry = readdir(directory) {
-            let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+        for bytes in found {
             guard let name = String(validating: bytes, as: UTF8.self) else {
                 let shown = String(decoding: bytes, as: UTF8.self).debugDescription
                 throw ScriptError(.localFile, "'\(folder)' has a file whose name is not UTF-8, \(shown); rename it")
             }
-            if name != ".", name != ".." { names.append(name) }
+            names.append(name)
         }
         var files: [File] = []
         for name in names.sortedByBytes() {
             let path = "\(folder)/\(name)"
             var status = stat()
-            guard lstat(path, &status) == 0 else { throw LocalFile.error("open", path) }
+            guard lstat(path, &status) == 0 else { throw ScriptError(FileError("open", path)) }
             // A link to a folder might lead back into this one.
             if status.st_mode & S_IFMT == S_IFDIR {
                 files += try walk(path, "\(prefix)\(name)/")

@@ -1,5 +1,5 @@
 import BSON
-import CLinux
+import Files
 import Glibc
 
 /// The file that a runner reads once the script has ended: a request a line, `{"path": "...", "body": ...}`.
@@ -8,21 +8,13 @@ enum SpoolFile {
     ///
     /// - Throws: `localFile` with what the disk says.
     static func append(_ reports: [Report], to path: String) throws(ScriptError) {
-        let file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0o600)
-        guard file >= 0 else { throw LocalFile.error("open", path) }
-        defer { close(file) }
-        // Several processes of one attempt, also of Python, may end at the same time.
-        guard tensorhub_lock(file, 1) == 0 else { throw LocalFile.error("lock", path) }
-        for line in lines(reports) {
-            var rest = Array(line.utf8)[...]
-            while !rest.isEmpty {
-                let count = rest.withUnsafeBytes { write(file, $0.baseAddress, $0.count) }
-                if count < 0, errno == EINTR { continue }
-                guard count > 0 else { throw LocalFile.error("write", path) }
-                rest = rest.dropFirst(count)
-            }
+        try ScriptError.ofFiles { () throws(FileError) in
+            let file = try OpenFile(path, O_WRONLY | O_APPEND | O_CREAT, mode: 0o600)
+            // Several processes of one attempt, also of Python, may end at the same time.
+            _ = try file.lock(isWaiting: true)
+            for line in lines(reports) { try file.write(Array(line.utf8)) }
+            try file.synchronize()
         }
-        guard fsync(file) == 0 else { throw LocalFile.error("sync", path) }
     }
 
     /// Log entries in batches of a size that the reader takes; results as they are; nothing of progress, which is over.

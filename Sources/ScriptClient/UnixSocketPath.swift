@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 
 /// The path of a socket, shortened where a socket's address has no room for it.
@@ -18,7 +19,7 @@ struct UnixSocketPath: ~Copyable {
             return
         }
         folder = open("\(above)/", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard folder >= 0 else { throw .unreachable(path, String(cString: strerror(errno))) }
+        guard folder >= 0 else { throw .unreachable(path, FileError.reason()) }
         address = "/proc/self/fd/\(folder)/\(name)"
     }
 

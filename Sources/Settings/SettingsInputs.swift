@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 
 /// Everything outside of the process that settings are made from, so that tests need no real home folder.
@@ -98,23 +99,12 @@ public struct SettingsInputs: Sendable {
     private static let maximumFileSize = 1 << 20
 
     private static func readFile(_ path: String) -> File {
-        // Not blocking: the path may be a pipe that nobody writes to.
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard descriptor >= 0 else {
-            return errno == ENOENT || errno == ENOTDIR ? .missing : .unreadable(String(cString: strerror(errno)))
-        }
-        defer { close(descriptor) }
-        var bytes: [UInt8] = []
-        var chunk = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = read(descriptor, &chunk, chunk.count)
-            if count == 0 { return .content(bytes) }
-            if count < 0 {
-                if errno == EINTR { continue }
-                return .unreadable(String(cString: strerror(errno)))
-            }
-            bytes += chunk[..<count]
-            if bytes.count > maximumFileSize { return .unreadable("it is larger than 1 MiB") }
+        // The path may be a pipe that nobody writes to: opening it does not block.
+        do throws(FileError) {
+            let bytes = try OpenFile(path).readAll(limit: maximumFileSize)
+            return bytes.count > maximumFileSize ? .unreadable("it is larger than 1 MiB") : .content(bytes)
+        } catch {
+            return error.number == ENOENT || error.number == ENOTDIR ? .missing : .unreadable(error.reason)
         }
     }
 }

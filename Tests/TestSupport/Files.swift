@@ -31,7 +31,7 @@ public func readLines(_ path: String) throws -> [String] {
 }
 
 /// What the system said of a file.
-public struct FileError: Error, CustomStringConvertible {
+struct FileError: Error, CustomStringConvertible {
     var path: String
     var number: Int32
     public var description: String { "\(path): \(String(cString: strerror(number)))" }

@@ -1,4 +1,5 @@
 public import BSON
+import Files
 import Glibc
 import MongoDriver
 import Synchronization

@@ -1,5 +1,6 @@
 import BSON
 import CLinux
+import Files
 import Glibc
 package import TensorHub
 
@@ -15,7 +16,7 @@ package final class ServeFolder: Sendable {
     ///
     /// - Parameter parent: Shared by all servers of this user; made where it is missing.
     package init(in parent: String) throws(HubError) {
-        try Self.makeFolders(parent)
+        do throws(FileError) { try LocalFolder.make(parent, mode: 0o700) } catch { throw Self.failure(parent, error) }
         // While one makes its folder, nobody may take it for one that is left over.
         var gate = open("\(parent)/lock", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0o600)
         if gate < 0, [EACCES, EISDIR, ELOOP].contains(errno) {
@@ -29,11 +30,10 @@ package final class ServeFolder: Sendable {
         for name in GuardedPath.names(GuardedPath.withoutLinks(parent)) where name.bytes.hasPrefix("server-") {
             Self.removeIfAbandoned(name, in: parent)
         }
-        var template = Array("\(parent)/server-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else { throw Self.failure(parent) }
-        path = GuardedPath.withoutLinks(
-            String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        )
+        do throws(FileError) { path = GuardedPath.withoutLinks(try LocalFolder.makeUnique("\(parent)/server-")) } catch
+        {
+            throw Self.failure(parent, error)
+        }
         lock = open("\(path)/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard lock >= 0, tensorhub_lock(lock, 0) == 0, mkdir("\(path)/spool", 0o700) == 0,
             mkdir("\(path)/links", 0o700) == 0
@@ -65,20 +65,12 @@ package final class ServeFolder: Sendable {
         FolderTree.remove(GuardedPath.withoutLinks(parent) + "/" + name)
     }
 
-    private static func makeFolders(_ path: String) throws(HubError) {
-        let parts = path.bytes.split(separator: "/")
-        let root = path.bytes.hasPrefix("/") ? "/" : ""
-        for end in parts.indices {
-            let folder = root + parts[...end].map(\.text).joined(separator: "/")
-            if mkdir(folder, 0o700) != 0, errno != EEXIST { throw failure(path) }
-        }
-    }
-
-    private static func failure(_ path: String) -> HubError {
-        HubError(
-            errno == ENOSPC ? .noSpace : .invalidInput,
+    private static func failure(_ path: String, _ error: FileError? = nil) -> HubError {
+        let error = error ?? FileError("make", path)
+        return HubError(
+            error.isFull ? .noSpace : .invalidInput,
             field: "state-directory",
-            "\(path) cannot be made: \(String(cString: strerror(errno))); name a folder of your own as state-directory"
+            "\(path) cannot be made: \(error.reason); name a folder of your own as state-directory"
         )
     }
 }

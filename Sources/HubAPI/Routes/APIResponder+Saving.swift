@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import HTTPTypes
 import TensorHub

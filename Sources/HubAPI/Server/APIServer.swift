@@ -1,3 +1,4 @@
+import Files
 import Glibc
 package import HummingbirdCore
 public import Logging
@@ -110,7 +111,7 @@ public final class APIServer: ScriptServer {
                 "listen: another program listens on \(host):\(port) already; end it, name another port, or 0 for a free one"
             )
         } catch let error as IOError where error.errnoCode == EACCES || error.errnoCode == EADDRNOTAVAIL {
-            let reason = String(cString: strerror(error.errnoCode))
+            let reason = FileError.reason(error.errnoCode)
             throw HubError(
                 .invalidInput,
                 field: "listen",

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import HTTPTypes
 import NIOCore
@@ -7,22 +8,21 @@ import TensorHub
 /// A file of this machine, open while it is being sent: it may lose its name meanwhile.
 final class OpenedFile: Sendable {
     let length: Int64
-    private let descriptor: CInt
+    private let file: OpenFile
 
     /// Bytes that are read at once.
     private static let piece = 512 << 10
 
     /// Blocks, but on nothing that a script may have put in the file's place.
     init(_ path: String) throws(APIError) {
-        descriptor = GuardedPath.open(path, O_RDONLY)
-        var status = stat()
-        guard descriptor >= 0, fstat(descriptor, &status) == 0 else {
-            let reason = String(cString: strerror(errno))
-            if descriptor >= 0 { close(descriptor) }
-            throw APIError(.internalServerError, "database", "\(path) cannot be opened: \(reason)")
+        let status: stat
+        do throws(FileError) {
+            file = try OpenFile(guarded: path)
+            status = try file.status()
+        } catch {
+            throw APIError(.internalServerError, "database", "\(path) cannot be opened: \(error.reason)")
         }
         guard status.st_mode & S_IFMT == S_IFREG else {
-            close(descriptor)
             throw APIError(
                 .internalServerError,
                 "database",
@@ -31,8 +31,6 @@ final class OpenedFile: Sendable {
         }
         length = Int64(status.st_size)
     }
-
-    deinit { close(descriptor) }
 
     func source(_ range: Range<Int64>, _ disk: NIOThreadPool) -> ByteSource {
         ByteSource(length: range.upperBound - range.lowerBound) { send in
@@ -50,12 +48,11 @@ final class OpenedFile: Sendable {
     private func read(at offset: Int64, _ count: Int) throws -> ByteBuffer {
         var buffer = ByteBuffer()
         try buffer.writeWithUnsafeMutableBytes(minimumWritableBytes: count) { bytes in
-            while true {
-                let got = pread(descriptor, bytes.baseAddress, count, off_t(offset))
-                if got > 0 { return got }
-                // A file of ours never changes; one that got shorter is somebody's deed.
-                if got == 0 || errno != EINTR { throw BrokenBody() }
-            }
+            let wanted = UnsafeMutableRawBufferPointer(rebasing: bytes[..<count])
+            let got = OpenFile.read(file.descriptor, wanted, at: offset)
+            // A file of ours never changes; one that got shorter is somebody's deed.
+            if got <= 0 { throw BrokenBody() }
+            return got
         }
         return buffer
     }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import TensorHub
 
@@ -119,10 +120,11 @@ struct PrivateSocket: ~Copyable {
     }
 
     private static func failure(_ path: String) -> HubError {
-        HubError(
-            errno == ENOSPC ? .noSpace : .invalidInput,
+        let error = FileError("make", path)
+        return HubError(
+            error.isFull ? .noSpace : .invalidInput,
             field: "socket",
-            "socket: \(path) cannot be made: \(String(cString: strerror(errno))); choose a folder of your own"
+            "socket: \(path) cannot be made: \(error.reason); choose a folder of your own"
         )
     }
 }

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import HTTPTypes
 import NIOCore
@@ -90,22 +91,14 @@ private final class SpoolWriter: @unchecked Sendable {
                 descriptor = GuardedPath.open(path, O_WRONLY | O_CREAT | O_EXCL, mode: 0o600)
             }
         }
-        if descriptor < 0 { throw Self.failure(path) }
+        if descriptor < 0 { throw Self.failure(FileError("write", path)) }
     }
 
     func write(_ buffer: ByteBuffer) throws {
         try buffer.withUnsafeReadableBytes { bytes in
             hash?.update(bytes)
-            var rest = UnsafeRawBufferPointer(rebasing: bytes[...])
-            while !rest.isEmpty {
-                let count = Glibc.write(descriptor, rest.baseAddress, rest.count)
-                if count < 0 {
-                    if errno == EINTR { continue }
-                    throw Self.failure(path)
-                }
-                rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-                size += Int64(count)
-            }
+            do throws(FileError) { try OpenFile.write(descriptor, path, bytes) } catch { throw Self.failure(error) }
+            size += Int64(bytes.count)
         }
     }
 
@@ -113,7 +106,7 @@ private final class SpoolWriter: @unchecked Sendable {
         let isWritten = close(descriptor) == 0
         descriptor = -1
         // Some file systems tell only then that there is no room.
-        if !isWritten { throw Self.failure(path) }
+        if !isWritten { throw Self.failure(FileError("write", path)) }
         let hash = hash.take()
         return (size, hash?.finish() ?? "")
     }
@@ -123,12 +116,11 @@ private final class SpoolWriter: @unchecked Sendable {
         descriptor = -1
     }
 
-    private static func failure(_ path: String) -> APIError {
-        let number = errno
-        let reason = String(cString: strerror(number))
-        if number == ENOSPC || number == EDQUOT || number == EFBIG {
-            return .noSpace("\(path) cannot be written: \(reason); nothing was kept, make room there")
+    private static func failure(_ error: FileError) -> APIError {
+        let path = error.path
+        if error.isFull {
+            return .noSpace("\(path) cannot be written: \(error.reason); nothing was kept, make room there")
         }
-        return APIError(.internalServerError, "database", "\(path) cannot be written: \(reason)")
+        return APIError(.internalServerError, "database", "\(path) cannot be written: \(error.reason)")
     }
 }

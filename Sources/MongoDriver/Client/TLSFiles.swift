@@ -1,5 +1,6 @@
 import CLibCrypto
 import CLibMongoC
+import Files
 import Glibc
 
 /// The files of certificates and keys that a connection string names. libmongoc reads them when it connects, and what
@@ -24,23 +25,19 @@ enum TLSFiles {
         _ fault: ([UInt8]) -> String?
     ) throws(MongoError) {
         func failure(_ reason: String) -> MongoError { MongoError(.invalidURI, "\(option): \(path): \(reason)") }
-        let file = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
-        guard file >= 0 else { throw failure(String(cString: strerror(errno))) }
-        defer { close(file) }
-        var status = stat()
-        guard fstat(file, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { throw failure("it is no file") }
         // More than all certificates of the world.
-        guard status.st_size <= 16 << 20 else { throw failure("it is too large for certificates") }
-        var bytes = [UInt8](repeating: 0, count: Int(status.st_size))
-        var length = 0
-        while length < bytes.count {
-            let count = bytes[length...].withUnsafeMutableBytes { Glibc.read(file, $0.baseAddress, $0.count) }
-            if count < 0 { throw failure(String(cString: strerror(errno))) }
-            if count == 0 { break }
-            length += count
+        let limit = 16 << 20
+        let bytes: [UInt8]?
+        do throws(FileError) {
+            let file = try OpenFile(path)
+            bytes = file.isRegular ? try file.readAll(limit: limit) : nil
+        } catch {
+            throw failure(error.reason)
         }
-        if length == 0 { throw failure("it is empty") }
-        if let reason = fault(Array(bytes[..<length])) { throw failure(reason) }
+        guard let bytes else { throw failure("it is no file") }
+        guard bytes.count <= limit else { throw failure("it is too large for certificates") }
+        if bytes.isEmpty { throw failure("it is empty") }
+        if let reason = fault(bytes) { throw failure(reason) }
     }
 
     /// The first certificate, in the form of X.509; `nil` where there is none or one is broken.

@@ -1,3 +1,5 @@
+import Files
+
 /// Why an attempt could not be started.
 package struct AttemptError: Error, Sendable, CustomStringConvertible {
     package struct Code: Sendable, Hashable {
@@ -11,14 +13,16 @@ package struct AttemptError: Error, Sendable, CustomStringConvertible {
 
     package var code: Code
     package var message: String
-    /// errno of the system call that failed.
-    package var systemError: Int32?
 
-    package init(_ code: Code, _ message: String, systemError: Int32? = nil) {
+    package init(_ code: Code, _ message: String) {
         self.code = code
         self.message = message
-        self.systemError = systemError
     }
 
     package var description: String { message }
+
+    /// Whether this machine is at fault, and not the task: also by what a file call says.
+    static func isOfMachine(_ error: any Error) -> Bool {
+        error is FileError || (error as? AttemptError)?.code == .machine
+    }
 }

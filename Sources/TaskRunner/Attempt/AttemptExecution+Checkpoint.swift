@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Logging
 import NIOPosix
@@ -58,7 +59,7 @@ extension AttemptExecution {
             guard let error = error as? HubError, error.code == .blobLost || error.code == .hashMismatch,
                 control.reason == nil
             else {
-                if error is AttemptError { throw error }
+                if AttemptError.isOfMachine(error) { throw error }
                 throw AttemptError(.machine, "the task's checkpoint cannot be brought to this machine: \(error)")
             }
             logger.error(

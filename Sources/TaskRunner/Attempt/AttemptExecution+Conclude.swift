@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Logging
 import NIOPosix
 import TensorHub
@@ -22,7 +23,7 @@ extension AttemptExecution {
         var ended = await read(directory) { [self] in
             do {
                 try link.delivery.take(UnsentRequests(backend: link.backend))
-            } catch let error as AttemptError where error.mayPass {
+            } catch let error as FileError where error.mayPass {
                 throw error
             } catch {
                 logger.error(
@@ -59,7 +60,7 @@ extension AttemptExecution {
             let ended = try await context.persistence.untilAccepted(.growing) {
                 try await context.pool.runIfActive(body)
             } failed: { error, failures in
-                guard (error as? AttemptError)?.mayPass == true, !control.isLeaseLost else { throw error }
+                guard (error as? FileError)?.mayPass == true, !control.isLeaseLost else { throw error }
                 guard failures == 1 else { return }
                 logger.error(
                     "How the attempt ended cannot be read now; it is tried again",
@@ -67,7 +68,7 @@ extension AttemptExecution {
                 )
             }
             return ended ?? Ended(directory: directory, isOpen: true)
-        } catch let error as AttemptError where error.mayPass {
+        } catch let error as FileError where error.mayPass {
             return Ended(directory: directory)
         } catch {
             let failure = TaskFailure(kind: AttemptOutcome.Kind.journalLost.rawValue, message: "\(error)")
@@ -144,7 +145,7 @@ extension AttemptExecution {
             do {
                 return try await context.pool.runIfActive { try AttemptSurvivors.kill(token) }
             } catch {
-                guard (error as? AttemptError)?.mayPass == true else { return nil }
+                guard (error as? FileError)?.mayPass == true else { return nil }
                 await context.persistence.pauseUncancelled(Backoff.firstPause)
             }
         }

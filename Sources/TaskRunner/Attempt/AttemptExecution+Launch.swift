@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Logging
 import NIOPosix
 import TensorHub
@@ -112,7 +113,7 @@ extension AttemptExecution {
                 guard let state = try await context.pool.runIfActive({ try takenOver.look() }) else { throw Unclear() }
                 return state
             } failed: { error, failures in
-                guard error is Unclear || (error as? AttemptError)?.mayPass == true else { throw error }
+                guard error is Unclear || (error as? FileError)?.mayPass == true else { throw error }
                 // Half a second at least.
                 if failures < 8 { return }
                 if failures == 8 {

@@ -139,10 +139,10 @@ final class AttemptExecution: Sendable {
             } else {
                 started = try await launch(token, link)
             }
-        } catch let error as AttemptError where error.code == .machine && control.reason != nil {
+        } catch  where AttemptError.isOfMachine(error) && control.reason != nil {
             logger.notice("The attempt ended before its script began", metadata: ["error": "\(error)"])
             return Ended(outcome: .stopped(reason: control.reason?.rawValue ?? ""), directory: takenOver?.directory)
-        } catch let error as AttemptError where error.code == .machine {
+        } catch  where AttemptError.isOfMachine(error) {
             logger.error("This machine cannot start the attempt; the task goes back", metadata: ["error": "\(error)"])
             await context.tendFolders()
             return Ended(outcome: .stopped(reason: AttemptOutcome.machineFault), directory: takenOver?.directory)

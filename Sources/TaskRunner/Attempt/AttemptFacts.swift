@@ -1,4 +1,5 @@
 import BSON
+import Files
 
 /// What is known of an attempt whose supervisor has ended, and what that comes to. Decisions only.
 struct AttemptFacts: Sendable {
@@ -26,7 +27,7 @@ struct AttemptFacts: Sendable {
         guard let record else { return withoutRecord }
         if let number = record.startError, let error = record.error {
             // An exec failed for want of something, and not for what it was asked to execute.
-            if AttemptError.isShortage(number) { return .stopped(reason: AttemptOutcome.machineFault) }
+            if FileError.mayPass(number) { return .stopped(reason: AttemptOutcome.machineFault) }
             return failed(.cannotStart, "the script could not be started: \(error)")
         }
         if let stopped = record.stopped { return outcome(record, stopped: stopped) }

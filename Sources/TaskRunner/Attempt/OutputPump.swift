@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Logging
 import NIOPosix
 import TensorHub
@@ -95,7 +96,7 @@ actor OutputPump {
                 metadata: ["error": "\(error)", "bytes": "\(bytes)"]
             )
             return false
-        } catch let error as AttemptError where !error.mayPass {
+        } catch let error as FileError where !error.mayPass {
             block.logger.error("Some of the output is lost: it cannot be read", metadata: ["error": "\(error)"])
             return true
         }

@@ -1,3 +1,4 @@
+package import Files
 import Glibc
 import Synchronization
 
@@ -57,19 +58,19 @@ package final class OutputReader: Sendable {
     package var position: Int64 { state.withLock(\.position) }
 
     /// The next piece of output; nil when there is nothing more now, or no file yet.
-    package func next(maxBytes: Int = 262_144) throws(AttemptError) -> OutputPiece? {
-        let result: Result<OutputPiece?, AttemptError> = state.withLock { state in
-            do throws(AttemptError) { return .success(try next(&state, max(maxBytes, 1))) } catch {
+    package func next(maxBytes: Int = 262_144) throws(FileError) -> OutputPiece? {
+        let result: Result<OutputPiece?, FileError> = state.withLock { state in
+            do throws(FileError) { return .success(try next(&state, max(maxBytes, 1))) } catch {
                 return .failure(error)
             }
         }
         return try result.get()
     }
 
-    private func next(_ state: inout State, _ maxBytes: Int) throws(AttemptError) -> OutputPiece? {
+    private func next(_ state: inout State, _ maxBytes: Int) throws(FileError) -> OutputPiece? {
         guard try open(&state) else { return nil }
         while true {
-            var data = try read(state.file, at: state.position, count: maxBytes)
+            var data = try OpenFile.read(state.file, path, at: state.position, upTo: maxBytes)
             let hole = hole(size: try size(of: state.file))
             if hole.contains(state.position) {
                 state.position = hole.upperBound
@@ -85,15 +86,15 @@ package final class OutputReader: Sendable {
     }
 
     /// The last bytes of the output.
-    package func tail(_ count: Int = 8192) throws(AttemptError) -> [UInt8] {
-        let result: Result<[UInt8], AttemptError> = state.withLock { state in
-            do throws(AttemptError) {
+    package func tail(_ count: Int = 8192) throws(FileError) -> [UInt8] {
+        let result: Result<[UInt8], FileError> = state.withLock { state in
+            do throws(FileError) {
                 guard try open(&state) else { return .success([]) }
                 let size = try size(of: state.file)
                 var start = max(0, size - Int64(max(count, 0)))
                 let hole = hole(size: size)
                 if start < hole.upperBound, !hole.isEmpty { start = max(start, hole.upperBound) }
-                return .success(try read(state.file, at: start, count: Int(size - start)))
+                return .success(try OpenFile.read(state.file, path, at: start, upTo: Int(size - start)))
             } catch {
                 return .failure(error)
             }
@@ -120,33 +121,18 @@ package final class OutputReader: Sendable {
         return head..<max(head, end)
     }
 
-    private func open(_ state: inout State) throws(AttemptError) -> Bool {
+    private func open(_ state: inout State) throws(FileError) -> Bool {
         if state.file >= 0 { return true }
-        do throws(AttemptError) { state.file = try folder.openRegular(path, O_RDONLY) } catch {
-            guard error.systemError == ENOENT else { throw error }
+        do throws(FileError) { state.file = try folder.openRegular(path, O_RDONLY) } catch {
+            guard error.number == ENOENT else { throw error }
             return false
         }
         return true
     }
 
-    private func size(of file: Int32) throws(AttemptError) -> Int64 {
+    private func size(of file: Int32) throws(FileError) -> Int64 {
         var status = stat()
-        guard fstat(file, &status) == 0 else { throw .call("examine", path) }
+        guard fstat(file, &status) == 0 else { throw FileError("examine", path) }
         return Int64(status.st_size)
-    }
-
-    private func read(_ file: Int32, at offset: Int64, count: Int) throws(AttemptError) -> [UInt8] {
-        var failure: AttemptError?
-        let data = [UInt8](unsafeUninitializedCapacity: count) { buffer, used in
-            while used < count {
-                let got = pread(file, buffer.baseAddress! + used, count - used, off_t(offset) + used)
-                if got < 0, errno == EINTR { continue }
-                if got < 0 { failure = .call("read", path) }
-                guard got > 0 else { break }
-                used += got
-            }
-        }
-        if let failure { throw failure }
-        return data
     }
 }

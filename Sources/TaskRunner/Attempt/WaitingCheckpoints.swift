@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 
 /// `<state>/checkpoints`: what waits there for the next attempt of a task on this machine, seen as a whole. A task that
@@ -23,10 +24,10 @@ struct WaitingCheckpoints: Sendable {
     static func arrivalName(of task: ObjectID, _ runner: ObjectID) -> String { ".\(task).\(runner)" }
 
     /// Tasks with a checkpoint here.
-    func tasks() throws(AttemptError) -> Set<ObjectID> { Set(try names().compactMap(Self.task)) }
+    func tasks() throws(FileError) -> Set<ObjectID> { Set(try names().compactMap(Self.task)) }
 
     /// Removes what runners that are gone were bringing here.
-    func removeBrokenOff(_ damage: DamagedThings, isLiving: (ObjectID) -> Bool) throws(AttemptError) {
+    func removeBrokenOff(_ damage: DamagedThings, isLiving: (ObjectID) -> Bool) throws(FileError) {
         for name in try names() where name.bytes.hasPrefix(".") {
             let runner = name.bytes.split(separator: ".").last.flatMap { ObjectID($0.text) }
             if let runner, isLiving(runner) { continue }
@@ -41,7 +42,7 @@ struct WaitingCheckpoints: Sendable {
         _ tasks: Set<ObjectID>,
         olderThan age: Duration = .zero,
         _ damage: DamagedThings
-    ) throws(AttemptError) {
+    ) throws(FileError) {
         for name in try names() {
             guard let task = Self.task(name), tasks.contains(task) else { continue }
             // A rename sets the time.
@@ -54,14 +55,14 @@ struct WaitingCheckpoints: Sendable {
 
     /// One that cannot be removed keeps none of the others.
     private func remove(_ name: String, _ damage: DamagedThings) {
-        do throws(AttemptError) { try state.open(path).removeTree(name) } catch {
-            damage.setAside("\(path)/\(name)", "it cannot be removed: \(error.message)")
+        do throws(FileError) { try state.open(path).removeTree(name) } catch {
+            damage.setAside("\(path)/\(name)", "it cannot be removed: \(error.description)")
         }
     }
 
-    private func names() throws(AttemptError) -> [String] {
-        do throws(AttemptError) { return try state.open(path).names() } catch {
-            if error.systemError == ENOENT { return [] }
+    private func names() throws(FileError) -> [String] {
+        do throws(FileError) { return try state.open(path).names() } catch {
+            if error.number == ENOENT { return [] }
             throw error
         }
     }

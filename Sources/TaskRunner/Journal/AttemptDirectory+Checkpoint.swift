@@ -1,4 +1,5 @@
 import BSON
+package import Files
 import Glibc
 import TensorHub
 
@@ -9,7 +10,7 @@ extension AttemptDirectory {
     private var waitingPath: String { "\(state.path)/\(WaitingCheckpoints.folderName)" }
 
     /// The folder, which is made where it is missing.
-    private func waiting() throws(AttemptError) -> LocalFolder {
+    private func waiting() throws(FileError) -> LocalFolder {
         let home = try state.open(state.path)
         try home.ensureFolder(WaitingCheckpoints.folderName, mode: 0o755)
         return try LocalFolder(WaitingCheckpoints.folderName, in: home)
@@ -17,12 +18,12 @@ extension AttemptDirectory {
 
     /// Puts away what the script left in its checkpoint folder, in place of an older one. Anything but a folder is
     /// nothing to keep.
-    package func putAwayCheckpoint() throws(AttemptError) {
+    package func putAwayCheckpoint() throws(FileError) {
         guard let directory = try state.openIfThere(path) else { return }
         guard directory.isFolder(Self.checkpointName) else { return }
         // An empty one is not either.
         if directory.withRights({ unlinkat(directory.descriptor, Self.checkpointName, AT_REMOVEDIR) }) == 0 { return }
-        guard errno == ENOTEMPTY || errno == EEXIST else { throw .call("examine", checkpointPath) }
+        guard errno == ENOTEMPTY || errno == EEXIST else { throw FileError("examine", checkpointPath) }
         try putAway(Self.checkpointName, in: directory, of: id.number)
     }
 
@@ -30,21 +31,21 @@ extension AttemptDirectory {
         _ name: String,
         in folder: borrowing LocalFolder,
         of attempt: Int
-    ) throws(AttemptError) {
+    ) throws(FileError) {
         let waiting = try waiting()
         removeWaiting(try waitingCheckpoints(waiting), in: waiting)
         try folder.rename(name, to: "\(AttemptID(task: id.task, number: attempt))", in: waiting)
     }
 
     /// Gives the new attempt what an earlier one put away here, if it did.
-    package func restoreCheckpoint() throws(AttemptError) {
+    package func restoreCheckpoint() throws(FileError) {
         guard let waiting = try state.openIfThere(waitingPath) else { return }
         let found = try waitingCheckpoints(waiting).filter(canBeOurs)
         guard let newest = found.last else { return }
         let directory = try state.open(path)
         // The new one is empty.
-        do throws(AttemptError) { try waiting.rename(newest.name, to: Self.checkpointName, in: directory) } catch {
-            guard error.systemError == ENOENT else { throw error }
+        do throws(FileError) { try waiting.rename(newest.name, to: Self.checkpointName, in: directory) } catch {
+            guard error.number == ENOENT else { throw error }
         }
         removeWaiting(found.dropLast(), in: waiting)
     }
@@ -64,13 +65,13 @@ extension AttemptDirectory {
 
     /// Removes a directory whose script was never started, and puts the checkpoint back for the next attempt; where
     /// that fails, the directory stays.
-    func takeBack() throws(AttemptError) {
+    func takeBack() throws(FileError) {
         try putAwayCheckpoint()
         try remove()
     }
 
     /// Which attempt left what waits here; `nil` where nothing does.
-    func newestCheckpoint() throws(AttemptError) -> Int? {
+    func newestCheckpoint() throws(FileError) -> Int? {
         guard let waiting = try state.openIfThere(waitingPath) else { return nil }
         return try waitingCheckpoints(waiting).filter(canBeOurs).last?.attempt
     }
@@ -79,7 +80,7 @@ extension AttemptDirectory {
     /// script's.
     private func waitingCheckpoints(
         _ waiting: borrowing LocalFolder
-    ) throws(AttemptError) -> [(name: String, attempt: Int)] {
+    ) throws(FileError) -> [(name: String, attempt: Int)] {
         let own = "\(id.task)"
         var found: [(name: String, attempt: Int)] = []
         for name in try waiting.names() where name.bytes.hasPrefix(own.bytes) && waiting.isFolder(name) {
@@ -93,7 +94,7 @@ extension AttemptDirectory {
     // MARK: From another machine
 
     /// Makes an empty folder for a checkpoint that is to be brought here by that runner.
-    func makeArrivalFolder(_ runner: ObjectID) throws(AttemptError) -> String {
+    func makeArrivalFolder(_ runner: ObjectID) throws(FileError) -> String {
         let waiting = try waiting()
         let name = WaitingCheckpoints.arrivalName(of: id.task, runner)
         try waiting.removeTree(name)
@@ -102,7 +103,7 @@ extension AttemptDirectory {
     }
 
     /// Makes the folders above a file that is to be brought into an arrival folder.
-    func makeFolders(above path: String, in arrival: String) throws(AttemptError) {
+    func makeFolders(above path: String, in arrival: String) throws(FileError) {
         var folder = arrival
         for part in path.bytes.split(separator: "/").dropLast() {
             try state.open(folder).ensureFolder(part.text, mode: 0o755)
@@ -111,7 +112,7 @@ extension AttemptDirectory {
     }
 
     /// What has arrived waits for the next attempt on this machine.
-    func putAwayArrived(_ arrival: String, of attempt: Int) throws(AttemptError) {
+    func putAwayArrived(_ arrival: String, of attempt: Int) throws(FileError) {
         try putAway(StateFolder.name(arrival), in: waiting(), of: attempt)
     }
 

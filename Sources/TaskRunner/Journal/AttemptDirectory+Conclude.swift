@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 
 extension AttemptDirectory {
@@ -12,17 +13,17 @@ extension AttemptDirectory {
         _ facts: AttemptFacts,
         output: OutputReader,
         wasTakenOver: Bool = false
-    ) throws(AttemptError) -> (record: ExitRecord?, outcome: AttemptOutcome) {
+    ) throws(FileError) -> (record: ExitRecord?, outcome: AttemptOutcome) {
         var facts = facts
         facts.isJournalLost = true
-        try withJournal { (journal) throws(AttemptError) in try read(journal, &facts, wasTakenOver: wasTakenOver) }
+        try withJournal { (journal) throws(FileError) in try read(journal, &facts, wasTakenOver: wasTakenOver) }
         var outcome = facts.outcome
         if case .failed(.missingResult, _, _) = outcome {
             facts.refusedResults = try refusedResults()
             if !facts.refusedResults.isEmpty { outcome = facts.outcome }
         }
         guard case .failed = outcome, facts.record?.outputBytes != 0 else { return (facts.record, outcome) }
-        do throws(AttemptError) { facts.tail = try output.tail() } catch {
+        do throws(FileError) { facts.tail = try output.tail() } catch {
             // What the script has made of its output does not change how it ended.
             if error.mayPass { throw error }
         }
@@ -33,7 +34,7 @@ extension AttemptDirectory {
         _ journal: borrowing LocalFolder,
         _ facts: inout AttemptFacts,
         wasTakenOver: Bool
-    ) throws(AttemptError) {
+    ) throws(FileError) {
         let stopReason = facts.stopReason
         var record = try Self.exitRecord(journal)
         // A supervisor that was killed has not written that it obeyed a stop, least of all one that nobody ordered.
@@ -59,8 +60,8 @@ extension AttemptDirectory {
     }
 
     /// Why results that a Python script has are not in its result file; empty where nothing is said of that.
-    private func refusedResults() throws(AttemptError) -> BSONDocument {
-        let file = try withJournal { (journal) throws(AttemptError) in
+    private func refusedResults() throws(FileError) -> BSONDocument {
+        let file = try withJournal { (journal) throws(FileError) in
             try journal.read("result.json.refused", limit: 1 << 20)
         }
         return file.flatMap { $0 }.flatMap { try? BSONDocument(extendedJSON: $0) } ?? [:]
@@ -68,12 +69,12 @@ extension AttemptDirectory {
 
     /// Whether the folder is the one that the supervisor has as its journal. Without `pids.json`, as a power cut may
     /// leave it, only who has seen one before knows better.
-    private func isSupervisors(_ journal: borrowing LocalFolder, mustTell: Bool) throws(AttemptError) -> Bool {
+    private func isSupervisors(_ journal: borrowing LocalFolder, mustTell: Bool) throws(FileError) -> Bool {
         guard let bytes = try journal.read("pids.json", limit: 1 << 16), let processes = AttemptProcesses(json: bytes)
         else { return !mustTell }
         guard let inode = processes.journal else { return true }
         var status = stat()
-        guard fstat(journal.descriptor, &status) == 0 else { throw .call("examine", journalPath) }
+        guard fstat(journal.descriptor, &status) == 0 else { throw FileError("examine", journalPath) }
         return UInt64(status.st_ino) == inode
     }
 }

@@ -1,5 +1,6 @@
 package import BSON
 import CLinux
+package import Files
 import Glibc
 package import TensorHub
 
@@ -69,13 +70,13 @@ package struct AttemptDirectory: Sendable, Hashable {
         _ plan: AttemptPlan,
         command: ScriptCommand,
         in parent: String
-    ) throws(AttemptError) -> AttemptDirectory {
+    ) throws -> AttemptDirectory {
         let own = command.starter == nil ? [command.scriptName] : [command.scriptName, ScriptCommand.starterName]
         for file in plan.options.files { try check(path: file.path, ownNames: own) }
         let directory = AttemptDirectory(plan.id, in: parent)
         let all = try directory.state.open(parent)
         try all.makeFolder(directory.name, mode: 0o755)
-        do throws(AttemptError) {
+        do {
             try directory.fill(LocalFolder(directory.name, in: all), plan, command)
         } catch {
             try? directory.remove()
@@ -88,7 +89,7 @@ package struct AttemptDirectory: Sendable, Hashable {
         _ folder: borrowing LocalFolder,
         _ plan: AttemptPlan,
         _ command: ScriptCommand
-    ) throws(AttemptError) {
+    ) throws {
         try folder.makeFolder("journal", mode: 0o700)
         try folder.makeFolder("work", mode: 0o755)
         try folder.makeFolder("checkpoint", mode: 0o755)
@@ -103,7 +104,7 @@ package struct AttemptDirectory: Sendable, Hashable {
     }
 
     /// Names another runner as the one that looks after it.
-    package func write(_ claim: AttemptClaim) throws(AttemptError) {
+    package func write(_ claim: AttemptClaim) throws(FileError) {
         try journal().replace("claim.json", claim.bytes)
     }
 
@@ -117,14 +118,14 @@ package struct AttemptDirectory: Sendable, Hashable {
     }
 
     /// Keeps a supervisor that has not started the script yet from ever doing so.
-    package func abandon() throws(AttemptError) -> Abandonment {
+    package func abandon() throws(FileError) -> Abandonment {
         // A link in the place of the directory leads to somebody else's claim.
         guard isFolder else { return .abandoned }
-        return try withJournal { (journal) throws(AttemptError) in
+        return try withJournal { (journal) throws(FileError) in
             // The lock ends with the descriptor.
             guard tensorhub_lock(journal.descriptor, 0) == 0 else {
                 if errno == EWOULDBLOCK { return .busy }
-                throw .call("lock", journalPath)
+                throw FileError("lock", journalPath)
             }
             // It may have come and gone before we had the lock.
             if journal.status("pids.json") != nil { return .ended }
@@ -133,7 +134,7 @@ package struct AttemptDirectory: Sendable, Hashable {
         } ?? .abandoned
     }
 
-    private static func write(_ file: TaskFile, in work: borrowing LocalFolder) throws(AttemptError) {
+    private static func write(_ file: TaskFile, in work: borrowing LocalFolder) throws {
         let components = file.path.bytes.split(separator: "/").map(\.text)
         var parent = ""
         for component in components.dropLast() {
@@ -142,15 +143,15 @@ package struct AttemptDirectory: Sendable, Hashable {
                 if errno == ENOTDIR {
                     throw AttemptError(.cannotStart, "the task's files: '\(parent)' is a file and a folder")
                 }
-                throw .call("make folder", parent)
+                throw FileError("make folder", parent)
             }
         }
-        do throws(AttemptError) {
+        do throws(FileError) {
             try work.create(file.path, file.data, mode: mode_t(truncatingIfNeeded: file.mode) & 0o777 | 0o400)
         } catch {
             // Only the task's own list of files can have put anything in the way.
-            let isConflict = [EEXIST, EISDIR, ENOTDIR].contains(error.systemError)
-            throw AttemptError(isConflict ? .cannotStart : .machine, "the task's files: \(error.message)")
+            let isConflict = [EEXIST, EISDIR, ENOTDIR].contains(error.number)
+            throw AttemptError(isConflict ? .cannotStart : .machine, "the task's files: \(error.description)")
         }
     }
 
@@ -180,14 +181,14 @@ package struct AttemptDirectory: Sendable, Hashable {
     }
 
     /// Removes the directory with all that is in it; one that the script has removed already is no error.
-    package func remove() throws(AttemptError) {
+    package func remove() throws(FileError) {
         let all = try state.open(parent)
         removeUsual(in: all)
         try all.removeTree(name)
     }
 
     /// Removes what the script has made of its directory under other names beside it.
-    func removeMoved(_ token: ObjectID) throws(AttemptError) {
+    func removeMoved(_ token: ObjectID) throws(FileError) {
         let all = try state.open(parent)
         for other in try all.names() where other.bytes != name.bytes && all.isFolder(other) {
             let journal = try? LocalFolder("journal", in: LocalFolder(other, in: all))
@@ -216,7 +217,7 @@ package struct AttemptDirectory: Sendable, Hashable {
     }
 
     /// The attempts of an earlier life of the runner, and what is left of some that never began.
-    package static func existing(in parent: String) throws(AttemptError) -> [AttemptDirectory] {
+    package static func existing(in parent: String) throws(FileError) -> [AttemptDirectory] {
         try StateFolder(around: parent).open(parent).names().sortedByBytes().compactMap { name in
             let parts = name.bytes.split(separator: ".", omittingEmptySubsequences: false)
             guard parts.count == 2, let task = ObjectID(parts[0].text), let number = Int(parts[1].text) else {
@@ -233,63 +234,63 @@ package struct AttemptDirectory: Sendable, Hashable {
     package static let resultLimit = 16 << 20
 
     /// How the script ended; nil while it runs.
-    package func exitRecord() throws(AttemptError) -> ExitRecord? {
-        try withJournal { (journal) throws(AttemptError) in try Self.exitRecord(journal) } ?? nil
+    package func exitRecord() throws(FileError) -> ExitRecord? {
+        try withJournal { (journal) throws(FileError) in try Self.exitRecord(journal) } ?? nil
     }
 
     /// What the script left as result, at most one byte more than ``resultLimit``.
-    package func resultFile() throws(AttemptError) -> [UInt8]? { try read("result.json", limit: Self.resultLimit) }
+    package func resultFile() throws(FileError) -> [UInt8]? { try read("result.json", limit: Self.resultLimit) }
 
     /// The task as the script was given it, without script and files; nil when it cannot be read.
-    package func task() throws(AttemptError) -> BSONDocument? {
+    package func task() throws(FileError) -> BSONDocument? {
         try read("task.json", limit: 64 << 20).flatMap { try? BSONDocument(extendedJSON: $0) }
     }
 
     /// What this directory belongs to; nil when nothing ran in it.
-    package func claim() throws(AttemptError) -> AttemptClaim? {
+    package func claim() throws(FileError) -> AttemptClaim? {
         guard let bytes = try read("claim.json", limit: 1 << 20) else { return nil }
         return (try? BSONDocument(extendedJSON: bytes)).flatMap(AttemptClaim.init)
     }
 
     /// The processes of the attempt; nil before the script was started, and where the disk or the script has damaged
     /// the file.
-    package func processes() throws(AttemptError) -> AttemptProcesses? {
+    package func processes() throws(FileError) -> AttemptProcesses? {
         guard let bytes = try read("pids.json", limit: 1 << 16) else { return nil }
         return AttemptProcesses(json: bytes)
     }
 
     /// Tells the script, and whoever reads the directory later, why it is being stopped.
-    package func writeStopReason(_ reason: String) throws(AttemptError) {
+    package func writeStopReason(_ reason: String) throws(FileError) {
         try journal().replace("stop-reason", Array(reason.utf8))
     }
 
-    package func stopReason() throws(AttemptError) -> String? {
-        try withJournal { (journal) throws(AttemptError) in try Self.stopReason(journal) } ?? nil
+    package func stopReason() throws(FileError) -> String? {
+        try withJournal { (journal) throws(FileError) in try Self.stopReason(journal) } ?? nil
     }
 
-    static func exitRecord(_ journal: borrowing LocalFolder) throws(AttemptError) -> ExitRecord? {
+    static func exitRecord(_ journal: borrowing LocalFolder) throws(FileError) -> ExitRecord? {
         try journal.read("exit.json", limit: 1 << 20).flatMap(ExitRecord.init)
     }
 
-    static func stopReason(_ journal: borrowing LocalFolder) throws(AttemptError) -> String? {
+    static func stopReason(_ journal: borrowing LocalFolder) throws(FileError) -> String? {
         try journal.read("stop-reason", limit: 256).map { bytes in
             String(decoding: bytes, as: UTF8.self).split(whereSeparator: \.isWhitespace).first.map(String.init) ?? ""
         }
     }
 
-    private func read(_ name: String, limit: Int) throws(AttemptError) -> [UInt8]? {
-        try withJournal { (journal) throws(AttemptError) in try journal.read(name, limit: limit) } ?? nil
+    private func read(_ name: String, limit: Int) throws(FileError) -> [UInt8]? {
+        try withJournal { (journal) throws(FileError) in try journal.read(name, limit: limit) } ?? nil
     }
 
     /// Nil when the script has removed its journal, or put something else in its place: then there is no file, which is
     /// what the caller wants to know.
     @discardableResult
     func withJournal<Value>(
-        _ body: (borrowing LocalFolder) throws(AttemptError) -> Value
-    ) throws(AttemptError) -> Value? {
+        _ body: (borrowing LocalFolder) throws(FileError) -> Value
+    ) throws(FileError) -> Value? {
         guard let folder = try state.openIfThere(journalPath) else { return nil }
         return try body(folder)
     }
 
-    func journal() throws(AttemptError) -> LocalFolder { try state.open(journalPath) }
+    func journal() throws(FileError) -> LocalFolder { try state.open(journalPath) }
 }

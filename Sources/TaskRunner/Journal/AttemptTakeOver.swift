@@ -1,4 +1,5 @@
 package import BSON
+package import Files
 import Glibc
 import TensorHub
 
@@ -23,8 +24,8 @@ package struct AttemptTakeOver: Sendable {
         project: String,
         database: String,
         damage: DamagedThings
-    ) throws(AttemptError) -> AttemptTakeOver {
-        try presence.withOthers { (others) throws(AttemptError) in
+    ) throws(FileError) -> AttemptTakeOver {
+        try presence.withOthers { (others) throws(FileError) in
             var found = AttemptTakeOver(dead: others.dead, hasNeighbours: !others.living.isEmpty)
             // Before the directories: an attempt that begins meanwhile is in neither.
             let processes = try AttemptSurvivors.directories(in: attempts, project: project)
@@ -41,9 +42,9 @@ package struct AttemptTakeOver: Sendable {
                         if !others.dead.contains(claim.runner), try presence.isHolding(claim.runner) { continue }
                         claim.formerRunners.append(claim.runner)
                         claim.runner = runner
-                        do throws(AttemptError) { try directory.write(claim) } catch {
+                        do throws(FileError) { try directory.write(claim) } catch {
                             if error.mayPass { throw error }
-                            found.damaged.append(DamagedAttempt(directory: directory, reason: error.message))
+                            found.damaged.append(DamagedAttempt(directory: directory, reason: error.description))
                             continue
                         }
                     }
@@ -88,8 +89,8 @@ extension AttemptDirectory {
     }
 
     /// - Throws: Where the machine is too short of something to tell.
-    func owner(in all: borrowing LocalFolder) throws(AttemptError) -> Owner {
-        do throws(AttemptError) {
+    func owner(in all: borrowing LocalFolder) throws(FileError) -> Owner {
+        do throws(FileError) {
             let folder = try LocalFolder(name, in: all)
             var status = stat()
             if fstatat(folder.descriptor, "journal", &status, AT_SYMLINK_NOFOLLOW) != 0, errno == ENOENT {
@@ -116,7 +117,7 @@ extension AttemptDirectory {
             return .claim(claim)
         } catch {
             if error.mayPass { throw error }
-            return .unknown(error.message)
+            return .unknown(error.description)
         }
     }
 
@@ -145,11 +146,11 @@ extension AttemptDirectory {
 
     /// A directory in which nothing ran. One that cannot be removed is set aside.
     func removeRemains(_ damage: DamagedThings) {
-        do throws(AttemptError) { try remove() } catch { damage.setAside(path, error.message) }
+        do throws(FileError) { try remove() } catch { damage.setAside(path, error.description) }
     }
 
     /// Moves the directory to `<state>/lost/`, out of the way of further attempts.
-    func keepForInspection(_ damage: DamagedThings) throws(AttemptError) -> String {
+    func keepForInspection(_ damage: DamagedThings) throws(FileError) -> String {
         let kept = try damage.moveToLost(path)
         // Without it, nobody takes it for an attempt again, and no supervisor that comes late begins. A link in the
         // place of the journal leads to somebody else's.

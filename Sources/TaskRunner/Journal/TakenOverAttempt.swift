@@ -1,4 +1,5 @@
 import BSON
+package import Files
 
 /// An attempt of a runner that is dead, as the next runner of the machine finds it on the disk.
 package struct TakenOverAttempt: Sendable {
@@ -33,7 +34,7 @@ package struct TakenOverAttempt: Sendable {
     ///
     /// - Returns: `nil` while that cannot be told: the supervisor is just starting, or lives and nothing says which
     ///   process it is. To be asked again, as where it throws an error that may pass.
-    package func look() throws(AttemptError) -> State? {
+    package func look() throws(FileError) -> State? {
         if let state = try started() { return state }
         if try directory.exitRecord() != nil { return .ended(.unknown) }
         // The supervisor holds a lock on the journal from before it looks for the claim until its end.
@@ -46,7 +47,7 @@ package struct TakenOverAttempt: Sendable {
     }
 
     /// What `pids.json` tells; `nil` where it is not there or tells nothing.
-    private func started() throws(AttemptError) -> State? {
+    private func started() throws(FileError) -> State? {
         guard let processes = try directory.processes() else { return nil }
         if processes.bootID != (try bootID()) { return .ended(.otherBoot) }
         return try SupervisorProcess.takeOver(processes).map(State.running) ?? .ended(.unknown)

@@ -1,3 +1,4 @@
+import Files
 import MongoDriver
 import TensorHub
 
@@ -13,8 +14,7 @@ extension HubError {
 
     /// What a file call on the attempt directory means to a script.
     init(writing error: any Error) {
-        let number = (error as? AttemptError)?.systemError
-        let isFull = number == 28 || number == 122  // ENOSPC, EDQUOT
+        let isFull = (error as? FileError)?.isFull ?? false
         self.init(
             isFull ? .noSpace : .database,
             isFull

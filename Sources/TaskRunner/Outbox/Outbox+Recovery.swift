@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Synchronization
 
@@ -7,7 +8,7 @@ extension Outbox {
     ///
     /// - Returns: Whether something else was in the place of the folder: nobody knows what was in it.
     @discardableResult
-    func recover() throws(AttemptError) -> Bool {
+    func recover() throws(FileError) -> Bool {
         guard let all = try state.openIfThere(folder) else {
             guard let journal = try state.openIfThere(StateFolder.parent(folder)) else { return false }
             let name = StateFolder.name(folder)
@@ -21,7 +22,7 @@ extension Outbox {
             start = max(start, stored)
         }
         let end: Position
-        do throws(AttemptError) { end = Position(segment: last, offset: try cut(last)) } catch {
+        do throws(FileError) { end = Position(segment: last, offset: try cut(last)) } catch {
             // Nothing can be written behind it; what can be read of it still is.
             if error.mayPass { throw error }
             end = Position(segment: last + 1, offset: 0)
@@ -43,14 +44,14 @@ extension Outbox {
     }
 
     /// Removes what is no whole record at the end of a segment. Returns its length then.
-    private func cut(_ segment: UInt64) throws(AttemptError) -> Int64 {
+    private func cut(_ segment: UInt64) throws(FileError) -> Int64 {
         let path = path(of: segment)
         let file = try state.openRegular(path, O_RDWR)
         defer { close(file) }
         var offset: Int64 = 0
         var isWhole = false
         while !isWhole {
-            let bytes = try Self.read(file, path, at: offset, atLeast: Self.readSize)
+            let bytes = try OpenFile.read(file, path, at: offset, upTo: Self.readSize)
             var index = 0
             var wanted: Int?
             reading: while index < bytes.count {
@@ -68,7 +69,7 @@ extension Outbox {
             if bytes.isEmpty { isWhole = true }
             if index == 0, let wanted, !isWhole {
                 // Longer than what was read, or cut off.
-                let whole = try Self.read(file, path, at: offset, atLeast: wanted)
+                let whole = try OpenFile.read(file, path, at: offset, upTo: wanted)
                 if case .record(_, let end) = OutboxRecord.read(whole, at: 0) {
                     offset += Int64(end)
                 } else {
@@ -76,9 +77,9 @@ extension Outbox {
                 }
             }
         }
-        guard ftruncate(file, off_t(offset)) == 0 else { throw .call("cut", path) }
+        guard ftruncate(file, off_t(offset)) == 0 else { throw FileError("cut", path) }
         // It may be full, and nothing will be written to it any more.
-        guard sync(file) == 0 else { throw .call("sync", path) }
+        guard sync(file) == 0 else { throw FileError("sync", path) }
         return offset
     }
 }

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import Synchronization
 
@@ -89,14 +90,14 @@ final class Outbox: Sendable {
     ///
     /// - Parameter isSynced: Whether they and all before them must outlive a power cut too.
     /// - Returns: Where the last one ends.
-    func append(_ records: [OutboxRecord], isSynced: Bool = false) throws(AttemptError) -> Position {
+    func append(_ records: [OutboxRecord], isSynced: Bool = false) throws(FileError) -> Position {
         var bytes: [UInt8] = []
         bytes.reserveCapacity(records.reduce(0) { $0 + OutboxRecord.headerSize + $1.payload.bytes.count })
         for record in records { record.append(to: &bytes) }
-        let result: Result<Position, AttemptError> = writer.withLock { writer in
-            do throws(AttemptError) {
+        let result: Result<Position, FileError> = writer.withLock { writer in
+            do throws(FileError) {
                 try write(bytes, &writer)
-                do throws(AttemptError) { if isSynced { try sync(&writer) } } catch {
+                do throws(FileError) { if isSynced { try sync(&writer) } } catch {
                     // Whoever wanted them written takes the files away that they name.
                     writer.end.offset -= Int64(bytes.count)
                     ftruncate(writer.file, off_t(writer.end.offset))
@@ -110,47 +111,39 @@ final class Outbox: Sendable {
         return try result.get()
     }
 
-    private func sync(_ writer: inout Writer) throws(AttemptError) {
-        guard sync(writer.file) == 0 else { throw .call("sync", folder) }
+    private func sync(_ writer: inout Writer) throws(FileError) {
+        guard sync(writer.file) == 0 else { throw FileError("sync", folder) }
         if writer.isNamed { return }
         try state.open(folder).sync(sync)
         writer.isNamed = true
     }
 
-    private func write(_ bytes: [UInt8], _ writer: inout Writer) throws(AttemptError) {
+    private func write(_ bytes: [UInt8], _ writer: inout Writer) throws(FileError) {
         if writer.end.offset >= segmentSize {
             if writer.file >= 0 {
                 // What is synced later counts on all before it.
-                guard sync(writer.file) == 0 else { throw .call("sync", folder) }
+                guard sync(writer.file) == 0 else { throw FileError("sync", folder) }
                 close(writer.file)
             }
             writer.file = -1
             writer.end = Position(segment: writer.end.segment + 1, offset: 0)
         }
         if writer.file < 0 { writer.file = try openLast(&writer) }
-        let path = path(of: writer.end.segment)
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeBytes {
-                pwrite(writer.file, $0.baseAddress! + done, $0.count - done, off_t(writer.end.offset) + off_t(done))
-            }
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else {
-                let error = AttemptError.call("write", path)
-                // Half a request is none.
-                ftruncate(writer.file, off_t(writer.end.offset))
-                throw error
-            }
-            done += count
+        do throws(FileError) {
+            try OpenFile.write(writer.file, path(of: writer.end.segment), bytes, at: writer.end.offset)
+        } catch {
+            // Half a request is none.
+            ftruncate(writer.file, off_t(writer.end.offset))
+            throw error
         }
         writer.end.offset += Int64(bytes.count)
     }
 
     /// Opens the segment that is written to. One that an earlier process has begun may have been ruined since; then its
     /// records are lost, and the next one begins.
-    private func openLast(_ writer: inout Writer) throws(AttemptError) -> Int32 {
+    private func openLast(_ writer: inout Writer) throws(FileError) -> Int32 {
         if writer.end.offset > 0 {
-            do throws(AttemptError) { return try state.openRegular(path(of: writer.end.segment), O_WRONLY) } catch {
+            do throws(FileError) { return try state.openRegular(path(of: writer.end.segment), O_WRONLY) } catch {
                 if error.mayPass { throw error }
                 writer.end = Position(segment: writer.end.segment + 1, offset: 0)
             }
@@ -166,10 +159,10 @@ final class Outbox: Sendable {
     static let readSize = 1 << 20
 
     /// The records after a place: up to `limit`, and about 1 MiB. `nil` where there are none.
-    func next(after start: Position, limit: Int) throws(AttemptError) -> Batch? {
+    func next(after start: Position, limit: Int) throws(FileError) -> Batch? {
         let end = end
-        let result: Result<Batch?, AttemptError> = reader.withLock { reader in
-            do throws(AttemptError) { return .success(try next(&reader, start, end, limit)) } catch {
+        let result: Result<Batch?, FileError> = reader.withLock { reader in
+            do throws(FileError) { return .success(try next(&reader, start, end, limit)) } catch {
                 return .failure(error)
             }
         }
@@ -181,9 +174,9 @@ final class Outbox: Sendable {
         _ start: Position,
         _ end: Position,
         _ limit: Int
-    ) throws(AttemptError) -> Batch? {
+    ) throws(FileError) -> Batch? {
         var place = start
-        do throws(AttemptError) { return try next(&reader, &place, end, limit) } catch {
+        do throws(FileError) { return try next(&reader, &place, end, limit) } catch {
             // A segment that is not there any more, or has something else in its place: only the script can have done
             // it.
             if error.mayPass { throw error }
@@ -202,14 +195,14 @@ final class Outbox: Sendable {
         _ place: inout Position,
         _ end: Position,
         _ limit: Int
-    ) throws(AttemptError) -> Batch? {
+    ) throws(FileError) -> Batch? {
         while place < end {
             try openSegment(place.segment, &reader)
             let path = path(of: place.segment)
             var size = end.offset
             if place.segment < end.segment {
                 var status = stat()
-                guard fstat(reader.file, &status) == 0 else { throw .call("examine", path) }
+                guard fstat(reader.file, &status) == 0 else { throw FileError("examine", path) }
                 size = Int64(status.st_size)
                 if place.offset >= size {
                     place = Position(segment: place.segment + 1, offset: 0)
@@ -217,9 +210,9 @@ final class Outbox: Sendable {
                 }
             }
             let rest = Int(size - place.offset)
-            var bytes = try Self.read(reader.file, path, at: place.offset, atLeast: min(Self.readSize, rest))
+            var bytes = try OpenFile.read(reader.file, path, at: place.offset, upTo: min(Self.readSize, rest))
             if case .cut(let length) = OutboxRecord.read(bytes, at: 0), length <= rest {
-                bytes = try Self.read(reader.file, path, at: place.offset, atLeast: length)
+                bytes = try OpenFile.read(reader.file, path, at: place.offset, upTo: length)
             }
             var batch = Batch(records: [], start: place, end: place)
             var index = 0
@@ -239,7 +232,7 @@ final class Outbox: Sendable {
         return nil
     }
 
-    private func openSegment(_ segment: UInt64, _ reader: inout Reader) throws(AttemptError) {
+    private func openSegment(_ segment: UInt64, _ reader: inout Reader) throws(FileError) {
         if reader.file >= 0, reader.segment == segment { return }
         if reader.file >= 0 { close(reader.file) }
         reader.file = -1
@@ -248,26 +241,26 @@ final class Outbox: Sendable {
     }
 
     /// Remembers that all before that place is delivered, and removes the segments that are.
-    func setDelivered(_ position: Position) throws(AttemptError) {
-        let result: Result<Void, AttemptError> = reader.withLock { reader in
-            do throws(AttemptError) { return .success(try setDelivered(position, &reader)) } catch {
+    func setDelivered(_ position: Position) throws(FileError) {
+        let result: Result<Void, FileError> = reader.withLock { reader in
+            do throws(FileError) { return .success(try setDelivered(position, &reader)) } catch {
                 return .failure(error)
             }
         }
         try result.get()
     }
 
-    private func setDelivered(_ position: Position, _ reader: inout Reader) throws(AttemptError) {
+    private func setDelivered(_ position: Position, _ reader: inout Reader) throws(FileError) {
         let path = "\(folder)/position"
         if reader.positionFile < 0 {
-            do throws(AttemptError) { reader.positionFile = try state.openRegular(path, O_WRONLY) } catch {
+            do throws(FileError) { reader.positionFile = try state.openRegular(path, O_WRONLY) } catch {
                 // There is none yet, or something else in its place.
                 if error.mayPass { throw error }
                 reader.positionFile = try state.create(path)
             }
         }
         let bytes = Self.bytes(position)
-        guard pwrite(reader.positionFile, bytes, bytes.count, 0) == bytes.count else { throw .call("write", path) }
+        guard pwrite(reader.positionFile, bytes, bytes.count, 0) == bytes.count else { throw FileError("write", path) }
         if position.segment > reader.delivered.segment, let all = try? state.open(folder) {
             for segment in reader.delivered.segment..<position.segment { try? all.removeFile("\(segment)") }
         }
@@ -295,25 +288,4 @@ final class Outbox: Sendable {
     }
 
     func path(of segment: UInt64) -> String { "\(folder)/\(segment)" }
-
-    /// Bytes of a file: so many, fewer only at its end.
-    static func read(
-        _ file: Int32,
-        _ path: String,
-        at offset: Int64,
-        atLeast wanted: Int
-    ) throws(AttemptError) -> [UInt8] {
-        var failure: AttemptError?
-        let bytes = [UInt8](unsafeUninitializedCapacity: wanted) { buffer, count in
-            while count < wanted {
-                let got = pread(file, buffer.baseAddress! + count, wanted - count, off_t(offset) + off_t(count))
-                if got < 0, errno == EINTR { continue }
-                if got < 0 { failure = .call("read", path) }
-                guard got > 0 else { break }
-                count += got
-            }
-        }
-        if let failure { throw failure }
-        return bytes
-    }
 }

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 import Logging
 import MongoDriver
@@ -17,11 +18,11 @@ extension OutboxDelivery {
     }
 
     /// Blocks.
-    private func recoverWhereNeeded() throws(AttemptError) {
-        let result: Result<Void, AttemptError> = recovery.withLock { _ in
+    private func recoverWhereNeeded() throws(FileError) {
+        let result: Result<Void, FileError> = recovery.withLock { _ in
             guard state.withLock({ $0.mustRecover }) else { return .success(()) }
-            do throws(AttemptError) {
-                do throws(AttemptError) {
+            do throws(FileError) {
+                do throws(FileError) {
                     if try outbox.recover() { lost("What a script wrote is damaged or gone, and lost", [:]) }
                 } catch {
                     // What is not the machine's fault stays as it is: a script has ruined the outbox.
@@ -77,7 +78,7 @@ extension OutboxDelivery {
                 let end = try outbox.append(records)
                 state.withLock { $0.appended = max($0.appended, end) }
             }
-        } catch let error as AttemptError where !error.mayPass {
+        } catch let error as FileError where !error.mayPass {
             faults.append(UnsentRequests.Fault(message: "\(error)"))
         }
         state.withLock { $0.hasUntaken = false }

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import Logging
 import MongoDriver
@@ -196,7 +197,7 @@ final class OutboxDelivery: Sendable {
                 let batch = try await pool.runIfActive { try self.outbox.next(after: start, limit: Self.batchLimit) }
                 return batch ?? Outbox.Batch(records: [], start: start, end: appended)
             } failed: { error, failures in
-                guard error is AttemptError else { throw error }
+                guard error is FileError else { throw error }
                 if failures == 1 {
                     logger.error(
                         "What the script wrote cannot be read; it is tried again",

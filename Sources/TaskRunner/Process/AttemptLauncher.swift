@@ -1,4 +1,5 @@
 import BSON
+package import Files
 import Glibc
 import TensorHub
 
@@ -24,7 +25,7 @@ package struct AttemptLauncher: Sendable {
         environment: [String: String],
         allowing: [String] = [],
         damage: DamagedThings? = nil
-    ) throws(AttemptError) {
+    ) throws(FileError) {
         let damage = damage ?? DamagedThings(stateDirectory: stateDirectory)
         self.supervisor = supervisor
         self.damage = damage
@@ -40,8 +41,8 @@ package struct AttemptLauncher: Sendable {
 
     /// The links in the path of the state directory are somebody's choice, and are followed now: those that come later
     /// are not.
-    static func withoutLinks(_ path: String) throws(AttemptError) -> String {
-        guard let resolved = realpath(path, nil) else { throw .call("open", path) }
+    static func withoutLinks(_ path: String) throws(FileError) -> String {
+        guard let resolved = realpath(path, nil) else { throw FileError("open", path) }
         defer { free(resolved) }
         return String(cString: resolved)
     }
@@ -62,7 +63,7 @@ package struct AttemptLauncher: Sendable {
 
     /// Lays the attempt out. When it throws nothing is left behind. Blocks for some milliseconds at most: for pool
     /// threads only.
-    package func prepare(_ plan: AttemptPlan) throws(AttemptError) -> Prepared {
+    package func prepare(_ plan: AttemptPlan) throws -> Prepared {
         let command = try ScriptCommand(
             script: plan.script,
             interpreter: plan.options.interpreter,
@@ -71,7 +72,7 @@ package struct AttemptLauncher: Sendable {
             pythonFolder: pythonFolder
         )
         let directory = try makeDirectory(plan, command)
-        do throws(AttemptError) {
+        do {
             if plan.id.number > 1 { try directory.restoreCheckpoint() }
         } catch {
             try? directory.takeBack()
@@ -81,16 +82,16 @@ package struct AttemptLauncher: Sendable {
     }
 
     /// Once more where a script has damaged the folder of all attempts, or has put something where this one is to be.
-    private func makeDirectory(_ plan: AttemptPlan, _ command: ScriptCommand) throws(AttemptError) -> AttemptDirectory {
-        do throws(AttemptError) {
+    private func makeDirectory(_ plan: AttemptPlan, _ command: ScriptCommand) throws -> AttemptDirectory {
+        do {
             return try AttemptDirectory.create(plan, command: command, in: attemptsFolder)
-        } catch {
-            switch error.systemError {
+        } catch let error as FileError {
+            switch error.number {
             case ENOENT, EACCES, ENOTDIR, ELOOP:
                 // Its links were followed when the runner began: this one has come since.
                 if isLink(attemptsFolder) { damage.setAside(attemptsFolder, "it is a link") }
                 _ = try damage.folder(attemptsFolder)
-            case EEXIST where error.code == .machine:
+            case EEXIST:
                 let directory = AttemptDirectory(plan.id, in: attemptsFolder)
                 guard damage.setAside(directory.path, "it was there before the attempt") != nil else { throw error }
             default: throw error
@@ -105,9 +106,9 @@ package struct AttemptLauncher: Sendable {
     }
 
     /// Starts the supervisor. When it throws nothing is left behind. Blocks likewise.
-    package func start(_ prepared: Prepared) throws(AttemptError) -> Launched {
+    package func start(_ prepared: Prepared) throws -> Launched {
         let (plan, directory) = (prepared.plan, prepared.directory)
-        do throws(AttemptError) {
+        do {
             let process = try SupervisorProcess.start(
                 supervisor: supervisor,
                 directory: directory,
@@ -127,5 +128,5 @@ package struct AttemptLauncher: Sendable {
     }
 
     /// Both, for an attempt without script API.
-    package func launch(_ plan: AttemptPlan) throws(AttemptError) -> Launched { try start(try prepare(plan)) }
+    package func launch(_ plan: AttemptPlan) throws -> Launched { try start(try prepare(plan)) }
 }

@@ -1,3 +1,4 @@
+import Files
 import Logging
 import NIOPosix
 
@@ -28,7 +29,7 @@ extension AttemptSurvivors {
                 }
             } catch {
                 // A journal that cannot be opened cannot be begun in either.
-                guard (error as? AttemptError)?.mayPass == true else { return }
+                guard (error as? FileError)?.mayPass == true else { return }
             }
             await persistence.pauseUncancelled(backoff.next())
         }

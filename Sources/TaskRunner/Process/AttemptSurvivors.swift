@@ -1,5 +1,6 @@
 package import BSON
 import CLinux
+package import Files
 import Glibc
 import TensorHub
 
@@ -10,7 +11,7 @@ package enum AttemptSurvivors {
     ///
     /// - Returns: Their process numbers. Ask again until there are none: what was forked meanwhile is found then.
     /// - Throws: Where the machine is too short of something to tell; ask again then too.
-    package static func kill(_ token: ObjectID) throws(AttemptError) -> [Int32] {
+    package static func kill(_ token: ObjectID) throws(FileError) -> [Int32] {
         let wanted = variable("TENSORHUB_ATTEMPT_TOKEN", "\(token)")
         return try signal(SIGKILL, to: try all()) { environment in environment.contains { $0.elementsEqual(wanted) } }
     }
@@ -19,7 +20,7 @@ package enum AttemptSurvivors {
     ///
     /// - Parameter isPatient: Whether its supervisor, where it lives, is asked to do so: it knows processes that have
     ///   taken another environment.
-    static func kill(of directory: AttemptDirectory, isPatient: Bool) throws(AttemptError) -> [Int32] {
+    static func kill(of directory: AttemptDirectory, isPatient: Bool) throws(FileError) -> [Int32] {
         let isWanted: (Environment) -> Bool = { self.directory($0, in: directory.parent) == directory }
         let pids = try all()
         if isPatient {
@@ -32,7 +33,7 @@ package enum AttemptSurvivors {
     }
 
     /// The directories of attempts below a folder that processes say they belong to.
-    static func directories(in parent: String, project: String) throws(AttemptError) -> Set<AttemptDirectory> {
+    static func directories(in parent: String, project: String) throws(FileError) -> Set<AttemptDirectory> {
         let mine = variable("TENSORHUB_PROJECT", project)
         var found: Set<AttemptDirectory> = []
         for pid in try all() {
@@ -78,13 +79,13 @@ package enum AttemptSurvivors {
         _ number: Int32,
         to pids: [Int32],
         _ isWanted: (Environment) -> Bool
-    ) throws(AttemptError) -> [Int32] {
+    ) throws(FileError) -> [Int32] {
         var found: [Int32] = []
         for pid in pids {
             guard let environment = try environment(of: pid), isWanted(environment) else { continue }
             let pidfd = tensorhub_pidfd_open(pid)
             guard pidfd >= 0 else {
-                let error = AttemptError.call("open process", "\(pid)")
+                let error = FileError("open process", "\(pid)")
                 if error.mayPass { throw error }
                 continue
             }
@@ -97,8 +98,8 @@ package enum AttemptSurvivors {
         return found
     }
 
-    private static func isSupervisor(_ pid: Int32) throws(AttemptError) -> Bool {
-        do throws(AttemptError) {
+    private static func isSupervisor(_ pid: Int32) throws(FileError) -> Bool {
+        do throws(FileError) {
             // The kernel keeps the first 15 bytes of the name.
             return try LocalFolder("/proc/\(pid)").readAll("comm").starts(with: Array("tensorhub-super".utf8))
         } catch {
@@ -107,20 +108,20 @@ package enum AttemptSurvivors {
         }
     }
 
-    private static func all() throws(AttemptError) -> [Int32] {
-        do throws(AttemptError) { return try LocalFolder("/proc").names().compactMap { Int32($0) } } catch {
+    private static func all() throws(FileError) -> [Int32] {
+        do throws(FileError) { return try LocalFolder("/proc").names().compactMap { Int32($0) } } catch {
             if error.mayPass { throw error }
             return []
         }
     }
 
     /// A dead process that nobody has collected has no environment any more, and one of another user's is not ours.
-    private static func environment(of pid: Int32) throws(AttemptError) -> Environment? {
-        do throws(AttemptError) {
+    private static func environment(of pid: Int32) throws(FileError) -> Environment? {
+        do throws(FileError) {
             return try LocalFolder("/proc/\(pid)").readAll("environ").split(separator: 0)
         } catch {
             // The kernel gives EIO for the memory of a process that is just going.
-            if error.mayPass, error.systemError != EIO { throw error }
+            if error.mayPass, error.number != EIO { throw error }
             return nil
         }
     }

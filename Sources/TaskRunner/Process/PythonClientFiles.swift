@@ -1,4 +1,5 @@
 import BSON
+package import Files
 import Glibc
 
 /// The Python client that this executable carries: `import tensorhub` works in every script with nothing installed.
@@ -10,7 +11,7 @@ package enum PythonClientFiles {
     package static func install(
         in stateDirectory: String,
         _ damage: DamagedThings? = nil
-    ) throws(AttemptError) -> String {
+    ) throws(FileError) -> String {
         let damage = damage ?? DamagedThings(stateDirectory: stateDirectory)
         let parent = "\(stateDirectory)/python"
         let name = hash
@@ -24,7 +25,7 @@ package enum PythonClientFiles {
         let temporary = ".\(name).\(ObjectID())"
         let package = try write(temporary, in: all)
         if renameat(all.descriptor, temporary, all.descriptor, name) != 0 {
-            let error = AttemptError.call("rename", folder)
+            let error = FileError("rename", folder)
             // Another runner on the same state directory was faster, or what is there is damaged: then file by file, so
             // that running scripts miss none.
             if !isWhole(folder) {
@@ -40,8 +41,8 @@ package enum PythonClientFiles {
                 _ = try write(again, in: all)
                 renameat(all.descriptor, again, all.descriptor, name)
             }
-            do throws(AttemptError) { try all.removeTree(temporary) } catch {
-                damage.note("\(parent)/\(temporary)", error.message)
+            do throws(FileError) { try all.removeTree(temporary) } catch {
+                damage.note("\(parent)/\(temporary)", error.description)
             }
             guard isWhole(folder) else { throw error }
         }
@@ -49,7 +50,7 @@ package enum PythonClientFiles {
     }
 
     /// Makes a folder with all files. Returns the folder of the files.
-    private static func write(_ name: String, in all: borrowing LocalFolder) throws(AttemptError) -> LocalFolder {
+    private static func write(_ name: String, in all: borrowing LocalFolder) throws(FileError) -> LocalFolder {
         try all.makeFolder(name, mode: 0o755)
         let root = try LocalFolder(name, in: all)
         try root.makeFolder("tensorhub", mode: 0o755)

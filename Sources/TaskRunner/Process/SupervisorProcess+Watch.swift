@@ -1,4 +1,5 @@
 import CLinux
+import Files
 import Glibc
 
 /// What the second watch sees of a supervisor, and does to it.
@@ -78,16 +79,8 @@ struct ProcessEntry: Sendable {
     var text: String { "\(pid) (\(name), \(Character(Unicode.Scalar(state))))" }
 
     static func all() -> [ProcessEntry] {
-        guard let proc = opendir("/proc") else { return [] }
-        defer { closedir(proc) }
-        var entries: [ProcessEntry] = []
-        while let entry = readdir(proc) {
-            let pid = withUnsafeBytes(of: &entry.pointee.d_name) { bytes in
-                Int32(String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self))
-            }
-            if let pid, let found = ProcessEntry(pid) { entries.append(found) }
-        }
-        return entries
+        guard let folder = try? LocalFolder("/proc"), let names = try? folder.names() else { return [] }
+        return names.lazy.compactMap { Int32($0) }.compactMap { ProcessEntry($0) }
     }
 
     /// SIGKILL, unless the number has gone to another process.

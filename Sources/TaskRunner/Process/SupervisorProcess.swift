@@ -1,5 +1,6 @@
 import BSON
 import CLinux
+package import Files
 import Glibc
 import Synchronization
 import Threads
@@ -74,7 +75,7 @@ package final class SupervisorProcess: Sendable {
         plan: AttemptPlan,
         command: ScriptCommand,
         environment: ScriptEnvironment
-    ) throws(AttemptError) -> SupervisorProcess {
+    ) throws -> SupervisorProcess {
         let limits = SupervisorLimits(plan)
         var arguments = [supervisor] + limits.words
         arguments += ["--output-limit", "\(max(plan.outputLimit, 0))", "--output-head", "\(OutputReader.head)"]
@@ -87,17 +88,17 @@ package final class SupervisorProcess: Sendable {
     /// Takes over a supervisor that an earlier runner started; nil when it has ended.
     ///
     /// - Throws: Where the machine is too short of something to tell.
-    package static func takeOver(_ processes: AttemptProcesses) throws(AttemptError) -> SupervisorProcess? {
+    package static func takeOver(_ processes: AttemptProcesses) throws(FileError) -> SupervisorProcess? {
         let identity = processes.supervisor
         guard try bootID() == processes.bootID else { return nil }
         let pidfd = tensorhub_pidfd_open(identity.pid)
         guard pidfd >= 0 else {
             // Nobody has the number, or a thread of a stranger's.
             if errno == ESRCH || errno == EINVAL || errno == ENOENT { return nil }
-            throw .call("open process", "\(identity.pid)")
+            throw FileError("open process", "\(identity.pid)")
         }
         let limits: SupervisorLimits
-        do throws(AttemptError) {
+        do throws(FileError) {
             // Asked after the descriptor was opened: now the number belongs to the process that the descriptor is for.
             guard try startTime(of: identity.pid) == identity.start else {
                 close(pidfd)
@@ -111,8 +112,8 @@ package final class SupervisorProcess: Sendable {
         return try watch(pid: identity.pid, pidfd: pidfd, isChild: false, limits)
     }
 
-    private static func commandLineLimits(of pid: Int32) throws(AttemptError) -> SupervisorLimits {
-        do throws(AttemptError) {
+    private static func commandLineLimits(of pid: Int32) throws(FileError) -> SupervisorLimits {
+        do throws(FileError) {
             return SupervisorLimits(commandLine: try LocalFolder("/proc/\(pid)").readAll("cmdline"))
         } catch {
             if error.mayPass { throw error }
@@ -126,10 +127,10 @@ package final class SupervisorProcess: Sendable {
         pidfd: Int32,
         isChild: Bool,
         _ limits: SupervisorLimits
-    ) throws(AttemptError) -> SupervisorProcess {
+    ) throws(FileError) -> SupervisorProcess {
         let process = SupervisorProcess(pid: pid, pidfd: pidfd, isChild: isChild, limits: limits)
         guard pidfd >= 0, ExitWatcher.shared.watch(pidfd, onExit: { process.collect() }) else {
-            let error = AttemptError.call("watch", "supervisor \(pid)")
+            let error = FileError("watch", "supervisor \(pid)")
             if isChild {
                 // Our child, not yet waited for: the number is still its own.
                 Glibc.kill(pid, SIGKILL)
@@ -141,7 +142,7 @@ package final class SupervisorProcess: Sendable {
         return process
     }
 
-    private static func spawn(_ arguments: [String], _ environment: [String]) throws(AttemptError) -> pid_t {
+    private static func spawn(_ arguments: [String], _ environment: [String]) throws -> pid_t {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
@@ -172,8 +173,7 @@ package final class SupervisorProcess: Sendable {
                     "the script's arguments and variables are more than the kernel passes on"
                 )
             }
-            errno = error
-            throw .call("start", arguments[0])
+            throw FileError("start", arguments[0], error)
         }
         return pid
     }
@@ -235,9 +235,9 @@ package final class SupervisorProcess: Sendable {
 /// The start time of a process in clock ticks since boot; nil when it is gone.
 ///
 /// - Throws: Where the machine is too short of something to tell.
-func startTime(of pid: Int32) throws(AttemptError) -> UInt64? {
+func startTime(of pid: Int32) throws(FileError) -> UInt64? {
     let bytes: [UInt8]
-    do throws(AttemptError) { bytes = try LocalFolder("/proc/\(pid)").readAll("stat") } catch {
+    do throws(FileError) { bytes = try LocalFolder("/proc/\(pid)").readAll("stat") } catch {
         if error.mayPass { throw error }
         return nil
     }
@@ -249,7 +249,7 @@ func startTime(of pid: Int32) throws(AttemptError) -> UInt64? {
 }
 
 /// Names the time since the machine was last started: process numbers of another one mean nothing.
-func bootID() throws(AttemptError) -> String {
+func bootID() throws(FileError) -> String {
     let bytes = try LocalFolder("/proc/sys/kernel/random").readAll("boot_id")
     return String(decoding: bytes.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
 }

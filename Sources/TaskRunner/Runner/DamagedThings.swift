@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 package import Logging
 import Synchronization
@@ -68,12 +69,12 @@ package final class DamagedThings: Sendable {
     /// - Returns: Where it is now; `nil` where it has to stay, or is gone.
     @discardableResult
     func setAside(_ path: String, _ reason: String) -> String? {
-        do throws(AttemptError) {
+        do throws(FileError) {
             let kept = try moveToLost(path)
             note(path, reason, kept: kept)
             return kept
         } catch {
-            if error.systemError != ENOENT { note(path, "\(reason); it cannot be set aside: \(error.message)") }
+            if error.number != ENOENT { note(path, "\(reason); it cannot be set aside: \(error.description)") }
             return nil
         }
     }
@@ -81,16 +82,16 @@ package final class DamagedThings: Sendable {
     /// The same without a word, for what is not damaged but of no use any more.
     ///
     /// - Returns: Where it is now.
-    func moveToLost(_ path: String) throws(AttemptError) -> String {
+    func moveToLost(_ path: String) throws(FileError) -> String {
         let name = path.bytes.split(separator: "/").last?.text ?? "unnamed"
         let lost = try folder(lostFolder)
         // Left there before under the same name, or put there by a script.
-        do throws(AttemptError) { try lost.removeTree(name) } catch { note("\(lostFolder)/\(name)", error.message) }
+        do throws(FileError) { try lost.removeTree(name) } catch { note("\(lostFolder)/\(name)", error.description) }
         var status = stat()
         let target = lstat("\(lostFolder)/\(name)", &status) == 0 ? "\(name).\(ObjectID())" : name
         // A folder without rights for its owner cannot be moved.
         LocalFolder.restoreMode(path)
-        guard rename(path, "\(lostFolder)/\(target)") == 0 else { throw .call("move", path) }
+        guard rename(path, "\(lostFolder)/\(target)") == 0 else { throw FileError("move", path) }
         removeOld(in: lost)
         return "\(lostFolder)/\(target)"
     }
@@ -103,8 +104,8 @@ package final class DamagedThings: Sendable {
             return (name: name, time: status.st_ctim.tv_sec)
         }
         for old in kept.sorted(by: { $0.time > $1.time }).dropFirst(Self.keptLimit) {
-            do throws(AttemptError) { try lost.removeTree(old.name) } catch {
-                note("\(lostFolder)/\(old.name)", error.message)
+            do throws(FileError) { try lost.removeTree(old.name) } catch {
+                note("\(lostFolder)/\(old.name)", error.description)
             }
         }
     }
@@ -114,28 +115,28 @@ package final class DamagedThings: Sendable {
     /// Sees to the folders that everything needs, after something went wrong and every hour.
     func tendFolders() {
         for name in ["attempts", WaitingCheckpoints.folderName, "runners"] {
-            do throws(AttemptError) { _ = try folder("\(stateDirectory)/\(name)") } catch {
-                note("\(stateDirectory)/\(name)", error.message)
+            do throws(FileError) { _ = try folder("\(stateDirectory)/\(name)") } catch {
+                note("\(stateDirectory)/\(name)", error.description)
             }
         }
-        do throws(AttemptError) { _ = try PythonClientFiles.install(in: stateDirectory, self) } catch {
-            note("\(stateDirectory)/python", error.message)
+        do throws(FileError) { _ = try PythonClientFiles.install(in: stateDirectory, self) } catch {
+            note("\(stateDirectory)/python", error.description)
         }
     }
 
     /// Opens one of the folders directly below the state directory. It is made where it is missing; where something
     /// else is in its place, that is set aside.
-    func folder(_ path: String) throws(AttemptError) -> LocalFolder {
-        var first: AttemptError?
+    func folder(_ path: String) throws(FileError) -> LocalFolder {
+        var first: FileError?
         for _ in 0..<4 {
-            do throws(AttemptError) {
+            do throws(FileError) {
                 let folder = try LocalFolder(path)
                 // Readable is not enough: names are looked up and made in it.
                 if faccessat(folder.descriptor, ".", W_OK | X_OK, 0) == 0 { return folder }
                 if errno != EACCES || !restoreMode(path) { return folder }
             } catch {
                 first = first ?? error
-                switch error.systemError {
+                switch error.number {
                 case ENOENT:
                     if mkdir(path, 0o755) == 0 || (errno != EEXIST && restoreAbove(path)) { continue }
                     // A link that leads nowhere.
@@ -146,7 +147,7 @@ package final class DamagedThings: Sendable {
                 }
             }
         }
-        throw first ?? AttemptError(.machine, "cannot open folder '\(path)'")
+        throw first ?? FileError("open", path, ENOENT)
     }
 
     /// What is in the place of a folder of ours.

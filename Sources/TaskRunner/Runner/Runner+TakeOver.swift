@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Logging
 import NIOPosix
 import TensorHub
@@ -55,7 +56,7 @@ extension Runner {
             if failures == 1 {
                 logger.error("Cannot take up the attempts of an earlier runner", metadata: ["error": "\(error)"])
             }
-            if (error as? AttemptError)?.mayPass != true { throw error }
+            if (error as? FileError)?.mayPass != true { throw error }
         }
     }
 

@@ -1,4 +1,5 @@
 import BSON
+import Files
 public import Logging
 import MongoDriver
 import NIOPosix
@@ -329,7 +330,7 @@ private func inheritedEnvironment() -> [String: String] {
 }
 
 /// Makes a folder with all that are missing above it.
-private func makeFolders(_ path: String) throws(AttemptError) {
+private func makeFolders(_ path: String) throws(FileError) {
     var folder = path.bytes.hasPrefix("/") ? "" : "."
     for part in path.bytes.split(separator: "/") {
         let parent = folder
@@ -337,7 +338,7 @@ private func makeFolders(_ path: String) throws(AttemptError) {
         if mkdir(folder, 0o755) == 0 || errno == EEXIST || access(folder, F_OK) == 0 { continue }
         // A script may have taken its own user's rights away, above the state directory too.
         guard errno == EACCES, LocalFolder.restoreMode(parent), mkdir(folder, 0o755) == 0 || errno == EEXIST else {
-            throw .call("make folder", folder)
+            throw FileError("make folder", folder)
         }
     }
 }

@@ -1,5 +1,6 @@
 package import BSON
 import CLinux
+package import Files
 import Glibc
 import Synchronization
 import TensorHub
@@ -20,7 +21,7 @@ package final class RunnerPresence: Sendable {
         stateDirectory: String,
         runner: ObjectID,
         damage: DamagedThings? = nil
-    ) throws(AttemptError) {
+    ) throws(FileError) {
         let damage = damage ?? DamagedThings(stateDirectory: stateDirectory)
         folder = "\(stateDirectory)/runners"
         self.runner = runner
@@ -35,7 +36,7 @@ package final class RunnerPresence: Sendable {
     }
 
     /// Makes the sign again where a script has removed it, or put something else in its place.
-    package func renew() throws(AttemptError) {
+    package func renew() throws(FileError) {
         let path = "\(folder)/\(runner)"
         var (held, named) = (stat(), stat())
         let isThere = file.withLock { fstat($0, &held) } == 0 && lstat(path, &named) == 0
@@ -64,8 +65,8 @@ package final class RunnerPresence: Sendable {
     /// Has the body look at the runners of this machine and take over what the dead ones have left, while nobody else
     /// does. Their signs go away afterwards: what they left must be written down as somebody's before the body returns.
     package func withOthers<Value>(
-        _ body: (Others) throws(AttemptError) -> Value
-    ) throws(AttemptError) -> Value {
+        _ body: (Others) throws(FileError) -> Value
+    ) throws(FileError) -> Value {
         let turn = try takeTurn()
         defer { close(turn) }
         var others = Others()
@@ -98,7 +99,7 @@ package final class RunnerPresence: Sendable {
         // Whoever looks for attempts without a runner at the same time must not find that lock taken by us.
         guard let turn = try? takeTurn() else { return true }
         defer { close(turn) }
-        do throws(AttemptError) {
+        do throws(FileError) {
             switch try sign(of: id) {
             case .locked: return true
             case .free(let lock):
@@ -113,7 +114,7 @@ package final class RunnerPresence: Sendable {
     }
 
     /// The same for one whose sign nobody has found: its name may have been removed.
-    func isHolding(_ id: ObjectID) throws(AttemptError) -> Bool {
+    func isHolding(_ id: ObjectID) throws(FileError) -> Bool {
         try RunnerHolders.find(besides: getpid()).contains(id)
     }
 
@@ -126,40 +127,40 @@ package final class RunnerPresence: Sendable {
     }
 
     /// - Throws: Where the machine is too short of something to tell.
-    private func sign(of id: ObjectID) throws(AttemptError) -> Sign {
+    private func sign(of id: ObjectID) throws(FileError) -> Sign {
         let path = "\(folder)/\(id)"
-        do throws(AttemptError) {
+        do throws(FileError) {
             let file = try Self.openFile(path, O_RDWR, damage)
             if tensorhub_lock(file, 0) == 0 { return .free(file) }
             close(file)
             return .locked
         } catch {
             if error.mayPass { throw error }
-            return error.systemError == ENOENT ? .gone : .odd(error.message)
+            return error.number == ENOENT ? .gone : .odd(error.description)
         }
     }
 
-    private func takeTurn() throws(AttemptError) -> Int32 {
+    private func takeTurn() throws(FileError) -> Int32 {
         let path = "\(folder)/.heir"
         let turn: Int32
-        do throws(AttemptError) { turn = try Self.openFile(path, O_RDWR | O_CREAT, damage) } catch {
+        do throws(FileError) { turn = try Self.openFile(path, O_RDWR | O_CREAT, damage) } catch {
             if error.mayPass { throw error }
             _ = try damage.folder(folder)
-            damage.setAside(path, error.message)
+            damage.setAside(path, error.description)
             turn = try Self.openFile(path, O_RDWR | O_CREAT, damage)
         }
         guard tensorhub_lock(turn, 1) == 0 else {
             close(turn)
-            throw .call("lock", path)
+            throw FileError("lock", path)
         }
         return turn
     }
 
-    private static func lock(_ path: String, _ damage: DamagedThings) throws(AttemptError) -> Int32 {
+    private static func lock(_ path: String, _ damage: DamagedThings) throws(FileError) -> Int32 {
         let file = try openFile(path, O_RDWR | O_CREAT, damage)
         guard tensorhub_lock(file, 0) == 0 else {
             close(file)
-            throw .call("lock", path)
+            throw FileError("lock", path)
         }
         return file
     }
@@ -168,11 +169,11 @@ package final class RunnerPresence: Sendable {
         _ path: String,
         _ flags: Int32,
         _ damage: DamagedThings
-    ) throws(AttemptError) -> Int32 {
-        do throws(AttemptError) {
+    ) throws(FileError) -> Int32 {
+        do throws(FileError) {
             return try StateFolder(around: StateFolder.parent(path)).openRegular(path, flags)
         } catch {
-            guard error.systemError == EACCES, damage.restoreMode(path) else { throw error }
+            guard error.number == EACCES, damage.restoreMode(path) else { throw error }
             return try StateFolder(around: StateFolder.parent(path)).openRegular(path, flags)
         }
     }
@@ -183,10 +184,10 @@ enum RunnerHolders {
     /// The runners whose files a process of this user has open.
     ///
     /// - Throws: Where the machine is too short of something to tell.
-    static func find(besides own: pid_t) throws(AttemptError) -> Set<ObjectID> {
+    static func find(besides own: pid_t) throws(FileError) -> Set<ObjectID> {
         var found: Set<ObjectID> = []
         for pid in try LocalFolder("/proc").names().compactMap({ Int32($0) }) where pid != own {
-            do throws(AttemptError) {
+            do throws(FileError) {
                 let files = try LocalFolder("/proc/\(pid)/fd")
                 for file in try files.names() { if let id = runner(file, in: files) { found.insert(id) } }
             } catch {

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import Synchronization
 import TensorHub
@@ -20,7 +21,7 @@ extension AttemptBackend {
                 // No record names what has the number already: an earlier runner did not come to write one.
                 directory.removeKeptFolder(folder)
                 guard try directory.putKeptFolder(partial, as: folder) else {
-                    throw AttemptError.call("rename", partial)
+                    throw FileError("rename", partial)
                 }
                 try directory.syncKept(sync)
             }

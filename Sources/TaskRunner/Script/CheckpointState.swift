@@ -1,4 +1,5 @@
 import BSON
+import Files
 import TensorHub
 
 /// The files of a checkpoint folder, and what tells whether the script changes them.

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 
 /// Where the script API of an attempt listens. Every runner of the machine finds the same place.
@@ -24,11 +25,11 @@ enum ScriptSocket {
     /// Makes the folder of a short path. Blocks.
     ///
     /// - Throws: Where somebody else has made it, or may write to it.
-    static func prepare(_ path: String) throws(AttemptError) {
+    static func prepare(_ path: String) throws {
         guard path.bytes.hasPrefix("\(shortFolder)/") else { return }
-        guard mkdir(shortFolder, 0o700) == 0 || errno == EEXIST else { throw .call("make folder", shortFolder) }
+        guard mkdir(shortFolder, 0o700) == 0 || errno == EEXIST else { throw FileError("make folder", shortFolder) }
         var status = stat()
-        guard lstat(shortFolder, &status) == 0 else { throw .call("examine", shortFolder) }
+        guard lstat(shortFolder, &status) == 0 else { throw FileError("examine", shortFolder) }
         guard status.st_mode & S_IFMT == S_IFDIR, status.st_uid == geteuid(), status.st_mode & 0o077 == 0 else {
             throw AttemptError(
                 .machine,

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import TensorHub
 
@@ -33,7 +34,7 @@ struct UnsentRequests: Sendable {
     func take(_ lend: ([OutboxRecord]) throws -> Void) throws -> [Fault] {
         let (state, path) = (backend.directory.state, backend.directory.unsentPath)
         let file: Int32
-        do throws(AttemptError) { file = try state.openRegular(path, O_RDONLY) } catch {
+        do throws(FileError) { file = try state.openRegular(path, O_RDONLY) } catch {
             // There is none, or the script has put something else there.
             if error.mayPass { throw error }
             return []
@@ -46,7 +47,7 @@ struct UnsentRequests: Sendable {
         while true {
             let count = read(file, &buffer, buffer.count)
             if count < 0, errno == EINTR { continue }
-            guard count >= 0 else { throw AttemptError.call("read", path) }
+            guard count >= 0 else { throw FileError("read", path) }
             if count == 0 { break }
             for piece in buffer[..<count].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
                 .enumerated()
@@ -91,7 +92,7 @@ struct UnsentRequests: Sendable {
             case .nothing: break
             case nil: outcome.faults.append(Fault(message: "'\(path)' cannot be sent later"))
             }
-        } catch let error as AttemptError {
+        } catch let error as FileError {
             throw error
         } catch {
             outcome.faults.append(Fault(message: "\(error)"))

@@ -1,88 +1,69 @@
+import Files
 import Glibc
 import MongoDriver
 
 /// An open file of this machine, closed when nobody holds it any more. Its calls block.
 final class BlobFile: Sendable {
-    let path: String
-    private let descriptor: Int32
+    private let file: OpenFile
 
-    private init(path: String, descriptor: Int32) {
-        self.path = path
-        self.descriptor = descriptor
-    }
-
-    deinit { close(descriptor) }
+    private init(_ file: consuming OpenFile) { self.file = file }
 
     /// Whatever is there, a named pipe too, this does not wait for anybody.
     ///
     /// - Parameter followingLinks: Whether the path may lead through symbolic links; not where scripts may have made
     ///   them.
     static func open(_ path: String, followingLinks: Bool = true) throws(HubError) -> BlobFile {
-        let descriptor =
-            followingLinks
-            ? Glibc.open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK) : GuardedPath.open(path, O_RDONLY)
-        guard descriptor >= 0 else { throw failure("read", path) }
-        let file = BlobFile(path: path, descriptor: descriptor)
+        let file = try HubError.ofFiles { () throws(FileError) in
+            BlobFile(try followingLinks ? OpenFile(path, toDo: "read") : OpenFile(guarded: path, toDo: "read"))
+        }
         guard try file.status().st_mode & S_IFMT == S_IFREG else {
             throw .invalid("path", "\(path) is not a file; give the path of a file")
         }
-        posix_fadvise(descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
+        posix_fadvise(file.file.descriptor, 0, 0, POSIX_FADV_SEQUENTIAL)
         return file
     }
 
     /// A new file of that size; one that is there already is an error.
     static func create(_ path: String, size: Int64, followingLinks: Bool = true) throws(HubError) -> BlobFile {
         let flags = O_RDWR | O_CREAT | O_EXCL
-        let descriptor =
-            followingLinks ? Glibc.open(path, flags | O_CLOEXEC, 0o600) : GuardedPath.open(path, flags, mode: 0o600)
-        guard descriptor >= 0 else { throw failure("create", path) }
-        let file = BlobFile(path: path, descriptor: descriptor)
+        let file = try HubError.ofFiles { () throws(FileError) in
+            BlobFile(
+                try followingLinks
+                    ? OpenFile(path, flags, mode: 0o600, toDo: "create")
+                    : OpenFile(guarded: path, flags, mode: 0o600, toDo: "create")
+            )
+        }
         // The whole size at once: a full disk is found before anything is downloaded. Not every file system can.
-        let status = size > 0 ? posix_fallocate(descriptor, 0, off_t(size)) : 0
+        let status = size > 0 ? posix_fallocate(file.file.descriptor, 0, off_t(size)) : 0
         if status != 0, status != EOPNOTSUPP, status != EINVAL {
             if followingLinks { unlink(path) } else { FolderTree.remove(path) }
-            throw failure("write", path, status)
+            throw HubError(FileError("write", path, status))
         }
         return file
     }
 
-    func status() throws(HubError) -> stat {
-        var status = stat()
-        guard fstat(descriptor, &status) == 0 else { throw Self.failure("read", path) }
-        return status
-    }
+    func status() throws(HubError) -> stat { try HubError.ofFiles { () throws(FileError) in try file.status() } }
 
     /// Reads up to as many bytes as there is room for; 0 at the end.
     func read(_ buffer: UnsafeMutableRawBufferPointer, at offset: Int64) throws(HubError) -> Int {
-        while true {
-            let count = pread(descriptor, buffer.baseAddress, buffer.count, off_t(offset))
-            if count >= 0 { return count }
-            if errno != EINTR { throw Self.failure("read", path) }
-        }
+        let count = OpenFile.read(file.descriptor, buffer, at: offset)
+        guard count >= 0 else { throw HubError(FileError("read", file.path)) }
+        return count
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(HubError) {
-        var done = 0
-        while done < bytes.count {
-            let count = pwrite(
-                descriptor,
-                bytes.baseAddress.map { $0 + done },
-                bytes.count - done,
-                off_t(offset) + off_t(done)
-            )
-            if count < 0, errno == EINTR { continue }
-            guard count > 0 else { throw Self.failure("write", path) }
-            done += count
+        try HubError.ofFiles { () throws(FileError) in
+            try OpenFile.write(file.descriptor, file.path, bytes, at: offset)
         }
     }
 
     /// Its content is on disk when this returns.
     func synchronize() throws(HubError) {
-        guard fsync(descriptor) == 0 else { throw Self.failure("write", path) }
+        guard fsync(file.descriptor) == 0 else { throw HubError(FileError("write", file.path)) }
     }
 
     func setMode(_ mode: mode_t) throws(HubError) {
-        guard fchmod(descriptor, mode) == 0 else { throw Self.failure("change", path) }
+        guard fchmod(file.descriptor, mode) == 0 else { throw HubError(FileError("change", file.path)) }
     }
 
     /// Bytes of a file that is copied or hashed that one job has; between two others have their turn.
@@ -129,25 +110,5 @@ final class BlobFile: Sendable {
             offset += Int64(count)
         }
         return offset
-    }
-
-    /// What the system has just said, as an error of ours.
-    static func failure(_ verb: String, _ path: String, _ number: Int32 = errno) -> HubError {
-        let reason = String(cString: strerror(number))
-        switch number {
-        case ENOSPC, EDQUOT, EFBIG:
-            return HubError(
-                .noSpace,
-                field: "path",
-                "cannot \(verb) \(path): \(reason); make room there or choose another disk"
-            )
-        case ENOENT, EISDIR, ENOTDIR, EACCES, EPERM, EEXIST, ENOTEMPTY, ENAMETOOLONG, ELOOP, EROFS, EXDEV, EMLINK,
-            ENXIO,
-            ENODEV, EINVAL:
-            return HubError(.invalidInput, field: "path", "cannot \(verb) \(path): \(reason)")
-        default:
-            // The path is good: too many open files, no memory, a disk that fails.
-            return HubError(.database, field: "path", "cannot \(verb) \(path): \(reason); try again later")
-        }
     }
 }

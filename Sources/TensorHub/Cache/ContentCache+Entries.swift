@@ -1,5 +1,6 @@
 import BSON
 import CLinux
+import Files
 import Glibc
 import MongoDriver
 
@@ -116,7 +117,7 @@ extension ContentCache {
                 try BlobFile.open(partial, followingLinks: false).synchronize()
                 try ContentFolder.mark(partial)
                 guard ContentFolder.rename(partial, to: entry.name) == 0 else {
-                    throw BlobFile.failure("rename", partial)
+                    throw HubError(FileError("rename", partial))
                 }
             }
         } catch {

@@ -1,4 +1,5 @@
 import CLinux
+import Files
 import Glibc
 
 /// A lock that processes of this machine share: flock(2) on a file that is there only while somebody holds or wants it.
@@ -35,10 +36,10 @@ enum ContentLock {
             if !GuardedPath.restoreRights(at: path) { FolderTree.remove(path) }
             descriptor = GuardedPath.open(path, flags, mode: 0o600)
         }
-        guard descriptor >= 0 else { throw BlobFile.failure("open", path) }
+        guard descriptor >= 0 else { throw HubError(FileError("open", path)) }
         // It may have been unlinked between the two, and then it locks nothing that others see.
         var held = stat()
-        guard flock(descriptor, LOCK_EX | LOCK_NB) == 0, fstat(descriptor, &held) == 0,
+        guard tensorhub_lock(descriptor, 0) == 0, fstat(descriptor, &held) == 0,
             let named = GuardedPath.status(path), held.st_ino == named.st_ino, held.st_dev == named.st_dev
         else {
             close(descriptor)

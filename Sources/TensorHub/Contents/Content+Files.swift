@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 
 /// Making content of what lies on the disk. Nothing is read before it is stored, but for the names.
@@ -135,11 +136,9 @@ extension Content {
     }
 
     private static func names(in folder: String) throws(HubError) -> [String] {
-        guard let directory = opendir(folder) else { throw FileStatus.fault(folder, errno) }
-        defer { closedir(directory) }
+        let found = try FileStatus.naming(folder) { () throws(FileError) in try LocalFolder(folder).namesAsBytes() }
         var names: [String] = []
-        while let entry = readdir(directory) {
-            let bytes = withUnsafeBytes(of: &entry.pointee.d_name) { Array($0.prefix { $0 != 0 }) }
+        for bytes in found {
             guard let name = String(validating: bytes, as: UTF8.self) else {
                 throw .invalid(
                     "files",
@@ -147,7 +146,7 @@ extension Content {
                         + "rename it"
                 )
             }
-            if name != "." && name != ".." { names.append(name) }
+            names.append(name)
         }
         return names
     }
@@ -174,11 +173,18 @@ struct FileStatus {
         size = Int64(status.st_size)
     }
 
+    static func naming<Value>(
+        _ path: String,
+        _ body: () throws(FileError) -> Value
+    ) throws(HubError) -> Value {
+        do throws(FileError) { return try body() } catch { throw fault(path, error.number) }
+    }
+
     static func fault(_ path: String, _ number: Int32) -> HubError {
         switch number {
         case ENOENT, ENOTDIR: .invalid("files", "\(path) does not exist; give the path of a file or folder")
         case EACCES: .invalid("files", "\(path) cannot be read: permission denied; make it readable for you")
-        default: .invalid("files", "\(path) cannot be read: \(String(cString: strerror(number)))")
+        default: .invalid("files", "\(path) cannot be read: \(FileError.reason(number))")
         }
     }
 }

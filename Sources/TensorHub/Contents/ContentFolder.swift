@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import MongoDriver
 
@@ -10,16 +11,11 @@ enum ContentFolder {
 
     /// Makes a folder, and those above it, where they are missing.
     static func make(_ path: String) throws(HubError) {
-        if makeOne(path) == 0 { return }
-        switch errno {
-        case EEXIST: return
-        case ENOENT:
-            let above = GuardedPath.split(path).folder
-            guard above != "/", above != "." else { throw BlobFile.failure("make", path) }
-            try make(above)
-            if makeOne(path) != 0, errno != EEXIST { throw BlobFile.failure("make", path) }
-        default: throw BlobFile.failure("make", path)
-        }
+        if makeOne(path) == 0 || errno == EEXIST { return }
+        let above = GuardedPath.split(path).folder
+        guard errno == ENOENT, above != "/", above != "." else { throw HubError(FileError("make", path)) }
+        try make(above)
+        guard makeOne(path) == 0 || errno == EEXIST else { throw HubError(FileError("make", path)) }
     }
 
     /// Makes a folder of the cache's own. Where a script has taken our rights to it away, they are given back; what is
@@ -34,7 +30,7 @@ enum ContentFolder {
         }
         if lstat(path, &status) == 0, stat(path, &status) != 0 || status.st_mode & S_IFMT != S_IFDIR {
             let aside = "\(path).damaged.\(ObjectID())"
-            guard rename(path, to: GuardedPath.split(aside).name) == 0 else { throw BlobFile.failure("move", path) }
+            guard rename(path, to: GuardedPath.split(aside).name) == 0 else { throw HubError(FileError("move", path)) }
             damage = "it was no folder; what it was is \(aside) now"
         }
         try make(path)
@@ -45,7 +41,7 @@ enum ContentFolder {
     static func makeNew(_ path: String) throws(HubError) {
         let above = GuardedPath.split(path).folder
         if above != "/", above != "." { try make(above) }
-        guard makeOne(path) == 0 else { throw BlobFile.failure("make", path) }
+        guard makeOne(path) == 0 else { throw HubError(FileError("make", path)) }
     }
 
     private static func makeOne(_ path: String) -> Int32 {
@@ -76,11 +72,12 @@ enum ContentFolder {
 
     /// Makes a file read-only and says that it is verified.
     static func mark(_ path: String) throws(HubError) {
-        let file = GuardedPath.open(path, O_RDONLY)
-        guard file >= 0 else { throw BlobFile.failure("change", path) }
-        defer { close(file) }
-        let times = [now(), mark]
-        guard fchmod(file, 0o444) == 0, futimens(file, times) == 0 else { throw BlobFile.failure("change", path) }
+        try HubError.ofFiles { () throws(FileError) in
+            let file = try OpenFile(guarded: path, toDo: "change")
+            guard fchmod(file.descriptor, 0o444) == 0, futimens(file.descriptor, [now(), mark]) == 0 else {
+                throw FileError("change", path)
+            }
+        }
     }
 
     /// Notes that a file is used. One that belongs to another user keeps its place in the order.
@@ -119,7 +116,7 @@ enum ContentFolder {
         case ENOENT where status(source) == nil: return .missing
         // Another file system, too many links, or a kernel that links only what one owns.
         case EXDEV, EMLINK, EPERM, EACCES, EOPNOTSUPP: return .needsCopy
-        default: throw BlobFile.failure("link", target)
+        default: throw HubError(FileError("link", target))
         }
     }
 

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 
 /// Bringing data sets and models to this machine's disk, and reading a file of one without a disk.
@@ -108,7 +109,7 @@ extension Hub {
                         "\(target) is there already and not empty; name another folder, or remove it"
                     )
                 }
-                throw .invalid("folder", "\(target) cannot be made: \(String(cString: strerror(number)))")
+                throw .invalid("folder", "\(target) cannot be made: \(FileError.reason(number))")
             }
         } catch {
             folder.remove()
@@ -121,17 +122,9 @@ extension Hub {
     }
 
     private static func makeFolders(above path: String) throws(HubError) {
-        if let (folder, _) = path.bytes.cut(atLast: "/"), !folder.isEmpty { try makeFolders(folder) }
-    }
-
-    /// Makes a folder and those above it.
-    private static func makeFolders(_ path: String) throws(HubError) {
-        if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
-        let number = errno
-        if number == ENOENT, path.bytes.contains("/") {
-            try makeFolders(above: path)
-            if mkdir(path, 0o777) == 0 || errno == EEXIST { return }
+        guard let (folder, _) = path.bytes.cut(atLast: "/"), !folder.isEmpty else { return }
+        do throws(FileError) { try LocalFolder.make(folder, mode: 0o777) } catch {
+            throw .invalid("folder", "\(error.path) cannot be made: \(error.reason)")
         }
-        throw .invalid("folder", "\(path) cannot be made: \(String(cString: strerror(number)))")
     }
 }

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import MongoDriver
 
 /// Storing content as it was at one moment, though it takes minutes to read.

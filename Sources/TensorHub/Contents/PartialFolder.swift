@@ -1,4 +1,6 @@
 import BSON
+import CLinux
+import Files
 import Glibc
 
 /// A folder beside a target, for what is on its way there: `TARGET.partial-<id>`. It is locked (flock) while its
@@ -15,9 +17,9 @@ package final class PartialFolder: Sendable {
         Self.removeAbandoned(target)
         while true {
             let path = "\(target)\(Self.infix)\(ObjectID())"
-            guard mkdir(path, 0o777) == 0 else { throw BlobFile.failure("make", path) }
+            guard mkdir(path, 0o777) == 0 else { throw HubError(FileError("make", path)) }
             let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-            let isLocked = descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) == 0
+            let isLocked = descriptor >= 0 && tensorhub_lock(descriptor, 0) == 0
             let isTaken = !isLocked && (descriptor < 0 ? errno == ENOENT : errno == EWOULDBLOCK)
             // Between the two somebody may have taken it for abandoned.
             if !isTaken, Self.isThere(path) {
@@ -49,7 +51,7 @@ package final class PartialFolder: Sendable {
             let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)
             if descriptor < 0 { continue }
             defer { close(descriptor) }
-            if flock(descriptor, LOCK_EX | LOCK_NB) == 0 { FolderTree.remove(GuardedPath.withoutLinks(path)) }
+            if tensorhub_lock(descriptor, 0) == 0 { FolderTree.remove(GuardedPath.withoutLinks(path)) }
         }
     }
 }

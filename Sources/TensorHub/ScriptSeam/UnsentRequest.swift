@@ -1,4 +1,5 @@
 package import BSON
+import Files
 
 /// What a request means that a script's client has written down because nobody answered it.
 package enum UnsentRequest: Sendable {

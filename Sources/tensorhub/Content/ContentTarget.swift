@@ -1,6 +1,7 @@
 import ArgumentParser
 import BSON
 import Console
+import Files
 import Glibc
 import TensorHub
 
@@ -172,6 +173,6 @@ struct ContentTarget: ParsableArguments {
     }
 
     private static func failure(_ path: String) -> CommandFailure {
-        CommandFailure.failure("\(path) cannot be written: \(String(cString: strerror(errno)))")
+        CommandFailure.failure("\(path) cannot be written: \(FileError.reason())")
     }
 }

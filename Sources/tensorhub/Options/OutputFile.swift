@@ -1,4 +1,5 @@
 import Console
+import Files
 import Glibc
 
 /// A file that the user asked for.
@@ -26,6 +27,6 @@ enum OutputFile {
     }
 
     private static func failure(_ path: String) -> CommandFailure {
-        CommandFailure.failure("\(path) cannot be written: \(String(cString: strerror(errno)))")
+        CommandFailure.failure("\(path) cannot be written: \(FileError.reason())")
     }
 }

@@ -1,5 +1,4 @@
 import Glibc
-import MongoDriver
 import Threads
 
 /// The end of standard input.

@@ -1,4 +1,5 @@
 import Console
+import Files
 import Glibc
 
 /// The token of a server over TCP, in a file that only its user can read.
@@ -11,7 +12,7 @@ enum ServeToken {
             let token = (0..<4).map { _ in hexadecimal(UInt64.random(in: .min ... .max)) }.joined()
             let line = Array((token + "\n").utf8)
             guard write(made, line, line.count) == line.count else {
-                let reason = String(cString: strerror(errno))
+                let reason = FileError.reason()
                 unlink(path)
                 throw .badInput("token-file: \(path) cannot be written: \(reason)")
             }
@@ -19,7 +20,7 @@ enum ServeToken {
         }
         guard errno == EEXIST else {
             throw .badInput(
-                "token-file: \(path) cannot be made: \(String(cString: strerror(errno))); name a file in a folder of yours"
+                "token-file: \(path) cannot be made: \(FileError.reason()); name a file in a folder of yours"
             )
         }
         let file = try InputFile(path, role: "token-file", limit: 4096)

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import MongoDriver
 import TensorHub
@@ -183,8 +184,7 @@ import Testing
             let waiting = "\(fixture.folder)/checkpoints"
             for path in [waiting, "\(waiting)/\(plan.id.task).1"] { mkdir(path, 0o755) }
             try writeFile("\(waiting)/\(plan.id.task).1/epoch", "7")
-            let error = #expect(throws: AttemptError.self) { try fixture.launcher.launch(plan) }
-            #expect(error?.code == .machine)
+            #expect(throws: FileError.self) { try fixture.launcher.launch(plan) }
             let found = entries(waiting)
             #expect(found.count == 1 && found.allSatisfy { entries("\(waiting)/\($0)") == ["epoch"] })
             #expect(entries("\(fixture.folder)/attempts").isEmpty)

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import TensorHub
 import TestSupport
@@ -123,7 +124,7 @@ import Testing
                 "\(Self.journal)echo 12345; sleep 0.3; rm $J/output.log; mkfifo $J/output.log"
             )
             let reader = OutputReader(run.launched.directory, limit: Int64(RunnerOptions.defaultOutputLimit))
-            #expect(throws: AttemptError.self) { try reader.next() }
+            #expect(throws: FileError.self) { try reader.next() }
             #expect(reader.missing(try #require(run.record)) == 6)
         }
     }

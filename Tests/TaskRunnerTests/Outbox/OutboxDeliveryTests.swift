@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import Logging
 import MongoDriver
@@ -204,12 +205,12 @@ import Testing
                 return -1
             }
             let second = attempt.delivery(mustGiveUp: true, sync: sync)
-            await #expect(throws: AttemptError.self) { try await second.recover() }
+            await #expect(throws: FileError.self) { try await second.recover() }
             let error = await #expect(throws: HubError.self) { try await second.append([attempt.log(2)]) }
             #expect(error?.code == .database)
 
             let third = attempt.delivery(sync: sync)
-            await #expect(throws: AttemptError.self) { try await third.recover() }
+            await #expect(throws: FileError.self) { try await third.recover() }
             let isDone = try await attempt.deliver(third) {
                 isFailing.withLock { $0 = false }
                 #expect(await eventually { (try? await third.append([attempt.log(3)])) != nil })
@@ -271,8 +272,8 @@ import Testing
                 errno = EIO
                 return -1
             }
-            await #expect(throws: AttemptError.self) { try await delivery.recover() }
-            #expect(throws: AttemptError.self) {
+            await #expect(throws: FileError.self) { try await delivery.recover() }
+            #expect(throws: FileError.self) {
                 try delivery.take(UnsentRequests(backend: attempt.backend(delivery)))
             }
             #expect(try await !attempt.deliver(delivery))

@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import Synchronization
 import TestSupport
@@ -71,13 +72,13 @@ import Testing
             let before = try outbox.append([record(1)])
             #expect(syncs.withLock { $0.count } == 0)
             syncs.withLock { $0.isFailing = true }
-            #expect(throws: AttemptError.self) { try outbox.append([record(2, filling: 200)], isSynced: true) }
+            #expect(throws: FileError.self) { try outbox.append([record(2, filling: 200)], isSynced: true) }
             #expect(outbox.end == before)
             let heir = Outbox("\(folder)/outbox", segmentSize: 100)
             try heir.recover()
             #expect(heir.end == before)
             _ = try outbox.append([record(3, filling: 200)])
-            #expect(throws: AttemptError.self) { try outbox.append([record(4)]) }
+            #expect(throws: FileError.self) { try outbox.append([record(4)]) }
             syncs.withLock { $0 = (0, false) }
             _ = try outbox.append([record(5)], isSynced: true)
             #expect(

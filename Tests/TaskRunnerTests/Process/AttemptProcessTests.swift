@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import TensorHub
 import TestSupport
@@ -338,8 +339,8 @@ import Testing
             let former = limit
             limit.rlim_cur = 0
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
-            let error = #expect(throws: AttemptError.self) { try SupervisorProcess.takeOver(processes) }
-            let survivors = #expect(throws: AttemptError.self) { try AttemptSurvivors.kill(ObjectID()) }
+            let error = #expect(throws: FileError.self) { try SupervisorProcess.takeOver(processes) }
+            let survivors = #expect(throws: FileError.self) { try AttemptSurvivors.kill(ObjectID()) }
             limit = former
             setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit)
             #expect(error?.mayPass == true && survivors?.mayPass == true)

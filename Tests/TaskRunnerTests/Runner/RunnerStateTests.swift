@@ -1,4 +1,5 @@
 import BSON
+import Files
 import NIOPosix
 import TensorHub
 import Testing

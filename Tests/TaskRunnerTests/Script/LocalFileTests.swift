@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import NIOPosix
 import Synchronization
@@ -14,10 +15,10 @@ import Testing
             let pipe = "\(folder)/pipe"
             try #require(mkfifo(pipe, 0o600) == 0)
             let state = StateFolder(folder)
-            #expect(throws: AttemptError.self) { try LocalFile.sync(pipe, in: state) }
-            #expect(throws: AttemptError.self) { try LocalFile.append([1], to: pipe, in: state) }
-            #expect(throws: AttemptError.self) { try LocalFile.move(pipe, to: "\(folder)/moved", in: state) }
-            #expect(throws: AttemptError.self) { try LocalFile.Copy(pipe, to: "\(folder)/copy", in: state) }
+            #expect(throws: FileError.self) { try LocalFile.sync(pipe, in: state) }
+            #expect(throws: FileError.self) { try LocalFile.append([1], to: pipe, in: state) }
+            #expect(throws: FileError.self) { try LocalFile.move(pipe, to: "\(folder)/moved", in: state) }
+            #expect(throws: FileError.self) { try LocalFile.Copy(pipe, to: "\(folder)/copy", in: state) }
             // Where a file of ours is to be, it goes.
             try #require(mkfifo("\(folder)/.claim.new", 0o600) == 0)
             try state.open(folder).replace("claim", [1])

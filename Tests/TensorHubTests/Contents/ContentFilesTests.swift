@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import MongoDriver
 import TestSupport
@@ -10,12 +11,12 @@ import Testing
 @Suite struct ContentFilesTests {
     @Test func `That the machine has no more descriptors or memory is not said of the path`() {
         for number in [EMFILE, ENFILE, EIO, ENOMEM] {
-            #expect(BlobFile.failure("read", "/x", number).code == .database)
+            #expect(HubError(FileError("read", "/x", number)).code == .database)
         }
         for number in [ENOENT, EISDIR, ENOTDIR, EACCES] {
-            #expect(BlobFile.failure("read", "/x", number).code == .invalidInput)
+            #expect(HubError(FileError("read", "/x", number)).code == .invalidInput)
         }
-        #expect(BlobFile.failure("write", "/x", ENOSPC).code == .noSpace)
+        #expect(HubError(FileError("write", "/x", ENOSPC)).code == .noSpace)
     }
 
     @Test func `A folder comes back as it was, with its modes, and nothing else beside it`() async throws {

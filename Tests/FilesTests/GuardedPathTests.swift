@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-@testable import TensorHub
+@testable import Files
 
 /// Calls where a script may have put a link, taken rights away, or nested folders.
 @Suite struct GuardedPathTests {

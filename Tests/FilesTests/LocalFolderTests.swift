@@ -1,9 +1,8 @@
 import Glibc
-import TensorHub
 import TestSupport
 import Testing
 
-@testable import TaskRunner
+@testable import Files
 
 /// Calls on names in a folder where a script may have put anything, or taken rights away.
 @Suite(.timeLimit(.minutes(10))) struct LocalFolderTests {
@@ -17,13 +16,13 @@ import Testing
             symlink("foreign", "\(folder)/link")
             symlink("foreign/file", "\(folder)/file")
             link("\(folder)/foreign/file", "\(folder)/hard")
-            #expect(throws: AttemptError.self) { _ = try LocalFolder("link", in: state.open(folder)) }
-            #expect(throws: AttemptError.self) { _ = try state.open("\(folder)/link") }
+            #expect(throws: FileError.self) { _ = try LocalFolder("link", in: state.open(folder)) }
+            #expect(throws: FileError.self) { _ = try state.open("\(folder)/link") }
             let isThere = try state.openIfThere("\(folder)/link") != nil
             let bytes = try state.open(folder).read("file", limit: 100)
             #expect(!isThere && bytes == nil)
-            #expect(throws: AttemptError.self) { try state.openRegular("\(folder)/hard", O_WRONLY) }
-            #expect(throws: AttemptError.self) { try state.openRegular("\(folder)/file", O_RDONLY) }
+            #expect(throws: FileError.self) { try state.openRegular("\(folder)/hard", O_WRONLY) }
+            #expect(throws: FileError.self) { try state.openRegular("\(folder)/file", O_RDONLY) }
             close(try state.openRegular("\(folder)/hard", O_RDONLY))
         }
     }

@@ -63,27 +63,17 @@ package enum FolderTree {
         if copy < 0, errno == EACCES, GuardedPath.restoreRights(folder) {
             copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         }
-        guard copy >= 0 else { return false }
-        guard let stream = fdopendir(copy) else {
-            close(copy)
-            return false
-        }
-        defer { closedir(stream) }
         var fault: Int32 = 0
-        while let entry = readdir(stream) {
-            // The bytes as they are: a name need not be UTF-8.
-            let name = withUnsafeBytes(of: &entry.pointee.d_name) {
-                $0.prefix { $0 != 0 }.map { CChar(bitPattern: $0) } + [0]
-            }
-            if name == [46, 0] || name == [46, 46, 0] { continue }
+        let isListed = FolderListing.visit(taking: copy) { name in
             if !removeEntry(name, in: folder, top: top, depth: depth, moved: &moved) { fault = errno }
         }
+        if !isListed { return false }
         if fault != 0 { errno = fault }
         return fault == 0
     }
 
     private static func removeEntry(
-        _ name: [CChar],
+        _ name: UnsafePointer<CChar>,
         in folder: Int32,
         top: Int32,
         depth: Int,

@@ -2,11 +2,13 @@ import Synchronization
 
 /// Whether a script has taken rights to its attempt directory away that were restored: told once, when the attempt has
 /// ended.
-final class RestoredRights: Sendable {
+package final class RestoredRights: Sendable {
     private let isNoted = Atomic(false)
 
-    func note() { isNoted.store(true, ordering: .relaxed) }
+    package init() {}
+
+    package func note() { isNoted.store(true, ordering: .relaxed) }
 
     /// Whether it was noted since the last time that somebody has asked.
-    func take() -> Bool { isNoted.exchange(false, ordering: .relaxed) }
+    package func take() -> Bool { isNoted.exchange(false, ordering: .relaxed) }
 }

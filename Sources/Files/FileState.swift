@@ -1,4 +1,3 @@
-import BSON
 package import Glibc
 
 /// What tells whether somebody has written to a file, replaced it, or given it another mode: taken before it is read
@@ -43,24 +42,4 @@ package struct FileState: Sendable, Hashable {
 
     /// How often something is read that changes meanwhile.
     package static let tries = 3
-}
-
-/// Something has changed while it was read, so that what was read may never have been there as a whole.
-package struct ChangedMeanwhile: Error {
-    package init() {}
-}
-
-extension HubError {
-    /// - Parameter path: Of the file or folder.
-    package static func changed(_ path: String) -> HubError {
-        HubError(
-            .invalidInput,
-            field: "files",
-            "\(path) changes while it is stored, also when it is read again; nothing was stored: wait until nobody "
-                + "writes to it, or store a copy",
-            underlying: ChangedMeanwhile()
-        )
-    }
-
-    package var isChange: Bool { underlying is ChangedMeanwhile }
 }
