@@ -49,7 +49,7 @@ struct OptionDoor {
                 let fields = document.value(atPath: path)?.documentValue ?? [:]
                 return table.filter { option in
                     let schema = fields[option.name]?.documentValue ?? [:]
-                    return !option.schema.allSatisfy { schema[$0.key] == $0.value }
+                    return !option.schema.allSatisfy { schema[$0.key]?.extendedJSON() == $0.value.extendedJSON() }
                 }.map(\.name)
             },
             OptionDoor("tensorhub submit") { table in

@@ -22,7 +22,7 @@ import Testing
     }
 
     @Test func `The settings' defaults are those of a runner that is given none`() throws {
-        let settings = try RunnerOptions(Settings(SettingsInputs(environment: [:])))
+        let settings = try RunnerOptions(Settings(SettingsInputs(homeDirectory: "/home/me")))
         let own = RunnerOptions(name: settings.name, stateDirectory: settings.stateDirectory)
         #expect(settings.slots == own.slots && settings.lease == own.lease && settings.grace == own.grace)
         #expect(settings.outputLimit == own.outputLimit && settings.cacheLimit == own.cacheLimit)
