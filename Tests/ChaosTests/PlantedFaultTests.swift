@@ -2,6 +2,7 @@ import BSON
 import Chaos
 import MongoDriver
 import TensorHub
+import TestSupport
 import Testing
 
 /// The checker finds what it is there for: each fault is planted into a run that is clean without it.
