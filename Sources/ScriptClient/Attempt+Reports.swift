@@ -18,7 +18,7 @@ extension Attempt {
         }
         var document: BSONDocument = ["_id": .objectID(ObjectID())]
         for (name, value) in entry { document.append(name, value) }
-        try reporter.put("/v1/logs/\(log.rawValue)", document.extendedJSON())
+        try reporter.put(Report.logs(log.rawValue), document.extendedJSON())
     }
 
     /// Tells how far the script is: a fraction from 0 to 1, words, or both. Only the latest counts; waits for nobody.

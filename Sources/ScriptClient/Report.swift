@@ -2,6 +2,7 @@
 struct Report: Sendable {
     static let results = "/v1/results"
     static let progress = "/v1/progress"
+    static func logs(_ kind: String) -> String { "/v1/logs/\(kind)" }
 
     /// Counts up from 1 in the order of the calls.
     var number: Int

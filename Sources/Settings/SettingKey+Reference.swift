@@ -1,4 +1,11 @@
 extension SettingKey {
+    /// Its default in words, for the help of its flag.
+    package var defaultText: String {
+        switch fallback {
+        case .text(let text), .computed(let text, _): text
+        }
+    }
+
     /// The text of `config/tensorhubd.yaml`: every key, commented out, with its default. A line that starts with `#`
     /// and no blank is a setting.
     public static var referenceFile: String {

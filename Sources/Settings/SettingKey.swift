@@ -10,6 +10,15 @@ public struct SettingKey: Sendable, Hashable {
     let fallback: Fallback
     /// One or two sentences for the reference file.
     public let summary: String
+    /// What a running daemon cannot change: it takes a new value at its next start. `nil` where SIGHUP is enough.
+    var fixed: (@Sendable (Settings) -> AnyHashable)?
+
+    /// Whether a running daemon takes a new value when it reads its settings again.
+    package var isReloadable: Bool { fixed == nil }
+
+    public static func == (lhs: SettingKey, rhs: SettingKey) -> Bool { lhs.name.bytes == rhs.name.bytes }
+
+    public func hash(into hasher: inout Hasher) { hasher.combine(name.bytes) }
 
     enum Fallback: Sendable, Hashable {
         /// The same for everybody, written as in a file.
@@ -46,27 +55,32 @@ extension SettingKey {
         name: "uri",
         kind: .text,
         fallback: .text("mongodb://127.0.0.1:27017"),
-        summary: "Where MongoDB is: any connection string. Its path names the database; without one it is tensorhub."
+        summary: "Where MongoDB is: any connection string. Its path names the database; without one it is tensorhub.",
+        fixed: { $0.uri.bytes }
     )
     static let uriFile = SettingKey(
         name: "uri-file",
         kind: .path,
         fallback: .computed("none", example: "/etc/tensorhub/uri"),
-        summary: "A file that holds the uri instead, so that a password need not stand here. Give one of the two."
+        summary: "A file that holds the uri instead, so that a password need not stand here. Give one of the two.",
+        // What counts is the uri in it.
+        fixed: { _ in 0 }
     )
     static let project = SettingKey(
         name: "project",
         kind: .text,
         fallback: .text("default"),
-        summary: "The project whose tasks are created, shown and run."
+        summary: "The project whose tasks are created, shown and run.",
+        fixed: { $0.project.bytes }
     )
-    static let runnerName = SettingKey(
+    package static let runnerName = SettingKey(
         name: "name",
         kind: .text,
         fallback: .computed("the host name", example: "gpu1"),
-        summary: "What this runner is called in listings and histories."
+        summary: "What this runner is called in listings and histories.",
+        fixed: { $0.name.bytes }
     )
-    static let slots = SettingKey(
+    package static let slots = SettingKey(
         name: "slots",
         kind: .integer(1...10_000),
         fallback: .text("1"),
@@ -76,7 +90,8 @@ extension SettingKey {
         name: "labels",
         kind: .labels,
         fallback: .text("{}"),
-        summary: "Words about this machine, shown with the runner. In the environment: site=lab,gpu=a100."
+        summary: "Words about this machine, shown with the runner. In the environment: site=lab,gpu=a100.",
+        fixed: { $0.labels.mapValues(\.bytes) }
     )
     static let taskNames = SettingKey(
         name: "task-names",
@@ -103,39 +118,41 @@ extension SettingKey {
             "/var/lib/tensorhub for root and under systemd, else $XDG_STATE_HOME/tensorhub",
             example: "/var/lib/tensorhub"
         ),
-        summary: "Where running tasks live on this machine. Must be on a local disk and survive a reboot."
+        summary: "Where running tasks live on this machine. Must be on a local disk and survive a reboot.",
+        fixed: { $0.stateDirectory.bytes }
     )
-    static let lease = SettingKey(
+    package static let lease = SettingKey(
         name: "lease",
         kind: .duration(.seconds(15)...(.seconds(3600))),
         fallback: .text("60s"),
-        summary: "How long a task stays with a runner that gives no sign of life; 15s to 1h."
+        summary: "How long a task stays with a runner that gives no sign of life; 15s to 1h.",
+        fixed: { $0.lease }
     )
-    static let grace = SettingKey(
+    package static let grace = SettingKey(
         name: "grace",
         kind: .duration(.zero...(.seconds(86_400))),
         fallback: .text("30s"),
         summary: "The time between SIGTERM and SIGKILL for a script that has to stop."
     )
-    static let outputLimit = SettingKey(
+    package static let outputLimit = SettingKey(
         name: "output-limit",
         kind: .size((64 << 10)...(1 << 40)),
         fallback: .text("64MiB"),
         summary: "How much of an attempt's output is kept: its beginning and its end."
     )
-    static let cacheLimit = SettingKey(
+    package static let cacheLimit = SettingKey(
         name: "cache-limit",
         kind: .size((1 << 20)...(1 << 50)),
         fallback: .text("20GiB"),
         summary: "How much of the disk this machine's cache of data sets and models may take."
     )
-    static let outageLimit = SettingKey(
+    package static let outageLimit = SettingKey(
         name: "outage-limit",
         kind: .duration(.seconds(60)...(.seconds(30 * 86_400))),
         fallback: .computed("never", example: "12h"),
         summary: "How long MongoDB may be away until the running scripts are stopped; they run on unless this is set."
     )
-    static let rescueUnleased = SettingKey(
+    package static let rescueUnleased = SettingKey(
         name: "rescue-unleased",
         kind: .duration(.seconds(60)...(.seconds(365 * 86_400))),
         fallback: .computed("never", example: "24h"),
@@ -148,19 +165,22 @@ extension SettingKey {
             "tensorhub-supervisor beside the executable",
             example: "/usr/local/bin/tensorhub-supervisor"
         ),
-        summary: "The program that owns one attempt's processes."
+        summary: "The program that owns one attempt's processes.",
+        fixed: { $0.supervisorPath?.bytes }
     )
     static let allowedEnvironment = SettingKey(
         name: "environment.allow",
         kind: .list,
         fallback: .text("[]"),
-        summary: "More environment variables that scripts may see; a name may end in an asterisk."
+        summary: "More environment variables that scripts may see; a name may end in an asterisk.",
+        fixed: { $0.allowedEnvironment }
     )
-    static let logLevel = SettingKey(
+    package static let logLevel = SettingKey(
         name: "log-level",
         kind: .choice(["trace", "debug", "info", "notice", "warning", "error", "critical"]),
         fallback: .text("info"),
-        summary: "How much is logged: trace, debug, info, notice, warning, error or critical."
+        summary: "How much is logged: trace, debug, info, notice, warning, error or critical.",
+        fixed: { $0.logLevel }
     )
 
     /// Every key, in the order of the reference file.

@@ -93,16 +93,7 @@ extension Settings {
 extension Settings {
     /// The keys in which they differ and which a running daemon cannot change.
     public func differencesThatNeedARestart(from other: Settings) -> [String] {
-        let differences: [(String, Bool)] = [
-            ("uri", uri.bytes != other.uri.bytes), ("project", project.bytes != other.project.bytes),
-            ("name", name.bytes != other.name.bytes),
-            ("labels", labels.mapValues(\.bytes) != other.labels.mapValues(\.bytes)),
-            ("state-directory", stateDirectory.bytes != other.stateDirectory.bytes),
-            ("lease", lease != other.lease), ("supervisor-path", supervisorPath?.bytes != other.supervisorPath?.bytes),
-            ("environment.allow", allowedEnvironment != other.allowedEnvironment),
-            ("log-level", logLevel != other.logLevel),
-        ]
-        return differences.filter(\.1).map(\.0)
+        SettingKey.all.filter { $0.fixed?(self) != $0.fixed?(other) }.map(\.name)
     }
 }
 

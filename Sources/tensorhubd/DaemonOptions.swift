@@ -12,10 +12,10 @@ struct DaemonOptions: ParsableArguments {
     @Option(help: "The project whose tasks are run.")
     var project: String?
 
-    @Option(help: "What this runner is called (the host name).")
+    @Option(help: "What this runner is called (\(SettingKey.runnerName.defaultText)).")
     var name: String?
 
-    @Option(help: "How many tasks run at once (1).")
+    @Option(help: "How many tasks run at once (\(SettingKey.slots.defaultText)).")
     var slots: String?
 
     @Option(help: "Words about this machine: site=lab,gpu=a100; may be repeated.")
@@ -33,22 +33,30 @@ struct DaemonOptions: ParsableArguments {
     @Option(help: "Where running tasks live on this machine.", completion: .directory)
     var stateDirectory: String?
 
-    @Option(help: "How long a task stays with a runner that gives no sign of life (60s).")
+    @Option(help: "How long a task stays with a runner that gives no sign of life (\(SettingKey.lease.defaultText)).")
     var lease: String?
 
-    @Option(help: "From SIGTERM to SIGKILL for a script that has to stop (30s).")
+    @Option(help: "From SIGTERM to SIGKILL for a script that has to stop (\(SettingKey.grace.defaultText)).")
     var grace: String?
 
-    @Option(help: "How much of an attempt's output is kept (64MiB).")
+    @Option(help: "How much of an attempt's output is kept (\(SettingKey.outputLimit.defaultText)).")
     var outputLimit: String?
 
-    @Option(help: "How much of the disk the cache of data sets and models may take (20GiB).")
+    @Option(
+        help: "How much of the disk the cache of data sets and models may take (\(SettingKey.cacheLimit.defaultText))."
+    )
     var cacheLimit: String?
 
-    @Option(help: "How long MongoDB may be away until the running scripts are stopped (never).")
+    @Option(
+        help:
+            "How long MongoDB may be away until the running scripts are stopped (\(SettingKey.outageLimit.defaultText))."
+    )
     var outageLimit: String?
 
-    @Option(help: "How long a task may run without a lease until it is run again (never).")
+    @Option(
+        help:
+            "How long a task may run without a lease until it is run again (\(SettingKey.rescueUnleased.defaultText))."
+    )
     var rescueUnleased: String?
 
     @Option(help: "The program that owns one attempt's processes.", completion: .file())
@@ -60,7 +68,10 @@ struct DaemonOptions: ParsableArguments {
     )
     var allowedEnvironment: [String] = []
 
-    @Option(help: "How much is logged: trace, debug, info, notice, warning, error or critical (info).")
+    @Option(
+        help:
+            "How much is logged: trace, debug, info, notice, warning, error or critical (\(SettingKey.logLevel.defaultText))."
+    )
     var logLevel: String?
 
     @Option(help: "A configuration file to read instead of the user's and the system's.", completion: .file())

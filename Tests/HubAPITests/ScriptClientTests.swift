@@ -104,6 +104,18 @@ struct ScriptClientTests {
         }
     }
 
+    @Test func `What is left in the spool file has the paths of the API, by the runner and by both clients`() throws {
+        let routes = Set(APIResponder.table.routes.map { $0.path })
+        #expect(routes.isSuperset(of: [UnsentRequest.resultsPath, UnsentRequest.progressPath]))
+        #expect(routes.contains(UnsentRequest.logsPath("{kind}")))
+        #expect(Report.results == UnsentRequest.resultsPath && Report.progress == UnsentRequest.progressPath)
+        #expect(Report.logs("training") == UnsentRequest.logsPath("training"))
+        let python = try String(decoding: readFile(packageRoot + "/python/tensorhub/reporter.py"), as: UTF8.self)
+        let paths = [UnsentRequest.progressPath, UnsentRequest.resultsPath].map { "\"\($0)\"" }
+        #expect(python.contains("\nPROGRESS, RESULTS = \(paths.joined(separator: ", "))\n"))
+        #expect(python.contains("\nPATHS = {kind: \"\(UnsentRequest.logsPath(""))\" + kind for kind in"))
+    }
+
     @Test func `A report is settled once everything before it is, whichever of several logs goes first`() {
         var queue = ReportQueue()
         for path in ["/a", "/b", "/a", Report.results, Report.results] { _ = queue.put(path, "{}") }

@@ -154,17 +154,7 @@ public final class Runner: Service {
     /// - Throws: `HubError.invalidInput` as at the start; nothing changes then.
     public func reload(_ new: RunnerOptions) throws {
         try Self.check(new)
-        currentOptions.withLock { options in
-            options.slots = new.slots
-            options.taskNames = new.taskNames
-            options.filter = new.filter
-            options.sort = new.sort
-            options.grace = new.grace
-            options.outputLimit = new.outputLimit
-            options.outageLimit = new.outageLimit
-            options.unleasedLimit = new.unleasedLimit
-            options.cacheLimit = new.cacheLimit
-        }
+        currentOptions.withLock { $0.reload(from: new) }
         state.withLock { $0.slots = new.slots }
         mustLook.withLock { $0 = true }
         wake.yield()

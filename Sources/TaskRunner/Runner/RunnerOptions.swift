@@ -84,5 +84,18 @@ public struct RunnerOptions: Sendable {
         self.cacheLimit = cacheLimit
     }
 
+    /// Takes what a running runner can change; the rest stays.
+    package mutating func reload(from new: RunnerOptions) {
+        slots = new.slots
+        taskNames = new.taskNames
+        filter = new.filter
+        sort = new.sort
+        grace = new.grace
+        outputLimit = new.outputLimit
+        outageLimit = new.outageLimit
+        unleasedLimit = new.unleasedLimit
+        cacheLimit = new.cacheLimit
+    }
+
     var query: ClaimQuery { ClaimQuery(names: taskNames, filter: filter, sort: sort) }
 }

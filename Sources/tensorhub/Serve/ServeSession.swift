@@ -6,7 +6,6 @@ import HubAPI
 import Logging
 import MongoDriver
 import TensorHub
-import Threads
 import UnixSignals
 
 /// One run of `tensorhub serve`.
