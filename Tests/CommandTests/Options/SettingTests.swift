@@ -10,13 +10,13 @@ import Testing
         try RunnerOptions(Settings(SettingsInputs(flags: flags, hostName: "host", homeDirectory: "/home/ada")))
     }
 
-    @Test func `the defaults of the settings are those of a runner that is made without them`() throws {
+    @Test func `The defaults of the settings are those of a runner that is made without them`() throws {
         let made = try options()
         let plain = RunnerOptions(name: "host", stateDirectory: made.stateDirectory, version: made.version)
         #expect("\(made)" == "\(plain)")
     }
 
-    @Test func `a runner takes anew just those settings that are called reloadable`() throws {
+    @Test func `A runner takes anew just those settings that are called reloadable`() throws {
         let examples = [
             "name": "a", "slots": "3", "labels": "a=b", "task-names": "a", "filter": #"{"a": 1}"#,
             "sort": #"{"a": 1}"#, "state-directory": "/s", "lease": "99s", "grace": "1s", "output-limit": "1MiB",
