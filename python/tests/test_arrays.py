@@ -7,18 +7,13 @@ import pickle
 import shutil
 import sys
 import tempfile
-import unittest
 import unittest.mock
 
-from support import needs_numpy, numpy, safetensors_file
+from support import FolderTestCase, needs_numpy, needs_safetensors, numpy, safetensors_file
 from tensorhub import arrays, content, errors, model
 
 
-class FileTestCase(unittest.TestCase):
-    def setUp(self):
-        self.folder = tempfile.mkdtemp(prefix="tensorhub-test-")
-        self.addCleanup(shutil.rmtree, self.folder, True)
-
+class FileTestCase(FolderTestCase):
     def found(self, saved, shard=None):
         """What a hub would give back."""
         for part in saved.parts:
@@ -47,10 +42,8 @@ class PlainTests(FileTestCase):
             self.assertEqual(arrays.value_of(self.found(arrays.content_of(value))), bytes(value))
 
     def test_files_and_folders_come_back_as_paths(self):
-        source = pathlib.Path(self.folder, "source")
-        (source / "a").mkdir(parents=True)
-        (source / "a" / "b.txt").write_text("hello")
-        (source / "c").write_text("")
+        source = pathlib.Path(self.file("source/c")).parent
+        self.file("source/a/b.txt", "hello")
         saved = arrays.content_of(source)
         self.assertEqual([part.path for part in saved.parts], ["a/b.txt", "c"])
         path = arrays.value_of(self.found(saved))
@@ -82,10 +75,8 @@ class PlainTests(FileTestCase):
         return client
 
     def test_a_file_that_changes_while_it_is_read_is_read_again_or_refused(self):
-        path = pathlib.Path(self.folder, "folder")
-        path.mkdir()
         for name in ("a", "b"):
-            (path / name).write_bytes(b"1")
+            path = pathlib.Path(self.file("folder/" + name, "1")).parent
         changes = {
             "grows": lambda: (path / "a").write_bytes((path / "a").read_bytes() + b"1"),
             "is replaced": lambda: os.replace(shutil.copy(str(path / "a"), str(path) + ".new"), str(path / "a")),
@@ -102,8 +93,7 @@ class PlainTests(FileTestCase):
                     content._upload_unchanged(self.changing(100, change), arrays.content_of(source))
 
     def test_names_that_are_no_utf_8_are_refused_in_the_same_words(self):
-        odd = os.path.join(self.folder, os.fsdecode(b"a\xff"))
-        pathlib.Path(odd).write_bytes(b"x")
+        odd = self.file(os.fsdecode(b"a\xff"), "x")
         for source in (odd, self.folder):
             with self.assertRaisesRegex(errors.InvalidInput, "is not UTF-8: it holds half of a surrogate pair; rename it"):
                 arrays.content_of(source)
@@ -123,8 +113,7 @@ class PlainTests(FileTestCase):
         self.assertEqual(arrays.value_of(found, allow_pickle=True), {1, 2})
 
     def test_what_tensorlayer_saved_is_a_pickle(self):
-        path = os.path.join(self.folder, "data")
-        pathlib.Path(path).write_bytes(pickle.dumps([1, 2], protocol=pickle.HIGHEST_PROTOCOL))
+        path = self.file("data", pickle.dumps([1, 2], protocol=pickle.HIGHEST_PROTOCOL))
         found = content.Found({"dataset_name": "x"}, [("data", path)], self.folder)
         with self.assertRaisesRegex(ValueError, "pickle by TensorLayer"):
             arrays.value_of(found)
@@ -135,22 +124,6 @@ class PlainTests(FileTestCase):
 class ArrayTests(FileTestCase):
     def back(self, value, **options):
         return arrays.value_of(self.found(arrays.content_of(value, **options)))
-
-    def assert_same(self, a, b):
-        self.assertIs(type(a), type(b))
-        if isinstance(a, dict):
-            self.assertEqual(list(a), list(b))
-            for key in a:
-                self.assert_same(a[key], b[key])
-        elif isinstance(a, (tuple, list)):
-            self.assertEqual(len(a), len(b))
-            for left, right in zip(a, b):
-                self.assert_same(left, right)
-        elif isinstance(a, numpy.ndarray):
-            self.assertEqual(a.dtype, b.dtype)
-            numpy.testing.assert_array_equal(a, b)
-        else:
-            self.assertEqual(a, b)
 
     def test_structures_come_back_as_they_went(self):
         x, y = numpy.arange(12, dtype=numpy.float32).reshape(6, 2), numpy.arange(6)
@@ -174,14 +147,15 @@ class ArrayTests(FileTestCase):
         self.assertEqual(part[1].tolist(), [4, 6, 12, 14])
 
     def test_what_cannot_be_cut_is_an_error(self):
-        with self.assertRaisesRegex(errors.InvalidInput, "different lengths"):
-            arrays.content_of((numpy.zeros(3), numpy.zeros(4)), shards=2)
-        with self.assertRaisesRegex(errors.InvalidInput, "some empty"):
-            arrays.content_of(numpy.zeros(3), shards=4)
-        with self.assertRaisesRegex(errors.InvalidInput, "shards: 0"):
-            arrays.content_of(numpy.zeros(3), shards=0)
-        with self.assertRaisesRegex(errors.InvalidInput, "only arrays are cut"):
-            arrays.content_of(b"abc", shards=2)
+        three, four = numpy.zeros(3), numpy.zeros(4)
+        for words, value, shards in (
+            ("different lengths", (three, four), 2),
+            ("some empty", three, 4),
+            ("shards: 0", three, 0),
+            ("only arrays are cut", b"abc", 2),
+        ):
+            with self.assertRaisesRegex(errors.InvalidInput, words):
+                arrays.content_of(value, shards=shards)
 
     def undescribed(self, **files):
         """Files of arrays with nothing said about how they make up a value, as the command stores them."""
@@ -236,10 +210,9 @@ class ArrayTests(FileTestCase):
         self.assertEqual({name: array.tolist() for name, array in value.items()}, {"x": [0], "x.npy": [1]})
 
     def test_arrays_of_objects_are_refused(self):
-        with self.assertRaisesRegex(TypeError, "array of Python objects"):
-            arrays.content_of(numpy.array([{}]))
-        with self.assertRaisesRegex(TypeError, "array of Python objects"):
-            arrays.content_of({"a": numpy.array([object()])})
+        for value in (numpy.array([{}]), {"a": numpy.array([object()])}):
+            with self.assertRaisesRegex(TypeError, "array of Python objects"):
+                arrays.content_of(value)
 
     def test_a_large_array_is_mapped_and_may_be_changed(self):
         value = numpy.zeros(1 << 18)
@@ -347,11 +320,8 @@ class ModelTests(FileTestCase):
             with self.assertRaisesRegex(ImportError, "install that package to load them, or read the file " + path):
                 model.Model(found).params
 
+    @needs_safetensors
     def test_safetensors_come_back_as_they_were(self):
-        try:
-            import safetensors  # noqa: F401
-        except ImportError:
-            self.skipTest("this Python has no safetensors")
         arrays = {
             "fortran": numpy.arange(6, dtype=numpy.float32).reshape(2, 3).T,
             "sliced": numpy.arange(6)[::2],
@@ -362,21 +332,15 @@ class ModelTests(FileTestCase):
         params = self.model(arrays, file_format="safetensors").params
         self.assertEqual(sorted(params), sorted(arrays))
         for name, value in arrays.items():
-            self.assertEqual((params[name].shape, params[name].dtype), (value.shape, value.dtype), name)
-            numpy.testing.assert_array_equal(params[name], value)
+            self.assert_same(params[name], numpy.asarray(value), name)
 
+    @needs_safetensors
     def test_what_safetensors_cannot_hold_is_told(self):
-        try:
-            import safetensors  # noqa: F401
-        except ImportError:
-            self.skipTest("this Python has no safetensors")
         with self.assertRaisesRegex(TypeError, "parameter 'w' is of type str"):
             model.content_of({"w": "x"}, "safetensors")
         with self.assertRaisesRegex(TypeError, "complex128.*format='npz'"):
             model.content_of({"w": numpy.ones(1, numpy.complex128)}, "safetensors")
-        path = os.path.join(self.folder, "m.safetensors")
-        with open(path, "wb") as file:
-            file.write(safetensors_file({"b": ("BF16", [1], b"\x80\x3f")}))
+        path = self.file("m.safetensors", safetensors_file({"b": ("BF16", [1], b"\x80\x3f")}))
         found = content.Found({"hub": {"kind": "file"}}, [("m.safetensors", path)], self.folder)
         try:
             import ml_dtypes  # noqa: F401
@@ -387,7 +351,3 @@ class ModelTests(FileTestCase):
             return
         with self.assertRaisesRegex(TypeError, "bfloat16.*safetensors.torch reads the file " + path):
             model.Model(found).params
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -1,28 +1,19 @@
 """Scripts in real attempts: each test creates tasks and runs them with `tensorhubd --once`."""
 
-import os
-import textwrap
-import time
-import unittest
+import subprocess
 
-from support import ServerTestCase, needs_numpy, needs_server
-
-import tensorhub
+from support import ServerTestCase, eventually, needs_numpy, needs_server, numpy, start_program
 
 
 @needs_server
 class AttemptTests(ServerTestCase):
     def setUp(self):
         super().setUp()
-        self.db = self.hub()
         self.keep_state_in_folder()
 
     def run_task(self, text, keys=(), **parameters):
         """Runs a script as a task to its end and gives the task back."""
-        path = os.path.join(self.folder, "script.py")
-        with open(path, "w") as file:
-            file.write(textwrap.dedent(text))
-        identifier = self.db.create_task("t", path, parameters, list(keys), max_failures=1)
+        identifier = self.db.create_task("t", self.file("script.py", text), parameters, list(keys), max_failures=1)
         self.db.run_top_task("t")
         task = self.db.find_top_task(_id=identifier)
         self.assertEqual(task["status"], "finished", task.get("hub", {}).get("error"))
@@ -51,8 +42,6 @@ class AttemptTests(ServerTestCase):
 
     @needs_numpy
     def test_a_script_of_tensorlayer_uses_data_sets_models_and_logs_by_name(self):
-        import numpy
-
         x, y = numpy.arange(12.0).reshape(6, 2), numpy.arange(6)
         self.db.save_dataset((x, y), "mnist")
         task = self.run_task(
@@ -93,34 +82,24 @@ class AttemptTests(ServerTestCase):
         self.assertEqual(task["result"]["errors"], ["Refused"] * 6)
 
     def test_a_checkpoint_is_there_in_the_next_attempt(self):
-        path = os.path.join(self.folder, "script.py")
-        with open(path, "w") as file:
-            file.write(
-                textwrap.dedent(
-                    """
-                    import os, sys, tensorhub
-                    state = os.path.join(tensorhub.checkpoint_dir, "state")
-                    if not os.path.exists(state):
-                        with open(state, "w") as file:
-                            file.write("first")
-                        tensorhub.checkpoint()
-                        sys.exit(1)
-                    seen = open(state).read()
-                    """
-                )
-            )
+        path = self.file(
+            "script.py",
+            """
+            import os, sys, tensorhub
+            state = os.path.join(tensorhub.checkpoint_dir, "state")
+            if not os.path.exists(state):
+                with open(state, "w") as file:
+                    file.write("first")
+                tensorhub.checkpoint()
+                sys.exit(1)
+            seen = open(state).read()
+            """,
+        )
         identifier = self.db.create_task("t", path, {}, ["seen"], max_failures=2)
         self.assertFalse(self.db.run_top_task("t"))
         # After a failure it would wait ten seconds.
-        import subprocess
-
-        from tensorhub import server
-
-        subprocess.run([server.executable("tensorhub"), "release", identifier], check=False, stderr=subprocess.DEVNULL,
-                       env=dict(os.environ, TENSORHUB_PROJECT=self.project))  # fmt: skip
-        deadline = time.monotonic() + 40
-        while not self.db.run_top_task("t") and time.monotonic() < deadline:
-            time.sleep(0.5)
+        start_program(self.project, "tensorhub", "release", identifier, stderr=subprocess.DEVNULL).wait()
+        self.assertTrue(eventually(lambda: self.db.run_top_task("t"), 40))
         self.assertEqual(self.db.find_top_task(_id=identifier)["result"], {"seen": "first"})
 
 
@@ -129,37 +108,26 @@ class StopTests(ServerTestCase):
     """The order to stop, against a real runner."""
 
     def test_a_task_that_is_cancelled_is_told_why(self):
-        import subprocess
-
-        from tensorhub import server
-
-        db = self.hub()
-        path = os.path.join(self.folder, "script.py")
-        with open(path, "w") as file:
-            file.write(
-                textwrap.dedent(
-                    """
-                    import time, tensorhub
-                    tensorhub.should_stop()
-                    tensorhub.report(begun=1)
-                    while not tensorhub.should_stop():
-                        time.sleep(0.01)
-                    deadline = time.monotonic() + 5
-                    while tensorhub.should_stop().reason is None and time.monotonic() < deadline:
-                        time.sleep(0.01)
-                    tensorhub.report(reason=tensorhub.should_stop().reason)
-                    """
-                )
-            )
+        db = self.db
+        path = self.file(
+            "script.py",
+            """
+            import time, tensorhub
+            tensorhub.should_stop()
+            tensorhub.report(begun=1)
+            while not tensorhub.should_stop():
+                time.sleep(0.01)
+            deadline = time.monotonic() + 5
+            while tensorhub.should_stop().reason is None and time.monotonic() < deadline:
+                time.sleep(0.01)
+            tensorhub.report(reason=tensorhub.should_stop().reason)
+            """,
+        )
         identifier = db.create_task("t", path, max_failures=1)
         self.keep_state_in_folder()
-        command = [server.executable("tensorhubd"), "--once"]
-        environment = dict(os.environ, TENSORHUB_PROJECT=self.project)
-        daemon = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL)
+        daemon = start_program(self.project, "tensorhubd", "--once")
         try:
-            deadline = time.monotonic() + 30
-            while not db.find_training_log(begun=1) and time.monotonic() < deadline:
-                time.sleep(0.05)
+            eventually(lambda: db.find_training_log(begun=1), 30)
             self.assertEqual(db.cancel_tasks(ids=[identifier]), 1)
             daemon.wait(40)
         finally:
@@ -168,7 +136,3 @@ class StopTests(ServerTestCase):
         self.assertEqual(db.find_top_task(_id=identifier)["status"], "cancelled")
         (entry,) = db.find_training_log(reason={"$exists": True})
         self.assertEqual(entry["reason"], "cancelled")
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -15,13 +15,9 @@ import random
 import re
 import struct
 import sys
-import unittest
 import uuid
 
 from support import ServerTestCase, needs_server, numpy
-from test_types import Same
-
-import tensorhub
 from tensorhub import conversion
 
 COUNT = int(os.environ.get("TENSORHUB_PROPERTY_COUNT", "1500"))
@@ -262,9 +258,8 @@ class RandomTests(ServerTestCase):
         print("TENSORHUB_PROPERTY_SEED=%d TENSORHUB_PROPERTY_COUNT=%d" % (SEED, COUNT), file=sys.stderr, flush=True)
         conversion._is_rounding_told = True
         maker = Maker(SEED)
-        db = self.hub()
-        script = os.path.join(self.folder, "a.py")
-        pathlib.Path(script).write_text("pass")
+        db = self.db
+        script = self.file("a.py", "pass")
         doors = {
             "log": lambda i, v: db.save_training_log(i=i, v=v),
             "hyper-parameter": lambda i, v: db.create_task("t", script, {"v": v}, i=i),
@@ -295,7 +290,7 @@ class RandomTests(ServerTestCase):
             found[task["i"]] = task["v"] if "v" in task else task["hyper_parameters"]["v"]
         self.assertEqual(set(found), set(stored))
         for i, (door, wanted, words) in stored.items():
-            Same(self).check(wanted, found[i], door + ", " + words)
+            self.assert_same(wanted, found[i], door + ", " + words)
         print("%d in documents, %d in files, %d refused" % (len(stored), files, refused), file=sys.stderr, flush=True)
         self.assertGreater(len(stored), COUNT // 3)
 
@@ -311,9 +306,5 @@ class RandomTests(ServerTestCase):
                 found = db.find_top_dataset("d")["v"]
         except (TypeError, ValueError):
             return False
-        Same(self).check(in_file(value), found, "file, " + words)
+        self.assert_same(in_file(value), found, "file, " + words)
         return True
-
-
-if __name__ == "__main__":
-    unittest.main()

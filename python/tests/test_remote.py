@@ -13,10 +13,10 @@ import threading
 import unittest
 import urllib.parse
 
-from support import ServerTestCase, needs_numpy, needs_server, numpy
+from support import ServerTestCase, needs_numpy, needs_server, numpy, start_program
 
 import tensorhub
-from tensorhub import connection, server
+from tensorhub import connection
 
 
 class RemoteTestCase(ServerTestCase):
@@ -26,29 +26,12 @@ class RemoteTestCase(ServerTestCase):
 
     def listen(self, *options):
         """Starts a server for the test's project and returns its address."""
-        process = subprocess.Popen(
-            [server.executable("tensorhub"), "serve", "--listen", "127.0.0.1:0", "--token-file", self.token_file, *options],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            env=dict(os.environ, TENSORHUB_PROJECT=self.project),
-        )
+        options = ("--listen", "127.0.0.1:0", "--token-file", self.token_file, *options)
+        process = start_program(self.project, "tensorhub", "serve", *options, stdout=subprocess.PIPE)
         self.addCleanup(process.stdout.close)
         self.addCleanup(process.wait)
         self.addCleanup(process.kill)
         return json.loads(process.stdout.readline())["url"]
-
-    def set_environment(self, **variables):
-        """Sets variables, or takes away those that are None, until the test is over."""
-        for name, value in variables.items():
-            before = os.environ.get(name)
-            if before is None:
-                self.addCleanup(os.environ.pop, name, None)
-            else:
-                self.addCleanup(os.environ.__setitem__, name, before)
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 @needs_server
@@ -131,15 +114,11 @@ class RemoteTests(RemoteTestCase):
             tensorhub.TensorHub(url="http://127.0.0.1:1")
 
     def test_a_certificate_that_is_none_is_named(self):
-        with self.assertRaisesRegex(FileNotFoundError, "cafile: .*/nowhere.pem"):
-            tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=self.folder + "/nowhere.pem")
-        with self.assertRaisesRegex(IsADirectoryError, "cafile: .*" + self.folder):
-            tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=self.folder)
-        empty = self.folder + "/empty.pem"
-        open(empty, "w").close()
-        broken = self.folder + "/broken.pem"
-        with open(broken, "w") as file:
-            file.write("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
+        for kind, path in ((FileNotFoundError, self.folder + "/nowhere.pem"), (IsADirectoryError, self.folder)):
+            with self.assertRaisesRegex(kind, "cafile: .*" + path):
+                tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=path)
+        empty = self.file("empty.pem")
+        broken = self.file("broken.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n")
         for path in (__file__, empty, broken):
             with self.assertRaisesRegex(tensorhub.InvalidInput, "cafile: %s holds no certificate" % path):
                 tensorhub.TensorHub(url="https://127.0.0.1:1", cafile=path)
@@ -206,23 +185,23 @@ class CuttingProxy:
                 is_file = b"accept: application/octet-stream" in head.lower()
                 cut = None
                 if is_file:
-                    fields = [line.partition(b":") for line in head.splitlines()[1:]]
-                    found = [value.strip().decode() for name, _, value in fields if name.lower() == b"range"]
-                    self.ranges.append(found[0] if found else None)
+                    self.ranges.append(self._field(head, b"range"))
                     cut = self._cuts.pop(0) if self._cuts else None
                     self._change(len(self.ranges))
                 with socket.create_connection(self._target) as upstream, upstream.makefile("rb") as answered:
                     upstream.sendall(head)
                     answer = self._head(answered)
-                    (length,) = [
-                        int(line.partition(b":")[2])
-                        for line in answer.splitlines()
-                        if line.lower().startswith(b"content-length:")
-                    ]
+                    length = int(self._field(answer, b"content-length"))
                     client.sendall(answer)
                     client.sendall(answered.read(length if cut is None else min(cut, length)))
                 if cut is not None:
                     return
+
+    @staticmethod
+    def _field(head, wanted):
+        fields = [line.partition(b":") for line in head.splitlines()[1:]]
+        found = [value.strip().decode() for name, _, value in fields if name.lower() == wanted]
+        return found[0] if found else None
 
     @staticmethod
     def _head(stream):
@@ -328,7 +307,3 @@ class TLSTests(RemoteTestCase):
             with self.assertRaisesRegex(tensorhub.Unreachable, "certificate.*cafile=.*TENSORHUB_CA_FILE") as raised:
                 tensorhub.TensorHub(url=self.url, token_file=self.token_file, cafile=cafile)
             self.assertIn(self.url, str(raised.exception))
-
-
-if __name__ == "__main__":
-    unittest.main()

@@ -15,9 +15,7 @@ from tensorhub.reporter import Item, Reporter
 class ReporterTests(ServerTestCase):
     def entries(self, kind="training", **filter):
         """What MongoDB has."""
-        if not hasattr(self, "reader"):
-            self.reader = self.hub()
-        return getattr(self.reader, "find_%s_log" % kind)(**filter)
+        return getattr(self.db, "find_%s_log" % kind)(**filter)
 
     def test_a_report_costs_the_script_less_than_100_microseconds(self):
         self.serve()
@@ -242,10 +240,6 @@ class ReporterTests(ServerTestCase):
         output, _ = process.communicate(timeout=30)
         self.assertEqual(output, "done\n")
         self.assertEqual(sorted(entry["step"] for entry in self.entries()), list(range(3000)))
-
-
-if __name__ == "__main__":
-    unittest.main()
 
 
 class FlushTests(unittest.TestCase):

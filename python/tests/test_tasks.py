@@ -2,7 +2,6 @@
 
 import datetime
 import os
-import unittest
 
 from support import ServerTestCase, needs_server
 
@@ -11,16 +10,6 @@ import tensorhub
 
 @needs_server
 class TaskTests(ServerTestCase):
-    def setUp(self):
-        super().setUp()
-        self.db = self.hub()
-
-    def file(self, name, text):
-        path = os.path.join(self.folder, name)
-        with open(path, "w") as file:
-            file.write(text)
-        return path
-
     def test_a_task_is_created_found_and_deleted(self):
         script = self.file("train.py", "accuracy = 1\n")
         data = self.file("data.txt", "hello")
@@ -117,7 +106,3 @@ class TaskTests(ServerTestCase):
             self.db.create_task("mnist", os.path.join(self.folder, "nowhere.py"))
         with self.assertRaisesRegex(TypeError, r"hyper_parameters\.f"):
             self.db.create_task("mnist", self.file("a.py", ""), {"f": print})
-
-
-if __name__ == "__main__":
-    unittest.main()

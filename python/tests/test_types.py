@@ -3,13 +3,9 @@
 import json
 import os
 import pathlib
-import re
-import shutil
-import tempfile
-import unittest
 
 import samples
-from support import PACKAGE, ServerTestCase, needs_numpy, needs_server, numpy
+from support import PACKAGE, ServerTestCase, has_safetensors, needs_numpy, needs_safetensors, needs_server, numpy
 from test_arrays import FileTestCase
 
 import tensorhub
@@ -35,37 +31,16 @@ def cells(column):
                 yield name, words[column].rstrip(" |"), row_samples
 
 
+def each(column):
+    """Each sample, with a key of its own, the name of its row and the word that stands there."""
+    for index, (name, word, row) in enumerate(cells(column)):
+        for number, sample in enumerate(row):
+            yield "v%d_%d" % (index, number), name, word, sample
+
+
 def is_dotted(value):
     """Whether only its keys keep it out of documents, and not out of results."""
     return type(value) is dict and list(value) == ["a.b"]
-
-
-class Same:
-    """Equal, of the same type, and of the same parts."""
-
-    def __init__(self, test):
-        self.test = test
-
-    def check(self, a, b, words):
-        self.test.assertIs(type(a), type(b), words)
-        if isinstance(a, dict):
-            self.test.assertEqual([k.encode("utf-8", "surrogatepass") for k in a], [k.encode("utf-8", "surrogatepass") for k in b], words)
-            for key in a:
-                self.check(a[key], b[key], words)
-        elif isinstance(a, (list, tuple)):
-            self.test.assertEqual(len(a), len(b), words)
-            for left, right in zip(a, b):
-                self.check(left, right, words)
-        elif numpy is not None and isinstance(a, numpy.ndarray):
-            self.test.assertEqual((a.dtype, a.shape, a.dtype.byteorder), (b.dtype, b.shape, b.dtype.byteorder), words)
-            # Between fields there may be anything.
-            raw = a.dtype.names is None
-            self.test.assertEqual(a.tobytes() if raw else str(a.tolist()), b.tobytes() if raw else str(b.tolist()), words)
-        elif a != a:
-            self.test.assertNotEqual(b, b, words)
-        else:
-            self.test.assertEqual(a, b, words)
-            self.test.assertEqual(repr(a), repr(b), words)
 
 
 class TableTests(FileTestCase):
@@ -80,21 +55,20 @@ class TableTests(FileTestCase):
     def walk(self, column, back, place):
         conversion._is_rounding_told = True
         count = 0
-        for name, word, row in cells(column):
-            for sample in row:
-                words = "%s: %s, %r" % (place, name, sample.value)
-                count += 1
-                if word == "refused":
-                    with self.assertRaises((TypeError, ValueError), msg=words) as raised:
-                        back(sample.value)
-                    self.assertRegex(str(raised.exception), "(?s)(v|w)\\b", words)
-                    continue
-                wanted = sample.value
-                if word != "kept":
-                    wanted = sample.document if column == "document" else sample.file
-                    if isinstance(wanted, type(None)) and column != "document":
-                        wanted = sample.value
-                Same(self).check(wanted, back(sample.value), words)
+        for _, name, word, sample in each(column):
+            words = "%s: %s, %r" % (place, name, sample.value)
+            count += 1
+            if word == "refused":
+                with self.assertRaises((TypeError, ValueError), msg=words) as raised:
+                    back(sample.value)
+                self.assertRegex(str(raised.exception), "(?s)(v|w)\\b", words)
+                continue
+            wanted = sample.value
+            if word != "kept":
+                wanted = sample.document if column == "document" else sample.file
+                if isinstance(wanted, type(None)) and column != "document":
+                    wanted = sample.value
+            self.assert_same(wanted, back(sample.value), words)
         return count
 
     @needs_numpy
@@ -112,23 +86,18 @@ class TableTests(FileTestCase):
 
         self.walk("parameter", back, "parameter")
 
-    @needs_numpy
+    @needs_safetensors
     def test_a_format_that_holds_less_refuses_the_rest(self):
-        try:
-            import safetensors  # noqa: F401
-        except ImportError:
-            self.skipTest("this Python has no safetensors")
         kept = 0
-        for name, _, row in cells("parameter"):
-            for sample in row:
-                try:
-                    content = model.content_of({"w": sample.value}, "safetensors")
-                except (TypeError, ValueError):
-                    continue
-                kept += 1
-                wanted = sample.value if type(sample.value) is numpy.ndarray else sample.file
-                found = model.Model(self.found(content)).params["w"]
-                self.assertEqual((found.dtype, found.tobytes()), (wanted.dtype, wanted.tobytes()), name)
+        for _, name, _, sample in each("parameter"):
+            try:
+                content = model.content_of({"w": sample.value}, "safetensors")
+            except (TypeError, ValueError):
+                continue
+            kept += 1
+            wanted = sample.value if type(sample.value) is numpy.ndarray else sample.file
+            found = model.Model(self.found(content)).params["w"]
+            self.assertEqual((found.dtype, found.tobytes()), (wanted.dtype, wanted.tobytes()), name)
         self.assertGreater(kept, 15)
 
     def test_documents(self):
@@ -139,11 +108,10 @@ class TableTests(FileTestCase):
 
     @needs_numpy
     def test_shards_keep_types_and_orders_of_bytes(self):
-        for name, word, row in cells("file"):
-            for sample in row:
-                if word == "kept" and isinstance(sample.value, numpy.ndarray) and sample.value.shape[:1] > (1,):
-                    found = arrays.value_of(self.found(arrays.content_of(sample.value, shards=2)))
-                    Same(self).check(sample.value, found, name)
+        for _, name, word, sample in each("file"):
+            if word == "kept" and isinstance(sample.value, numpy.ndarray) and sample.value.shape[:1] > (1,):
+                found = arrays.value_of(self.found(arrays.content_of(sample.value, shards=2)))
+                self.assert_same(sample.value, found, name)
 
     @needs_numpy
     def test_names_that_a_file_would_mix_up_are_told_apart(self):
@@ -154,22 +122,15 @@ class TableTests(FileTestCase):
                 arrays.value_of(self.found(arrays.content_of(value))),
                 model.Model(self.found(model.content_of(value))).params,
             ):
-                Same(self).check(value, found, repr(names))
+                self.assert_same(value, found, repr(names))
 
     @needs_numpy
     def test_parameters_come_back_in_the_form_they_had(self):
         one = numpy.arange(3.0)
-        formats = ["npz"]
-        try:
-            import safetensors  # noqa: F401
-
-            formats.append("safetensors")
-        except ImportError:
-            pass
-        for word in formats:
+        for word in ("npz", "safetensors") if has_safetensors else ("npz",):
             for value in (one, [one, one + 1], (one,), {"a": one}, [one + i for i in range(12)]):
                 found = model.Model(self.found(model.content_of(value, word))).params
-                Same(self).check(value, found, word)
+                self.assert_same(value, found, word)
         for value in (samples.Pair(one, one), {1: one, "1": one}):
             with self.assertRaisesRegex(TypeError, "network"):
                 model.content_of(value)
@@ -193,68 +154,57 @@ class DoorTests(ServerTestCase):
     """The same rows through a hub and a task."""
 
     def test_logs_tags_and_hyper_parameters(self):
-        db = self.hub()
-        script = os.path.join(self.folder, "a.py")
-        pathlib.Path(script).write_text("pass")
+        db = self.db
+        script = self.file("a.py", "pass")
+        saves = [
+            lambda v: db.save_training_log(v=v),
+            lambda v: db.create_task("t", script, {"v": v}),
+            lambda v: db.create_task("t", script, v=v),
+            lambda v: db.save_dataset(b"x", "d", v=v),
+            lambda v: tensorhub.save_results(v=v),
+        ]
         kept, wanted = {}, {}
-        for index, (_, word, row) in enumerate(cells("document")):
-            for number, sample in enumerate(row):
-                key = "v%d_%d" % (index, number)
-                if word != "refused":
-                    kept[key] = sample.value
-                    wanted[key] = sample.value if word == "kept" else sample.document
-                    continue
-                def results(v):
-                    tensorhub.save_results(v=v)
-
-                for save in (
-                    lambda v: db.save_training_log(v=v),
-                    lambda v: db.create_task("t", script, {"v": v}),
-                    lambda v: db.create_task("t", script, v=v),
-                    lambda v: db.save_dataset(b"x", "d", v=v),
-                    results,
-                ):
-                    if save is results and is_dotted(sample.value):
-                        continue
-                    with self.assertRaises((TypeError, ValueError)):
-                        save(sample.value)
+        for key, _, word, sample in each("document"):
+            if word != "refused":
+                kept[key] = sample.value
+                wanted[key] = sample.value if word == "kept" else sample.document
+                continue
+            # Results, alone, may have dots in their keys.
+            for save in saves[:-1] if is_dotted(sample.value) else saves:
+                with self.assertRaises((TypeError, ValueError)):
+                    save(sample.value)
         db.save_training_log(**kept)
         db.create_task("t", script, kept, **kept)
         db.save_dataset(b"x", "d", **kept)
         (entry,), (task,), (data,) = db.find_training_log(), db.find_tasks("t"), db.list_datasets("d")
         for place, found in (("log", entry), ("hyper-parameter", task["hyper_parameters"]), ("tag", task), ("data set's", data)):
             for key, value in wanted.items():
-                Same(self).check(value, found[key], "%s: %r" % (place, kept[key]))
+                self.assert_same(value, found[key], "%s: %r" % (place, kept[key]))
 
     def test_results_and_logs_of_a_task(self):
-        db = self.hub()
+        db = self.db
         self.keep_state_in_folder()
+        text = """
+            import sys, tensorhub
+            sys.path.insert(0, %r)
+            sys.path.append(%r)
+            from test_types import each
+            kept = {}
+            for key, _, word, sample in each('document'):
+                globals()[key] = sample.value
+                if word != 'refused':
+                    kept[key] = sample.value
+            tensorhub.report(kept)
+            tensorhub.save_results({'api': kept})
+        """
         folder = os.path.dirname(os.path.abspath(__file__))
-        script = os.path.join(self.folder, "a.py")
-        pathlib.Path(script).write_text(
-            "import sys, tensorhub\n"
-            "sys.path.insert(0, %r)\n"
-            "sys.path.append(%r)\n"
-            "from test_types import cells\n"
-            "kept = {}\n"
-            "for i, (_, word, row) in enumerate(cells('document')):\n"
-            "    for j, sample in enumerate(row):\n"
-            "        globals()['v%%d_%%d' %% (i, j)] = sample.value\n"
-            "        if word != 'refused':\n"
-            "            kept['v%%d_%%d' %% (i, j)] = sample.value\n"
-            "tensorhub.report(kept)\n"
-            "tensorhub.save_results({'api': kept})\n" % (folder, os.environ.get("PYTHONPATH", ""))
-        )
+        script = self.file("a.py", text % (folder, os.environ.get("PYTHONPATH", "")))
         wanted, refused = {}, []
-        for i, (_, word, row) in enumerate(cells("document")):
-            for j, sample in enumerate(row):
-                key = "v%d_%d" % (i, j)
-                if word == "refused":
-                    # Results, alone, may have dots in their keys.
-                    if not is_dotted(sample.value):
-                        refused.append((key, sample.value))
-                else:
-                    wanted[key] = sample.value if word == "kept" else sample.document
+        for key, _, word, sample in each("document"):
+            if word != "refused":
+                wanted[key] = sample.value if word == "kept" else sample.document
+            elif not is_dotted(sample.value):
+                refused.append((key, sample.value))
         good = db.create_task("good", script, {}, sorted(wanted), max_failures=1)
         bad = db.create_task("bad", script, {}, [key for key, _ in refused], max_failures=1)
         db.run_top_task("good")
@@ -264,12 +214,8 @@ class DoorTests(ServerTestCase):
         (entry, *_) = db.find_training_log()
         for key, value in wanted.items():
             for place, found in (("result", task["result"]), ("save_results", task["result"]["api"]), ("report", entry)):
-                Same(self).check(value, found[key], "%s: %s" % (place, key))
+                self.assert_same(value, found[key], "%s: %s" % (place, key))
         error = db.find_top_task(_id=bad)["hub"]["error"]
         self.assertEqual(error["kind"], "bad-result")
         for key, value in refused:
             self.assertIn("the result '%s' cannot be stored: " % key, error["message"], repr(value))
-
-
-if __name__ == "__main__":
-    unittest.main()
