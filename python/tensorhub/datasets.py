@@ -96,7 +96,7 @@ class DataSets(Project):
         **filter: Any,
     ) -> List[Dict[str, Any]]:
         """The documents of all data sets that match, without what is in them."""
-        return self._list("datasets", dataset_name, sort, version, limit, filter)
+        return self._list("/v1/datasets", filter, sort, name=dataset_name, version=version, limit=limit)
 
     def delete_datasets(
         self, dataset_name: Optional[str] = None, version: Optional[int] = None, *, force: bool = False, **filter: Any

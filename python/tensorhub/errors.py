@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, List, Optional, Type, TypeVar
+import sys
+from typing import Any, Dict, List, Optional, Type, TypeVar
 
 
 class HubError(Exception):
@@ -40,6 +41,10 @@ class Unreachable(HubError, ConnectionError):
 
 Error = TypeVar("Error", bound=HubError)
 
+#: Of the answers from 400 up those that are no plain :class:`HubError`.
+_KINDS: Dict[int, Type[HubError]] = {401: Refused, 403: Refused, 404: NotFound, 503: Unreachable}
+_KINDS.update(dict.fromkeys((400, 405, 413, 422), InvalidInput))
+
 
 def error_of(status: int, answer: Any) -> HubError:
     """The exception for an answer from 400 up."""
@@ -50,15 +55,9 @@ def error_of(status: int, answer: Any) -> HubError:
     message = facts.get("message")
     if not isinstance(message, str):
         message = "the hub answered with status %d" % status
-    kind: Type[HubError] = HubError
-    if status in (401, 403):
-        kind = Forbidden if code == "forbidden" else Refused
-    elif status == 404:
-        kind = NotFound
-    elif status == 503:
-        kind = Unreachable
-    elif status in (400, 405, 413, 422):
-        kind = InvalidInput
+    kind = _KINDS.get(status, HubError)
+    if kind is Refused and code == "forbidden":
+        kind = Forbidden
     error = make(kind, message, code if isinstance(code, str) else "status-%d" % status)
     error.status = status
     field = facts.get("field")
@@ -68,6 +67,11 @@ def error_of(status: int, answer: Any) -> HubError:
     if error.suggestions and not any(name in message for name in error.suggestions):
         error.args = (message + "; near it: " + ", ".join(error.suggestions),)
     return error
+
+
+def say(words: str) -> None:
+    """Tells whoever reads the script's standard error."""
+    print("tensorhub: " + words, file=sys.stderr, flush=True)
 
 
 def shown(address: Any) -> str:

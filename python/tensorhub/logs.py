@@ -13,27 +13,27 @@ class Logs(Project):
     """The part of a hub that is about logs."""
 
     def save_training_log(self, **entry: Any) -> bool:
-        """Adds an entry to the log of the training; the time is added. Returns ``True``: in a task once it is queued."""
+        """Adds an entry to the training log; the time is added. Returns ``True``: in a task once it is queued."""
         return self._save_log("training", entry)
 
     def save_validation_log(self, **entry: Any) -> bool:
-        """Adds an entry to the log of the validation; the time is added. Returns ``True``: in a task once it is queued."""
+        """Adds an entry to the validation log; the time is added. Returns ``True``: in a task once it is queued."""
         return self._save_log("validation", entry)
 
     def save_testing_log(self, **entry: Any) -> bool:
-        """Adds an entry to the log of the testing; the time is added. Returns ``True``: in a task once it is queued."""
+        """Adds an entry to the testing log; the time is added. Returns ``True``: in a task once it is queued."""
         return self._save_log("testing", entry)
 
     def find_training_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
-        """The entries of the log of the training that match, oldest first unless sorted otherwise."""
+        """The entries of the training log that match, oldest first unless sorted otherwise."""
         return self._find_log("training", sort, limit, filter)
 
     def find_validation_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
-        """The entries of the log of the validation that match, oldest first unless sorted otherwise."""
+        """The entries of the validation log that match, oldest first unless sorted otherwise."""
         return self._find_log("validation", sort, limit, filter)
 
     def find_testing_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
-        """The entries of the log of the testing that match, oldest first unless sorted otherwise."""
+        """The entries of the testing log that match, oldest first unless sorted otherwise."""
         return self._find_log("testing", sort, limit, filter)
 
     find_training_logs = find_training_log
@@ -41,15 +41,15 @@ class Logs(Project):
     find_testing_logs = find_testing_log
 
     def delete_training_log(self, **filter: Any) -> int:
-        """Deletes the entries of the log of the training that match, all of the project without a filter; returns how many."""
+        """Deletes the entries of the training log that match, all of the project without a filter; returns how many."""
         return self._delete("/v1/logs/training", {}, filter)
 
     def delete_validation_log(self, **filter: Any) -> int:
-        """Deletes the entries of the log of the validation that match, all of the project without a filter; returns how many."""
+        """Deletes the entries of the validation log that match, all of the project without a filter; returns how many."""
         return self._delete("/v1/logs/validation", {}, filter)
 
     def delete_testing_log(self, **filter: Any) -> int:
-        """Deletes the entries of the log of the testing that match, all of the project without a filter; returns how many."""
+        """Deletes the entries of the testing log that match, all of the project without a filter; returns how many."""
         return self._delete("/v1/logs/testing", {}, filter)
 
     def _save_log(self, kind: str, entry: Dict[str, Any]) -> bool:
@@ -65,5 +65,4 @@ class Logs(Project):
     def _find_log(self, kind: str, sort: Sort, limit: Optional[int], filter: Dict[str, Any]) -> List[Dict[str, Any]]:
         if self.is_attempt:
             attempt.flush()
-        result: List[Dict[str, Any]] = self._client.call("GET", "/v1/logs/" + kind, self._query(filter, sort, limit=limit))
-        return result
+        return self._list("/v1/logs/" + kind, filter, sort, limit=limit)

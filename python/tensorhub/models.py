@@ -80,7 +80,7 @@ class Models(Project):
         **filter: Any,
     ) -> List[Dict[str, Any]]:
         """The documents of all models that match: architecture and metrics, without parameters."""
-        return self._list("models", model_name, sort, version, limit, filter)
+        return self._list("/v1/models", filter, sort, name=model_name, version=version, limit=limit)
 
     def delete_model(
         self, model_name: Optional[str] = None, version: Optional[int] = None, *, force: bool = False, **filter: Any

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from . import content, errors, values
@@ -44,20 +43,11 @@ class Project:
             query["shard"] = _shard(shard)
         found = content.find(self._client, collection, name, query, self._downloads)
         if found is None:
-            print("tensorhub: %s" % (self._downloads.last_miss or "nothing was found"), file=sys.stderr, flush=True)
+            errors.say(str(self._downloads.last_miss or "nothing was found"))
         return found
 
-    def _list(
-        self,
-        collection: str,
-        name: Optional[str],
-        sort: Sort,
-        version: Optional[int],
-        limit: Optional[int],
-        filter: Dict[str, Any],
-    ) -> List[Dict[str, Any]]:
-        query = self._query(filter, sort, name=name, version=version, limit=limit)
-        result: List[Dict[str, Any]] = self._client.call("GET", "/v1/" + collection, query)
+    def _list(self, path: str, filter: Dict[str, Any], sort: Sort, **parameters: Any) -> List[Dict[str, Any]]:
+        result: List[Dict[str, Any]] = self._client.call("GET", path, self._query(filter, sort, **parameters))
         return result
 
     def _delete(self, path: str, query: Dict[str, Any], filter: Dict[str, Any]) -> int:

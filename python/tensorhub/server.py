@@ -6,6 +6,7 @@ It ends when its standard input closes, so also when this process is killed.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import json
 import os
 import select
@@ -82,12 +83,9 @@ class PrivateServer:
         #: The Unix socket, which nobody else on this machine may use.
         self.socket = os.path.join(self.folder, "s")
         self._log = os.path.join(self.folder, "log")
-        environment = {name: value for name, value in os.environ.items() if name not in _ADDRESSES}
-        # A command line is for everybody to read, an environment is not.
-        environment.update(TENSORHUB_URI=uri, TENSORHUB_PROJECT=project)
         self._is_over = threading.Event()
         try:
-            self._process = self._start(environment)
+            self._process = self._start(environment(uri, project))
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -138,7 +136,7 @@ class PrivateServer:
 
     def complaint(self) -> str:
         """What it said last, if it has ended."""
-        if os.getpid() != self._pid or self._process.poll() is None:
+        if self.is_running:
             return ""
         words = self._last_words() or "it has said nothing"
         return "`tensorhub serve` has ended with status %s: %s" % (self._process.returncode, words)
@@ -149,10 +147,8 @@ class PrivateServer:
             return
         for stream in (self._process.stdin, self._process.stdout):
             if stream is not None:
-                try:
+                with contextlib.suppress(OSError):
                     stream.close()
-                except OSError:
-                    pass
         try:
             self._process.wait(END_LIMIT)
         except subprocess.TimeoutExpired:
@@ -176,10 +172,8 @@ class PrivateServer:
             facts = None
         if isinstance(facts, dict) and "error" not in facts:
             return
-        try:
+        with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(1)
-        except subprocess.TimeoutExpired:
-            pass
         if isinstance(facts, dict):
             refusal = errors.error_of(403, facts)
             refusal.status = None
@@ -204,14 +198,18 @@ class PrivateServer:
     def _after_fork(self) -> None:
         # Else the server would live as long as the longest of all forks.
         if self._process.stdin is not None:
-            try:
+            with contextlib.suppress(OSError):
                 self._process.stdin.close()
-            except OSError:
-                pass
 
 
-#: Variables that would lead the server elsewhere.
+#: Variables that would lead a program elsewhere.
 _ADDRESSES = ("TENSORHUB_URI_FILE", "TENSORHUB_URL", "TENSORHUB_TOKEN_FILE")
+
+
+def environment(uri: str, project: str) -> Dict[str, str]:
+    """What leads a program to a database and project: a command line is for everybody to read, this is not."""
+    others = {name: value for name, value in os.environ.items() if name not in _ADDRESSES}
+    return dict(others, TENSORHUB_URI=uri, TENSORHUB_PROJECT=project)
 
 
 def _private_folder() -> str:

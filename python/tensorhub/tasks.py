@@ -70,11 +70,7 @@ class Tasks(Project):
         :raises errors.Refused: inside of a task: only a distributor creates tasks.
         """
         given = locals()
-        if not isinstance(task_name, str):
-            raise TypeError("task_name: %r is no name; give a text" % (task_name,))
-        if not task_name:
-            raise errors.invalid("task_name", "task_name: '' is no name; give a text that is not empty")
-        values.checked_text(task_name, "task_name: %r" % task_name, "task_name")
+        values.checked_name(task_name, "task_name")
         if not isinstance(script, (str, os.PathLike)):
             raise TypeError("script: %r is no file name" % (script,))
         _check_tags(tags)
@@ -145,9 +141,7 @@ class Tasks(Project):
         """The tasks that match, without their scripts: ``status``, ``result``, ``hyper_parameters``, tags."""
         if status is not None and status not in STATES:
             raise errors.invalid("status", "status: %r is no state of a task; the states are %s" % (status, ", ".join(STATES)))
-        query = self._query(filter, sort, name=task_name, limit=limit, status=status)
-        result: List[Dict[str, Any]] = self._client.call("GET", "/v1/tasks", query)
-        return result
+        return self._list("/v1/tasks", filter, sort, name=task_name, limit=limit, status=status)
 
     def find_top_task(self, task_name: Optional[str] = None, sort: Sort = None, **filter: Any) -> Any:
         """The first task that matches, such as the best: ``sort=[("result.test_accuracy", -1)]``; ``False`` if none."""
@@ -184,8 +178,7 @@ class Tasks(Project):
             command += ["--filter", values.dumps(values.filter_document(filter))]
         if sort is not None:
             command += ["--sort", values.dumps(values.sort_document(sort))]
-        environment = {name: value for name, value in os.environ.items() if name not in server._ADDRESSES}
-        environment.update(TENSORHUB_URI=self._uri, TENSORHUB_PROJECT=self.project_name)
+        environment = server.environment(self._uri, self.project_name)
         status = subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode
         if status == 2 or status == 69:
             raise errors.make(errors.Unreachable if status == 69 else errors.InvalidInput, _FAILURES[status], "database")

@@ -174,6 +174,18 @@ def checked_text(text: str, where: str, field: Optional[str] = None) -> str:
     return text
 
 
+def checked_name(name: Any, role: str) -> None:
+    """
+    :raises TypeError: for what is no text.
+    :raises errors.InvalidInput: for a text that no name is.
+    """
+    if not isinstance(name, str):
+        raise TypeError("%s: %r is no name; give a text" % (role, name))
+    if not name:
+        raise errors.invalid(role, "%s: '' is no name; give a text that is not empty" % role)
+    checked_text(name, "%s: %r" % (role, name), role)
+
+
 dumps: Callable[[Any], str] = json.JSONEncoder(separators=(",", ":"), check_circular=False).encode
 
 
