@@ -45,24 +45,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = {
-    "TensorHub": "hub",
-    "Model": "model",
-    "ObjectId": "values",
-    "Forbidden": "errors",
-    "HubError": "errors",
-    "InvalidInput": "errors",
-    "NotFound": "errors",
-    "Refused": "errors",
-    "Unreachable": "errors",
-    "checkpoint": "attempt",
-    "flush": "attempt",
-    "progress": "attempt",
-    "report": "attempt",
-    "result": "attempt",
-    "save_results": "attempt",
-    "should_stop": "attempt",
+_NAMES = {
+    "attempt": "checkpoint flush progress report result save_results should_stop",
+    "errors": "Forbidden HubError InvalidInput NotFound Refused Unreachable",
+    "hub": "TensorHub",
+    "model": "Model",
+    "values": "ObjectId",
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = sorted(_MODULES) + ["checkpoint_dir", "db", "hyper_parameters", "saved_result_keys", "task"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import sys
@@ -353,5 +352,5 @@ def _unpickled(found: Found, allow_pickle: bool, role: str) -> Any:
         )
     import pickle
 
-    with io.open(found.files[0][1], "rb") as file:
+    with open(found.files[0][1], "rb") as file:
         return pickle.load(file)

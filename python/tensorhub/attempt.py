@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 import time
 from typing import Any, Dict, Iterator, MutableMapping, Optional, Set
@@ -101,7 +100,7 @@ def save_results(results: Optional[Dict[str, Any]] = None, /, **more: Any) -> No
 
     reporter.put(Item(RESULTS, text, done))
     if not over.wait(PATIENCE):
-        print("tensorhub: the runner does not answer; results are delivered later", file=sys.stderr, flush=True)
+        errors.say("the runner does not answer; results are delivered later")
     error = outcome.get("error")
     if error is not None:
         raise error
@@ -218,7 +217,7 @@ def _tell() -> None:
     global _is_told
     if not _is_told:
         _is_told = True
-        print("tensorhub: this is no task, so what it reports goes nowhere", file=sys.stderr, flush=True)
+        errors.say("this is no task, so what it reports goes nowhere")
 
 
 class _Watch:

@@ -6,7 +6,6 @@ import http.client
 import json
 import os
 import socket
-import sys
 import threading
 import time
 import urllib.parse
@@ -144,15 +143,12 @@ class Client:
         :returns: The answer in terms of Python: see :func:`tensorhub.values.decode`.
         """
         data: Optional[bytes] = None
+        headers = {"Accept": "application/json"}
         if body is not None:
             data = (body if isinstance(body, str) else json.dumps(body)).encode("utf-8")
-        headers = {"Accept": "application/json"}
-        if data is not None:
             headers["Content-Type"] = "application/json"
-        status, answer = self.persist(
-            lambda: self.exchange(method, path, query, data, headers, repeatable, timeout), repeatable
-        )
-        return decode(answer)
+        request = (method, path, query, data, headers, repeatable, timeout)
+        return decode(self.persist(lambda: self._exchange(*request), repeatable))
 
     def upload(self, path: str, body: Body, length: int) -> Any:
         """Sends bytes as they are: a file object is read piece by piece."""
@@ -161,7 +157,7 @@ class Client:
             "Content-Type": "application/octet-stream",
             "Content-Length": str(length),
         }
-        return decode(self.persist(lambda: self.exchange("POST", path, None, body, headers, True, None), True)[1])
+        return decode(self.persist(lambda: self._exchange("POST", path, None, body, headers)))
 
     def persist(self, request: Callable[[], Any], repeatable: bool = True) -> Any:
         """The request's answer; a patient client waits until there is one, any other for a while if the hub is busy."""
@@ -175,25 +171,16 @@ class Client:
                     raise
                 if not is_told and time.monotonic() - began > 10:
                     is_told = True
-                    print("tensorhub: waiting: %s" % error, file=sys.stderr, flush=True)
+                    errors.say("waiting: %s" % error)
                 time.sleep(pause)
                 pause = min(pause * 2, PAUSES[1])
 
-    def exchange(
-        self,
-        method: str,
-        path: str,
-        query: Optional[Dict[str, Any]],
-        body: Body,
-        headers: Dict[str, str],
-        repeatable: bool,
-        timeout: Optional[float],
-    ) -> Tuple[int, Any]:
-        """One request and its answer, JSON in terms of ``json``.
+    def _exchange(self, *request: Any) -> Any:
+        """One request, in the arguments of :meth:`open`, and its answer, JSON in terms of ``json``.
 
         :raises errors.HubError: for an answer from 400 up, and where there is none.
         """
-        connection, response = self.open(method, path, query, body, headers, repeatable, timeout)
+        connection, response = self.open(*request)
         try:
             data = response.read()
         except (OSError, http.client.HTTPException) as error:
@@ -203,7 +190,7 @@ class Client:
         answer = self._json(data)
         if response.status >= 400:
             raise self.error_of(response.status, answer)
-        return response.status, answer
+        return answer
 
     def open(
         self,

@@ -126,8 +126,8 @@ def _tell_rounding(value: Any, where: str, mode: int) -> None:
     if mode == values.FILTER or _is_rounding_told:
         return
     _is_rounding_told = True
-    words = "tensorhub: %s: MongoDB's dates have milliseconds; %s is stored without what is finer (this is said once)"
-    print(words % (where, value), file=sys.stderr, flush=True)
+    words = "%s: MongoDB's dates have milliseconds; %s is stored without what is finer (this is said once)"
+    errors.say(words % (where, value))
 
 
 def _decimal(value: decimal.Decimal, where: str) -> Any:

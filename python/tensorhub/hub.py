@@ -96,11 +96,7 @@ class TensorHub(DataSets, Models, Logs, Tasks):
     def _project(argument: Optional[str], prefers_argument: bool) -> str:
         given = os.environ.get("TENSORHUB_PROJECT")
         if argument and given and argument != given and not prefers_argument:
-            print(
-                "tensorhub: the project is %s (TENSORHUB_PROJECT), not the script's %s" % (given, argument),
-                file=sys.stderr,
-                flush=True,
-            )
+            errors.say("the project is %s (TENSORHUB_PROJECT), not the script's %s" % (given, argument))
             return given
         # TensorLayer: the name of the script.
         script = os.path.basename(sys.argv[0] if sys.argv else "").split(".")[0]
@@ -124,11 +120,7 @@ class TensorHub(DataSets, Models, Logs, Tasks):
         is_named = argument or os.environ.get("TENSORHUB_PROJECT")
         if is_named and self.project_name != served:
             origin = "the hub at " + self._address if variable is None else variable
-            print(
-                "tensorhub: the project is %s (%s), not %s" % (served, origin, self.project_name),
-                file=sys.stderr,
-                flush=True,
-            )
+            errors.say("the project is %s (%s), not %s" % (served, origin, self.project_name))
         self.project_name = served
 
     def close(self) -> None:

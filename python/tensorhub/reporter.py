@@ -32,8 +32,7 @@ PATHS = {kind: "/v1/logs/" + kind for kind in ("training", "validation", "testin
 PROGRESS, RESULTS = "/v1/progress", "/v1/results"
 RESERVED = frozenset(("_id", "project_name", "time", "hub"))
 
-_ATOMS = frozenset((float, bool, type(None)))
-LONGEST = values.LONGEST
+_ATOMS, LONGEST = values._ATOMS, values.LONGEST
 #: Names of values that are in order; they are few, and are not to be examined each time.
 _names: Set[str] = set()
 
@@ -366,6 +365,6 @@ def _append(path: str, lines: List[str]) -> None:
 
 def _say(words: str) -> None:
     try:
-        print("tensorhub: " + words, file=sys.stderr, flush=True)
+        errors.say(words)
     except (OSError, ValueError):
         pass
