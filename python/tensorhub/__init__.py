@@ -59,14 +59,11 @@ __all__ = sorted(_MODULES) + ["checkpoint_dir", "db", "hyper_parameters", "saved
 
 def __getattr__(name):  # type: ignore[no-untyped-def]
     module = _MODULES.get(name)
-    if module is not None:
+    if module is not None or name == "db":
         import importlib
 
-        value = getattr(importlib.import_module("tensorhub." + module), name)
-    elif name == "db":
-        import importlib
-
-        value = importlib.import_module("tensorhub.db")
+        value = importlib.import_module("tensorhub." + (module or name))
+        value = getattr(value, name) if module else value
     elif name == "task":
         from .values import decode
 

@@ -107,12 +107,12 @@ def save_results(results: Optional[Dict[str, Any]] = None, /, **more: Any) -> No
 
 
 def flush(timeout: Optional[float] = None) -> bool:
-    """Waits until everything reported so far is with the runner; ``False`` when the time, in seconds, is over before."""
+    """Waits until all that was reported is with the runner; ``False`` when the time, in seconds, is over before."""
     return _reporter is None or _reporter.flush(timeout)
 
 
 def checkpoint() -> None:
-    """Stores the checkpoint folder (``tensorhub.checkpoint_dir``) as it is now: the task's next attempt finds this state.
+    """Stores the checkpoint folder (``tensorhub.checkpoint_dir``) as it is: the task's next attempt finds this state.
 
     Call it when the folder is complete. Returns once there is a copy.
     """
@@ -146,7 +146,7 @@ _running_on = Stop()
 
 
 def should_stop() -> Stop:
-    """Whether the script is to store a checkpoint and end: ``if tensorhub.should_stop(): ...``. Cheap enough for a loop.
+    """Whether the script is to store a checkpoint and end: ``if tensorhub.should_stop(): ...``. Cheap enough in loops.
 
     From the first call on SIGTERM does not end the script any more, but makes this true; what it does not finish within
     the grace period is killed. That is so only if SIGTERM had its default meaning and the call is the main thread's.

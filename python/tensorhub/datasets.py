@@ -48,7 +48,7 @@ class DataSets(Project):
     ) -> Any:
         """Finds the first data set that matches and loads it in the form in which it was saved.
 
-        Files and folders are given as the path of a read-only copy on this machine. An array of 1 MiB and more is mapped
+        Files and folders are given as the path of a read-only copy on this machine. An array from 1 MiB on is mapped
         from such a copy; changes to it stay in memory.
 
         Several files that no client has described, as `tensorhub dataset put a.npy b.npz` stores them, are a dictionary

@@ -41,15 +41,15 @@ class Logs(Project):
     find_testing_logs = find_testing_log
 
     def delete_training_log(self, **filter: Any) -> int:
-        """Deletes the entries of the training log that match, all of the project without a filter; returns how many."""
+        """Deletes the training log's entries that match, all of the project without a filter; returns how many."""
         return self._delete("/v1/logs/training", {}, filter)
 
     def delete_validation_log(self, **filter: Any) -> int:
-        """Deletes the entries of the validation log that match, all of the project without a filter; returns how many."""
+        """Deletes the validation log's entries that match, all of the project without a filter; returns how many."""
         return self._delete("/v1/logs/validation", {}, filter)
 
     def delete_testing_log(self, **filter: Any) -> int:
-        """Deletes the entries of the testing log that match, all of the project without a filter; returns how many."""
+        """Deletes the testing log's entries that match, all of the project without a filter; returns how many."""
         return self._delete("/v1/logs/testing", {}, filter)
 
     def _save_log(self, kind: str, entry: Dict[str, Any]) -> bool:

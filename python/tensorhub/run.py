@@ -1,4 +1,4 @@
-"""Runs a script as a task: ``python3 -m tensorhub.run SCRIPT [ARGUMENT...]``, or this file by its path, as the runner does.
+"""Runs a script as a task: ``python3 -m tensorhub.run SCRIPT [ARGUMENT...]``, or by its path, as the runner does.
 
 By its path Python finds it with any options, such as -I, and in any folder. What it does is in tensorhub/script.py.
 """

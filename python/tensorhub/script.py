@@ -41,7 +41,7 @@ def main(is_module=True):
 
 
 def begin(names, path):
-    """Runs the script for a file that another program has started in its place; ``names`` are that file's global variables.
+    """Runs the script for a file that another program has started in its place; ``names`` are that file's globals.
 
     Such a program may start several, as torchrun does.
     """
@@ -179,8 +179,8 @@ class _Ending:
             return
         import fcntl
 
-        # Others of the same script may end now too; of each result the first counts. Not the journal's folder, whose lock is
-        # the supervisor's.
+        # Others of the same script may end now too; of each result the first counts. Not the journal's folder, whose
+        # lock is the supervisor's.
         with open(self.path, "rb") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             self._add_results(path, keys)

@@ -99,7 +99,7 @@ class PrivateServer:
             os.register_at_fork(after_in_child=self._after_fork)
 
     def _start(self, environment: Dict[str, str]) -> "subprocess.Popen[bytes]":
-        """Starts it on a thread that lasts: the server ends with the thread that started it, as Linux counts parents."""
+        """Starts it on a thread that lasts: the server ends with the thread that began it, as Linux counts parents."""
         outcome: List[Any] = []
         is_started = threading.Event()
 

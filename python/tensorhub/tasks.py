@@ -57,7 +57,7 @@ class Tasks(Project):
         :param interpreter: What starts the script; else its first line (``#!``) or its name's ending says so.
         :param priority: Higher goes first; 0 unless given.
         :param max_failures: How many failures make the task ``failed``; 3 unless given.
-        :param backoff: Seconds that it waits after its first failure, twice as long after each further one; 10 unless given.
+        :param backoff: Seconds it waits after its first failure, twice as long after each further one; 10 unless given.
         :param rules: What else than a retry follows a failure of a certain kind, such as ``["exit=3:fail"]``.
         :param timeout: Seconds that an attempt may run.
         :param stall: Seconds that its script may print nothing.
@@ -151,7 +151,7 @@ class Tasks(Project):
     find_task = find_top_task
 
     def delete_tasks(self, task_name: Optional[str] = None, **filter: Any) -> int:
-        """Deletes all tasks of the project that match, but for running ones, which can be cancelled; returns how many."""
+        """Deletes all tasks of the project that match, but running ones, which can be cancelled; returns how many."""
         return self._delete("/v1/tasks", {"name": task_name}, filter)
 
     def cancel_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
