@@ -182,12 +182,19 @@ struct SystemSignalTests {
             _ = try await attempts.notedNumber("pid")
             let supervisor = launched.process.pid
             try shell("kill -TERM \(supervisor); kill -QUIT \(supervisor)", as: Unprivileged.user)
+            // The kernel keeps one signal of a kind, that which came first.
+            #expect(await eventually { Self.hasTakenSignals(supervisor) })
             #expect(ProcessEntry(supervisor)?.isDead == false)
             try shell("kill -TERM \(supervisor)")
             let run = try await AttemptRun(plan, launched)
             #expect(run.text.contains("told\n") && run.record?.stopped == "request")
             #expect(run.outcome == .checkpointed)
         }
+    }
+
+    private static func hasTakenSignals(_ process: Int32) -> Bool {
+        let status = (try? readFile("/proc/\(process)/status")) ?? []
+        return String(decoding: status, as: UTF8.self).contains("ShdPnd:\t0000000000000000\n")
     }
 
     @Test func `Where scripts run as root any other process of root's is ignored`() async throws {
