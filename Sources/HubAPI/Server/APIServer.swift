@@ -7,7 +7,8 @@ import NIOPosix
 public import TensorHub
 import Threads
 
-/// The API of scripts and of `tensorhub serve`: HTTP/1.1 and JSON, on a Unix socket or over TCP, over a `ScriptBackend`.
+/// The API of scripts and of `tensorhub serve`: HTTP/1.1 and JSON, on a Unix socket or over TCP, over a
+/// `ScriptBackend`.
 ///
 /// All services of a server share its threads, which are there as long as one of them is, and a little longer.
 public final class APIServer: ScriptServer {
