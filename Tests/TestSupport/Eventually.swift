@@ -2,7 +2,7 @@
 ///
 /// - Parameter limit: Generous: a condition that comes true ends the wait at once.
 public func eventually(
-    within limit: Duration = .seconds(20),
+    within limit: Duration = .seconds(60),
     _ condition: () async throws -> Bool
 ) async rethrows -> Bool {
     let clock = ContinuousClock()
