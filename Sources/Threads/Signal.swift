@@ -39,7 +39,7 @@ package final class Signal<Value: Sendable>: Sendable {
     package func wait() async -> Value {
         await withCheckedContinuation { continuation in
             // Never called with `nil`: nobody gives this one up.
-            add(SerialNumber(), orCancelled: false) { if let value = $0 { continuation.resume(returning: value) } }
+            add(SerialNumber()) { if let value = $0 { continuation.resume(returning: value) } }
         }
     }
 
@@ -49,25 +49,25 @@ package final class Signal<Value: Sendable>: Sendable {
         let number = SerialNumber()
         return await withTaskCancellationHandler {
             await withCheckedContinuation { continuation in
-                // Cancellation may have come before there was anything to resume.
-                add(number, orCancelled: Task.isCancelled) { continuation.resume(returning: $0) }
+                add(number) { continuation.resume(returning: $0) }
+                // The handler finds no waiter where the cancellation comes before there is one.
+                if Task.isCancelled { giveUp(number) }
             }
         } onCancel: {
-            state.withLock { $0.waiters.removeValue(forKey: number) }?(nil)
+            giveUp(number)
         }
     }
 
-    private func add(
-        _ number: SerialNumber,
-        orCancelled isCancelled: Bool,
-        _ resume: @escaping @Sendable (Value?) -> Void
-    ) {
-        let (isOver, value) = state.withLock { state in
-            let isOver = state.value != nil || isCancelled
-            if !isOver { state.waiters[number] = resume }
-            return (isOver, state.value)
+    private func add(_ number: SerialNumber, _ resume: @escaping @Sendable (Value?) -> Void) {
+        let value = state.withLock { state in
+            if state.value == nil { state.waiters[number] = resume }
+            return state.value
         }
-        if isOver { resume(value) }
+        if let value { resume(value) }
+    }
+
+    private func giveUp(_ number: SerialNumber) {
+        state.withLock { $0.waiters.removeValue(forKey: number) }?(nil)
     }
 }
 

@@ -44,6 +44,21 @@ import Testing
         #expect(calls == 10)
     }
 
+    /// The cancellation comes before, while and after the waiter is put down.
+    @Test func `Work that is over at once never leaves anybody waiting for the signal`() async throws {
+        let signal = Signal<Void>()
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<8 {
+                group.addTask {
+                    var count = 0
+                    for number in 0..<5_000 where try await signal.before({ number }) == number { count += 1 }
+                    return count
+                }
+            }
+            for try await count in group { #expect(count == 5_000) }
+        }
+    }
+
     @Test func `Places go round in the order of asking; who was cancelled or has waited for too long gets none`() async
     {
         let slots = Slots(count: 1)
