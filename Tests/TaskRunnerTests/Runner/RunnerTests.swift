@@ -307,13 +307,13 @@ func withRunner<Value: Sendable>(
 
     @Test func `A stop is heard while an attempt waits for its beginning`() async throws {
         try await withTestHub { hub in
-            let script = "trap '' TERM; while :; do sleep 0.02; done"
+            let script = "trap '' TERM; echo deaf; while :; do sleep 0.02; done"
             let id = try await hub.createTask(shell(script) { $0.grace = .seconds(3600) })
             try await withRunner(hub, { $0.lease = .seconds(600) }) { runner in
                 func control(_ attempt: Int) -> AttemptControl? {
                     runner.state.withLock { $0.attempts[AttemptID(task: id, number: attempt)] }
                 }
-                #expect(await eventually { control(1)?.isStarted == true })
+                #expect(try await eventually { try await !hub.readOutput(of: id).isEmpty })
                 try await rescue(hub, id)
                 #expect(await eventually { control(2) != nil })
                 try await hub.cancelTasks(.ids([id]), by: "test")
