@@ -44,7 +44,7 @@ extension ChaosTrial {
         case .runnerKill:
             let count = runner.attempts.count { $0.role == .script }
             await runner.kill()
-            await pause(time)
+            await endure(time)
             try await runner.start()
             return "\(name), with \(count) scripts, away \(seconds)"
         case .hostLoss:
@@ -53,7 +53,7 @@ extension ChaosTrial {
             return "\(name), \(count) processes; \(runner.options.name) takes its place"
         case .runnerFreeze:
             runner.signal(SIGSTOP)
-            await pause(time)
+            await endure(time)
             runner.signal(SIGCONT)
             return "\(name) \(seconds)"
         case .scriptKill: return await kill(.script, of: runner, plan.choice)
@@ -62,12 +62,12 @@ extension ChaosTrial {
         case .primaryKill, .stepDown: return try await disturbReplicaSet(plan, time)
         case .databaseFreeze:
             deployment.freeze()
-            await pause(time)
+            await endure(time)
             deployment.thaw()
             return seconds
         case .databaseKill:
             await deployment.kill()
-            await pause(time)
+            await endure(time)
             // Its port may be somebody's outgoing one for a moment.
             for _ in 0..<20 {
                 if (try? await deployment.restart()) != nil { return "away \(seconds)" }
@@ -78,7 +78,7 @@ extension ChaosTrial {
             guard let disk else { return nil }
             fullHosts.withLock { _ = $0.insert(name) }
             disk.fill()
-            await pause(time)
+            await endure(time)
             disk.free()
             return "\(name) \(seconds)"
         case .clockWrong:
@@ -100,8 +100,9 @@ extension ChaosTrial {
         }
     }
 
-    /// Cancellation ends a fault early.
-    func pause(_ time: Duration) async { try? await Task.sleep(for: time) }
+    /// How long a fault lasts, and what is between two, is part of the plan: nothing is decided by that time having
+    /// passed. Cancellation ends a fault early.
+    func endure(_ time: Duration) async { try? await Task.sleep(for: time) }
 
     private func kill(_ role: AttemptProcess.Role?, of runner: RunnerProcess, _ choice: UInt64) async -> String? {
         var victims: [AttemptProcess] = []
@@ -125,7 +126,7 @@ extension ChaosTrial {
             return refusal.map { "the primary said: \($0)" } ?? "the primary"
         }
         guard let index = await set.killPrimary() else { return nil }
-        await pause(time)
+        await endure(time)
         try await set.restart(index)
         return "node \(index)"
     }
@@ -147,7 +148,7 @@ extension ChaosTrial {
         case .claimReplyLost: proxy.loseReplies(to: "findAndModify", times: 2)
         default: proxy.loseReplies(to: "update", times: 2)
         }
-        await pause(time)
+        await endure(time)
         proxy.heal()
         guard plan.fault == .claimReplyLost || plan.fault == .updateReplyLost else {
             return " for \((time / .milliseconds(1)).rounded() / 1000) s"
@@ -173,7 +174,7 @@ extension ChaosTrial {
             "configureFailPoint": "failCommand", "mode": ["times": .init(smallest: 1 + Int(plan.choice % 4))],
             "data": .document(data),
         ])
-        await pause(time)
+        await endure(time)
         let reply = try await admin.runCommand(["configureFailPoint": "failCommand", "mode": "off"])
         // Counted from the server's start.
         let count = (reply["count"]?.intValue ?? 0) - (before["count"]?.intValue ?? 0)

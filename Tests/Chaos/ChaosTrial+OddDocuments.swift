@@ -16,11 +16,10 @@ extension ChaosTrial {
             _ = try await hub.database.runCommand(["insert": "Task", "documents": [.document(document)]])
         }
         let filter: BSONDocument = ["_id": .objectID(id)]
-        let end = ContinuousClock.now + max(time, options.lease * 2)
-        while ContinuousClock.now < end, deployment.isRunning, !Task.isCancelled {
+        _ = await eventually(within: max(time, options.lease * 2), every: .milliseconds(100)) {
+            if !deployment.isRunning || Task.isCancelled { return true }
             let status = try? await hub.tasks.findOne(filter)?["status"]?.stringValue
-            if let status, status != "pending", status != "running" { break }
-            await pause(.milliseconds(100))
+            return status.map { $0 != "pending" && $0 != "running" } ?? false
         }
         if !deployment.isRunning {
             findings.withLock { $0.append(.init(sentence: "a task with a key twice (\(place)) ended mongod")) }

@@ -38,7 +38,7 @@ extension ChaosTrial {
         if hit < ids.count { words += "; only \(hit) of them got that far" }
         if plan.fault == .modesKill {
             await runner.kill()
-            await pause(time)
+            await endure(time)
             try await runner.start()
             words += "; the daemon was away for \((time / .milliseconds(1)).rounded() / 1000) s"
         }
@@ -86,10 +86,8 @@ extension ChaosTrial {
         _ victims: [ObjectID: RecordingScript],
         _ hasHarmed: (ObjectID, RecordingScript) async throws -> Void
     ) async throws -> Int {
-        let deadline = ContinuousClock.now + Self.patience
         var waiting = victims
-        while !waiting.isEmpty, ContinuousClock.now < deadline, !Task.isCancelled {
-            await pause(.milliseconds(50))
+        _ = try await eventually(within: Self.patience, every: .milliseconds(50)) {
             let text = String(decoding: (try? readFile(record)) ?? [], as: UTF8.self)
             let lines = Set(
                 text.split(separator: "\n").map { $0.split(separator: " ").prefix(3).joined(separator: " ") }
@@ -98,6 +96,7 @@ extension ChaosTrial {
                 waiting[id] = nil
                 try await hasHarmed(id, script)
             }
+            return waiting.isEmpty || Task.isCancelled
         }
         return victims.count - waiting.count
     }
@@ -137,15 +136,17 @@ extension ChaosTrial {
 
     /// Says the same again until MongoDB has answered.
     func patiently<Value>(_ body: () async throws -> Value) async throws -> Value {
-        let deadline = ContinuousClock.now + Self.patience
-        while true {
+        var result: Result<Value, any Error> = .failure(CancellationError())
+        _ = await eventually(within: Self.patience, every: .milliseconds(200)) {
             do {
-                return try await body()
+                result = .success(try await body())
+                return true
             } catch {
-                if ContinuousClock.now >= deadline || Task.isCancelled { throw error }
-                await pause(.milliseconds(200))
+                result = .failure(error)
+                return Task.isCancelled
             }
         }
+        return try result.get()
     }
 
     // MARK: What must become of them

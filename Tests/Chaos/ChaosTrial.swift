@@ -130,12 +130,7 @@ package final class ChaosTrial: Sendable {
 
     /// Waits until every task has ended; MongoDB may be away meanwhile.
     package func waitForEnds(within limit: Duration) async -> Bool {
-        let deadline = ContinuousClock.now + limit
-        while ContinuousClock.now < deadline {
-            if let isGoing = try? await hub.hasUnfinishedTasks(), !isGoing { return true }
-            try? await Task.sleep(for: .milliseconds(100))
-        }
-        return false
+        await eventually(within: limit, every: .milliseconds(100)) { (try? await hub.hasUnfinishedTasks()) == false }
     }
 
     /// Waits until so many attempts have begun.

@@ -115,6 +115,7 @@ package struct Harm: Sendable {
         places = ["/v1/logs/training", "/v1/datasets", "/v1/models", "/v1/tasks"]
         end = time.monotonic() + float(sys.argv[1])
 
+        # The script lasts for as long as it was told; a query that fails is made again.
         # Few enough for a small disk, many enough for a scan that takes long.
         for _ in range(2):
             entries = [{"step": n, "text": "x" * 100} for n in range(1000)]

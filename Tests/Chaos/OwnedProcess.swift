@@ -54,13 +54,8 @@ package final class OwnedProcess: Sendable {
 
     /// Waits for the end; `false` when it did not come in time.
     package func waitForEnd(within limit: Duration) async -> Bool {
-        let deadline = ContinuousClock.now + limit
-        while status == nil {
-            if ContinuousClock.now >= deadline { return false }
-            // A cancelled test must not give up on the process: it would be left behind.
-            await Task { try? await Task.sleep(for: .milliseconds(5)) }.value
-        }
-        return true
+        // A cancelled test must not give up on the process: it would be left behind.
+        await Task { await eventually(within: limit) { self.status != nil } }.value
     }
 
     /// SIGKILL, and the wait for the end.

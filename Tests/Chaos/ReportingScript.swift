@@ -23,6 +23,7 @@ struct ReportingScript {
                     tensorhub.report(step=count, loss=1 / (count + 1))
                     longest = max(longest, time.monotonic() - begun)
                     count += 1
+                    # The pace of a training loop.
                     time.sleep(0.005)
 
                 """,
