@@ -167,7 +167,7 @@ let package = Package(
         .executableTarget(
             name: "tensorhubd",
             dependencies: [
-                "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "Settings", "Systemd", "Console", "CLinux",
+                "TensorHub", "TaskRunner", "HubAPI", "MongoDriver", "BSON", "Settings", "Systemd", "Console", "CLinux",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
                 .product(name: "Logging", package: "swift-log"),
@@ -248,7 +248,7 @@ let package = Package(
             swiftSettings: settings
         ),
         .testTarget(name: "PlotTests", dependencies: ["Plot", "TestSupport"], swiftSettings: settings),
-        .testTarget(name: "SettingsTests", dependencies: ["Settings", "TestSupport"], swiftSettings: settings),
+        .testTarget(name: "SettingsTests", dependencies: ["Settings", "BSON", "TestSupport"], swiftSettings: settings),
         .testTarget(
             name: "CommandTests",
             dependencies: [

@@ -1,4 +1,4 @@
-import BSON
+package import BSON
 import Files
 package import Glibc
 import Threads
@@ -21,7 +21,8 @@ package final class ChildProcess: Sendable {
     }
 
     /// - Throws: A failure of status 127 or 126, as a shell's, where the program cannot be started.
-    package static func start(_ command: [String], environment: [String: String]) throws(CommandFailure) -> ChildProcess
+    package static func start(_ command: [String], environment: [ByteString: String]) throws(CommandFailure)
+        -> ChildProcess
     {
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -35,7 +36,7 @@ package final class ChildProcess: Sendable {
         posix_spawnattr_setsigdefault(&attributes, &signals)
 
         var arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) }
-        var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key)=\($0.value)") }
+        var variables: [UnsafeMutablePointer<CChar>?] = environment.map { strdup("\($0.key.text)=\($0.value)") }
         arguments.append(nil)
         variables.append(nil)
         defer { for text in arguments + variables { free(text) } }

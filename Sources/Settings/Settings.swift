@@ -43,7 +43,7 @@ public struct Settings: Sendable {
     public private(set) var exposingFile: String?
 
     /// Where each key's value comes from, by key name; keys at their default are absent.
-    public private(set) var origins: [String: SettingOrigin]
+    public private(set) var origins: [ByteString: SettingOrigin]
 }
 
 /// The place that decided a setting.

@@ -1,4 +1,4 @@
-import BSON
+public import BSON
 import Files
 import Glibc
 
@@ -13,10 +13,10 @@ public struct SettingsInputs: Sendable {
     }
 
     /// By key name, as often as each was given; lists and labels may also be separated by commas.
-    public var flags: [String: [String]]
+    public var flags: [ByteString: [String]]
     /// The value of `--config`.
     public var configFile: String?
-    public var environment: [String: String]
+    public var environment: [ByteString: String]
     public var hostName: String
     public var homeDirectory: String?
     public var currentDirectory: String
@@ -26,9 +26,9 @@ public struct SettingsInputs: Sendable {
     public var isReadableByAll: @Sendable (String) -> Bool
 
     public init(
-        flags: [String: [String]] = [:],
+        flags: [ByteString: [String]] = [:],
         configFile: String? = nil,
-        environment: [String: String] = [:],
+        environment: [ByteString: String] = [:],
         hostName: String = "localhost",
         homeDirectory: String? = nil,
         currentDirectory: String = "/",
@@ -48,14 +48,8 @@ public struct SettingsInputs: Sendable {
     }
 
     /// The inputs of this process. To be called at start, before threads exist that might change the environment.
-    public static func ofProcess(flags: [String: [String]] = [:], configFile: String? = nil) -> SettingsInputs {
-        var variables: [String: String] = [:]
-        var entry = environ
-        while let pair = entry.pointee {
-            let text = String(cString: pair)
-            if let (name, value) = text.bytes.cut(atFirst: "="), !name.isEmpty { variables[name] = value }
-            entry += 1
-        }
+    public static func ofProcess(flags: [ByteString: [String]] = [:], configFile: String? = nil) -> SettingsInputs {
+        let variables = [ByteString: String](variables: environ)
         return SettingsInputs(
             flags: flags,
             configFile: configFile,

@@ -27,10 +27,10 @@ struct SettingsLayers {
     }
 
     /// Where each given key's value comes from.
-    var origins: [String: SettingOrigin] {
-        var origins: [String: SettingOrigin] = [:]
+    var origins: [ByteString: SettingOrigin] {
+        var origins: [ByteString: SettingOrigin] = [:]
         for layer in layers {
-            for (key, given) in layer where origins[key.name] == nil { origins[key.name] = given.origin }
+            for (key, given) in layer where origins[key.name.bytes] == nil { origins[key.name.bytes] = given.origin }
         }
         return origins
     }
@@ -40,7 +40,7 @@ struct SettingsLayers {
     private mutating func addFlags() throws(SettingsError) {
         var layer: [SettingKey: Given] = [:]
         for key in SettingKey.all {
-            guard let texts = inputs.flags[key.name], !texts.isEmpty else { continue }
+            guard let texts = inputs.flags[key.name.bytes], !texts.isEmpty else { continue }
             layer[key] = try given(key, .texts(texts), .flag(key.name), folder: inputs.currentDirectory)
         }
         try add(layer)
@@ -262,7 +262,7 @@ struct SettingsLayers {
 
     /// An empty variable counts as none.
     private func variable(_ name: String) -> String? {
-        inputs.environment[name].flatMap { $0.isEmpty ? nil : $0 }
+        inputs.environment[name.bytes].flatMap { $0.isEmpty ? nil : $0 }
     }
 
     /// Our folder under one of the XDG base folders; a relative one is ignored, as that specification asks.

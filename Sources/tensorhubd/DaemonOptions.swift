@@ -1,4 +1,5 @@
 import ArgumentParser
+import BSON
 import Settings
 
 /// Every key of the settings as a flag.
@@ -78,7 +79,7 @@ struct DaemonOptions: ParsableArguments {
     var config: String?
 
     func settings() throws(SettingsError) -> Settings {
-        let single = [
+        let single: [ByteString: String?] = [
             "uri": uri, "uri-file": uriFile, "project": project, "name": name, "slots": slots, "filter": filter,
             "sort": sort, "state-directory": stateDirectory, "lease": lease, "grace": grace,
             "output-limit": outputLimit, "cache-limit": cacheLimit, "outage-limit": outageLimit,

@@ -46,14 +46,15 @@ enum House {
         }
     }
 
-    /// Every Swift file below a folder of the package.
-    static func files(below folder: String) throws -> [SourceFile] {
+    /// Every file of that kind below a folder of the package.
+    static func files(below folder: String, suffix: String = ".swift") throws -> [SourceFile] {
         let found = FileManager.default.enumerator(atPath: "\(packageRoot)/\(folder)")?.allObjects ?? []
-        return try found.compactMap { $0 as? String }.filter { $0.hasSuffix(".swift") }.sorted().map { name in
-            let path = "\(folder)/\(name)"
-            let lines = try text(path).split(separator: "\n", omittingEmptySubsequences: false)
-            return SourceFile(path: path, lines: lines)
-        }
+        return try found.compactMap { $0 as? String }.filter { $0.hasSuffix(suffix) }.sorted()
+            .map { try file("\(folder)/\($0)") }
+    }
+
+    static func file(_ path: String) throws -> SourceFile {
+        SourceFile(path: path, lines: try text(path).split(separator: "\n", omittingEmptySubsequences: false))
     }
 
     /// What the modules of the table in docs/architecture.md may import, from the top to the bottom.

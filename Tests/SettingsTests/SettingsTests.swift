@@ -5,8 +5,8 @@ import Testing
 /// Inputs whose files are given by path.
 private func inputs(
     files: [String: String] = [:],
-    environment: [String: String] = [:],
-    flags: [String: [String]] = [:],
+    environment: [ByteString: String] = [:],
+    flags: [ByteString: [String]] = [:],
     config: String? = nil
 ) -> SettingsInputs {
     SettingsInputs(
@@ -57,7 +57,7 @@ private func fault(in text: String) -> String {
             systemFile: "slots: 1\nproject: system\nname: system\nlog-level: debug",
             userFile: "slots: 2\nproject: user\nname: user",
         ]
-        let environment = ["TENSORHUB_SLOTS": "3", "TENSORHUB_PROJECT": "environment"]
+        let environment: [ByteString: String] = ["TENSORHUB_SLOTS": "3", "TENSORHUB_PROJECT": "environment"]
         let settings = try Settings(inputs(files: files, environment: environment, flags: ["slots": ["4"]]))
         #expect(settings.slots == 4)
         #expect(settings.project == "environment")
@@ -74,7 +74,7 @@ private func fault(in text: String) -> String {
             systemFile: "slots: 1", userFile: "slots: 2", "/srv/a.yaml": "project: a",
             "/home/ada/here/b.yaml": "project: b",
         ]
-        let environment = ["TENSORHUB_CONFIG": "/srv/a.yaml"]
+        let environment: [ByteString: String] = ["TENSORHUB_CONFIG": "/srv/a.yaml"]
         let named = try Settings(inputs(files: files, environment: environment))
         #expect(named.project == "a" && Array(named.origins.keys) == ["project"])
         let flagged = try Settings(inputs(files: files, environment: environment, config: "b.yaml"))
@@ -95,7 +95,7 @@ private func fault(in text: String) -> String {
     }
 
     @Test func `Lists and labels in the environment and in flags are separated by commas`() throws {
-        let environment = [
+        let environment: [ByteString: String] = [
             "TENSORHUB_TASK_NAMES": "mnist, digits", "TENSORHUB_LABELS": "site=lab,gpu=a100",
             "TENSORHUB_ENVIRONMENT_ALLOW": "WANDB_*,HF_HOME",
         ]
@@ -103,7 +103,7 @@ private func fault(in text: String) -> String {
         #expect(settings.taskNames == ["mnist", "digits"])
         #expect(settings.labels == ["site": "lab", "gpu": "a100"])
         #expect(settings.allowedEnvironment == ["WANDB_*", "HF_HOME"])
-        let flags = ["task-names": ["a,b", "c"], "labels": ["x=1", "y=2=3"]]
+        let flags: [ByteString: [String]] = ["task-names": ["a,b", "c"], "labels": ["x=1", "y=2=3"]]
         let flagged = try Settings(inputs(environment: environment, flags: flags))
         #expect(flagged.taskNames == ["a", "b", "c"])
         #expect(flagged.labels == ["x": "1", "y": "2=3"])
@@ -167,7 +167,7 @@ private func fault(in text: String) -> String {
         ]
         #expect(settings.filter == expected)
         #expect(settings.sort == ["priority": -1])
-        let environment = ["TENSORHUB_FILTER": #"{"_id": {"$oid": "000000000000000000000001"}}"#]
+        let environment: [ByteString: String] = ["TENSORHUB_FILTER": #"{"_id": {"$oid": "000000000000000000000001"}}"#]
         #expect(try Settings(inputs(environment: environment)).filter["_id"]?.objectIDValue != nil)
     }
 }
@@ -184,7 +184,7 @@ private func fault(in text: String) -> String {
 
     @Test
     func `A URI in a file that every user may read is noticed, unless it holds no password or does not count`() throws {
-        func exposing(_ files: [String: String], environment: [String: String] = [:]) throws -> String? {
+        func exposing(_ files: [String: String], environment: [ByteString: String] = [:]) throws -> String? {
             var given = inputs(files: files, environment: environment)
             given.isReadableByAll = { $0 == systemFile || $0 == "/etc/tensorhub/uri" }
             return try Settings(given).exposingFile

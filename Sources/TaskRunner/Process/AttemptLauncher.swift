@@ -1,4 +1,4 @@
-import BSON
+package import BSON
 package import Files
 import Glibc
 import TensorHub
@@ -22,7 +22,7 @@ package struct AttemptLauncher: Sendable {
     package init(
         stateDirectory: String,
         supervisor: String,
-        environment: [String: String],
+        environment: [ByteString: String],
         allowing: [String] = [],
         damage: DamagedThings? = nil
     ) throws(FileError) {

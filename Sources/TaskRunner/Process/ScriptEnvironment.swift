@@ -1,4 +1,4 @@
-import BSON
+package import BSON
 import TensorHub
 
 /// The environment of a script: an allow-list of the runner's own and the variables of the contract.
@@ -18,17 +18,17 @@ package struct ScriptEnvironment: Sendable, Equatable {
     /// Bytes of all hyper-parameters together.
     package static let totalLimit = 512 << 10
 
-    package private(set) var variables: [String: String]
+    package private(set) var variables: [ByteString: String]
 
     /// What every attempt of a runner shares: made once.
     ///
     /// - Parameter allowed: names that the configuration adds, of the form of ``passed``.
-    package init(inherited: [String: String], allowing allowed: [String] = []) {
+    package init(inherited: [ByteString: String], allowing allowed: [String] = []) {
         let patterns = Self.passed + allowed
         variables = inherited.filter { name, _ in
             patterns.contains { pattern in
-                pattern.bytes.dropping(end: "*").map { name.bytes.hasPrefix($0.bytes) } ?? (name.bytes == pattern.bytes)
-            } && !Self.withheld.contains { name.bytes.hasPrefix($0.bytes) }
+                pattern.bytes.dropping(end: "*").map { name.hasPrefix($0.bytes) } ?? (name == pattern.bytes)
+            } && !Self.withheld.contains { name.hasPrefix($0.bytes) }
         }
     }
 
@@ -76,7 +76,7 @@ package struct ScriptEnvironment: Sendable, Equatable {
 
     /// `NAME=value`, in the order of the names.
     package var entries: [String] {
-        variables.sorted { $0.key < $1.key }.map { "\($0.key)=\($0.value)" }
+        variables.sorted { $0.key < $1.key }.map { "\($0.key.text)=\($0.value)" }
     }
 
     private mutating func add(_ hyperParameters: BSONDocument) {
@@ -95,14 +95,14 @@ package struct ScriptEnvironment: Sendable, Equatable {
         for (key, value) in hyperParameters where Self.isVariableName(key) {
             let text = value.stringValue ?? value.extendedJSON(.relaxed)
             let name = "TENSORHUB_HP_\(key)"
-            if variables[name] == nil, fits(text) { set(name, text) }
+            if variables[name.bytes] == nil, fits(text) { set(name, text) }
         }
     }
 
     /// A value that the kernel cannot pass on is left out; `task.json` has it.
     private mutating func set(_ name: String, _ value: String) {
         guard !value.utf8.contains(0) else { return }
-        variables[name] = value
+        variables[name.bytes] = value
     }
 
     static func isVariableName(_ name: String) -> Bool {

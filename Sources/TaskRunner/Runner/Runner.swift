@@ -82,7 +82,7 @@ public final class Runner: Service {
         launcher = try AttemptLauncher(
             stateDirectory: options.stateDirectory,
             supervisor: try SupervisorProcess.locate(configured: options.supervisorPath),
-            environment: inheritedEnvironment(),
+            environment: [ByteString: String](variables: environ),
             allowing: options.allowedEnvironment,
             damage: damage
         )
@@ -306,17 +306,6 @@ public final class Runner: Service {
 
     /// Sleeps, or returns at once when cancelled.
     func pause(_ duration: Duration) async { await persistence.pause(duration) }
-}
-
-/// The variables of this process.
-private func inheritedEnvironment() -> [String: String] {
-    var variables: [String: String] = [:]
-    var entry = environ
-    while let text = entry.pointee {
-        if let (name, value) = String(cString: text).bytes.cut(atFirst: "=") { variables[name] = value }
-        entry += 1
-    }
-    return variables
 }
 
 /// Makes a folder with all that are missing above it.

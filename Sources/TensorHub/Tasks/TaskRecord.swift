@@ -48,7 +48,7 @@ public struct TaskRecord: Sendable, Hashable {
 
     /// One of ``options``. The files are copied for nobody who does not ask for them.
     public subscript<Value>(dynamicMember option: KeyPath<TaskOptions, Value>) -> Value {
-        TaskOptions(hub: hub, withFiles: Value.self == [TaskFile].self)[keyPath: option]
+        TaskOptions(hub: hub, withFiles: option == \TaskOptions.files)[keyPath: option]
     }
 
     public var priority: Int { hub["priority"]?.intValue ?? 0 }

@@ -52,7 +52,7 @@ struct Dev: AsyncParsableCommand, HandlesSignals {
     var command: [String] = []
 
     func run() async throws {
-        var flags: [String: [String]] = [:]
+        var flags: [ByteString: [String]] = [:]
         if let slots { flags["slots"] = ["\(slots)"] }
         if let project { flags["project"] = [project] }
         if let logLevel { flags["log-level"] = [logLevel] }

@@ -1,3 +1,4 @@
+import BSON
 import Console
 import Glibc
 import HubAPI
@@ -135,7 +136,7 @@ final class DevSession: Sendable {
         )
     }
 
-    private func childEnvironment(_ uri: String) -> [String: String] {
+    private func childEnvironment(_ uri: String) -> [ByteString: String] {
         var environment = SettingsInputs.ofProcess().environment
         environment["TENSORHUB_URI"] = uri
         environment["TENSORHUB_URI_FILE"] = nil

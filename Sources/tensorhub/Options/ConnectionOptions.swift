@@ -1,4 +1,5 @@
 import ArgumentParser
+import BSON
 import Console
 import MongoDriver
 import Settings
@@ -25,7 +26,7 @@ struct ConnectionOptions: ParsableArguments {
     static let serverSelectionTimeout: Duration = .milliseconds(2500)
 
     func settings() throws(SettingsError) -> Settings {
-        var flags: [String: [String]] = [:]
+        var flags: [ByteString: [String]] = [:]
         if let uri { flags["uri"] = [uri] }
         if let project { flags["project"] = [project] }
         return try Settings(.ofProcess(flags: flags, configFile: config))

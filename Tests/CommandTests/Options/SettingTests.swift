@@ -1,3 +1,4 @@
+import BSON
 import Console
 import TaskRunner
 import Testing
@@ -6,7 +7,7 @@ import Testing
 
 /// What the table of settings and the runner know of each other.
 @Suite struct SettingTests {
-    private func options(_ flags: [String: [String]] = [:]) throws -> RunnerOptions {
+    private func options(_ flags: [ByteString: [String]] = [:]) throws -> RunnerOptions {
         try RunnerOptions(Settings(SettingsInputs(flags: flags, hostName: "host", homeDirectory: "/home/ada")))
     }
 
@@ -30,7 +31,7 @@ import Testing
                 #expect(!key.isReloadable, "\(key.name)")
                 continue
             }
-            let new = try options([key.name: [try #require(examples[key.name], "\(key.name) has no example")]])
+            let new = try options([key.name.bytes: [try #require(examples[key.name], "\(key.name) has no example")]])
             #expect("\(new)" != "\(old)", "\(key.name)")
             var taken = old
             taken.reload(from: new)

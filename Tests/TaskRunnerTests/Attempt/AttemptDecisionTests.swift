@@ -107,9 +107,9 @@ import Testing
 
     private func environment(
         _ hyperParameters: BSONDocument,
-        inherited: [String: String] = [:],
+        inherited: [ByteString: String] = [:],
         allowing: [String] = []
-    ) -> [String: String] {
+    ) -> [ByteString: String] {
         let plan = AttemptPlan(
             id: AttemptID(task: ObjectID(), number: 2),
             token: ObjectID(),
@@ -123,8 +123,15 @@ import Testing
             .environment(for: plan, in: directory, pythonFolder: "/py").variables
     }
 
+    @Test func `Variables whose names only look alike are two`() {
+        let inherited: [ByteString: String] = ["MINE_\u{E9}": "one", "MINE_e\u{301}": "two"]
+        let names = environment([:], inherited: inherited, allowing: ["MINE_*"])
+        #expect(names["MINE_\u{E9}"] == "one" && names["MINE_e\u{301}"] == "two")
+        #expect(environment([:], inherited: inherited, allowing: ["MINE_\u{E9}"])["MINE_e\u{301}"] == nil)
+    }
+
     @Test func `Only the allow-list passes and never the runner's own variables`() {
-        let inherited = [
+        let inherited: [ByteString: String] = [
             "PATH": "/bin", "LC_ALL": "C", "CUDA_VISIBLE_DEVICES": "GPU-1", "SECRET": "x", "TENSORHUB_URI": "x",
             "NOTIFY_SOCKET": "x", "MINE_A": "1", "PYTHONPATH": "/lib",
         ]

@@ -29,7 +29,7 @@ package struct TaskOption: Sendable {
         self.name = name
         self.value = value
         self.fallback = fallback
-        self.flag = flag ?? name.utf8.map { $0 == UInt8(ascii: "_") ? "-" : String(UnicodeScalar($0)) }.joined()
+        self.flag = flag ?? name.bytes.split(separator: "_").map(\.text).joined(separator: "-")
     }
 
     /// In the order of the fields in `hub`.
@@ -77,7 +77,7 @@ package struct TaskOption: Sendable {
         }
     }
 
-    /// Leaves the option as it is where the value is of another type. Rules and files that cannot be read are left out.
+    /// A value of another type counts as not given; rules and files that cannot be read are left out.
     func read(_ stored: BSONValue, into options: inout TaskOptions) {
         switch value {
         case .number(let place, _):

@@ -88,7 +88,7 @@ struct ExtendedJSONWriter {
     private mutating func write(_ binary: BSONBinary) {
         append(#"{"$binary": {"base64": ""#)
         Base64.append(binary.bytes, to: &output)
-        append(#"", "subType": "\#(binary.subtype < 16 ? "0" : "")\#(String(binary.subtype, radix: 16))"}}"#)
+        append(#"", "subType": "\#(Hexadecimal.text([binary.subtype]))"}}"#)
     }
 
     private mutating func writeWrapped(_ key: String, _ text: String) {
@@ -178,7 +178,7 @@ extension ExtendedJSONWriter {
         case 0x0D: append(#"\r"#)
         case UInt8(ascii: "\""): append(#"\""#)
         case UInt8(ascii: "\\"): append(#"\\"#)
-        default: append(#"\u00\#(character < 16 ? "0" : "")\#(String(character, radix: 16))"#)
+        default: append(#"\u00\#(Hexadecimal.text([character]))"#)
         }
     }
 }
