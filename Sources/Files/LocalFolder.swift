@@ -177,8 +177,9 @@ package struct LocalFolder: ~Copyable {
     /// Makes a folder, and those above it, where they are missing. Links are followed.
     package static func make(_ path: String, mode: mode_t) throws(FileError) {
         if mkdir(path, mode) == 0 || errno == EEXIST { return }
+        let number = errno
         let above = GuardedPath.split(path).folder
-        guard errno == ENOENT, above != "/", above != "." else { throw FileError("make folder", path) }
+        guard number == ENOENT, above != "/", above != "." else { throw FileError("make folder", path, number) }
         try make(above, mode: mode)
         guard mkdir(path, mode) == 0 || errno == EEXIST else { throw FileError("make folder", path) }
     }

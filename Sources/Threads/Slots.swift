@@ -16,6 +16,9 @@ package final class Slots: Sendable {
         state = Mutex(State(free: count))
     }
 
+    /// How many wait for a place.
+    var waiting: Int { state.withLock { $0.waiters.count } }
+
     /// Waits for a place until the limit; `false` when there was none, or the task was cancelled.
     package func acquire(within limit: Duration) async -> Bool {
         let turn: Signal<Bool>? = state.withLock { state in
@@ -44,15 +47,23 @@ package final class Slots: Sendable {
     }
 
     package func release() {
-        state.withLock { state in
-            if state.waiters.isEmpty { state.free += 1 } else { state.waiters.removeFirst().set(true) }
+        // Nobody is told under the lock: the handler of a cancellation takes it.
+        let next: Signal<Bool>? = state.withLock { state in
+            if state.waiters.isEmpty {
+                state.free += 1
+                return nil
+            }
+            return state.waiters.removeFirst()
         }
+        next?.set(true)
     }
 
     private func giveUp(_ turn: Signal<Bool>) {
-        state.withLock { state in
-            guard let index = state.waiters.firstIndex(where: { $0 === turn }) else { return }
-            state.waiters.remove(at: index).set(false)
+        let isWaiting = state.withLock { state in
+            guard let index = state.waiters.firstIndex(where: { $0 === turn }) else { return false }
+            state.waiters.remove(at: index)
+            return true
         }
+        if isWaiting { turn.set(false) }
     }
 }

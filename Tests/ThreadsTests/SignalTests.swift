@@ -67,16 +67,44 @@ import Testing
         let cancelled = Task { await slots.acquire(within: .seconds(3600)) }
         cancelled.cancel()
         #expect(await !cancelled.value)
-        let order = Mutex([Int]())
-        let first = Task {
-            let isMine = await slots.acquire(within: .seconds(60))
-            order.withLock { $0.append(1) }
-            slots.release()
-            return isMine
+        let order = Order()
+        var waiters: [Task<Void, Never>] = []
+        for number in 1...3 {
+            waiters.append(
+                Task {
+                    guard await slots.acquire(within: .seconds(60)) else { return }
+                    order.numbers.withLock { $0.append(number) }
+                    slots.release()
+                }
+            )
+            #expect(await eventually { slots.waiting == number })
         }
         slots.release()
-        #expect(await first.value)
+        for waiter in waiters { await waiter.value }
         #expect(await slots.acquire(within: .zero))
-        #expect(order.withLock { $0 } == [1])
+        #expect(order.numbers.withLock { $0 } == [1, 2, 3])
+    }
+
+    @Test func `Places are never lost between who gives one back and who is cancelled`() async {
+        let slots = Slots(count: 1)
+        await withTaskGroup(of: Void.self) { group in
+            for _ in 0..<4 {
+                group.addTask {
+                    for _ in 0..<2_000 where await slots.acquire(within: .seconds(60)) { slots.release() }
+                }
+                group.addTask {
+                    for _ in 0..<2_000 {
+                        let hasty = Task { if await slots.acquire(within: .seconds(60)) { slots.release() } }
+                        hasty.cancel()
+                        await hasty.value
+                    }
+                }
+            }
+        }
+        #expect(await slots.acquire(within: .zero) && slots.waiting == 0)
+    }
+
+    private final class Order: Sendable {
+        let numbers = Mutex([Int]())
     }
 }

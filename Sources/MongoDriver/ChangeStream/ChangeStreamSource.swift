@@ -158,8 +158,13 @@ extension ChangeStreamSource {
     var mustStop: Bool { state.withLock { $0.mustStop } }
 
     func didOpen() {
-        state.withLock { if case .opening = $0.phase { $0.phase = .open } }
-        opened.set(.success(()))
+        let isOpen = state.withLock { state in
+            guard case .opening = state.phase else { return false }
+            state.phase = .open
+            return true
+        }
+        // One that has ended meanwhile says so itself.
+        if isOpen { opened.set(.success(())) }
     }
 
     /// Hands an event over; waits while the buffer is full. Returns `false` when the stream shall end.

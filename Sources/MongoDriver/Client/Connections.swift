@@ -35,7 +35,7 @@ final class Connections: @unchecked Sendable {
     private let pool: OpaquePointer
     private let parties = PartyNumbers()
     private let state = Mutex(State())
-    /// After closing there are no activities to wait for.
+    /// Set once the client is closed and has no activities to wait for.
     private let isIdle = Signal<Void>()
     private let isDestroyed = Signal<Void>()
 
