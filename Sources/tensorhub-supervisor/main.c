@@ -28,8 +28,8 @@ static const char usage[] =
     "Runs PROGRAM in ATTEMPT_DIRECTORY/work with this process's environment, in a session of its own, and writes to\n"
     "ATTEMPT_DIRECTORY/journal: pids.json before it starts, output.log while it runs, exit.json at its end.\n"
     "\n"
-    "  --output-limit BYTES   kept of the output, the middle is given up first (default: all)\n"
-    "  --output-head BYTES    of these, from the beginning of the output\n"
+    "  --output-limit BYTES   kept of the output, the middle is given up first; the daemon says how many\n"
+    "  --output-head BYTES    of these, from the beginning of the output; the same\n"
     "  --grace SECONDS        from SIGTERM to SIGKILL when the script is stopped (default 0)\n"
     "  --timeout SECONDS      stop the script after this time (default: never)\n"
     "  --stall SECONDS        stop the script when it has printed nothing for this time (default: never)\n"
@@ -100,7 +100,8 @@ static struct options parse_options(int argc, char **argv) {
         {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
-    struct options options = {.output_limit = INT64_MAX};
+    // A daemon that was started before an upgrade says less: no head, and a limit only where it is another than 64 MiB.
+    struct options options = {.output_limit = 64 * MIB, .output_head = MIB};
     // "+": the first argument that is not an option ends ours, so the script's own are left alone.
     for (int option; (option = getopt_long(argc, argv, "+", names, NULL)) != -1;) {
         switch (option) {
@@ -118,8 +119,6 @@ static struct options parse_options(int argc, char **argv) {
         fputs(usage, stderr);
         exit(STATUS_USAGE);
     }
-    // Whoever reads the output must know which part of it is missing.
-    if (options.output_limit != INT64_MAX && options.output_head == 0) refuse("--output-head is missing", NULL);
     options.directory = argv[optind];
     options.program = argv + optind + 2;
     return options;

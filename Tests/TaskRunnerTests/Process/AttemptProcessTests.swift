@@ -254,6 +254,37 @@ import Testing
         }
     }
 
+    /// Between the installation of an upgrade and the start of the new daemon.
+    @Test(arguments: ["", "--output-limit 4194304"])
+    func `A daemon of before the upgrade is served, which says less`(_ words: String) async throws {
+        try await withTemporaryDirectory { folder in
+            let former = """
+                #!/bin/sh
+                words="\(words)"
+                while :; do
+                    case $1 in
+                    --output-*) shift 2 ;;
+                    --*) words="$words $1 $2"; shift 2 ;;
+                    *) exec \(testedSupervisor) $words "$@" ;;
+                    esac
+                done
+                """
+            try writeFile("\(folder)/supervisor", former)
+            chmod("\(folder)/supervisor", 0o755)
+            try await withAttempts(supervisor: "\(folder)/supervisor") { attempts in
+                let limit = words.isEmpty ? Int64(RunnerOptions.defaultOutputLimit) : 4 << 20
+                let script = "#!/bin/sh\nyes | head -c 9000000\n"
+                let run = try await attempts.run(attempts.plan(script, outputLimit: limit))
+                #expect(run.record?.exit == 0)
+                #expect(run.output.count == (words.isEmpty ? 9_000_000 : run.output.count))
+                #expect(
+                    run.output.allSatisfy { $0 == UInt8(ascii: "y") || $0 == UInt8(ascii: "\n") },
+                    "no hole is read"
+                )
+            }
+        }
+    }
+
     @Test func `A supervisor that comes too late does not start the script`() async throws {
         try await withAttempts { attempts in
             let plan = attempts.plan("#!/bin/sh\nexec sleep 1000")
