@@ -268,11 +268,10 @@ def tensorlayer_network(model: Model) -> Any:
     """
     import importlib.util
 
-    hub = model.document.get("hub")
     architecture = model.architecture
     if not isinstance(architecture, dict) or "model_architecture" not in architecture:
         return None
-    if not isinstance(hub, dict) or importlib.util.find_spec("tensorlayer") is None:
+    if not hub_of(model.document) or importlib.util.find_spec("tensorlayer") is None:
         return None
     try:
         from tensorlayer.files import assign_weights, static_graph2net  # type: ignore[import-not-found]

@@ -276,7 +276,8 @@ def _file(name: str, source: Any) -> Dict[str, Any]:
 
 #: What :meth:`Tasks.create_task` takes besides tags, and what checks it and makes JSON of it.
 OPTIONS: Dict[str, Callable[[str, Any], Any]] = {
-    "files": _files, "interpreter": _plain, "priority": _plain, "max_failures": _plain, "backoff": _seconds,
-    "rules": _texts, "timeout": _seconds, "stall": _seconds, "grace": _seconds, "not_before": _time, "deadline": _time,
-    "hold": _plain,
+    "interpreter": _plain, "priority": _plain, "max_failures": _plain, "backoff": _seconds, "rules": _texts,
+    "timeout": _seconds, "stall": _seconds, "grace": _seconds, "not_before": _time, "deadline": _time, "hold": _plain,
+    # The last, because they are read whole.
+    "files": _files,
 }  # fmt: skip
