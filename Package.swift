@@ -178,7 +178,7 @@ let package = Package(
         .executableTarget(
             name: "tensorhub-bench",
             dependencies: [
-                "TensorHub", "LocalMongo", "MongoDriver", "BSON", "Console",
+                "TensorHub", "LocalMongo", "MongoDriver", "BSON", "Console", "Files",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "UnixSignals", package: "swift-service-lifecycle"),
             ],
@@ -242,7 +242,7 @@ let package = Package(
         .testTarget(
             name: "HubAPITests",
             dependencies: [
-                "HubAPI", "ScriptClient", "TensorHub", "MongoDriver", "BSON", "Threads", "TestSupport",
+                "HubAPI", "ScriptClient", "TensorHub", "MongoDriver", "BSON", "Files", "Threads", "TestSupport",
                 .product(name: "HTTPTypes", package: "swift-http-types"),
             ],
             swiftSettings: settings

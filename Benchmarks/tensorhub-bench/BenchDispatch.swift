@@ -1,5 +1,6 @@
 import BSON
 import Console
+import Files
 import Glibc
 import TensorHub
 
@@ -58,7 +59,7 @@ struct BenchDispatch {
     }
 
     private func failure(_ verb: String, _ path: String) -> CommandFailure {
-        CommandFailure.failure("cannot \(verb) \(path): \(String(cString: strerror(errno)))")
+        CommandFailure.failure("cannot \(verb) \(path): \(FileError.reason())")
     }
 
     private static func nanoseconds() -> Int64 {

@@ -1,5 +1,6 @@
 import BSON
 import Console
+import Files
 import Glibc
 import MongoDriver
 import TensorHub
@@ -10,11 +11,9 @@ struct BenchFolder: Sendable {
 
     init() throws(CommandFailure) {
         let parent = getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp"
-        var template = Array("\(parent)/tensorhub-bench-XXXXXX".utf8CString)
-        guard mkdtemp(&template) != nil else {
-            throw CommandFailure.failure("cannot make a folder in \(parent): \(String(cString: strerror(errno)))")
+        do throws(FileError) { path = try LocalFolder.makeUnique("\(parent)/tensorhub-bench-") } catch {
+            throw .failure("cannot make a folder in \(parent): \(error.reason)")
         }
-        path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
     /// - Parameter keepingLogs: Leaves what the runners wrote, for somebody to see what went wrong.

@@ -1,5 +1,6 @@
 import BSON
 import Console
+import Files
 import Glibc
 import TensorHub
 
@@ -53,26 +54,16 @@ struct BenchTrace {
 
     /// What has been written behind that place; strace goes on writing.
     private static func bytes(_ path: String, from start: Int) throws(CommandFailure) -> [UInt8] {
-        let file = open(path, O_RDONLY | O_CLOEXEC)
-        defer { close(file) }
-        var bytes = [UInt8](repeating: 0, count: try size(path) - start)
-        var done = 0
-        while done < bytes.count {
-            let count = bytes.withUnsafeMutableBytes {
-                pread(file, $0.baseAddress?.advanced(by: done), $0.count - done, off_t(start + done))
-            }
-            guard count > 0 else {
-                throw CommandFailure.failure("cannot read strace: \(String(cString: strerror(errno)))")
-            }
-            done += count
+        let count = try size(path) - start
+        do throws(FileError) { return try OpenFile(path).read(at: Int64(start), upTo: count) } catch {
+            throw .failure("cannot read strace: \(error.reason)")
         }
-        return bytes
     }
 
     private static func size(_ path: String) throws(CommandFailure) -> Int {
         var status = stat()
         guard stat(path, &status) == 0 else {
-            throw CommandFailure.failure("strace has written nothing: \(String(cString: strerror(errno)))")
+            throw CommandFailure.failure("strace has written nothing: \(FileError.reason())")
         }
         return Int(status.st_size)
     }

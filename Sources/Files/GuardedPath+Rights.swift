@@ -39,7 +39,8 @@ extension GuardedPath {
         return restoreRights(file)
     }
 
-    /// The same for one name in an open folder.
+    /// The same for one name in an open folder, or for a path where that is `AT_FDCWD`.
+    @discardableResult
     package static func restoreRights(_ name: UnsafePointer<CChar>, in folder: Int32) -> Bool {
         let number = errno
         defer { errno = number }

@@ -9,7 +9,8 @@ package struct LocalFolder: ~Copyable {
     /// Where a restoration is noted.
     package let restored: RestoredRights?
 
-    /// A folder that no script can reach, such as one of /proc: links in its path are followed.
+    /// A folder that no script can reach, such as one of /proc: links in its path are followed. Not for a folder of the
+    /// user's own, whose rights are to stay as they are.
     package init(_ path: String) throws(FileError) {
         descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         restored = nil
@@ -83,7 +84,7 @@ package struct LocalFolder: ~Copyable {
         var result = withRights { renameat(from, name, to, other) }
         if result < 0, errno == EACCES { result = folder.withRights { renameat(from, name, to, other) } }
         // A folder that gets another one above it is itself changed.
-        if result < 0, errno == EACCES, Self.restoreMode(name, in: from) {
+        if result < 0, errno == EACCES, GuardedPath.restoreRights(name, in: from) {
             restored?.note()
             result = renameat(from, name, to, other)
         }
@@ -157,31 +158,39 @@ package struct LocalFolder: ~Copyable {
     /// Names in the folder, without `.` and `..`.
     package func names() throws(FileError) -> [String] {
         var names: [String] = []
-        try list { names.append(String(cString: $0)) }
-        return names
-    }
-
-    /// The same as the bytes that they are: a name need not be UTF-8.
-    package func namesAsBytes() throws(FileError) -> [[UInt8]] {
-        var names: [[UInt8]] = []
-        try list { names.append(Array(UnsafeRawBufferPointer(start: $0, count: strlen($0)))) }
-        return names
-    }
-
-    private func list(_ body: (UnsafePointer<CChar>) -> Void) throws(FileError) {
         // A descriptor of its own, because closing the stream closes that too.
         let copy = withRights { openat(descriptor, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC) }
-        guard FolderListing.visit(taking: copy, body) else { throw FileError("list", ".") }
+        guard FolderListing.visit(taking: copy, { names.append(String(cString: $0)) }) else {
+            throw FileError("list", ".")
+        }
+        return names
+    }
+
+    /// Names in a folder of anybody's, as the bytes that they are: a name need not be UTF-8. Links in its path are
+    /// followed, and its rights stay as they are.
+    package static func names(in path: String) throws(FileError) -> [[UInt8]] {
+        var names: [[UInt8]] = []
+        let folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let isListed = FolderListing.visit(taking: folder) { name in
+            names.append(Array(UnsafeRawBufferPointer(start: name, count: strlen(name))))
+        }
+        guard isListed else { throw FileError("open", path) }
+        return names
     }
 
     /// Makes a folder, and those above it, where they are missing. Links are followed.
     package static func make(_ path: String, mode: mode_t) throws(FileError) {
-        if mkdir(path, mode) == 0 || errno == EEXIST { return }
+        try make(path) { mkdir($0, mode) }
+    }
+
+    /// The same by another call than `mkdir`, of the same result.
+    package static func make(_ path: String, by makeOne: (String) -> Int32) throws(FileError) {
+        if makeOne(path) == 0 || errno == EEXIST { return }
         let number = errno
         let above = GuardedPath.split(path).folder
         guard number == ENOENT, above != "/", above != "." else { throw FileError("make folder", path, number) }
-        try make(above, mode: mode)
-        guard mkdir(path, mode) == 0 || errno == EEXIST else { throw FileError("make folder", path) }
+        try make(above, by: makeOne)
+        guard makeOne(path) == 0 || errno == EEXIST else { throw FileError("make folder", path) }
     }
 
     /// Makes a folder of this user's alone (mode 0700), whose name nobody else has.

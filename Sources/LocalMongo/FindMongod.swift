@@ -16,7 +16,7 @@ extension LocalMongoServer {
         }
         let cache = environment("XDG_CACHE_HOME") ?? environment("HOME").map { "\($0)/.cache" } ?? "/nonexistent"
         let folder = "\(cache)/tensorhub/mongod"
-        let versions = (try? LocalFolder(folder).names()) ?? []
+        let versions = ((try? LocalFolder.names(in: folder)) ?? []).map { String(decoding: $0, as: UTF8.self) }
         for version in versions.filter({ !$0.hasPrefix(".") }).sorted(by: >)
         where isExecutable("\(folder)/\(version)/mongod") {
             return "\(folder)/\(version)/mongod"

@@ -1,4 +1,5 @@
 public import BSON
+import Files
 
 extension Attempt {
     /// How often uploads are sent again that a restarted daemon knows nothing of.
@@ -123,11 +124,11 @@ extension Attempt {
         var failure = "the files change while they are sent"
         for _ in 0..<Self.uploadTries {
             let now = try content.folder.map { (folder) throws(ScriptError) in try NewContent(path: folder) } ?? content
-            let before = try LocalSnapshot(now)
+            let before = try FileSnapshot(now)
             if before.unsureFor > .zero { try await Task.sleep(for: before.unsureFor) }
             var files: [BSONValue] = []
             for file in now.files { files.append(.document(try await upload(file))) }
-            let after = try LocalSnapshot(now)
+            let after = try FileSnapshot(now)
             guard let name = after.difference(from: before) else { return .array(files) }
             failure = "'\(name)' changes while it is sent, also when it is sent again"
         }

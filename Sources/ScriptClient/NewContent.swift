@@ -58,7 +58,7 @@ public struct NewContent: Sendable, Hashable {
     }
 
     private static func walk(_ folder: String, _ prefix: String) throws(ScriptError) -> [File] {
-        let found = try ScriptError.ofFiles { () throws(FileError) in try LocalFolder(folder).namesAsBytes() }
+        let found = try ScriptError.ofFiles { () throws(FileError) in try LocalFolder.names(in: folder) }
         var names: [String] = []
         for bytes in found {
             guard let name = String(validating: bytes, as: UTF8.self) else {

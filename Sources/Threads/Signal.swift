@@ -17,7 +17,8 @@ package final class Signal<Value: Sendable>: Sendable {
 
     package var isSet: Bool { value != nil }
 
-    /// Lets go of everybody who waits. The first value counts. Not under a lock that the handler of a cancellation takes.
+    /// Lets go of everybody who waits. The first value counts. Not under a lock that the handler of a cancellation
+    /// takes.
     ///
     /// - Returns: Whether this is the first.
     @discardableResult

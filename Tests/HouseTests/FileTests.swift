@@ -38,6 +38,12 @@ import Testing
         }
     }
 
+    @Test func `Folders are listed, and errors of files put into words, in module Files alone`() throws {
+        for file in try House.files(below: "Sources") where !file.path.hasPrefix("Sources/Files/") {
+            #expect(!file.lines.contains { $0.contains(#/\b(strerror|opendir)\(/#) }, "\(file.path)")
+        }
+    }
+
     @Test func `The runner knows no path of HTTP`() throws {
         let files = try House.files(below: "Sources/TaskRunner")
         #expect(!files.isEmpty)

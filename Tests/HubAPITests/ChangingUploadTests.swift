@@ -1,4 +1,5 @@
 import BSON
+import Files
 import Glibc
 import TestSupport
 import Testing
@@ -36,10 +37,10 @@ import Testing
         try await withTemporaryDirectory { folder in
             try writeFile("\(folder)/caf\u{E9}", "1")
             let content = try NewContent(path: folder)
-            let before = try LocalSnapshot(content)
-            #expect(try LocalSnapshot(content).difference(from: before) == nil)
+            let before = try FileSnapshot(content)
+            #expect(try FileSnapshot(content).difference(from: before) == nil)
             rename("\(folder)/caf\u{E9}", "\(folder)/cafe\u{301}")
-            #expect(try LocalSnapshot(content).difference(from: before) != nil)
+            #expect(try FileSnapshot(content).difference(from: before) != nil)
             try writeFile("\(folder)/caf\u{E9}", "1")
             #expect(try NewContent(path: folder).files.map(\.path.bytes) == ["cafe\u{301}", "caf\u{E9}"])
         }

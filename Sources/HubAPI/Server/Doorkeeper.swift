@@ -101,7 +101,7 @@ final class Doorkeeper: Sendable {
 final class PeerConnection: Sendable {
     let number: Int
     let channel: any Channel
-    /// Stopped when nobody waits for answers on it any more.
+    /// Set when nobody waits for answers on it any more.
     let gone = Signal<Void>()
 
     init(number: Int, channel: any Channel) {

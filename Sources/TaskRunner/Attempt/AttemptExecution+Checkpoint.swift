@@ -43,7 +43,7 @@ extension AttemptExecution {
     /// wants the attempt to stop; where the bytes of the checkpoint are lost or wrong, that is told, and the script
     /// begins without.
     ///
-    /// - Throws: `AttemptError.machine` for everything else.
+    /// - Throws: What `AttemptError.isOfMachine` says of this machine, for everything else.
     func fetchCheckpoint(_ directory: AttemptDirectory) async throws {
         guard let checkpoint = task.checkpoint, checkpoint.attempt < id.number else { return }
         let waiting = try await context.pool.runIfActive { try directory.newestCheckpoint() }

@@ -129,7 +129,7 @@ extension AttemptExecution {
                     metadata: ["processes": "\(pids.map { ProcessEntry($0)?.text ?? "\($0)" })"]
                 )
             }
-            // Not `runner.pause`: it has to be waited for even when everything else is cancelled.
+            // Not `pause`: it has to be waited for even when everything else is cancelled.
             await context.persistence.pauseUncancelled(pause)
         }
         if hasWarned {

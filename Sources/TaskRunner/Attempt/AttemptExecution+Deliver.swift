@@ -11,7 +11,7 @@ extension AttemptExecution {
             services.addTask { [self] in
                 var told: String?
                 while !Task.isCancelled {
-                    await context.persistence.pause(Self.obstaclePause)
+                    await context.persistence.pause(Self.blockPause)
                     guard let text = link.delivery.block.text, text != told, !Task.isCancelled else { continue }
                     told = text
                     let message = "the script has ended; \(text)"
@@ -27,7 +27,7 @@ extension AttemptExecution {
     }
 
     /// Between two looks at what an end waits for.
-    private static let obstaclePause: Duration = .seconds(2)
+    private static let blockPause: Duration = .seconds(2)
 
     /// What the script has written, and its checkpoint. All before the end: the next attempt may begin right after it.
     private func deliverWritten(_ end: inout AttemptEnd, _ ended: Ended, _ link: ScriptLink) async -> Bool {

@@ -121,7 +121,9 @@ extension AttemptExecution {
                     logger.error("Cannot tell yet what became of an attempt; asking again", metadata: facts)
                 }
                 // Its supervisor lives and cannot be named, so it cannot be asked to stop.
-                if control.reason != nil, error is Unclear { _ = await endSurvivors(takenOver.claim.token) }
+                if control.reason != nil, error is Unclear, !context.persistence.mustGiveUp() {
+                    _ = await endSurvivors(takenOver.claim.token)
+                }
             }
         } catch {
             facts["error"] = "\(error)"
@@ -158,8 +160,7 @@ extension AttemptExecution {
             in: context.availability,
             saying: "Cannot see how much of the output is stored"
         )
-        return await context.persistence.untilAccepted(block, isOver: context.persistence.mustGiveUp) {
-            () async throws(HubError) in
+        return await context.persistence.untilAccepted(block) { () async throws(HubError) in
             try await context.store.storedOutput(of: id)
         }
     }

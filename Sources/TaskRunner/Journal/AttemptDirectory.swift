@@ -123,10 +123,7 @@ package struct AttemptDirectory: Sendable, Hashable {
         guard isFolder else { return .abandoned }
         return try withJournal { (journal) throws(FileError) in
             // The lock ends with the descriptor.
-            guard tensorhub_lock(journal.descriptor, 0) == 0 else {
-                if errno == EWOULDBLOCK { return .busy }
-                throw FileError("lock", journalPath)
-            }
+            guard try OpenFile.lock(journal.descriptor, journalPath) else { return .busy }
             // It may have come and gone before we had the lock.
             if journal.status("pids.json") != nil { return .ended }
             try journal.removeTree("claim.json")

@@ -130,9 +130,9 @@ extension AttemptDirectory {
 
     /// Gives back the rights that a script has taken from us, to the directory and to what is ours in it.
     func restoreModes(in all: borrowing LocalFolder, _ damage: DamagedThings) {
-        var count = LocalFolder.restoreMode(name, in: all.descriptor) ? 1 : 0
+        var count = GuardedPath.restoreRights(name, in: all.descriptor) ? 1 : 0
         guard let folder = try? LocalFolder(name, in: all) else { return }
-        if LocalFolder.restoreMode("journal", in: folder.descriptor) { count += 1 }
+        if GuardedPath.restoreRights("journal", in: folder.descriptor) { count += 1 }
         if let journal = try? LocalFolder("journal", in: folder) {
             count += journal.restoreModes(depth: Self.journalDepth)
         }
@@ -174,7 +174,7 @@ extension LocalFolder {
             guard fstatat(descriptor, name, &status, AT_SYMLINK_NOFOLLOW) == 0 else { continue }
             let isFolder = status.st_mode & S_IFMT == S_IFDIR
             let needed: mode_t = isFolder ? 0o700 : 0o600
-            if status.st_mode & needed != needed, Self.restoreMode(name, in: descriptor) { count += 1 }
+            if status.st_mode & needed != needed, GuardedPath.restoreRights(name, in: descriptor) { count += 1 }
             if isFolder, depth > 1, let folder = try? LocalFolder(name, in: self) {
                 count += folder.restoreModes(depth: depth - 1)
             }

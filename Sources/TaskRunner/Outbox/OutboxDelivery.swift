@@ -18,7 +18,6 @@ final class OutboxDelivery: Sendable {
         /// The last try has failed: MongoDB is away.
         var isFailing = false
         var isClosed = false
-        var isEnded = false
         var refused = 0
         var settlers: [(target: Outbox.Position, done: Signal<Void>)] = []
         /// The newest checkpoint that a record names: older ones are not worth storing any more.

@@ -1,3 +1,4 @@
+import Files
 import Glibc
 
 /// Whether a command starts a Python script, and how it is to be given its global variables.
@@ -88,13 +89,8 @@ enum PythonStart: Equatable {
 
     /// Whether the program's own first line names Python, as that of what pip installs does.
     private static func isWrittenInPython(_ program: String) -> Bool {
-        let file = open(program, O_RDONLY | O_CLOEXEC)
-        guard file >= 0 else { return false }
-        defer { close(file) }
-        var buffer = [UInt8](repeating: 0, count: 256)
-        let count = read(file, &buffer, buffer.count)
-        guard count > 2 else { return false }
-        let line = buffer[..<count].prefix { $0 != UInt8(ascii: "\n") }
+        guard let bytes = try? OpenFile(program).read(upTo: 256) else { return false }
+        let line = bytes.prefix { $0 != UInt8(ascii: "\n") }
         return line.starts(with: "#!".utf8) && line.firstRange(of: "python".utf8) != nil
     }
 }

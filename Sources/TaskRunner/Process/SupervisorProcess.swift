@@ -194,8 +194,9 @@ package final class SupervisorProcess: Sendable {
         state.withLock { state in
             close(state.pidfd)
             state.pidfd = -1
+            // Under the lock: its number may be another process's from here on.
+            self.ending.set(ending)
         }
-        self.ending.set(ending)
     }
 
     /// Those below it that were killed together with it, and that may still be there.

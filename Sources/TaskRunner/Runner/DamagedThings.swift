@@ -52,7 +52,7 @@ package final class DamagedThings: Sendable {
     /// Gives rights back that are missing.
     @discardableResult
     func restoreMode(_ path: String) -> Bool {
-        guard LocalFolder.restoreMode(path) else { return false }
+        guard GuardedPath.restoreRights(path, in: AT_FDCWD) else { return false }
         let count = found.withLock { found in
             found.count += 1
             return found.count
@@ -90,7 +90,7 @@ package final class DamagedThings: Sendable {
         var status = stat()
         let target = lstat("\(lostFolder)/\(name)", &status) == 0 ? "\(name).\(ObjectID())" : name
         // A folder without rights for its owner cannot be moved.
-        LocalFolder.restoreMode(path)
+        GuardedPath.restoreRights(path, in: AT_FDCWD)
         guard rename(path, "\(lostFolder)/\(target)") == 0 else { throw FileError("move", path) }
         removeOld(in: lost)
         return "\(lostFolder)/\(target)"
@@ -147,7 +147,7 @@ package final class DamagedThings: Sendable {
                 }
             }
         }
-        throw first ?? FileError("open", path, ENOENT)
+        throw first ?? FileError("open", path, EACCES)
     }
 
     /// What is in the place of a folder of ours.

@@ -316,7 +316,9 @@ private func makeFolders(_ path: String) throws(FileError) {
         folder += "/\(part)"
         if mkdir(folder, 0o755) == 0 || errno == EEXIST || access(folder, F_OK) == 0 { continue }
         // A script may have taken its own user's rights away, above the state directory too.
-        guard errno == EACCES, LocalFolder.restoreMode(parent), mkdir(folder, 0o755) == 0 || errno == EEXIST else {
+        guard errno == EACCES, GuardedPath.restoreRights(parent, in: AT_FDCWD),
+            mkdir(folder, 0o755) == 0 || errno == EEXIST
+        else {
             throw FileError("make folder", folder)
         }
     }

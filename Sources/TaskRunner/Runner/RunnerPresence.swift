@@ -131,7 +131,7 @@ package final class RunnerPresence: Sendable {
         let path = "\(folder)/\(id)"
         do throws(FileError) {
             let file = try Self.openFile(path, O_RDWR, damage)
-            if tensorhub_lock(file, 0) == 0 { return .free(file) }
+            if (try? OpenFile.lock(file, path)) == true { return .free(file) }
             close(file)
             return .locked
         } catch {
@@ -149,20 +149,21 @@ package final class RunnerPresence: Sendable {
             damage.setAside(path, error.description)
             turn = try Self.openFile(path, O_RDWR | O_CREAT, damage)
         }
-        guard tensorhub_lock(turn, 1) == 0 else {
-            close(turn)
-            throw FileError("lock", path)
-        }
-        return turn
+        return try Self.lock(turn, path, isWaiting: true)
     }
 
     private static func lock(_ path: String, _ damage: DamagedThings) throws(FileError) -> Int32 {
-        let file = try openFile(path, O_RDWR | O_CREAT, damage)
-        guard tensorhub_lock(file, 0) == 0 else {
+        try lock(try openFile(path, O_RDWR | O_CREAT, damage), path)
+    }
+
+    private static func lock(_ file: Int32, _ path: String, isWaiting: Bool = false) throws(FileError) -> Int32 {
+        do throws(FileError) {
+            if try OpenFile.lock(file, path, isWaiting: isWaiting) { return file }
+            throw FileError("lock", path, EWOULDBLOCK)
+        } catch {
             close(file)
-            throw FileError("lock", path)
+            throw error
         }
-        return file
     }
 
     private static func openFile(

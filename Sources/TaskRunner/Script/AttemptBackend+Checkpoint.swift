@@ -54,11 +54,11 @@ extension AttemptBackend {
                 try directory.makePartialFolder(partial)
                 return try CheckpointState(directory)
             }
-            if before.unsureFor > .zero { try? await Task.sleep(for: before.unsureFor) }
+            if before.snapshot.unsureFor > .zero { try? await Task.sleep(for: before.snapshot.unsureFor) }
             var fault: HubError?
             do throws(HubError) { try await copy(before.files, to: partial) } catch { fault = error }
             let after = try await onDisk { try CheckpointState($0) }
-            guard let change = after.difference(from: before) else {
+            guard let change = after.snapshot.difference(from: before.snapshot) else {
                 if let fault { throw fault }
                 return before.files
             }

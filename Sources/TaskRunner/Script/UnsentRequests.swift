@@ -45,8 +45,7 @@ struct UnsentRequests: Sendable {
         var buffer = [UInt8](repeating: 0, count: Outbox.readSize)
         var isSkipping = false
         while true {
-            let count = read(file, &buffer, buffer.count)
-            if count < 0, errno == EINTR { continue }
+            let count = buffer.withUnsafeMutableBytes { OpenFile.read(file, $0, at: nil) }
             guard count >= 0 else { throw FileError("read", path) }
             if count == 0 { break }
             for piece in buffer[..<count].split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)

@@ -136,7 +136,7 @@ extension Content {
     }
 
     private static func names(in folder: String) throws(HubError) -> [String] {
-        let found = try FileStatus.naming(folder) { () throws(FileError) in try LocalFolder(folder).namesAsBytes() }
+        let found = try FileStatus.naming(folder) { () throws(FileError) in try LocalFolder.names(in: folder) }
         var names: [String] = []
         for bytes in found {
             guard let name = String(validating: bytes, as: UTF8.self) else {

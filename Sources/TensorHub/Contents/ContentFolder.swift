@@ -11,11 +11,9 @@ enum ContentFolder {
 
     /// Makes a folder, and those above it, where they are missing.
     static func make(_ path: String) throws(HubError) {
-        if makeOne(path) == 0 || errno == EEXIST { return }
-        let above = GuardedPath.split(path).folder
-        guard errno == ENOENT, above != "/", above != "." else { throw HubError(FileError("make", path)) }
-        try make(above)
-        guard makeOne(path) == 0 || errno == EEXIST else { throw HubError(FileError("make", path)) }
+        do throws(FileError) { try LocalFolder.make(path, by: makeOne) } catch {
+            throw HubError(FileError("make", error.path, error.number))
+        }
     }
 
     /// Makes a folder of the cache's own. Where a script has taken our rights to it away, they are given back; what is

@@ -2,7 +2,7 @@ import ArgumentParser
 import BSON
 import Console
 
-/// How a listing is written.
+/// How documents are written: to programs or to people.
 struct OutputOptions: ParsableArguments {
     @Flag(help: "Write relaxed Extended JSON, which every JSON parser and every MongoDB tool reads.")
     var json = false

@@ -1,6 +1,3 @@
-import Console
-import Settings
-import TaskRunner
 import TestSupport
 import Testing
 
@@ -19,12 +16,5 @@ import Testing
                 #expect(found.count == 1 && found.first?.hasPrefix("memory") == true, "\(door.name) does not miss it")
             }
         }
-    }
-
-    @Test func `The settings' defaults are those of a runner that is given none`() throws {
-        let settings = try RunnerOptions(Settings(SettingsInputs(homeDirectory: "/home/me")))
-        let own = RunnerOptions(name: settings.name, stateDirectory: settings.stateDirectory)
-        #expect(settings.slots == own.slots && settings.lease == own.lease && settings.grace == own.grace)
-        #expect(settings.outputLimit == own.outputLimit && settings.cacheLimit == own.cacheLimit)
     }
 }

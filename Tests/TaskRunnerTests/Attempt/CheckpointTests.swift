@@ -184,7 +184,8 @@ import Testing
             let waiting = "\(fixture.folder)/checkpoints"
             for path in [waiting, "\(waiting)/\(plan.id.task).1"] { mkdir(path, 0o755) }
             try writeFile("\(waiting)/\(plan.id.task).1/epoch", "7")
-            #expect(throws: FileError.self) { try fixture.launcher.launch(plan) }
+            let error = #expect(throws: FileError.self) { try fixture.launcher.launch(plan) }
+            #expect(error.map(AttemptError.isOfMachine) == true)
             let found = entries(waiting)
             #expect(found.count == 1 && found.allSatisfy { entries("\(waiting)/\($0)") == ["epoch"] })
             #expect(entries("\(fixture.folder)/attempts").isEmpty)

@@ -113,6 +113,25 @@ import Testing
         }
     }
 
+    @Test func `A folder of the user's own that cannot be read is refused and keeps its mode`() async {
+        await #expect(processExitsWith: .success) {
+            try await withTemporaryDirectory { folder in
+                Unprivileged.become(owning: folder)
+                let path = "\(folder)/set"
+                mkdir(path, 0o755)
+                try writeFile("\(path)/file", "x")
+                for mode in [0o400, 0o200] as [mode_t] {
+                    chmod(path, mode)
+                    let error = #expect(throws: HubError.self) { try Content.folder(path) }
+                    try #require(error?.message.contains(path) == true)
+                    var status = stat()
+                    try #require(stat(path, &status) == 0 && status.st_mode & 0o777 == mode)
+                }
+                chmod(path, 0o755)
+            }
+        }
+    }
+
     @Test func `A blob that has vanished is a clear error, and no folder is left`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in
