@@ -49,6 +49,19 @@ import Testing
             _ = try await hub.createTask(TaskSpec(name: "d", script: "x"))
             #expect(try await sentences() == [])
 
+            // The entry of an upload that is over is taken away by the next collection; chunks are told.
+            let upload: BSONDocument = [
+                "_id": .objectID(ObjectID()), "started": .dateTime(BSONDateTime(millisecondsSince1970: 1)),
+                "heartbeat": .dateTime(BSONDateTime(millisecondsSince1970: 1)),
+            ]
+            let id = upload["_id"] ?? .null
+            try await hub.database.collection("modelfs.uploads").insertOne(upload)
+            #expect(try await sentences() == [])
+            try await hub.database.collection("modelfs.chunks").insertOne(["files_id": id, "n": 0, "data": "x"])
+            #expect(try await sentences().count == 1)
+            _ = try await hub.collectGarbage(olderThan: .zero)
+            #expect(try await sentences() == [])
+
             // A chunk that is lost, and one of a file that nobody knows.
             let chunks = hub.database.collection("modelfs.chunks")
             #expect(try await chunks.deleteMany(["n": 1]) == 1)
