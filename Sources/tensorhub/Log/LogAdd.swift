@@ -22,7 +22,7 @@ struct LogAdd: AsyncParsableCommand {
 
     @Argument(
         help: ArgumentHelp(
-            "A value, as JSON if it is JSON, nan, inf and -inf as numbers, else as text; or - for JSON objects on standard input.",
+            "A value: JSON, a number, None, True, False, nan or inf, else text; or - for JSON objects on standard input.",
             valueName: "name=value"
         )
     )
@@ -39,14 +39,7 @@ struct LogAdd: AsyncParsableCommand {
         if values.contains("-") {
             throw CommandFailure.badInput("- reads whole entries from standard input; give it alone, or only values")
         }
-        var entry = try Assignment.document(values, flag: "value", filesAllowed: false, repeatsAllowed: false)
-        // A loss that ran away is a number, and JSON has no word for it.
-        for value in values {
-            guard let (name, text) = value.bytes.cut(atFirst: "="), let number = NonFinite.number(text) else {
-                continue
-            }
-            entry[name] = .double(number)
-        }
+        let entry = try Assignment.document(values, flag: "value", filesAllowed: false, repeatsAllowed: false)
         _ = try Hub.logDocument(entry, project: "-", time: .now, origin: nil)
         try await save([entry], try await connection.hub())
     }

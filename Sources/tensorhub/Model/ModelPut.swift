@@ -68,11 +68,10 @@ struct ModelPut: AsyncParsableCommand {
         return document
     }
 
-    /// nan and infinity are what Python prints.
     private static func number(_ word: String, _ text: String) throws(CommandFailure) -> BSONValue? {
-        if let number = NonFinite.number(word) { return .double(number) }
         do {
-            return try WrittenNumber.value(word)
+            let value = try WrittenValue(word).value
+            return value.doubleValue.map { _ in value }
         } catch {
             throw .badInput("--metric '\(text)': \(error.message); as text it is a --tag")
         }

@@ -6,11 +6,13 @@ enum Assignment {
     /// - Parameters:
     ///   - filesAllowed: Whether `@file.json` gives many at once.
     ///   - repeatsAllowed: Whether the last one of a name counts.
+    ///   - note: Told of a value that may have been meant otherwise.
     static func document(
         _ texts: [String],
         flag: String,
         filesAllowed: Bool,
-        repeatsAllowed: Bool = true
+        repeatsAllowed: Bool = true,
+        note: (String) -> Void = { _ in }
     ) throws(CommandFailure) -> BSONDocument {
         var document = BSONDocument()
         for text in texts {
@@ -24,7 +26,7 @@ enum Assignment {
                 throw .badInput("\(flag) '\(text)' has no '='; write \(example)")
             }
             if name.isEmpty { throw .badInput("\(flag) '\(text)' has no name before the '='; name it") }
-            document.append(name, try value(written, name: name, flag: flag))
+            document.append(name, try value(written, name: name, flag: flag, note))
         }
         if !repeatsAllowed, let name = document.repeatedKey {
             throw .badInput("\(flag) '\(name)' is given twice; give it once")
@@ -32,16 +34,35 @@ enum Assignment {
         return document.withoutRepeatedKeys
     }
 
-    /// JSON if it is JSON, else the text. A number that BSON cannot hold must not become another, or text, unseen.
-    private static func value(_ text: String, name: String, flag: String) throws(CommandFailure) -> BSONValue {
+    /// A number that BSON cannot hold must not become another, or text, unseen.
+    private static func value(
+        _ text: String,
+        name: String,
+        flag: String,
+        _ note: (String) -> Void
+    ) throws(CommandFailure) -> BSONValue {
         do {
-            return try BSONValue(extendedJSON: text)
+            let written = try WrittenValue(text)
+            if let words = written.note { note("\(name)=\(text) \(words); --text \(name)=\(text) takes it as it is") }
+            return written.value
         } catch {
-            // Text that is no JSON is text. What is, but misuses a key such as $oid, would become text unseen.
-            let isJSON = (try? BSONValue(extendedJSON: text, options: ExtendedJSONOptions(plain: true))) != nil
-            guard error.code == .unrepresentable || isJSON else { return .string(text) }
-            throw .badInput("\(flag) \(name)=\(TerminalText.truncated(text, to: 60)): \(error.message)")
+            throw .badInput(
+                "\(flag) \(name)=\(TerminalText.truncated(text, to: 60)): \(error.message); "
+                    + "--text \(name)=... takes it as it is"
+            )
         }
+    }
+
+    /// Values that are text whatever they look like.
+    static func texts(_ texts: [String], flag: String) throws(CommandFailure) -> BSONDocument {
+        var document = BSONDocument()
+        for text in texts {
+            guard let (name, value) = text.bytes.cut(atFirst: "="), !name.isEmpty else {
+                throw .badInput("\(flag) '\(text)' is no name=value; write \(flag) rev=12e34")
+            }
+            document.append(name, .string(value))
+        }
+        return document.withoutRepeatedKeys
     }
 
     /// What such a text is not.
