@@ -49,7 +49,7 @@ def begin(names, path):
     if names.get("__name__") == "__main__":
         _run_as_main(path, is_first, True)
         return
-    ending = _Ending(path, names, True)
+    ending = _Ending(path, names, True, is_first)
     if is_first:
         atexit.register(ending.report)
     _run(path, names, ending.parameters)
@@ -73,7 +73,7 @@ def _run_as_main(path, is_first, may_be_one_of_several):
     _keep.append(sys.modules["__main__"])
     sys.modules["__main__"] = module
 
-    ending = _Ending(path, module.__dict__, may_be_one_of_several)
+    ending = _Ending(path, module.__dict__, may_be_one_of_several, is_first)
     if is_first:
         # After the script's own threads and exit handlers: the first to be registered is the last to run.
         atexit.register(ending.report)
@@ -132,10 +132,46 @@ def _hyper_parameters():
     return dict(tensorhub.hyper_parameters)
 
 
+def _tell_unused(path, parameters):
+    """Says before anything runs which hyper-parameters the script never looks at."""
+    import re
+
+    handed_over = _handed_over(tensorhub._read_task().get("hub") or {}, parameters)
+    spellings = {name: {name, _as_python_reads(name)} for name in parameters}
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            text = file.read()
+    except OSError:
+        return
+    # A look that costs little, for most scripts use all: each name is there, and none is set where a line begins.
+    words = set(re.findall(r"\w+", text))
+    starts = set(re.findall(r"^(\w+)[ \t]*[:=]", text, re.MULTILINE))
+    if all(words & known and not starts & known for known in spellings.values()):
+        return
+    from tensorhub import unused
+
+    names = unused.names(path, spellings, handed_over)
+    if not names:
+        return
+    words = "tensorhub: the script never uses the hyper-parameter%s %s: it reads no such variable, and no argument has it"
+    print(words % ("s" if names[1:] else "", ", ".join(names)), file=sys.stderr, flush=True)
+    result = os.environ.get("TENSORHUB_RESULT_FILE")
+    if result:
+        _replace(result + ".unused", names)
+
+
+def _handed_over(hub, parameters):
+    """The hyper-parameters that the script's command line has."""
+    if hub.get("parameter_args"):
+        return set(parameters)
+    words = [word for word in hub.get("args") or () if isinstance(word, str)]
+    return {name for name in parameters if any("{%s}" % name in word or "{%s." % name in word for word in words)}
+
+
 class _Ending:
     """What is left to do when the script has ended."""
 
-    def __init__(self, path, names, may_be_one_of_several):
+    def __init__(self, path, names, may_be_one_of_several, is_first):
         self.path = path
         #: The script's global variables.
         self.names = names
@@ -144,6 +180,11 @@ class _Ending:
         _variables(self.parameters, told=False)
         self.pid = os.getpid()
         self.succeeded = False
+        if is_first and self.parameters:
+            try:
+                _tell_unused(path, self.parameters)
+            except Exception as error:  # it is advice, and no reason to end a task
+                print("tensorhub: which hyper-parameters are used cannot be told: %s" % error, file=sys.stderr)
 
     def run(self):
         try:

@@ -36,7 +36,8 @@ extension AttemptExecution {
                 output: started.output,
                 wasTakenOver: takenOver != nil && started.process != nil
             )
-            return Ended(outcome: outcome, record: record, directory: directory, pump: pump)
+            let unused = task.hyperParameters?.isEmpty == false ? try directory.unusedParameters() : []
+            return Ended(outcome: outcome, record: record, unused: unused, directory: directory, pump: pump)
         }
         // That of the script API is another one of the same.
         if [directory, link.backend.directory].filter({ $0.state.restored?.take() == true }).count > 0 {

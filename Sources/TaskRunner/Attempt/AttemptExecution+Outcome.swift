@@ -41,7 +41,8 @@ extension AttemptExecution {
             exit: ended.record?.exit,
             signal: ended.record?.signal,
             peakMemory: ended.record?.peakMemory,
-            outputLost: ended.record.map { $0.outputBytes - $0.outputStored } ?? 0
+            outputLost: ended.record.map { $0.outputBytes - $0.outputStored } ?? 0,
+            unused: ended.unused
         )
     }
 

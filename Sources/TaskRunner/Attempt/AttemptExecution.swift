@@ -111,6 +111,8 @@ final class AttemptExecution: Sendable {
         /// In place of an outcome: it did not come to one.
         var failure: TaskFailure?
         var record: ExitRecord?
+        /// Hyper-parameters that the script has no use for.
+        var unused: [String] = []
         var directory: AttemptDirectory?
         var pump: OutputPump?
         /// The runner gave up before it could tell: the next one may.

@@ -67,6 +67,15 @@ extension AttemptDirectory {
         return file.flatMap { $0 }.flatMap { try? BSONDocument(extendedJSON: $0) } ?? [:]
     }
 
+    /// Hyper-parameters that a Python script has no use for, as the client has seen before it ran.
+    func unusedParameters() throws(FileError) -> [String] {
+        let file = try withJournal { (journal) throws(FileError) in
+            try journal.read("result.json.unused", limit: 1 << 16)
+        }
+        return file.flatMap { $0 }.flatMap { try? BSONValue(extendedJSON: $0) }?.arrayValue?.compactMap(\.stringValue)
+            ?? []
+    }
+
     /// Whether the folder is the one that the supervisor has as its journal. Without `pids.json`, as a power cut may
     /// leave it, only who has seen one before knows better.
     private func isSupervisors(_ journal: borrowing LocalFolder, mustTell: Bool) throws(FileError) -> Bool {

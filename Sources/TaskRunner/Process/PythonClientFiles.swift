@@ -87,6 +87,7 @@ package enum PythonClientFiles {
             ("script.py", PackageResources.script_py),
             ("server.py", PackageResources.server_py),
             ("tasks.py", PackageResources.tasks_py),
+            ("unused.py", PackageResources.unused_py),
             ("values.py", PackageResources.values_py),
         ]
     }

@@ -39,6 +39,8 @@ package struct AttemptEnd: Sendable {
     package var outputLost: Int64
     /// Entries, data sets, models and checkpoints that the script saved and MongoDB did not take.
     package var refused = 0
+    /// Hyper-parameters that the script has no use for.
+    package var unused: [String]
 
     package init(
         _ id: AttemptID,
@@ -47,7 +49,8 @@ package struct AttemptEnd: Sendable {
         exit: Int32? = nil,
         signal: Int32? = nil,
         peakMemory: Int64? = nil,
-        outputLost: Int64 = 0
+        outputLost: Int64 = 0,
+        unused: [String] = []
     ) {
         self.id = id
         self.transition = transition
@@ -56,6 +59,7 @@ package struct AttemptEnd: Sendable {
         self.signal = signal
         self.peakMemory = peakMemory
         self.outputLost = outputLost
+        self.unused = unused
     }
 
     package var status: TaskStatus {
@@ -76,6 +80,7 @@ package struct AttemptEnd: Sendable {
         if let peakMemory { entry.append("peak_memory", .int64(peakMemory)) }
         if outputLost > 0 { entry.append("output_lost", .int64(outputLost)) }
         if refused > 0 { entry.append("refused", .init(smallest: refused)) }
+        if !unused.isEmpty { entry.append("unused", ["$literal": .array(unused.map(BSONValue.string))]) }
         return entry
     }
 }

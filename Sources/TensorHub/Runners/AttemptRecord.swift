@@ -17,6 +17,8 @@ public struct AttemptRecord: Sendable, Hashable {
     public var outputLost: Int
     /// Entries, data sets, models and checkpoints that its script saved and MongoDB did not take.
     public var refused: Int
+    /// Hyper-parameters that its script never looked at.
+    public var unused: [String]
 
     init(_ document: BSONDocument) {
         attempt = document["attempt"]?.intValue ?? 0
@@ -30,5 +32,6 @@ public struct AttemptRecord: Sendable, Hashable {
         peakMemory = document["peak_memory"]?.intValue
         outputLost = document["output_lost"]?.intValue ?? 0
         refused = document["refused"]?.intValue ?? 0
+        unused = document["unused"]?.arrayValue?.compactMap(\.stringValue) ?? []
     }
 }

@@ -1,0 +1,106 @@
+"""Hyper-parameters that a script never looks at, seen in its text before it runs.
+
+Somebody who searches over ``lr`` must hear at once that the script trains with its own. What cannot be told from the
+text, such as ``globals()`` or another module that reads the environment, counts as used: the word is never wrong.
+"""
+
+import ast
+import os
+
+#: Names by which a script, or a module of the task's, comes to hyper-parameters that its text does not name.
+_READERS = ("globals", "locals", "vars", "exec", "eval", "__main__", "__dict__")
+#: Parts of a text by which a script reads them from the environment, from files or by the API.
+_MARKS = ("TENSORHUB_HP_", "TENSORHUB_HYPER_PARAMETERS", "TENSORHUB_TASK_FILE", "hyper_parameters")
+#: Bytes of a module that is looked at.
+_LARGEST = 1 << 20
+
+
+def names(path, parameters, handed_over=()):
+    """The hyper-parameters of a script that it has no way to know.
+
+    :param path: The script.
+    :param parameters: Their names, each as a list of the spellings that Python takes for it.
+    :param handed_over: Those that its command line has.
+    """
+    left = {name: spellings for name, spellings in parameters.items() if name not in handed_over}
+    if not left:
+        return []
+    text = _read(path)
+    if text is None or _looks_elsewhere(text):
+        return []
+    try:
+        tree = ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return []  # it will say so itself
+    for module in _modules(tree):
+        for place in {os.path.dirname(path), os.getcwd()}:
+            for file in (module.replace(".", "/") + ".py", module.replace(".", "/") + "/__init__.py"):
+                text = _read(os.path.join(place, file))
+                if text is not None and ("__main__" in text or _looks_elsewhere(text)):
+                    return []
+    read = _read_names(tree)
+    if read is None:
+        return []
+    return [name for name, spellings in left.items() if not read.intersection(spellings)]
+
+
+def _read(path):
+    try:
+        if os.path.getsize(path) > _LARGEST:
+            return None
+        with open(path, "rb") as file:
+            return file.read().decode("utf-8", "replace").lstrip("\ufeff")
+    except OSError:
+        return None
+
+
+def _looks_elsewhere(text):
+    return any(mark in text for mark in _MARKS)
+
+
+def _modules(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for name in node.names:
+                yield name.name
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+
+
+def _read_names(tree):
+    """Every name that is read somewhere and may have the value from outside; ``None`` where nobody can tell."""
+    hidden = set()
+    read = set()
+    for statement in tree.body:
+        here = _loaded(statement)
+        if here is None:
+            return None
+        # A constant that the script sets whatever happens hides what was given, from here on.
+        read |= here - hidden
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and _is_constant(statement.value):
+            targets = statement.targets if isinstance(statement, ast.Assign) else [statement.target]
+            hidden |= {target.id for target in targets if isinstance(target, ast.Name)}
+    return read
+
+
+def _loaded(statement):
+    found = set()
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name):
+            if node.id in _READERS:
+                return None
+            if not isinstance(node.ctx, ast.Store):
+                found.add(node.id)
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+            found.add(node.target.id)
+        elif isinstance(node, ast.ImportFrom) and any(name.name == "*" for name in node.names):
+            return None
+    return found
+
+
+def _is_constant(value):
+    try:
+        ast.literal_eval(value)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError, AttributeError):
+        return False
+    return value is not None
