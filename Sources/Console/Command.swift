@@ -38,10 +38,12 @@ package enum CommandFrame {
             return try await root.asyncParseAsRoot(arguments)
         } catch {
             let isDashed = { (word: String) in word.utf8.first == UInt8(ascii: "-") && word.utf8.count > 1 }
-            guard !root.exitCode(for: error).isSuccess,
-                zip(arguments, arguments.dropFirst()).contains(where: { isDashed($0) && isDashed($1) })
-            else { throw error }
+            guard !root.exitCode(for: error).isSuccess, arguments.contains(where: isDashed) else { throw error }
             let dashed = DashedValues(root, arguments)
+            if let hint = dashed.misplaced(arguments) { throw AmbiguousValue(underlying: error, hint: hint) }
+            guard zip(arguments, arguments.dropFirst()).contains(where: { isDashed($0) && isDashed($1) }) else {
+                throw error
+            }
             let joined = dashed.joined(arguments)
             if joined != arguments { return try await root.asyncParseAsRoot(joined) }
             if let hint = dashed.ambiguity(arguments) { throw AmbiguousValue(underlying: error, hint: hint) }
@@ -51,11 +53,16 @@ package enum CommandFrame {
 
     /// `--name=` means an empty value; to the parser it would be a name whose value follows.
     private static func withEmptyValues(_ arguments: [String]) -> [String] {
-        guard arguments.contains(where: { $0.bytes.hasSuffix("=") }) else { return arguments }
+        guard arguments.contains(where: { $0.bytes.hasSuffix("=") || $0.bytes == "--args" }) else { return arguments }
         var result: [String] = []
         var rest = arguments[...]
         while let word = rest.popFirst() {
             if word == "--" { return result + [word] + rest }
+            // A flag with a form that may be left out: what follows it is none.
+            if word.bytes == "--args" {
+                result.append("--args=hyphens")
+                continue
+            }
             let name = word.utf8.dropLast()
             if word.utf8.starts(with: "--".utf8), word.utf8.last == UInt8(ascii: "="), name.count > 2,
                 !name.contains(UInt8(ascii: "="))

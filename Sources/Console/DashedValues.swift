@@ -5,6 +5,8 @@ import BSON
 struct DashedValues {
     private var options: Columns = Columns()
     private var flags: Columns = Columns()
+    /// Whether what stands behind `--` is somebody else's, such as a script's.
+    private var passesOn = false
 
     /// - Parameter arguments: They name the command, whose options count.
     init(_ root: any ParsableCommand.Type, _ arguments: [String]) {
@@ -15,6 +17,7 @@ struct DashedValues {
             if let found = below.first(where: { $0["commandName"]?.stringValue == argument }) { command = found }
         }
         for argument in command?["arguments"]?.arrayValue?.compactMap(\.documentValue) ?? [] {
+            if argument["parsingStrategy"]?.stringValue == "postTerminator" { passesOn = true }
             for name in argument["names"]?.arrayValue?.compactMap(\.documentValue) ?? [] {
                 guard let word = name["name"]?.stringValue else { continue }
                 let text = (name["kind"]?.stringValue == "long" ? "--" : "-") + word
@@ -47,6 +50,15 @@ struct DashedValues {
         guard let (option, value) = zip(words, words.dropFirst()).first(where: { options.contains($0) && isKnown($1) })
         else { return nil }
         return "Where \(value) is to be the value of \(option), write \(option)=\(value)."
+    }
+
+    /// An option that is none of the command's, where the script's own go behind `--`.
+    func misplaced(_ arguments: [String]) -> String? {
+        let words = arguments.prefix { $0 != "--" }
+        let isOption = { (word: String) in word.bytes.hasPrefix("-") && word.utf8.count > 1 && Double(word) == nil }
+        guard passesOn, let index = words.firstIndex(where: { isOption($0) && !isKnown($0) }) else { return nil }
+        let rest = words[index...].joined(separator: " ")
+        return "What is meant for the script goes behind `--`: \(words[..<index].joined(separator: " ")) -- \(rest)"
     }
 
     private func isKnown(_ word: String) -> Bool {

@@ -27,6 +27,7 @@ extension RunnerOptions {
             grace: settings.grace,
             outputLimit: settings.outputLimit,
             supervisorPath: settings.supervisorPath,
+            python: settings.python,
             outageLimit: settings.outageLimit,
             unleasedLimit: settings.rescueUnleased,
             allowedEnvironment: settings.allowedEnvironment,

@@ -168,6 +168,13 @@ extension SettingKey {
         summary: "The program that owns one attempt's processes.",
         fixed: { $0.supervisorPath?.bytes }
     )
+    package static let python = SettingKey(
+        name: "python",
+        kind: .text,
+        fallback: .computed("python3 of the path", example: "/opt/venv"),
+        summary: "The Python of tasks that name none: a program, a virtual environment or conda:NAME.",
+        fixed: { $0.python?.bytes }
+    )
     static let allowedEnvironment = SettingKey(
         name: "environment.allow",
         kind: .list,
@@ -186,7 +193,8 @@ extension SettingKey {
     /// Every key, in the order of the reference file.
     public static let all: [SettingKey] = [
         uri, uriFile, project, runnerName, slots, labels, taskNames, filter, sort, stateDirectory, lease, grace,
-        outputLimit, cacheLimit, outageLimit, rescueUnleased, supervisorPath, allowedEnvironment, logLevel,
+        outputLimit, cacheLimit, outageLimit, rescueUnleased, supervisorPath, python, allowedEnvironment,
+        logLevel,
     ]
 
     /// The key of that name.

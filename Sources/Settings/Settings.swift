@@ -32,6 +32,8 @@ public struct Settings: Sendable {
     public var rescueUnleased: Duration?
     /// Absolute; `nil` for the one beside the executable.
     public var supervisorPath: String?
+    /// A program, the folder of an environment or `conda:NAME`; `nil` for what the path has.
+    public var python: String?
     /// Names, or beginnings of names that end in `*`.
     public var allowedEnvironment: [String]
     /// A level of swift-log.
@@ -82,6 +84,7 @@ extension Settings {
         outageLimit = layers.givenDuration(.outageLimit)
         rescueUnleased = layers.givenDuration(.rescueUnleased)
         supervisorPath = layers.given(.supervisorPath)
+        python = layers.given(.python)
         allowedEnvironment = layers.list(.allowedEnvironment)
         logLevel = layers.text(.logLevel)
         dataDirectory = try layers.dataDirectory()
@@ -91,6 +94,13 @@ extension Settings {
 }
 
 extension Settings {
+    /// The Python that whoever submits has chosen for all of the tasks: in the environment or a file of theirs. What
+    /// the system's file says is the runner's.
+    public var submittedPython: String? {
+        if case .file(let path, _) = origins["python"], path.bytes == SettingsLayers.systemFile.bytes { return nil }
+        return python
+    }
+
     /// The keys in which they differ and which a running daemon cannot change.
     public func differencesThatNeedARestart(from other: Settings) -> [String] {
         SettingKey.all.filter { $0.fixed?(self) != $0.fixed?(other) }.map(\.name)

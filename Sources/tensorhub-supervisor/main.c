@@ -34,6 +34,7 @@ static const char usage[] =
     "  --timeout SECONDS      stop the script after this time (default: never)\n"
     "  --stall SECONDS        stop the script when it has printed nothing for this time (default: never)\n"
     "  --open-files NUMBER    the script's soft limit of open files (default: this process's)\n"
+    "  --cwd FOLDER           where PROGRAM begins (default: ATTEMPT_DIRECTORY/work)\n"
     "\n"
     "The attempt ends when PROGRAM ends; whatever it left running is killed.\n"
     "SIGTERM: stop the script; a second one, or SIGQUIT: kill it now. Both from the daemon, pid 1 or another user's root\n"
@@ -48,6 +49,7 @@ struct options {
     double grace, timeout, stall;  // timeout, stall 0: none
     int64_t open_files;            // 0: as they are
     const char *directory;
+    const char *cwd;  // NULL: work/
     char **program;
 };
 
@@ -97,7 +99,7 @@ static struct options parse_options(int argc, char **argv) {
         {"output-limit", required_argument, NULL, 'l'}, {"output-head", required_argument, NULL, 'b'},
         {"grace", required_argument, NULL, 'g'},        {"timeout", required_argument, NULL, 't'},
         {"stall", required_argument, NULL, 's'},        {"open-files", required_argument, NULL, 'f'},
-        {"help", no_argument, NULL, 'h'},
+        {"cwd", required_argument, NULL, 'c'},          {"help", no_argument, NULL, 'h'},
         {NULL, 0, NULL, 0},
     };
     // A daemon that was started before an upgrade says less: no head, and a limit only where it is another than 64 MiB.
@@ -111,6 +113,7 @@ static struct options parse_options(int argc, char **argv) {
             case 't': options.timeout = parse_number("--timeout is not a number of seconds", optarg); break;
             case 's': options.stall = parse_number("--stall is not a number of seconds", optarg); break;
             case 'f': options.open_files = (int64_t)parse_number("--open-files is not a number", optarg); break;
+            case 'c': options.cwd = optarg; break;
             case 'h': fputs(usage, stdout); exit(STATUS_DONE);
             default: exit(STATUS_USAGE);
         }
@@ -344,6 +347,7 @@ int main(int argc, char **argv) {
     self.started = self.heard = now_seconds();
     struct script script = script_start(&(struct launch){
         self.options.program, self.directory, self.journal, ends[1], self.options.open_files,
+        self.options.cwd,
     });
     if (script.pid < 0) {
         errno = script.error;

@@ -33,6 +33,7 @@ __attribute__((noinline)) static int become_script(const struct launch *launch, 
     }
 
     if (fchdir(launch->attempt_directory) < 0 || chdir("work") < 0) return errno;
+    if (launch->folder != NULL && chdir(launch->folder) < 0) return errno;
     int input = open("/dev/null", O_RDONLY | O_CLOEXEC);
     if (input < 0 || dup2(input, 0) < 0 || dup2(launch->output, 1) < 0 || dup2(launch->output, 2) < 0) return errno;
 

@@ -54,9 +54,10 @@ struct launch {
     int attempt_directory, journal;
     int output;          // both outputs of the script
     int64_t open_files;  // the script's soft limit of descriptors; 0: ours
+    const char *folder;  // where the script begins; NULL: in work/
 };
 
-// Starts argv[0] in work/. pids.json exists before the script's first instruction.
+// Starts argv[0]. pids.json exists before the script's first instruction.
 struct script script_start(const struct launch *launch);
 
 // --- tree.c: the processes below us ---

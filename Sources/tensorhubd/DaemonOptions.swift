@@ -63,6 +63,9 @@ struct DaemonOptions: ParsableArguments {
     @Option(help: "The program that owns one attempt's processes.", completion: .file())
     var supervisorPath: String?
 
+    @Option(help: "The Python of tasks that name none: a program, a virtual environment or conda:NAME.")
+    var python: String?
+
     @Option(
         name: .customLong("environment.allow"),
         help: "More environment variables that scripts may see; may be repeated."
@@ -83,7 +86,8 @@ struct DaemonOptions: ParsableArguments {
             "uri": uri, "uri-file": uriFile, "project": project, "name": name, "slots": slots, "filter": filter,
             "sort": sort, "state-directory": stateDirectory, "lease": lease, "grace": grace,
             "output-limit": outputLimit, "cache-limit": cacheLimit, "outage-limit": outageLimit,
-            "rescue-unleased": rescueUnleased, "supervisor-path": supervisorPath, "log-level": logLevel,
+            "rescue-unleased": rescueUnleased, "supervisor-path": supervisorPath, "python": python,
+            "log-level": logLevel,
         ]
         var flags = single.compactMapValues { $0.map { [$0] } }
         flags["labels"] = labels

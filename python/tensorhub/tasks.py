@@ -33,6 +33,12 @@ class Tasks(Project):
         hyper_parameters: Optional[Dict[str, Any]] = None,
         saved_result_keys: Optional[Sequence[str]] = None,
         *,
+        args: Optional[Sequence[str]] = None,
+        command: Optional[Sequence[str]] = None,
+        parameter_args: Optional[str] = None,
+        cwd: Union[None, str, "os.PathLike[str]"] = None,
+        python: Union[None, str, "os.PathLike[str]"] = None,
+        env: Optional[Dict[str, str]] = None,
         files: Files = None,
         interpreter: Optional[str] = None,
         priority: Optional[int] = None,
@@ -49,9 +55,17 @@ class Tasks(Project):
     ) -> values.ObjectId:
         """Creates a task that any runner of the project may take.
 
-        :param script: The file name of the script, which is sent along as it is now.
+        :param script: The file name of the script, which is sent along as it is now; left out with ``command``.
         :param hyper_parameters: The script's arguments; a Python script has them as global variables.
         :param saved_result_keys: Names of the global variables, or results, that are wanted back.
+        :param args: What follows the script on its command line; ``{lr}`` there becomes the hyper-parameter ``lr``.
+        :param command: A program and its arguments in the place of a script, such as
+            ``["python3", "-m", "pkg.train", "--lr", "{lr}"]``.
+        :param parameter_args: Hands all hyper-parameters over as arguments: ``"hyphens"`` as ``--name=value``,
+            ``"no-hyphens"`` as ``name=value``, ``"no-boolean-flags"`` as ``--name`` where one is true.
+        :param cwd: A folder of the runners' that the script runs in, such as one on NFS; it is not sent along.
+        :param python: The Python of the runner's: a program, a virtual environment or ``"conda:NAME"``.
+        :param env: Environment variables of the script.
         :param files: More files for the script's folder: paths, each under its last name, or a dictionary from a name
             to a path or to bytes.
         :param interpreter: What starts the script; else its first line (``#!``) or its name's ending says so.
@@ -71,21 +85,23 @@ class Tasks(Project):
         """
         given = locals()
         values.checked_name(task_name, "task_name")
-        if not isinstance(script, (str, os.PathLike)):
+        if command is None and not isinstance(script, (str, os.PathLike)):
             raise TypeError("script: %r is no file name" % (script,))
+        if command is not None and script is not None:
+            raise errors.invalid("command", "command: a task is a script or a command; send the script with files=")
         _check_tags(tags)
         keys = _texts("saved_result_keys", saved_result_keys)
         options = {name: read(name, given[name]) for name, read in OPTIONS.items() if given[name] is not None}
-        with open(script, "rb") as file:
-            text = file.read()
         document: Dict[str, Any] = {
             "name": task_name,
-            "script": _text(text),
-            "script_path": os.path.basename(os.fspath(script)),
             "hyper_parameters": values.encode(hyper_parameters or {}, "hyper_parameters"),
             "saved_result_keys": keys,
             "tags": values.encode(tags, "tags"),
         }
+        if script is not None:
+            with open(script, "rb") as file:
+                document["script"] = _text(file.read())
+            document["script_path"] = os.path.basename(os.fspath(script))
         document.update(options)
         answer = self._client.call("POST", "/v1/tasks", None, values.dumps(document), repeatable=False)
         return values.ObjectId(answer["ids"][0])
@@ -225,6 +241,17 @@ def _time(field: str, value: Any) -> Any:
     raise errors.invalid(field, "%s: %r is no time; give a datetime.datetime" % (field, value))
 
 
+def _path(field: str, value: Any) -> str:
+    return values.checked_text(os.fspath(value), "%s: %r" % (field, value), field)
+
+
+def _environment(field: str, variables: Any) -> Dict[str, str]:
+    for name, value in dict(variables).items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise errors.invalid(field, "%s: the variable %r is %r; names and values are texts" % (field, name, value))
+    return {name: values.checked_text(value, "%s: %r" % (field, value), field) for name, value in variables.items()}
+
+
 def _selection(name: Optional[str], ids: Optional[Iterable[str]], filter: Dict[str, Any]) -> Dict[str, Any]:
     body: Dict[str, Any] = {}
     if name is not None:
@@ -278,6 +305,7 @@ def _file(name: str, source: Any) -> Dict[str, Any]:
 OPTIONS: Dict[str, Callable[[str, Any], Any]] = {
     "interpreter": _plain, "priority": _plain, "max_failures": _plain, "backoff": _seconds, "rules": _texts,
     "timeout": _seconds, "stall": _seconds, "grace": _seconds, "not_before": _time, "deadline": _time, "hold": _plain,
+    "args": _texts, "command": _texts, "parameter_args": _plain, "cwd": _path, "python": _path, "env": _environment,
     # The last, because they are read whole.
     "files": _files,
 }  # fmt: skip

@@ -52,6 +52,26 @@ class TaskTests(ServerTestCase):
         for name, value in (("backoff", 7), ("timeout", 1.5), ("stall", 120), ("grace", 3)):
             self.assertEqual(hub[name], value, name)
 
+    def test_arguments_a_command_and_where_it_runs(self):
+        script = self.file("train.py", "pass")
+        options = dict(args=["--lr", "{lr}"], cwd="/data", python="conda:vision", env={"A": "b c"}, parameter_args="hyphens")
+        self.db.create_task("mnist", script, dict(lr=0.1), **options)
+        self.db.create_task("command", command=["python3", "-m", "pkg.train", "{lr}"], hyper_parameters=dict(lr=0.1))
+        (task,) = self.db.find_tasks("mnist")
+        for name, value in options.items():
+            self.assertEqual(task["hub"][name], value, name)
+        (task,) = self.db.find_tasks("command")
+        self.assertEqual(task["hub"]["command"], ["python3", "-m", "pkg.train", "{lr}"])
+        wrong = [
+            (dict(args=["{rl}"]), "lr"), (dict(args="--lr"), "list"), (dict(command=["a"]), "script or a command"),
+            (dict(cwd="data"), "cwd"), (dict(env={"A": 1}), "text"), (dict(env={"TENSORHUB_URI": "x"}), "TENSORHUB_URI"),
+            (dict(parameter_args="hydra"), "hyphens"),
+        ]  # fmt: skip
+        for arguments, words in wrong:
+            with self.subTest(arguments), self.assertRaisesRegex(tensorhub.errors.InvalidInput, words):
+                self.db.create_task("wrong", script, dict(lr=0.1), **arguments)
+        self.assertEqual(self.db.find_tasks("wrong"), [])
+
     def test_what_is_nearly_an_option_is_refused_by_name_and_creates_nothing(self):
         script = self.file("train.py", "pass")
         misspelled = {

@@ -83,6 +83,17 @@ extension RequestField {
         switch option.value {
         case .number(let place, _): options[keyPath: place] = try number()
         case .text(let place, _): options[keyPath: place] = try text()
+        case .choice(let place, let words):
+            let word = try text()
+            guard words.hasBytes(of: word) else {
+                throw .invalid(
+                    option.name,
+                    "\(option.name) is '\(word)'; it must be one of \(words.joined(separator: ", "))"
+                )
+            }
+            options[keyPath: place] = word
+        case .texts(let place): options[keyPath: place] = try texts()
+        case .variables(let place): options[keyPath: place] = try object()
         case .duration(let place, _): options[keyPath: place] = try duration()
         case .time(let place): options[keyPath: place] = try time()
         case .flag(let place): options[keyPath: place] = try flag()

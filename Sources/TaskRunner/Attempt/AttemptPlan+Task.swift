@@ -22,6 +22,7 @@ extension AttemptPlan {
             )
         }
         let asked = try task.checkedOptions()
+        let parameters = task.hyperParameters ?? [:]
         self.init(
             id: id,
             token: token,
@@ -31,8 +32,10 @@ extension AttemptPlan {
             project: project,
             database: database,
             script: script,
-            hyperParameters: task.hyperParameters ?? [:],
+            hyperParameters: parameters,
             savedResultKeys: task.savedResultKeys ?? [],
+            arguments: try ArgumentTemplate.arguments(asked, parameters),
+            command: try ArgumentTemplate.command(asked, parameters),
             options: asked,
             grace: asked.grace ?? options.grace,
             outputLimit: Int64(options.outputLimit)

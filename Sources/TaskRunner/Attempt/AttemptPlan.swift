@@ -17,6 +17,10 @@ package struct AttemptPlan: Sendable {
     package var script: [UInt8]
     package var hyperParameters: BSONDocument = [:]
     package var savedResultKeys: [String] = []
+    /// What follows the script on its command line, hyper-parameters filled in.
+    package var arguments: [String] = []
+    /// The program that is the task, likewise; empty where a script is.
+    package var command: [String] = []
     /// As the task has them.
     package var options = TaskOptions()
     /// From SIGTERM to SIGKILL when the script is stopped: the runner's, where the task does not say.

@@ -10,6 +10,8 @@ package struct AttemptLauncher: Sendable {
     private let supervisor: String
     private let damage: DamagedThings
     private let environment: ScriptEnvironment
+    /// What `--python` of the runner says; `nil` takes what the path has.
+    private let python: String?
     private let pythonFolder: String
 
     /// Makes the folders and puts the Python client in place. Blocks.
@@ -18,16 +20,19 @@ package struct AttemptLauncher: Sendable {
     ///   - stateDirectory: exists already.
     ///   - supervisor: from ``SupervisorProcess/locate(configured:)``.
     ///   - allowing: names that the configuration lets through, see ``ScriptEnvironment``.
+    ///   - python: as `PythonEnvironment` reads it, for tasks that do not say.
     ///   - damage: where it is told what was in the way.
     package init(
         stateDirectory: String,
         supervisor: String,
         environment: [ByteString: String],
         allowing: [String] = [],
+        python: String? = nil,
         damage: DamagedThings? = nil
     ) throws(FileError) {
         let damage = damage ?? DamagedThings(stateDirectory: stateDirectory)
         self.supervisor = supervisor
+        self.python = python
         self.damage = damage
         self.environment = ScriptEnvironment(inherited: environment, allowing: allowing)
         let state = try Self.withoutLinks(stateDirectory)
@@ -59,18 +64,22 @@ package struct AttemptLauncher: Sendable {
         package let plan: AttemptPlan
         package let directory: AttemptDirectory
         package let command: ScriptCommand
+        let environment: ScriptEnvironment
     }
 
     /// Lays the attempt out. When it throws nothing is left behind. Blocks for some milliseconds at most: for pool
     /// threads only.
     package func prepare(_ plan: AttemptPlan) throws -> Prepared {
-        let command = try ScriptCommand(
-            script: plan.script,
-            interpreter: plan.options.interpreter,
-            hasGlobals: !plan.hyperParameters.isEmpty || !plan.savedResultKeys.isEmpty,
-            path: environment.variables["PATH"],
-            pythonFolder: pythonFolder
-        )
+        let place = AttemptDirectory(plan.id, in: attemptsFolder)
+        var environment = environment.environment(for: plan, in: place, pythonFolder: pythonFolder)
+        let python = try (plan.options.python ?? python).map { wanted throws(AttemptError) in
+            try PythonEnvironment(wanted, home: environment["HOME"], path: environment["PATH"])
+        }
+        if let python { environment.enter(python) }
+        if let folder = plan.options.workingDirectory, !isFolder(folder) {
+            throw AttemptError(.cannotStart, "the folder '\(folder)' that cwd names is not on this machine")
+        }
+        let command = try command(plan, environment, python, place)
         let directory = try makeDirectory(plan, command)
         do {
             if plan.id.number > 1 { try directory.restoreCheckpoint() }
@@ -78,7 +87,34 @@ package struct AttemptLauncher: Sendable {
             try? directory.takeBack()
             throw error
         }
-        return Prepared(plan: plan, directory: directory, command: command)
+        return Prepared(plan: plan, directory: directory, command: command, environment: environment)
+    }
+
+    private func command(
+        _ plan: AttemptPlan,
+        _ environment: ScriptEnvironment,
+        _ python: PythonEnvironment?,
+        _ place: AttemptDirectory
+    ) throws(AttemptError) -> ScriptCommand {
+        if !plan.command.isEmpty {
+            let words = plan.command + plan.arguments
+            return try ScriptCommand(command: words, path: environment["PATH"], python: python?.program)
+        }
+        return try ScriptCommand(
+            script: plan.script,
+            interpreter: plan.options.interpreter,
+            arguments: plan.arguments,
+            hasGlobals: !plan.hyperParameters.isEmpty || !plan.savedResultKeys.isEmpty,
+            path: environment["PATH"],
+            python: python?.program,
+            folder: plan.options.workingDirectory == nil ? "" : "\(place.workPath)/",
+            pythonFolder: pythonFolder
+        )
+    }
+
+    private func isFolder(_ path: String) -> Bool {
+        var status = stat()
+        return stat(path, &status) == 0 && status.st_mode & S_IFMT == S_IFDIR
     }
 
     /// Once more where a script has damaged the folder of all attempts, or has put something where this one is to be.
@@ -114,7 +150,7 @@ package struct AttemptLauncher: Sendable {
                 directory: directory,
                 plan: plan,
                 command: prepared.command,
-                environment: environment.environment(for: plan, in: directory, pythonFolder: pythonFolder)
+                environment: prepared.environment
             )
             return Launched(
                 directory: directory,

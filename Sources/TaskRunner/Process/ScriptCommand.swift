@@ -6,7 +6,7 @@ import Glibc
 package struct ScriptCommand: Sendable, Equatable {
     /// The script's name in the working directory; not one that a module of the user's would have.
     package var scriptName: String
-    /// Program, its arguments and, last, the script.
+    /// Program, its arguments, the script and its arguments; or the words of a task that is a command.
     package var arguments: [String]
     /// Whether the script's global variables are its hyper-parameters and results.
     package var isPython: Bool
@@ -18,39 +18,59 @@ package struct ScriptCommand: Sendable, Equatable {
     static let scriptNames = ["__script__", "__script__.py"]
 
     /// - Parameters:
+    ///   - words: the program that runs the script, and its arguments; empty leaves it to the script.
+    ///   - arguments: what follows the script.
     ///   - hasGlobals: whether the task has hyper-parameters, or results to be taken.
     ///   - path: the `PATH` of the script's environment.
+    ///   - python: the program that `python` and `python3` stand for; `nil` looks for them in the path.
+    ///   - folder: what the script's name is put behind, with a slash, where the script does not begin there.
     ///   - pythonFolder: where the Python client is.
     ///   - isExecutable: asked for absolute paths.
     package init(
         script: [UInt8],
         interpreter: String?,
+        arguments: [String] = [],
         hasGlobals: Bool = true,
         path: String?,
+        python: String? = nil,
+        folder: String = "",
         pythonFolder: String,
         isExecutable: (String) -> Bool = Self.isExecutableFile
     ) throws(AttemptError) {
         var words = interpreter.map(Self.words) ?? Self.firstLine(of: script)
         if words.isEmpty { words = ["python3"] }
-        let program = try Self.find(words[0], path: path, isExecutable)
+        let program = try Self.find(words[0], path: path, python: python, isExecutable)
         let start = PythonStart(words, program: program, script: script, hasGlobals: hasGlobals)
         isPython = start == .direct || start == .starter
         scriptName = Self.scriptNames[isPython ? 1 : 0]
-        arguments = [program] + words.dropFirst()
+        self.arguments = [program] + words.dropFirst()
         switch start {
         case .direct:
             // By its path, which no option of Python's hides.
-            arguments += ["\(pythonFolder)/tensorhub/run.py", scriptName]
+            self.arguments += ["\(pythonFolder)/tensorhub/run.py", folder + scriptName]
         case .starter:
             starter = Array(Self.starterText(pythonFolder).utf8)
-            arguments.append(Self.starterName)
+            self.arguments.append(folder + Self.starterName)
         case .unknown(let warns):
-            arguments.append(scriptName)
+            self.arguments.append(folder + scriptName)
             if warns {
                 let notice = Self.notice(words)
-                arguments = ["/bin/sh", "-c", #"printf '%s\n' "$0" >&2; exec "$@""#, notice] + arguments
+                self.arguments = ["/bin/sh", "-c", #"printf '%s\n' "$0" >&2; exec "$@""#, notice] + self.arguments
             }
         }
+        self.arguments += arguments
+    }
+
+    /// A task that is a program and its arguments; what is stored as its script is the words for people.
+    package init(
+        command: [String],
+        path: String?,
+        python: String? = nil,
+        isExecutable: (String) -> Bool = Self.isExecutableFile
+    ) throws(AttemptError) {
+        arguments = [try Self.find(command[0], path: path, python: python, isExecutable)] + command.dropFirst()
+        isPython = false
+        scriptName = Self.scriptNames[0]
     }
 
     /// The interpreter named by `#!`, with the indirection through `env` taken out. Empty without one.
@@ -105,11 +125,13 @@ package struct ScriptCommand: Sendable, Equatable {
     private static func find(
         _ name: String,
         path: String?,
+        python: String?,
         _ isExecutable: (String) -> Bool
     ) throws(AttemptError) -> String {
+        if let python, ["python", "python3"].hasBytes(of: name) { return python }
         if name.utf8.first == UInt8(ascii: "/") {
             guard isExecutable(name) else {
-                throw AttemptError(.cannotStart, "the interpreter '\(name)' does not exist here or is not executable")
+                throw AttemptError(.cannotStart, "the program '\(name)' does not exist here or is not executable")
             }
             return name
         }
@@ -120,7 +142,7 @@ package struct ScriptCommand: Sendable, Equatable {
             let candidate = "\(folder)/\(name)"
             if isExecutable(candidate) { return candidate }
         }
-        throw AttemptError(.cannotStart, "the interpreter '\(name)' is not on this runner's PATH (\(path))")
+        throw AttemptError(.cannotStart, "the program '\(name)' is not on this runner's PATH (\(path))")
     }
 
     package static func isExecutableFile(_ path: String) -> Bool {

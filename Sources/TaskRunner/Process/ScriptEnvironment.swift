@@ -42,6 +42,9 @@ package struct ScriptEnvironment: Sendable, Equatable {
         pythonFolder: String
     ) -> ScriptEnvironment {
         var copy = self
+        for (name, value) in plan.options.variables where Self.isGiven(name) {
+            if let value = value.stringValue { copy.set(name, value) }
+        }
         copy.add(plan.hyperParameters)
         copy.set("TENSORHUB_TASK_FILE", directory.taskFilePath)
         copy.set("TENSORHUB_ATTEMPT_TOKEN", plan.token.description)
@@ -57,10 +60,30 @@ package struct ScriptEnvironment: Sendable, Equatable {
             pythonFolder.utf8.contains(UInt8(ascii: ":"))
             ? Self.relativePath(pythonFolder, from: directory.workPath) : pythonFolder
         if let folder {
-            copy.set("PYTHONPATH", folder + (variables["PYTHONPATH"].map { ":\($0)" } ?? ""))
+            copy.set("PYTHONPATH", folder + (copy["PYTHONPATH"].map { ":\($0)" } ?? ""))
+        }
+        // The script's own folder comes first in Python's path, but it is not where the script begins.
+        if let place = plan.options.workingDirectory, !place.bytes.contains(":") {
+            copy.set("PYTHONPATH", (copy["PYTHONPATH"].map { "\($0):" } ?? "") + place)
         }
         copy.set("PYTHONUNBUFFERED", "1")
         return copy
+    }
+
+    /// Whether a task may set it: what we say of the attempt is not for sale.
+    private static func isGiven(_ name: String) -> Bool {
+        !name.isEmpty && !name.bytes.contains("=") && !name.bytes.hasPrefix("TENSORHUB_")
+    }
+
+    package subscript(name: ByteString) -> String? { variables[name] }
+
+    /// As `activate` of a virtual environment does it.
+    mutating func enter(_ python: PythonEnvironment) {
+        for name in ["PYTHONHOME", "VIRTUAL_ENV", "CONDA_PREFIX", "CONDA_DEFAULT_ENV"] as [ByteString] {
+            variables[name] = nil
+        }
+        for (name, value) in python.variables { set(name, value) }
+        if let folder = python.binaries { set("PATH", folder + (self["PATH"].map { ":\($0)" } ?? "")) }
     }
 
     /// Nil where such a path has a colon itself.

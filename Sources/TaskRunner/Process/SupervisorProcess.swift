@@ -3,6 +3,7 @@ import CLinux
 package import Files
 import Glibc
 import Synchronization
+import TensorHub
 import Threads
 
 /// The supervisor of one attempt, as the runner sees it: started, waited for, asked to stop. All signals go through a
@@ -80,6 +81,7 @@ package final class SupervisorProcess: Sendable {
         var arguments = [supervisor] + limits.words
         arguments += ["--output-limit", "\(max(plan.outputLimit, 0))", "--output-head", "\(OutputReader.head)"]
         if let limit = OpenFileLimit.former { arguments += ["--open-files", "\(limit)"] }
+        if let folder = plan.options.workingDirectory { arguments += ["--cwd", folder] }
         arguments += [directory.path, "--"] + command.arguments
         let pid = try spawn(arguments, environment.entries)
         return try watch(pid: pid, pidfd: tensorhub_pidfd_open(pid), isChild: true, limits)

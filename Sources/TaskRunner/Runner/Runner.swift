@@ -84,6 +84,7 @@ public final class Runner: Service {
             supervisor: try SupervisorProcess.locate(configured: options.supervisorPath),
             environment: [ByteString: String](variables: environ),
             allowing: options.allowedEnvironment,
+            python: options.python,
             damage: damage
         )
         openedCache = ContentCache(folder: "\(options.stateDirectory)/cache", limit: options.cacheLimit)

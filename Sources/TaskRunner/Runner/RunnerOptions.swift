@@ -24,6 +24,9 @@ public struct RunnerOptions: Sendable {
     public var outputLimit: Int
     /// The supervisor executable; `nil` is the one beside this executable.
     public var supervisorPath: String?
+    /// The Python of tasks that name none: a program, the folder of an environment or `conda:NAME`; `nil` is what the
+    /// path has.
+    public var python: String?
     /// How long MongoDB may be away until the scripts are stopped; `nil` lets them run on.
     public var outageLimit: Duration?
     /// How long a task may run without a lease, as under TensorLayer's own runners, until it is run again; `nil` leaves
@@ -57,6 +60,7 @@ public struct RunnerOptions: Sendable {
         grace: Duration = RunnerOptions.defaultGrace,
         outputLimit: Int = RunnerOptions.defaultOutputLimit,
         supervisorPath: String? = nil,
+        python: String? = nil,
         outageLimit: Duration? = nil,
         unleasedLimit: Duration? = nil,
         allowedEnvironment: [String] = [],
@@ -75,6 +79,7 @@ public struct RunnerOptions: Sendable {
         self.grace = grace
         self.outputLimit = outputLimit
         self.supervisorPath = supervisorPath
+        self.python = python
         self.outageLimit = outageLimit
         self.unleasedLimit = unleasedLimit
         self.allowedEnvironment = allowedEnvironment

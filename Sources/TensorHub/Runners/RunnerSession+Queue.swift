@@ -10,18 +10,25 @@ extension RunnerSession {
             let now = try await hub.clock.now()
             let horizon = BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
             let large = TaskStatements.failLargeFilter(project: hub.project, ready: false)
-            let promote = TaskStatements.promoteFilter(project: hub.project, horizon: horizon)
             let expire = TaskStatements.expireFilter(project: hub.project, horizon: horizon)
             // One message: an idle runner sends little else. Operators where they suffice: they cost less than
             // pipelines.
             let result = try await hub.leavingRepeated(TaskStatements.adoptFilter(project: hub.project)) {
                 adopt async throws(MongoError) in
-                let result = try await hub.tasks.bulkUpdate([
-                    UpdateStatement(filter: adopt, update: .pipeline(TaskStatements.adopt), multi: true),
-                    UpdateStatement(filter: large, update: .document(TaskStatements.failLarge), multi: true),
-                    UpdateStatement(filter: promote, update: .document(TaskStatements.promote), multi: true),
-                    UpdateStatement(filter: expire, update: .document(TaskStatements.expire), multi: true),
-                ])
+                let promotions = (1...TaskStatements.version).map { version in
+                    UpdateStatement(
+                        filter: TaskStatements.promoteFilter(project: hub.project, horizon: horizon, version: version),
+                        update: .document(TaskStatements.promote(version: version)),
+                        multi: true
+                    )
+                }
+                let result = try await hub.tasks.bulkUpdate(
+                    [
+                        UpdateStatement(filter: adopt, update: .pipeline(TaskStatements.adopt), multi: true),
+                        UpdateStatement(filter: large, update: .document(TaskStatements.failLarge), multi: true),
+                        UpdateStatement(filter: expire, update: .document(TaskStatements.expire), multi: true),
+                    ] + promotions
+                )
                 if let error = result.writeErrors.first(where: { Hub.isRepeatedKey($0.code) }) {
                     throw MongoError(.write, error.message, serverCode: error.code, writeErrors: result.writeErrors)
                 }
@@ -62,7 +69,7 @@ extension RunnerSession {
                         "foreign": [
                             "$and": [
                                 ["$eq": ["$operationType", "insert"]],
-                                ["$ne": [["$type": "$fullDocument.hub.ready"], "bool"]],
+                                ["$not": [["$in": ["$fullDocument.hub.ready", [true, false, 2, .double(2.5)]]]]],
                             ]
                         ],
                         "version": "$fullDocument.hub.v",
@@ -79,7 +86,8 @@ extension RunnerSession {
         let filter: BSONDocument = [
             "project_name": .string(hub.project), "status": TaskStatements.pending,
             "$or": [
-                ["hub.ready": TaskStatements.newer], ["hub.ready": true, "hub.v": TaskStatements.newer],
+                ["hub.ready": TaskStatements.isMarkedNewer],
+                ["hub.ready": TaskStatements.isReady, "hub.v": TaskStatements.newer],
             ],
         ]
         let options = FindOptions(projection: ["hub.v": 1, "hub.ready": 1], maxTime: .seconds(1))

@@ -89,6 +89,7 @@ final class DevSession: Sendable {
         let hub = try await Hub.connect(uri: server.uri, project: settings.project, logger: quiet)
         var options = try RunnerOptions(settings)
         options.stateDirectory = folder + "/runner"
+        options.python = options.python ?? Self.activeEnvironment
         options.scriptServer = APIServer(logger: quiet)
         let runner = try Runner(hub: hub, options: options, logger: logger)
         state.withLock { $0.runner = runner }
@@ -134,6 +135,12 @@ final class DevSession: Sendable {
             tensorhub: Ctrl-C takes everything down
             """
         )
+    }
+
+    /// The Python environment that this shell has activated, whatever its kind.
+    private static var activeEnvironment: String? {
+        let environment = SettingsInputs.ofProcess().environment
+        return environment["VIRTUAL_ENV"] ?? environment["CONDA_PREFIX"]
     }
 
     private func childEnvironment(_ uri: String) -> [ByteString: String] {

@@ -37,9 +37,6 @@ struct Logs: AsyncParsableCommand {
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
-    /// How often a follower looks for more.
-    private static let poll: Duration = .milliseconds(250)
-
     func run() async throws {
         let id = try TaskID.parse(id)
         if raw && output.json { throw CommandFailure.badInput("--raw and --json exclude each other; give one") }
@@ -56,71 +53,16 @@ struct Logs: AsyncParsableCommand {
                 "task \(id) has had \(counted(first.attempt, "attempt")), not \(attempt)"
             )
         }
-        var printer = OutputPrinter(raw ? .raw : output.json ? .json : .lines, isLive: follow)
         let start = max(1, attempt ?? first.attempt)
-        if !follow {
-            try await read(hub, id, after: Self.end(ofAttempt: start - 1), attempt: start, &printer)
-            printer.finish()
-            if printer.isUnused {
-                StandardError.line(
-                    "attempt \(start) of task \(id) has printed nothing\(first.attempt == 0 ? ": it has not begun" : "")"
-                )
-            }
-            return
+        let printer = OutputPrinter(raw ? .raw : output.json ? .json : .lines, isLive: follow)
+        var reader = OutputFollower(hub: hub, id: id, start: start, printer: printer)
+        if follow {
+            if first.status == .pending { StandardError.line("task \(id) is \(first.state); waiting for a runner") }
+            throw ExitCode(try await reader.follow())
         }
-        if first.status == .pending { StandardError.line("task \(id) is \(first.state); waiting for a runner") }
-        let ended = try await follow(hub, id, from: start, &printer)
-        printer.finish()
-        StandardError.line(
-            "task \(id) is \(ended.status)" + (ended.error.map { ": \(TerminalText.oneLine($0.message))" } ?? "")
-        )
-        throw ExitCode(TaskOutcome.status(failed: ended.status == .failed, cancelled: ended.status == .cancelled))
-    }
-
-    /// A database that is away for a while does not end a look at something that runs for hours.
-    private func follow(
-        _ hub: Hub,
-        _ id: ObjectID,
-        from start: Int,
-        _ printer: inout OutputPrinter
-    ) async throws -> TaskRecord {
-        var last = Self.end(ofAttempt: start - 1)
-        var outage = Outage()
-        while true {
-            do {
-                // The state first: all output is stored before a task ends.
-                let task = try await hub.task(id, projection: ["status": 1, "hub.error.message": 1])
-                last = try await read(hub, id, after: last, attempt: nil, &printer)
-                if !task.status.isUnfinished { return task }
-                outage.end()
-            } catch  where CommandFailure.isTransient(error) {
-                outage.begin(error)
-            }
-            try await Task.sleep(for: outage.isOn ? Outage.pause : Self.poll)
+        if try await !reader.read(attempt: start) {
+            let begun = first.attempt == 0 ? ": it has not begun" : ""
+            StandardError.line("attempt \(start) of task \(id) has printed nothing\(begun)")
         }
-    }
-
-    @discardableResult
-    private func read(
-        _ hub: Hub,
-        _ id: ObjectID,
-        after last: OutputChunk,
-        attempt: Int?,
-        _ printer: inout OutputPrinter
-    ) async throws -> OutputChunk {
-        var last = last
-        while true {
-            let chunks = try await hub.readOutput(of: id, attempt: attempt, after: last, limit: 16)
-            guard let newest = chunks.last else { break }
-            for chunk in chunks { printer.print(chunk) }
-            last = newest
-        }
-        printer.showUnfinished()
-        return last
-    }
-
-    /// A place behind everything of that attempt.
-    private static func end(ofAttempt attempt: Int) -> OutputChunk {
-        OutputChunk(attempt: attempt, seq: .max, offset: 0, data: [])
     }
 }

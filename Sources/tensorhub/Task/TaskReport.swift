@@ -49,6 +49,13 @@ struct TaskReport {
             ("queue deadline", task.deadline.map { "\($0)" }),
             ("grace", task.grace?.shortText),
             ("interpreter", task.interpreter),
+            ("command", words(task.command)),
+            ("arguments", words(task.arguments)),
+            ("hyper-parameters as arguments", task.parameterArguments?.rawValue),
+            ("runs in", task.workingDirectory.map { "\($0), as it is there then: no snapshot" }),
+            ("python", task.python),
+            ("variables", words(task.variables.map { "\($0.key)=\($0.value.tableText)" })),
+            ("never used", task.history.last.flatMap { $0.unused.isEmpty ? nil : $0.unused.joined(separator: ", ") }),
             ("result keys", task.savedResultKeys.flatMap { $0.isEmpty ? nil : $0.joined(separator: ", ") }),
         ]
         if let cancel = task.document.value(atPath: "hub.cancel")?.documentValue {
@@ -57,6 +64,11 @@ struct TaskReport {
             facts.append(("cancelled", (cancel["time"]?.tableText ?? "") + by + reason))
         }
         return FactLines.text(facts)
+    }
+
+    private func words(_ words: [String]) -> String? {
+        if words.isEmpty { return nil }
+        return words.map { $0.isEmpty || $0.utf8.contains(0x20) ? "'\($0)'" : $0 }.joined(separator: " ")
     }
 
     private func text(_ progress: ReportedProgress) -> String {

@@ -2,7 +2,6 @@ import ArgumentParser
 import BSON
 import Console
 import MongoDriver
-import Settings
 import TensorHub
 
 struct Wait: AsyncParsableCommand {
@@ -36,24 +35,7 @@ struct Wait: AsyncParsableCommand {
         let timeout = try WrittenTime.duration(timeout, "--timeout")
         let hub = try await connection.hub()
         let selection = try await fixed(asked, hub)
-        let view = quiet ? nil : ProgressView()
-        let progress: TaskProgress
-        do {
-            progress = try await wait(hub, selection, timeout: timeout, view)
-        } catch {
-            view?.finish()
-            throw error
-        }
-        view?.finish()
-        if output.json {
-            let counts = TaskStatus.all.map { ($0.rawValue, BSONValue(smallest: progress[$0])) }
-            StandardOutput.line(
-                BSONDocument(elements: [("total", .init(smallest: progress.total))] + counts).extendedJSON()
-            )
-        }
-        if progress.total == 0 { throw CommandFailure.nothingMatched("no task matches") }
-        if !quiet { StandardError.line(ProgressView.words(progress)) }
-        throw ExitCode(TaskOutcome.status(failed: progress[.failed] > 0, cancelled: progress[.cancelled] > 0))
+        try await TaskWait(hub: hub, selection: selection, timeout: timeout, isQuiet: quiet, isJSON: output.json).run()
     }
 
     /// A state changes while one waits, so a selection by state is turned into the ids that it has now.
@@ -73,34 +55,5 @@ struct Wait: AsyncParsableCommand {
         }
         if found.isEmpty { throw CommandFailure.nothingMatched("no task matches") }
         return .ids(found)
-    }
-
-    /// A database that is away for a while does not end a wait of hours.
-    private func wait(
-        _ hub: Hub,
-        _ selection: TaskSelection,
-        timeout: Duration?,
-        _ view: ProgressView?
-    ) async throws -> TaskProgress {
-        let clock = ContinuousClock()
-        let deadline = timeout.map { clock.now + $0 }
-        var outage = Outage()
-        while true {
-            let rest = deadline.map { max(.zero, clock.now.duration(to: $0)) }
-            do {
-                return try await hub.waitForTasks(selection, timeout: rest) { view?.show($0) }
-            } catch let error as HubError where error.code == .timeout {
-                throw CommandFailure(
-                    ExitStatus.timeout,
-                    "the tasks have not ended within \(Quantity.text(timeout ?? .zero)); they go on, and another wait can follow"
-                )
-            } catch  where CommandFailure.isTransient(error) {
-                outage.begin(error)
-            }
-            if let deadline, clock.now >= deadline {
-                throw CommandFailure(ExitStatus.timeout, "MongoDB did not come back in time; the tasks go on")
-            }
-            try await Task.sleep(for: Outage.pause)
-        }
     }
 }

@@ -22,7 +22,7 @@ import Testing
             "name": "a", "slots": "3", "labels": "a=b", "task-names": "a", "filter": #"{"a": 1}"#,
             "sort": #"{"a": 1}"#, "state-directory": "/s", "lease": "99s", "grace": "1s", "output-limit": "1MiB",
             "cache-limit": "1MiB", "outage-limit": "2m", "rescue-unleased": "2m", "supervisor-path": "/bin/sh",
-            "environment.allow": "A",
+            "environment.allow": "A", "python": "/opt/venv",
         ]
         let old = try options()
         for key in SettingKey.all {

@@ -54,7 +54,11 @@ struct OptionDoor {
             },
             OptionDoor("tensorhub submit") { table in
                 let help = try await fixture.run("submit", "--experimental-dump-help").output
-                return table.filter { !help.contains("\"name\" : \"\($0.flag)\"") }.map(\.name)
+                return table.filter { option in
+                    // What stands behind `--` has no name.
+                    let mark = option.flag.isEmpty ? "\"postTerminator\"" : "\"name\" : \"\(option.flag)\""
+                    return !help.contains(mark)
+                }.map(\.name)
             },
             OptionDoor("create_task of Python") { table in
                 let program = """
@@ -95,6 +99,9 @@ extension TaskOption {
         switch value {
         case .number(let place, _): options[keyPath: place] = 7
         case .text(let place, _): options[keyPath: place] = "e\u{301}"
+        case .choice(let place, let words): options[keyPath: place] = words.last
+        case .texts(let place): options[keyPath: place] = ["e\u{301}", "{}"]
+        case .variables(let place): options[keyPath: place] = ["A": "e\u{301}"]
         case .duration(let place, _): options[keyPath: place] = .milliseconds(1500)
         case .time(let place): options[keyPath: place] = BSONDateTime(millisecondsSince1970: 1_900_000_000_000)
         case .flag(let place): options[keyPath: place] = true
@@ -123,6 +130,9 @@ extension TaskOption {
         case .number(_, let least):
             ["type": "integer", "minimum": .init(smallest: Int(least)), "maximum": 2_147_483_647]
         case .text: ["type": "string"]
+        case .choice(_, let words): ["type": "string", "enum": .array(words.map(BSONValue.string))]
+        case .texts: ["type": "array", "items": ["type": "string"]]
+        case .variables: ["type": "object", "additionalProperties": ["type": "string"]]
         case .duration(_, let zero): ["type": "number", zero ? "minimum" : "exclusiveMinimum": 0]
         case .time: ["$ref": "#/components/schemas/Date"]
         case .flag: ["type": "boolean"]
@@ -136,6 +146,9 @@ extension TaskOption {
             switch value {
             case .number(_, let least): least == .min ? "int32" : "int32, at least \(least)"
             case .text: "string"
+            case .choice(_, let words): words.joined(separator: " \\| ")
+            case .texts: "[string]"
+            case .variables: "{NAME string}"
             case .duration(_, let zero): "double, \(zero ? "at least" : "above") 0"
             case .time: "date"
             case .flag: "bool"

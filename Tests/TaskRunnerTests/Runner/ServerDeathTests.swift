@@ -109,7 +109,7 @@ import Testing
         try await withTestHub { hub in
             func insert() async throws {
                 try await hub.insertForeignTask([
-                    "project_name": .string(hub.project), "status": "pending", "hub": ["v": 2, "ready": 2],
+                    "project_name": .string(hub.project), "status": "pending", "hub": ["v": 3, "ready": 3],
                 ])
             }
             try await insert()

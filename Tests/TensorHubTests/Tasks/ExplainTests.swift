@@ -26,10 +26,10 @@ import Testing
                 let documents = (0..<10_000).map { index -> BSONDocument in
                     var own: BSONDocument = ["v": 1, "ready": .bool(kind != "waiting"), "priority": 0, "attempt": 0]
                     if kind == "newer" {
-                        own["v"] = 2
+                        own["v"] = 3
                         own["priority"] = 9
                         // Ready for a newer runner, or waiting for its time.
-                        own["ready"] = .double(index % 2 == 0 ? 2 : 2.5)
+                        own["ready"] = .double(index % 2 == 0 ? 3 : 3.5)
                         own.append("not_before", .dateTime(BSONDateTime(millisecondsSince1970: 1)))
                     }
                     if kind == "waiting" { own.append("not_before", .dateTime(far)) }
@@ -77,7 +77,8 @@ import Testing
                 ("wait for a name that is pending", hub.unfinishedFilter(.named("mine"))),
                 ("wait for an identifier", hub.unfinishedFilter(.ids([ObjectID()]))),
                 ("adopt", TaskStatements.adoptFilter(project: hub.project)),
-                ("promote", TaskStatements.promoteFilter(project: hub.project, horizon: now)),
+                ("promote", TaskStatements.promoteFilter(project: hub.project, horizon: now, version: 1)),
+                ("promote of version 2", TaskStatements.promoteFilter(project: hub.project, horizon: now, version: 2)),
                 ("expire", TaskStatements.expireFilter(project: hub.project, horizon: now)),
                 ("look up a claim", ["hub.lease.token": .objectID(ObjectID()), "status": "running"]),
                 (

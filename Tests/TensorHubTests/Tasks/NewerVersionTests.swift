@@ -28,12 +28,12 @@ import Testing
                 "runner": .objectID(ObjectID()), "token": .objectID(ObjectID()), "expires": past,
             ]
             let newer: [BSONDocument] = [
-                task(hub, v: 2, ready: 2), task(hub, v: 2, ready: .double(2.5), ["not_before": past]),
-                task(hub, v: 2, ready: true), task(hub, v: 2, ready: "later"), task(hub, v: .int64(2), ready: [:]),
-                task(hub, v: .double(1.5), ready: true), task(hub, v: .double(.infinity), ready: true),
-                task(hub, v: 2, ready: false, ["not_before": past]), task(hub, v: 2, ready: 2, ["deadline": past]),
+                task(hub, v: 3, ready: 3), task(hub, v: 3, ready: .double(3.5), ["not_before": past]),
+                task(hub, v: 3, ready: true), task(hub, v: 3, ready: "later"), task(hub, v: .int64(3), ready: [:]),
+                task(hub, v: .double(2.5), ready: true), task(hub, v: .double(.infinity), ready: true),
+                task(hub, v: 3, ready: false, ["not_before": past]), task(hub, v: 3, ready: 3, ["deadline": past]),
                 task(hub, v: 3, ready: 3, ["status": "running", "lease": lease]),
-                task(hub, v: 3, ready: 3, ["status": "running"]), task(hub, v: 1, ready: 2),
+                task(hub, v: 3, ready: 3, ["status": "running"]), task(hub, v: 1, ready: 3),
             ]
             for document in newer { try await hub.insertForeignTask(document) }
             let good = try await hub.createTask(TaskSpec(script: "pass"))
@@ -72,17 +72,17 @@ import Testing
         async throws
     {
         try await withTestHub { hub in
-            for _ in 0..<2 { try await hub.insertForeignTask(task(hub, v: 2, ready: 2)) }
-            try await hub.insertForeignTask(task(hub, v: 2, ready: 2, ["status": "failed"]))
+            for _ in 0..<2 { try await hub.insertForeignTask(task(hub, v: 3, ready: 3)) }
+            try await hub.insertForeignTask(task(hub, v: 3, ready: 3, ["status": "failed"]))
             _ = try await hub.createTask(TaskSpec(script: "pass"))
-            let before = try await hub.findTasks("hub.v" == 2)
+            let before = try await hub.findTasks("hub.v" == 3)
             await #expect {
                 try await hub.holdTasks(.all)
             } throws: {
                 "\($0)".contains("2 of the tasks need a newer version") && "\($0)".contains("the other 1 were changed")
             }
             await #expect { try await hub.retryTasks(.all) } throws: { "\($0)".contains("1 of the tasks") }
-            #expect(try await hub.findTasks("hub.v" == 2) == before)
+            #expect(try await hub.findTasks("hub.v" == 3) == before)
             #expect(try await hub.cancelTasks(.all) == 3)
             #expect(try await hub.deleteTasks(.all) == 4)
         }
@@ -90,14 +90,14 @@ import Testing
 
     @Test func `Why says that a task needs a newer runner`() async throws {
         try await withTestHub { hub in
-            let document = task(hub, v: 2, ready: .double(2.5))
+            let document = task(hub, v: 3, ready: .double(3.5))
             try await hub.insertForeignTask(document)
             let explanation = try await hub.explain(try #require(document["_id"]?.objectIDValue))
             guard case .pending(let waiting) = explanation.situation else {
                 Issue.record("\(explanation)")
                 return
             }
-            #expect(waiting.obstacles == [.newerVersion(2), .noRunner])
+            #expect(waiting.obstacles == [.newerVersion(3), .noRunner])
         }
     }
 
@@ -106,7 +106,7 @@ import Testing
             for (name, field) in [("Dataset", "dataset_name"), ("Model", "model_name")] {
                 _ = try await hub.database.collection(name).insertOne([
                     field: "x", "project_name": .string(hub.project),
-                    "time": .dateTime(BSONDateTime(millisecondsSince1970: 1)), "hub": ["v": 2, "version": 1],
+                    "time": .dateTime(BSONDateTime(millisecondsSince1970: 1)), "hub": ["v": 3, "version": 1],
                 ])
             }
             #expect(try await hub.prune(Retention(kinds: [.models, .dataSets])).isEmpty)
@@ -121,7 +121,7 @@ import Testing
             let saved = try #require(try await sets.findOne())
             let newer: BSONDocument = [
                 "_id": saved["_id"] ?? .null, "dataset_name": "x", "project_name": .string(hub.project),
-                "time": saved["time"] ?? .null, "hub": ["v": 2, "version": 1],
+                "time": saved["time"] ?? .null, "hub": ["v": 3, "version": 1],
             ]
             try await sets.replaceOne(["_id": newer["_id"] ?? .null], newer)
             let reports = try await hub.collectGarbage(olderThan: .zero)

@@ -45,9 +45,14 @@ extension TaskSpec {
             }
         }
         if options != checked?.options { try options.validate() }
+        try ArgumentTemplate.check(options, hyperParameters)
     }
 
     private func validateScript() throws(HubError) {
+        if script.isEmpty, !options.command.isEmpty { return }
+        if !options.command.isEmpty {
+            throw .invalid("command", "a task is a script or a command; send a script that a command runs as a file")
+        }
         try Self.checkByteOrderMark(script, interpreter: options.interpreter)
         if script.isEmpty {
             throw .invalid("script", "the script is empty; give a file with at least one line")
@@ -123,7 +128,7 @@ extension TaskSpec {
         document.append("hyper_parameters", .document(hyperParameters))
         document.append("saved_result_keys", .array(savedResultKeys.map(BSONValue.string)))
         document.append("status", .string(TaskStatus.pending.rawValue))
-        document.append("script", .binary(BSONBinary(bytes: script)))
+        document.append("script", .binary(BSONBinary(bytes: script.isEmpty ? options.commandText : script)))
         document.append("result", [:])
         document.append("hub", .document(hub))
         if document.bytes.count > Self.maximumTaskSize {
@@ -136,10 +141,28 @@ extension TaskSpec {
         return document
     }
 
+    /// What would be stored, without what is given at that moment, the script, and the bytes of files.
+    package func preview(project: String) -> BSONDocument {
+        let hub = hubDocument()
+        let found = try? document(
+            id: ObjectID(),
+            project: project,
+            time: BSONDateTime(millisecondsSince1970: 0),
+            hub: hub
+        )
+        var document = TaskRecord(found ?? [:]).withoutBlobs
+        document["_id"] = nil
+        document["time"] = nil
+        return document
+    }
+
     /// The fields of ours: those that every task has, then the options that were given.
     func hubDocument() -> BSONDocument {
+        let version = options.version
         var hub: BSONDocument = [
-            "v": 1, "ready": .bool(!options.hold && options.notBefore == nil), "priority": .int32(0),
+            "v": .int32(version),
+            "ready": TaskStatements.mark(isReady: !options.hold && options.notBefore == nil, version: version),
+            "priority": .int32(0),
             "attempt": .int32(0), "max_failures": .int32(Self.defaultMaxFailures), "failures": .int32(0),
             "interruptions": .int32(0), "lost": .int32(0),
         ]

@@ -68,6 +68,17 @@ public struct TaskSpec: Sendable {
         )
     }
 
+    /// A program and its arguments in the place of a script.
+    public init(
+        name: String? = nil,
+        command: [String],
+        hyperParameters: BSONDocument = [:],
+        savedResultKeys: [String] = []
+    ) {
+        self.init(name: name, script: [], hyperParameters: hyperParameters, savedResultKeys: savedResultKeys)
+        options.command = command
+    }
+
     public static let defaultMaxFailures: Int32 = 3
     public static let defaultBackoff: Duration = .seconds(10)
     public static let longestBackoff: Duration = .seconds(3600)

@@ -11,10 +11,12 @@ extension TaskStatements {
                 "status": ["$cond": [isRejected, "failed", "pending"]],
                 "time": keep("$time", ifType: "date", else: "$$NOW"),
                 "hub.ended": ["$cond": [isRejected, "$$NOW", "$$REMOVE"]],
-                "hub.v": 1,
-                "hub.ready": [
-                    "$and": [["$ne": ["$hub.hold", true]], ["$ne": [["$type": "$hub.not_before"], "date"]]]
-                ],
+                "hub.v": ["$cond": [["$eq": ["$hub.v", 2]], 2, 1]],
+                "hub.ready": mark(
+                    isReady: [
+                        "$and": [["$ne": ["$hub.hold", true]], ["$ne": [["$type": "$hub.not_before"], "date"]]]
+                    ]
+                ),
                 "hub.hold": keep("$hub.hold", ifType: "bool"),
                 "hub.not_before": keep("$hub.not_before", ifType: "date"),
                 "hub.priority": int("$hub.priority"),
@@ -30,7 +32,9 @@ extension TaskStatements {
 
     /// What `hub.ready` is in documents that no version of ours has written: neither true nor false, nor the mark of a
     /// newer one.
-    private static let foreign: BSONValue = ["$nin": [true, false], "$not": ["$gt": .int32(version)]]
+    private static let foreign: BSONValue = [
+        "$nin": [true, false, .int32(2), .double(2.5)], "$not": ["$gt": .int32(version)],
+    ]
 
     /// Pending documents that no version of ours has written. Those that have no room for our fields are left to
     /// `failLarge`.
@@ -48,7 +52,7 @@ extension TaskStatements {
     /// - Parameter ready: Whether it is about documents that pass for ready or about foreign ones.
     package static func failLargeFilter(project: String, ready: Bool) -> BSONDocument {
         [
-            "project_name": .string(project), "status": pending, "hub.ready": ready ? true : foreign, "hub.v": known,
+            "project_name": .string(project), "status": pending, "hub.ready": ready ? isReady : foreign, "hub.v": known,
             "$expr": ["$gte": [size, .init(smallest: TaskSpec.maximumDocumentSize - (ready ? 32_768 : 2048))]],
         ]
     }

@@ -15,7 +15,7 @@ extension TaskStatements {
                     "hub.lost": ["$add": [int("$hub.lost"), 1]],
                     "hub.interruptions": ["$add": [int("$hub.interruptions"), 1]],
                     "hub.history": history,
-                    "hub.ready": true,
+                    "hub.ready": mark(isReady: true),
                 ]
             ],
             ["$set": ["status": ["$cond": [isCancelRequested, "cancelled", ["$cond": [isLast, "failed", pending]]]]]],

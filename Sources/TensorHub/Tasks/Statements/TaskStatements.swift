@@ -14,28 +14,32 @@ package enum TaskStatements {
     // MARK: Into `pending`
 
     /// Tasks whose time has come become ready.
-    package static let promote: BSONDocument = ["$set": ["hub.ready": true]]
+    package static func promote(version: Int32) -> BSONDocument {
+        ["$set": ["hub.ready": mark(isReady: true, version: version)]]
+    }
 
     /// - Parameter horizon: The server's time, estimated, a little late: it bounds the index scan; `$$NOW` decides.
-    package static func promoteFilter(project: String, horizon: BSONDateTime) -> BSONDocument {
+    package static func promoteFilter(project: String, horizon: BSONDateTime, version: Int32) -> BSONDocument {
         [
-            "status": pending, "hub.ready": false, "hub.not_before": ["$lte": .dateTime(horizon)],
+            "status": pending, "hub.ready": mark(isReady: false, version: version),
+            "hub.not_before": ["$lte": .dateTime(horizon)],
             "project_name": .string(project), "hub.hold": ["$ne": true], "hub.v": known, "hub.0": isNoArray,
             "$expr": ["$lte": ["$hub.not_before", "$$NOW"]],
         ]
     }
 
-    static let hold: [BSONDocument] = [["$set": ["hub.hold": true, "hub.ready": false]]]
+    static let hold: [BSONDocument] = [["$set": ["hub.hold": true, "hub.ready": mark(isReady: false)]]]
 
     static let unhold: [BSONDocument] = [
         ["$unset": ["hub.hold"]],
-        ["$set": ["hub.ready": ["$ne": [["$type": "$hub.not_before"], "date"]]]],
+        ["$set": ["hub.ready": mark(isReady: ["$ne": [["$type": "$hub.not_before"], "date"]])]],
     ]
 
     static let retryByHand: [BSONDocument] = [
         [
             "$set": [
-                "status": pending, "result": ["$literal": [:]], "hub.ready": true, "hub.failures": 0, "hub.lost": 0,
+                "status": pending, "result": ["$literal": [:]], "hub.ready": mark(isReady: true), "hub.failures": 0,
+                "hub.lost": 0,
             ]
         ],
         [
@@ -100,7 +104,7 @@ package enum TaskStatements {
         runner name: String? = nil
     ) -> BSONDocument {
         var document: BSONDocument = [
-            "project_name": .string(project), "status": pending, "hub.ready": true, "hub.v": known,
+            "project_name": .string(project), "status": pending, "hub.ready": isReady, "hub.v": known,
             // Nobody could deliver the end of any other.
             "_id": ["$type": "objectId"],
         ]
@@ -162,12 +166,12 @@ package enum TaskStatements {
         case .retry(let failure, let delay, let avoided):
             set.append("hub.failures", ["$add": [int("$hub.failures"), 1]])
             set.append("hub.error", ["$literal": .document(failure.document)])
-            set.append("hub.ready", .bool(delay == .zero))
+            set.append("hub.ready", mark(isReady: delay == .zero))
             if delay != .zero { set.append("hub.not_before", expiry(delay)) }
             if let avoided { set.append("hub.avoid", joined("$hub.avoid", avoided)) }
         case .release(let delay):
             set.append("hub.interruptions", ["$add": [int("$hub.interruptions"), 1]])
-            set.append("hub.ready", .bool(delay == nil))
+            set.append("hub.ready", mark(isReady: delay == nil))
             if let delay { set.append("hub.not_before", expiry(delay)) }
         case .cancelled:
             set.append("hub.ended", "$$NOW")

@@ -254,7 +254,7 @@ extension TaskRecord {
         if let key = repeatedKey { return [.repeatedKey(key)] }
         if let newerVersion { return [.newerVersion(newerVersion)] }
         if isHeld { return [.held] }
-        switch document.value(atPath: "hub.ready")?.boolValue {
+        switch isReady {
         case true: return []
         case nil: return [.notAdopted]
         case false?: break
