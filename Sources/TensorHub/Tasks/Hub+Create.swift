@@ -32,7 +32,7 @@ extension Hub {
         var hub = specs[0].hubDocument()
         for (index, spec) in specs.enumerated() {
             let id = ObjectID()
-            if index > 0, spec.options != specs[index - 1].options { hub = spec.hubDocument() }
+            if index > 0, !spec.sharesHub(with: specs[index - 1]) { hub = spec.hubDocument() }
             do {
                 documents.append(try spec.document(id: id, project: project, time: time, hub: hub))
             } catch {

@@ -71,6 +71,8 @@ public struct TaskRecord: Sendable, Hashable {
     public var lease: Lease? { hub["lease"]?.documentValue.flatMap(Lease.init) }
     /// What the script of a running attempt has last said.
     public var progress: ReportedProgress? { hub["progress"]?.documentValue.map(ReportedProgress.init) }
+    /// The task that it is a changed copy of.
+    public var origin: ObjectID? { hub["rerun_of"]?.objectIDValue }
     /// What the next attempt begins with, on any runner.
     public var checkpoint: TaskCheckpoint? { hub["checkpoint"]?.documentValue.flatMap(TaskCheckpoint.init) }
     public var error: TaskFailure? { hub["error"]?.documentValue.map(TaskFailure.init) }

@@ -10,6 +10,9 @@ struct ChangeOptions: ParsableArguments {
     @Flag(help: "Every task of the project.")
     var all = false
 
+    @Flag(help: "Ask nobody, however many they are.")
+    var yes = false
+
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
@@ -37,7 +40,9 @@ struct ChangeOptions: ParsableArguments {
         _ body: (Hub, TaskSelection) async throws -> Int
     ) async throws {
         let selection = try checkedSelection()
-        let count = try await body(try await connection.hub(), selection)
+        let hub = try await connection.hub()
+        if !yes { try await confirm(done, selection, hub) }
+        let count = try await body(hub, selection)
         output.receipt(count, done)
         if count == 0 {
             throw CommandFailure.nothingMatched("nothing was \(done): no task of the selection is \(condition)")
@@ -45,5 +50,19 @@ struct ChangeOptions: ParsableArguments {
         let others = Set(selection.ids).count - count
         let rest = others > 0 ? " (\(counted(others, "other id")): not there, or not \(condition))" : ""
         StandardError.line("\(counted(count, "task")) \(done)\(rest)")
+    }
+
+    /// So many are changed without a question.
+    private static let few = 20
+
+    /// A person is asked who is about to change more than they may have meant.
+    private func confirm(_ done: String, _ selection: TaskSelection, _ hub: Hub) async throws {
+        let isAsked = StandardInput.isTerminal && StandardError.isTerminal
+        guard isAsked, selection.ids.isEmpty || selection.ids.count > Self.few else { return }
+        let count = try await hub.countTasks(selection).values.reduce(0, +)
+        guard count > Self.few else { return }
+        StandardError.write("\(counted(count, "task")) of the selection are to be \(done). Go on? [y/N] ")
+        let answer = readLine()?.first.map { $0 == "y" || $0 == "Y" } ?? false
+        if !answer { throw CommandFailure.badInput("nothing was \(done)") }
     }
 }

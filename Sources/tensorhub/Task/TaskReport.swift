@@ -28,6 +28,7 @@ struct TaskReport {
             ("id", task.document["_id"]?.tableText),
             ("name", task.name),
             ("project", task.project),
+            ("again from", task.origin.map { "\($0)" }),
             ("status", task.state),
             ("created", task.time.map { "\($0) (\($0.ago(now)))" }),
         ]

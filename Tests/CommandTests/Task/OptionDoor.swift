@@ -60,6 +60,13 @@ struct OptionDoor {
                     return !help.contains(mark)
                 }.map(\.name)
             },
+            OptionDoor("tensorhub set") { table in
+                let help = try await fixture.run("set", "--experimental-dump-help").output
+                // Files come with a copy, the hold has verbs of its own, a command is another task.
+                return table.filter { !["files", "hold", "command"].contains($0.name) }.filter { option in
+                    !help.contains("\"name\" : \"\(option.flag.isEmpty ? "arg" : option.flag)\"")
+                }.map(\.name)
+            },
             OptionDoor("create_task of Python") { table in
                 let program = """
                     import inspect, sys

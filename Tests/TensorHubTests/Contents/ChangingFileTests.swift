@@ -20,14 +20,26 @@ import Testing
                 let path = "\(folder)/d/f"
                 try writeFile(path, [UInt8](repeating: 0, count: Self.size))
                 try writeFile("\(folder)/d/other", "quiet")
-                let content =
+                var content =
                     switch kind {
                     case "file": try Content.file(path)
                     case "pieces": try Content.file(path, pieceSize: 1 << 20)
                     default: try Content.folder("\(folder)/d")
                     }
-                let error = try await whileRewriting(path, size: Self.size) {
-                    await #expect(throws: HubError.self) { try await hub.saveDataSet(content, name: "changing") }
+                let quiet = content
+                // Before every look: whoever is first, the two of a try differ.
+                let reading = try #require(content.reading)
+                let byte = Mutex<UInt8>(0)
+                content.reading = Content.Reading(path: reading.path) { () throws(HubError) in
+                    let next = byte.withLock { byte in
+                        byte += 1
+                        return byte
+                    }
+                    try? writeFile(path, [UInt8](repeating: next, count: Self.size))
+                    return try reading.again()
+                }
+                let error = await #expect(throws: HubError.self) {
+                    try await hub.saveDataSet(content, name: "changing")
                 }
                 #expect(
                     error?.isChange == true && error?.message.contains(path) == true,
@@ -37,8 +49,8 @@ import Testing
                 let files = hub.database.collection("datasetFilesystem.files")
                 #expect(try await files.findAll([:]).isEmpty)
                 // And now that nobody writes to it, it is taken.
-                let saved = try await hub.saveDataSet(content, name: "quiet")
-                #expect(saved.files.count == content.files.count)
+                let saved = try await hub.saveDataSet(quiet, name: "quiet")
+                #expect(saved.files.count == quiet.files.count)
             }
         }
     }

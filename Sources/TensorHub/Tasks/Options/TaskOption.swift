@@ -112,6 +112,11 @@ package struct TaskOption: Sendable {
         }
     }
 
+    /// What is stored also where the option is not given: claims and ends compute with numbers.
+    var whereNotGiven: BSONValue? {
+        if case .number(let place, _) = value { .int32(Self.standard[keyPath: place]) } else { nil }
+    }
+
     /// A value of another type counts as not given; rules and files that cannot be read are left out.
     func read(_ stored: BSONValue, into options: inout TaskOptions) {
         switch value {

@@ -16,13 +16,7 @@ extension TaskSpec {
     package func validate(after checked: TaskSpec?) throws(HubError) {
         try validateScript()
         try Self.validateKeys(of: hyperParameters, at: "hyper_parameters")
-        try Self.validateKeys(of: tags, at: "tags")
-        for (key, value) in tags {
-            if Self.reservedNames.contains(key.bytes) {
-                throw .invalid("tags.\(key)", "tag '\(key)' is a field of TensorHub's own; choose another name")
-            }
-            try Self.validateTop(key, value, at: "tags")
-        }
+        try Self.validate(tags: tags)
         if let name, name.isEmpty {
             throw .invalid("task_name", "the task name is empty; leave it out or give it a word")
         }
@@ -46,6 +40,16 @@ extension TaskSpec {
         }
         if options != checked?.options { try options.validate() }
         try ArgumentTemplate.check(options, hyperParameters)
+    }
+
+    static func validate(tags: BSONDocument) throws(HubError) {
+        try validateKeys(of: tags, at: "tags")
+        for (key, value) in tags {
+            if reservedNames.contains(key.bytes) {
+                throw .invalid("tags.\(key)", "tag '\(key)' is a field of TensorHub's own; choose another name")
+            }
+            try validateTop(key, value, at: "tags")
+        }
     }
 
     private func validateScript() throws(HubError) {
@@ -156,6 +160,9 @@ extension TaskSpec {
         return document
     }
 
+    /// Whether `hubDocument` is the same.
+    func sharesHub(with other: TaskSpec) -> Bool { options == other.options && origin == other.origin }
+
     /// The fields of ours: those that every task has, then the options that were given.
     func hubDocument() -> BSONDocument {
         let version = options.version
@@ -169,6 +176,7 @@ extension TaskSpec {
         for option in TaskOption.all {
             if let value = option.stored(options) { hub[option.name] = value }
         }
+        if let origin { hub.append("rerun_of", .objectID(origin)) }
         return hub
     }
 }

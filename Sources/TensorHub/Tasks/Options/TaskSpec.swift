@@ -15,6 +15,8 @@ public struct TaskSpec: Sendable {
     public var savedResultKeys: [String]
     /// Anything else to find the task by. `description` is a tag like any other.
     public var tags: BSONDocument
+    /// The task that it is a changed copy of.
+    public private(set) var origin: ObjectID?
     /// How it is to be run; each of these is a property of the task's too.
     public var options = TaskOptions()
 
@@ -51,6 +53,25 @@ public struct TaskSpec: Sendable {
     public subscript<Value>(dynamicMember option: WritableKeyPath<TaskOptions, Value>) -> Value {
         get { options[keyPath: option] }
         set { options[keyPath: option] = newValue }
+    }
+
+    /// Another task once more: its script, hyper-parameters, keys, tags and options, but for its times and its hold, to
+    /// be changed and created. It says where it comes from.
+    ///
+    /// - Parameter task: Whole, as `Hub.task` returns it.
+    /// - Throws: `HubError.invalidInput` where it cannot be run.
+    public init(again task: TaskRecord) throws(HubError) {
+        self.init(
+            name: task.name,
+            script: task.script ?? [],
+            hyperParameters: task.hyperParameters ?? [:],
+            savedResultKeys: task.savedResultKeys ?? [],
+            tags: task.tags
+        )
+        options = try task.checkedOptions()
+        (options.notBefore, options.deadline, options.hold) = (nil, nil, false)
+        if !options.command.isEmpty { script = [] }
+        origin = task.id
     }
 
     /// A script given as text.

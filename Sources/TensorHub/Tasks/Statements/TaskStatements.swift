@@ -50,6 +50,22 @@ package enum TaskStatements {
         ],
     ]
 
+    /// Options of pending tasks.
+    ///
+    /// - Parameter changes: `{set: {name: value}, unset: [name], v: the version that they need}`.
+    static func set(_ changes: BSONDocument) -> [BSONDocument] {
+        let values = changes["set"]?.documentValue ?? [:]
+        let unset = changes["unset"]?.arrayValue?.compactMap(\.stringValue) ?? []
+        var fields = BSONDocument(elements: values.map { ("hub.\($0.key)", ["$literal": $0.value]) })
+        fields.append("hub.v", ["$max": ["$hub.v", changes["v"] ?? 1]])
+        var pipeline: [BSONDocument] = [["$set": .document(fields)]]
+        if !unset.isEmpty { pipeline.append(["$unset": .array(unset.map { .string("hub.\($0)") })]) }
+        let isReady: BSONValue = [
+            "$and": [["$ne": ["$hub.hold", true]], ["$ne": [["$type": "$hub.not_before"], "date"]]]
+        ]
+        return pipeline + [["$set": ["hub.ready": mark(isReady: isReady)]]]
+    }
+
     // MARK: Into `running`
 
     /// What a claim writes.

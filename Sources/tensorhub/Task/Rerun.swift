@@ -1,0 +1,57 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct Rerun: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Create a task that is another one with other hyper-parameters or options, and print its id.",
+        discussion: """
+            Script, files, hyper-parameters, result keys, tags and options are those of the
+            task, but for its times and its hold. The new one says where it comes from.
+            `tensorhub retry` runs the same task again.
+
+            Example:
+              tensorhub rerun 65f0c0ffee0123456789abcd -p lr=0.01
+            """
+    )
+
+    @Argument(help: "The id of the task.")
+    var id: String
+
+    @Option(
+        name: [.customShort("p"), .customLong("parameter")],
+        help: ArgumentHelp("A hyper-parameter in place of the task's; may be repeated.", valueName: "name=value")
+    )
+    var parameters: [String] = []
+
+    @Option(
+        name: .customLong("text"),
+        help: ArgumentHelp("A hyper-parameter that is text, whatever it looks like.", valueName: "name=value")
+    )
+    var texts: [String] = []
+
+    @Option(help: "Another name.")
+    var name: String?
+
+    @OptionGroup var tags: TagOptions
+    @OptionGroup var changes: OptionChanges
+    @OptionGroup var output: OutputOptions
+    @OptionGroup var connection: ConnectionOptions
+
+    func run() async throws {
+        let id = try TaskID.parse(id)
+        let given = try Assignment.document(parameters, flag: "-p", filesAllowed: true)
+            .merging(try Assignment.texts(texts, flag: "--text"))
+        let tags = try tags.document()
+        let hub = try await connection.hub()
+        var spec = try TaskSpec(again: try await hub.task(id))
+        spec.hyperParameters = spec.hyperParameters.merging(given)
+        spec.tags = spec.tags.merging(tags)
+        if let name { spec.name = name }
+        try await changes.change(hub)(&spec.options)
+        let made = try await hub.createTask(spec)
+        output.receipt(["_id": .objectID(made)], made)
+        StandardError.line("task \(made) created in project \(hub.project), from task \(id)")
+    }
+}

@@ -1,0 +1,46 @@
+import ArgumentParser
+import BSON
+import Console
+import TensorHub
+
+struct SetVerb: AsyncParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "set",
+        abstract: "Change options of pending tasks, and tags of any.",
+        discussion: """
+            Options are those of `tensorhub submit`; `none` takes one away. A task that runs
+            or has ended keeps its options, but takes tags. Hyper-parameters never change:
+            `tensorhub rerun` makes a new task with others.
+
+            Examples:
+              tensorhub set --name mnist --priority 5 --timeout 2h
+              tensorhub set --name mnist --tag note="wrong labels" --untag draft
+            """
+    )
+
+    @OptionGroup var options: ChangeOptions
+    @OptionGroup var changes: OptionChanges
+    @OptionGroup var tags: TagOptions
+
+    @Option(name: .customLong("untag"), help: "A tag to take away; may be repeated.")
+    var removed: [String] = []
+
+    func run() async throws {
+        let selection = try options.checkedSelection()
+        let tags = try tags.document()
+        let hub = try await options.connection.hub()
+        let hasTags = !tags.isEmpty || !removed.isEmpty
+        guard changes.isGiven || hasTags else {
+            throw CommandFailure.badInput(
+                "nothing is to be set; give an option such as --priority 5, or --tag name=value"
+            )
+        }
+        let change = try await changes.change(hub)
+        try await options.change("changed", where: changes.isGiven ? "pending" : "there") { hub, _ in
+            // Options first: where they are refused, nothing was changed.
+            let count = changes.isGiven ? try await hub.setOptions(of: selection) { change(&$0) } : 0
+            let tagged = hasTags ? try await hub.setTags(tags, of: selection, removing: removed) : 0
+            return max(count, tagged)
+        }
+    }
+}
