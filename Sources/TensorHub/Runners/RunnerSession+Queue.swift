@@ -69,7 +69,7 @@ extension RunnerSession {
                         "foreign": [
                             "$and": [
                                 ["$eq": ["$operationType", "insert"]],
-                                ["$not": [["$in": ["$fullDocument.hub.ready", [true, false, 2, .double(2.5)]]]]],
+                                ["$not": [["$in": ["$fullDocument.hub.ready", .array(TaskStatements.marks)]]]],
                             ]
                         ],
                         "version": "$fullDocument.hub.v",

@@ -15,7 +15,7 @@ enum TaskTable {
                 task.document["_id"]?.tableText ?? "", task.name ?? "", task.state,
                 String(task.attempt), task.time.map { now.since($0).shortText } ?? "",
                 task.duration(now: now)?.shortText ?? "", task.hyperParameters?.tableText ?? "",
-                task.status == .failed ? task.error?.message ?? "" : task.result.tableText,
+                task.status == .failed ? task.error?.reason ?? "" : task.result.tableText,
             ]
         }
         return table

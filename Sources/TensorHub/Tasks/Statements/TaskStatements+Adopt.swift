@@ -33,7 +33,7 @@ extension TaskStatements {
     /// What `hub.ready` is in documents that no version of ours has written: neither true nor false, nor the mark of a
     /// newer one.
     private static let foreign: BSONValue = [
-        "$nin": [true, false, .int32(2), .double(2.5)], "$not": ["$gt": .int32(version)],
+        "$nin": .array(marks), "$not": ["$gt": .int32(version)],
     ]
 
     /// Pending documents that no version of ours has written. Those that have no room for our fields are left to

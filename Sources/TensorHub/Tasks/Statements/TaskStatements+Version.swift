@@ -16,8 +16,8 @@ extension TaskStatements {
 
     /// For `hub.ready` of tasks that may be claimed.
     static let isReady: BSONValue = ["$in": [true, .int32(2)]]
-    /// For `hub.ready` of tasks that wait.
-    static let isWaiting: BSONValue = ["$in": [false, .double(2.5)]]
+    /// Whatever we write to `hub.ready`.
+    static let marks: [BSONValue] = [true, .int32(2), false, .double(2.5)]
 
     /// `hub.ready` of a new task.
     static func mark(isReady: Bool, version: Int32) -> BSONValue {
