@@ -5,6 +5,7 @@ extension Hub {
     /// Creates one task and returns its identifier.
     ///
     /// TensorLayer: `create_task`, which returned nothing.
+    @discardableResult
     public func createTask(_ spec: TaskSpec) async throws(HubError) -> ObjectID {
         try await createTasks([spec])[0]
     }
@@ -14,6 +15,7 @@ extension Hub {
     /// Every task is checked before the first is written. `time` is the server's clock.
     ///
     /// - Throws: `HubError.invalidInput` naming the field and, for several tasks, which of them; nothing was written.
+    @discardableResult
     public func createTasks(_ specs: [TaskSpec]) async throws(HubError) -> [ObjectID] {
         if specs.isEmpty { return [] }
         for (index, spec) in specs.enumerated() {
