@@ -81,6 +81,7 @@ package enum PythonClientFiles {
             ("logs.py", PackageResources.logs_py),
             ("model.py", PackageResources.model_py),
             ("models.py", PackageResources.models_py),
+            ("output.py", PackageResources.output_py),
             ("project.py", PackageResources.project_py),
             ("reporter.py", PackageResources.reporter_py),
             ("run.py", PackageResources.run_py),
@@ -88,6 +89,7 @@ package enum PythonClientFiles {
             ("server.py", PackageResources.server_py),
             ("tasks.py", PackageResources.tasks_py),
             ("values.py", PackageResources.values_py),
+            ("why.py", PackageResources.why_py),
         ]
     }
 

@@ -7,7 +7,8 @@ import Testing
 @Suite struct PythonTests {
     static let needNoServer = ["test_package", "test_values", "test_arrays", "test_types"]
     static let needServer = [
-        "test_reporter", "test_hub", "test_tasks", "test_attempt", "test_remote", "test_tensorlayer", "test_random",
+        "test_reporter", "test_hub", "test_tasks", "test_watching", "test_attempt", "test_remote", "test_tensorlayer",
+        "test_random",
     ]
 
     @Test(arguments: needNoServer)
