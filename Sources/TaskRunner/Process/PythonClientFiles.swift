@@ -76,6 +76,8 @@ package enum PythonClientFiles {
             ("datasets.py", PackageResources.datasets_py),
             ("db.py", PackageResources.db_py),
             ("errors.py", PackageResources.errors_py),
+            ("frame_arrays.py", PackageResources.frame_arrays_py),
+            ("frames.py", PackageResources.frames_py),
             ("hub.py", PackageResources.hub_py),
             ("legacy.py", PackageResources.legacy_py),
             ("logs.py", PackageResources.logs_py),
