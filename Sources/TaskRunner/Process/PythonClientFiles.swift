@@ -75,6 +75,7 @@ package enum PythonClientFiles {
             ("conversion.py", PackageResources.conversion_py),
             ("datasets.py", PackageResources.datasets_py),
             ("db.py", PackageResources.db_py),
+            ("display.py", PackageResources.display_py),
             ("errors.py", PackageResources.errors_py),
             ("frame_arrays.py", PackageResources.frame_arrays_py),
             ("frames.py", PackageResources.frames_py),
