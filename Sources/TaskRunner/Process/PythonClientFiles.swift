@@ -80,6 +80,7 @@ package enum PythonClientFiles {
             ("frame_arrays.py", PackageResources.frame_arrays_py),
             ("frames.py", PackageResources.frames_py),
             ("hub.py", PackageResources.hub_py),
+            ("integrations.py", PackageResources.integrations_py),
             ("legacy.py", PackageResources.legacy_py),
             ("logs.py", PackageResources.logs_py),
             ("model.py", PackageResources.model_py),
