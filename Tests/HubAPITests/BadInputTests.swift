@@ -99,6 +99,12 @@ import Testing
         Case("GET", "/v1/tasks/000000000000000000000000", nil, 404, "not-found"),
         Case("POST", "/v1/tasks/wait", "{\"timeout\": 61}", 400, "invalid-input", "timeout"),
         Case("POST", "/v1/tasks/wait", "{\"ids\": [3]}", 400, "invalid-input", "ids"),
+        Case("GET", "/v1/tasks/xyz/why", nil, 400, "invalid-input", "id"),
+        Case("GET", "/v1/tasks/xyz/output", nil, 400, "invalid-input", "id"),
+        Case("GET", "/v1/tasks/000000000000000000000000/output?after=1", nil, 400, "invalid-input", "after"),
+        Case("GET", "/v1/tasks/000000000000000000000000/output?after=1:x", nil, 400, "invalid-input", "after"),
+        Case("GET", "/v1/tasks/000000000000000000000000/output?attempt=0", nil, 400, "invalid-input", "attempt"),
+        Case("GET", "/v1/tasks/000000000000000000000000/output?limit=65", nil, 400, "invalid-input", "limit"),
     ]
 
     static let inAttempt = [
@@ -113,6 +119,9 @@ import Testing
         Case("DELETE", "/v1/datasets?filter=%7B%7D", nil, 403, "read-only"),
         Case("DELETE", "/v1/logs/training?filter=%7B%7D", nil, 403, "read-only"),
         Case("PUT", "/v1/models/a/stages/production", nil, 403, "read-only"),
+        Case("POST", "/v1/tasks/retry", "{\"filter\": {}}", 403, "read-only"),
+        Case("POST", "/v1/tasks/hold", "{\"filter\": {}}", 403, "read-only"),
+        Case("POST", "/v1/tasks/release", "{\"filter\": {}}", 403, "read-only"),
     ]
 
     static let inServe = [
@@ -136,6 +145,9 @@ import Testing
         Case("POST", "/v1/tasks/cancel", "{\"reason\": \"x\"}", 400, "invalid-input", "filter"),
         Case("POST", "/v1/tasks/cancel", "{\"name\": null, \"ids\": null}", 400, "invalid-input", "filter"),
         Case("POST", "/v1/tasks/cancel", "{\"filter\": null}", 400, "invalid-input", "filter"),
+        Case("POST", "/v1/tasks/retry", "{}", 400, "invalid-input", "filter"),
+        Case("POST", "/v1/tasks/hold", "{\"ids\": null}", 400, "invalid-input", "filter"),
+        Case("POST", "/v1/tasks/release", "{\"reason\": \"x\"}", 400, "invalid-input", "reason"),
         Case("DELETE", "/v1/models?version=1", nil, 400, "invalid-input", "name"),
         Case("DELETE", "/v1/datasets?version=1&filter=%7B%7D", nil, 400, "invalid-input", "name"),
         Case("DELETE", "/v1/datasets?force=true", nil, 400, "invalid-input", "filter"),

@@ -12,8 +12,8 @@ and anywhere, with the names of TensorLayer's ``tl.db.TensorHub``:
     db = tensorhub.TensorHub(ip="localhost", port=27017, dbname="temp", project_name="tutorial")
     images, digits = db.find_top_dataset("mnist")
 
-Standard library only; NumPy and safetensors are used where they are there. Nothing is read or imported before it is
-asked for, so the import itself costs a task next to nothing.
+Standard library only; NumPy, safetensors and pandas are used where they are there. Nothing is read or imported before
+it is asked for, so the import itself costs a task next to nothing.
 """
 
 # True for type checkers only: `typing` itself takes longer to import than all of this.
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from .errors import Refused as Refused
     from .errors import Unreachable as Unreachable
     from . import db as db
+    from . import integrations as integrations
     from .hub import TensorHub as TensorHub
     from .model import Model as Model
     from .values import ObjectId as ObjectId
@@ -54,12 +55,12 @@ _NAMES = {
 }
 _MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
-__all__ = sorted(_MODULES) + ["checkpoint_dir", "db", "hyper_parameters", "saved_result_keys", "task"]
+__all__ = sorted(_MODULES) + ["checkpoint_dir", "db", "hyper_parameters", "integrations", "saved_result_keys", "task"]
 
 
 def __getattr__(name):  # type: ignore[no-untyped-def]
     module = _MODULES.get(name)
-    if module is not None or name == "db":
+    if module is not None or name in ("db", "integrations"):
         import importlib
 
         value = importlib.import_module("tensorhub." + (module or name))

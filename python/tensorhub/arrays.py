@@ -10,7 +10,7 @@ import warnings
 import zipfile
 from typing import Any, BinaryIO, Dict, List, Optional, Sequence, Tuple
 
-from . import conversion, errors
+from . import conversion, errors, frames
 from .content import Content, Found, Part, files_of
 
 #: Bytes of a description of nested values at most.
@@ -34,11 +34,23 @@ def content_of(value: Any, shards: Optional[int] = None, allow_pickle: bool = Fa
         content = Content("file", [Part("data", bytes(value))], "bytes")
     elif isinstance(value, (str, os.PathLike)):
         content = files_of(value, "dataset")
+    elif frames.is_frame(value):
+        return _frame(value, shards, allow_pickle)
     else:
         return _arrays(value, shards, allow_pickle)
     if shards is not None:
         raise errors.invalid("shards", "shards: only arrays are cut; give a folder with one file for each piece")
     return content
+
+
+def _frame(value: Any, shards: Optional[int], allow_pickle: bool) -> Content:
+    try:
+        return frames.content_of(value, shards)
+    except TypeError as error:
+        if not allow_pickle:
+            words = "%s; or pass allow_pickle=True to store a pickle, which only those can load who allow the same"
+            raise TypeError(words % error) from None
+    return Content("file", [Part("data.pickle", _pickled(value))], "pickle")
 
 
 def _arrays(value: Any, shards: Optional[int], allow_pickle: bool) -> Content:
@@ -267,6 +279,8 @@ def value_of(found: Found, allow_pickle: bool = False, role: str = "dataset") ->
         return _unpickled(found, allow_pickle, role)
     if kind == "file":
         path = found.files[0][1]
+        if form == frames.FORM:
+            return frames.read(path)
         if form != "bytes":
             return path
         with open(path, "rb") as file:

@@ -111,6 +111,11 @@ def flush(timeout: Optional[float] = None) -> bool:
     return _reporter is None or _reporter.flush(timeout)
 
 
+def waiting() -> int:
+    """Bytes of reports that are not with the runner yet."""
+    return 0 if _reporter is None else _reporter.waiting
+
+
 def checkpoint() -> None:
     """Stores the checkpoint folder (``tensorhub.checkpoint_dir``) as it is: the task's next attempt finds this state.
 

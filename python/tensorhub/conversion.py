@@ -38,7 +38,7 @@ _REMEDIES: Dict[str, str] = {
     "void": "x.tolist(), or a dictionary of its fields",
     "record": "a dictionary of its fields",
     "Series": "x.tolist(), or save_dataset(x.to_numpy(), ...)",
-    "DataFrame": "x.to_dict('list'), or save_dataset(x.to_numpy(), ...)",
+    "DataFrame": "x.to_dict('list'), or the DataFrame by itself: save_dataset(x, ...)",
     "Index": "x.tolist()",
     "Mapping": "dict(x)",
     "Decimal128": "x.to_decimal()",

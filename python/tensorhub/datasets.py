@@ -23,7 +23,7 @@ class DataSets(Project):
         """Saves a data set under a name; one of that name gets a new version.
 
         :param dataset: An array; a dictionary, tuple or list of arrays, also nested and with numbers and texts between
-            them; bytes; the path of a file or a folder.
+            them; a DataFrame of pandas; bytes; the path of a file or a folder.
         :param shards: Cuts the arrays along their first axis into that many pieces, to be read one by one.
         :param allow_pickle: Whether anything else is stored as a pickle.
         :param tags: What it is found by, and a description.

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Literal, Optional, overload
 
-from . import attempt, values
+from . import attempt, frames, values
 from .project import Project, Sort
 from .reporter import check_entry
 
@@ -24,17 +24,65 @@ class Logs(Project):
         """Adds an entry to the testing log; the time is added. Returns ``True``: in a task once it is queued."""
         return self._save_log("testing", entry)
 
-    def find_training_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
-        """The entries of the training log that match, oldest first unless sorted otherwise."""
-        return self._find_log("training", sort, limit, filter)
+    @overload
+    def find_training_log(
+        self, sort: Sort = None, limit: Optional[int] = None, *, as_frame: Literal[False] = False, **filter: Any
+    ) -> List[Dict[str, Any]]: ...
 
-    def find_validation_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
-        """The entries of the validation log that match, oldest first unless sorted otherwise."""
-        return self._find_log("validation", sort, limit, filter)
+    @overload
+    def find_training_log(
+        self, sort: Sort = None, limit: Optional[int] = None, *, as_frame: Literal[True], **filter: Any
+    ) -> Any: ...
 
-    def find_testing_log(self, sort: Sort = None, limit: Optional[int] = None, **filter: Any) -> List[Dict[str, Any]]:
-        """The entries of the testing log that match, oldest first unless sorted otherwise."""
-        return self._find_log("testing", sort, limit, filter)
+    def find_training_log(
+        self, sort: Sort = None, limit: Optional[int] = None, *, as_frame: bool = False, **filter: Any
+    ) -> Any:
+        """The entries of the training log that match, oldest first unless sorted otherwise.
+
+        :param as_frame: Whether as a DataFrame of pandas: see :func:`tensorhub.frames.of_log`.
+        :returns: A list of dictionaries, unless ``as_frame``.
+        """
+        return self._find_log("training", sort, limit, as_frame, filter)
+
+    @overload
+    def find_validation_log(
+        self, sort: Sort = None, limit: Optional[int] = None, *, as_frame: Literal[False] = False, **filter: Any
+    ) -> List[Dict[str, Any]]: ...
+
+    @overload
+    def find_validation_log(
+        self, sort: Sort = None, limit: Optional[int] = None, *, as_frame: Literal[True], **filter: Any
+    ) -> Any: ...
+
+    def find_validation_log(
+        self, sort: Sort = None, limit: Optional[int] = None, *, as_frame: bool = False, **filter: Any
+    ) -> Any:
+        """The entries of the validation log that match, oldest first unless sorted otherwise.
+
+        :param as_frame: Whether as a DataFrame of pandas: see :func:`tensorhub.frames.of_log`.
+        :returns: A list of dictionaries, unless ``as_frame``.
+        """
+        return self._find_log("validation", sort, limit, as_frame, filter)
+
+    @overload
+    def find_testing_log(
+        self, sort: Sort = None, limit: Optional[int] = None, *, as_frame: Literal[False] = False, **filter: Any
+    ) -> List[Dict[str, Any]]: ...
+
+    @overload
+    def find_testing_log(
+        self, sort: Sort = None, limit: Optional[int] = None, *, as_frame: Literal[True], **filter: Any
+    ) -> Any: ...
+
+    def find_testing_log(
+        self, sort: Sort = None, limit: Optional[int] = None, *, as_frame: bool = False, **filter: Any
+    ) -> Any:
+        """The entries of the testing log that match, oldest first unless sorted otherwise.
+
+        :param as_frame: Whether as a DataFrame of pandas: see :func:`tensorhub.frames.of_log`.
+        :returns: A list of dictionaries, unless ``as_frame``.
+        """
+        return self._find_log("testing", sort, limit, as_frame, filter)
 
     find_training_logs = find_training_log
     find_validation_logs = find_validation_log
@@ -62,7 +110,9 @@ class Logs(Project):
         self._client.call("POST", "/v1/logs/" + kind, None, values.dumps(document))
         return True
 
-    def _find_log(self, kind: str, sort: Sort, limit: Optional[int], filter: Dict[str, Any]) -> List[Dict[str, Any]]:
+    def _find_log(self, kind: str, sort: Sort, limit: Optional[int], as_frame: bool, filter: Dict[str, Any]) -> Any:
+        pandas = frames.pandas_for("as_frame=True") if as_frame else None
         if self.is_attempt:
             attempt.flush()
-        return self._list("/v1/logs/" + kind, filter, sort, limit=limit)
+        entries = self._list("/v1/logs/" + kind, filter, sort, limit=limit)
+        return entries if pandas is None else frames.of_log(entries, pandas)

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 from . import errors, values
 from .arrays import _is_member, as_array, checked, read_npz, value_of, write_npz
 from .content import Content, Found, Part, files_of, hub_of
+from .display import facts
 
 
 STORES_IT = "; format='safetensors' stores it"
@@ -84,6 +85,9 @@ class Model:
 
     def __repr__(self) -> str:
         return "<Model %r, version %s>" % (self.name, self.version)
+
+    def _repr_html_(self) -> Optional[str]:
+        return facts(self.document, "model %s, version %s" % (self.name, self.version))
 
 
 def _parameters(found: Found, allow_pickle: bool) -> Any:

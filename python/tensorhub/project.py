@@ -6,6 +6,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple, Union
 
 from . import content, errors, values
 from .connection import Client
+from .display import Documents
 
 Sort = Union[None, str, Dict[str, int], Sequence[Tuple[str, int]]]
 
@@ -47,8 +48,7 @@ class Project:
         return found
 
     def _list(self, path: str, filter: Dict[str, Any], sort: Sort, **parameters: Any) -> List[Dict[str, Any]]:
-        result: List[Dict[str, Any]] = self._client.call("GET", path, self._query(filter, sort, **parameters))
-        return result
+        return Documents(self._client.call("GET", path, self._query(filter, sort, **parameters)))
 
     def _delete(self, path: str, query: Dict[str, Any], filter: Dict[str, Any]) -> int:
         # Everything at once is deleted only where that is spelled out.

@@ -124,6 +124,11 @@ class Reporter:
             # An exit handler of the script's, later than ours.
             self._drain_or_spool()
 
+    @property
+    def waiting(self) -> int:
+        """Bytes that are not delivered yet."""
+        return self._put_size - self._sent_size
+
     def flush(self, timeout: Optional[float] = None) -> bool:
         """Waits until everything reported so far has been delivered.
 

@@ -7,10 +7,11 @@ import difflib
 import os
 import subprocess
 import time
-from typing import Any, Callable, Dict, Iterable, List, Optional, Sequence, Tuple, Union
+from typing import Any, Callable, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Tuple, Union, overload
 
-from . import errors, server, values
+from . import errors, output, server, values
 from .project import Project, Sort
+from .why import Why
 
 #: The words in a task's ``status``.
 STATES = ("pending", "running", "finished", "failed", "cancelled")
@@ -18,6 +19,9 @@ STATES = ("pending", "running", "finished", "failed", "cancelled")
 Seconds = Union[None, int, float, datetime.timedelta]
 
 Files = Union[None, Sequence[Union[str, "os.PathLike[str]"]], Dict[str, Union[str, bytes, "os.PathLike[str]"]]]
+
+#: An identifier of a task, or its document.
+Task = Union[str, Dict[str, Any]]
 
 #: Seconds of one long poll.
 POLL = 30
@@ -175,6 +179,52 @@ class Tasks(Project):
         body = _selection(task_name, ids, filter) or {"filter": {}}
         return int(self._client.call("POST", "/v1/tasks/cancel", None, values.dumps(body)).get("cancelled", 0))
 
+    def retry_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
+        """Runs the tasks that match and have ended again; their history and output stay. Returns how many.
+
+        :raises errors.Refused: inside of a task, as for :meth:`hold_tasks` and :meth:`release_tasks`.
+        """
+        return self._change("retry", "retried", task_name, ids, filter)
+
+    def hold_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
+        """Keeps the tasks that match and are pending from being started until they are released; returns how many."""
+        return self._change("hold", "held", task_name, ids, filter)
+
+    def release_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
+        """Lets the tasks that match and are held be started; returns how many."""
+        return self._change("release", "released", task_name, ids, filter)
+
+    def _change(
+        self, verb: str, participle: str, task_name: Optional[str], ids: Optional[Iterable[str]], filter: Dict[str, Any]
+    ) -> int:
+        body = _selection(task_name, ids, filter) or {"filter": {}}
+        return int(self._client.call("POST", "/v1/tasks/" + verb, None, values.dumps(body)).get(participle, 0))
+
+    def why(self, id: Task) -> Why:
+        """Why a task waits, where it runs, or how it ended: a dictionary, of which ``print`` makes sentences.
+
+        :param id: Its identifier, or the document that ``find_top_task`` gave.
+        :raises errors.NotFound: where there is no such task in the project.
+        """
+        return Why(self._client.call("GET", "/v1/tasks/%s/why" % _id(id)))
+
+    @overload
+    def logs(self, id: Task, attempt: Optional[int] = None, follow: Literal[False] = False) -> str: ...
+
+    @overload
+    def logs(self, id: Task, attempt: Optional[int] = None, *, follow: Literal[True]) -> Iterator[str]: ...
+
+    def logs(self, id: Task, attempt: Optional[int] = None, follow: bool = False) -> Union[str, Iterator[str]]:
+        """What the script of a task printed so far; of a progress bar the last state of each line.
+
+        :param id: Its identifier, or the document that ``find_top_task`` gave.
+        :param attempt: The number of an attempt, from 1; the latest unless given.
+        :param follow: Gives the lines one by one instead, as they come, without their ends, until the task has ended.
+        :returns: A text, empty where nothing was printed. What is no UTF-8 is U+FFFD in it.
+        :raises errors.NotFound: where there is no such task, or it has had fewer attempts.
+        """
+        return (output.follow if follow else output.read)(self._client, _id(id), attempt)
+
     def run_top_task(self, task_name: Optional[str] = None, sort: Sort = None, **filter: Any) -> bool:
         """Claims one pending task and runs it to its end, as `tensorhubd --once` does, in processes of its own.
 
@@ -213,6 +263,19 @@ def _check_tags(tags: Dict[str, Any]) -> None:
             option = known[near[0]]
             message = "%s: there is no option %r; did you mean %r? A tag needs a name that is less like it"
             raise errors.invalid(name, message % (name, name, option))
+
+
+def _id(task: Any) -> values.ObjectId:
+    """The identifier of a task that is given by it or as a document."""
+    identifier = task.get("_id") if isinstance(task, dict) else task
+    words = "id: %r is no identifier of a task; give what create_task has returned" % (identifier,)
+    if not isinstance(identifier, str) and type(identifier).__name__ != "ObjectId":
+        raise TypeError(words)
+    try:
+        # Not an empty text, which would stand for a new identifier.
+        return values.ObjectId(str(identifier) or "-")
+    except errors.InvalidInput:
+        raise errors.invalid("id", words) from None
 
 
 def _texts(field: str, texts: Any) -> List[str]:

@@ -242,19 +242,18 @@ def decode(value: Any) -> Any:
 
 
 def _date(value: Any) -> Any:
-    # Without a time zone, in UTC: what pymongo gave the scripts that this must run unchanged.
+    # With its zone, which is UTC: one without would pass for local time, and is not to be compared with one that has it.
     import datetime
 
     if isinstance(value, dict):
         milliseconds = int(value["$numberLong"])
-        return datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=milliseconds)
+        return datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(milliseconds=milliseconds)
     text = value[:-1] + "+00:00" if value.endswith("Z") else value
     whole, point, rest = text.partition(".")
     if point:  # before Python 3.11 a fraction has three digits or six
         digits = rest[: len(rest) - 6]
         text = whole + "." + digits.ljust(6, "0")[:6] + rest[len(digits) :]
-    date = datetime.datetime.fromisoformat(text)
-    return date.astimezone(datetime.timezone.utc).replace(tzinfo=None)
+    return datetime.datetime.fromisoformat(text).astimezone(datetime.timezone.utc)
 
 
 def _binary(value: Any) -> Any:

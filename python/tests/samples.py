@@ -18,6 +18,10 @@ try:
 except ImportError:
     numpy = None
 try:
+    import pandas
+except ImportError:
+    pandas = None
+try:
     import ml_dtypes
 except ImportError:
     ml_dtypes = None
@@ -89,6 +93,10 @@ class Tensor:
         return [1.5, 2.0]
 
 
+def utc(time):
+    return time.replace(tzinfo=datetime.timezone.utc)
+
+
 def rows():
     """From the first words of a row to its samples."""
     minute = datetime.datetime(2024, 2, 29, 12, 30, 15, 250000)
@@ -115,16 +123,15 @@ def rows():
     yield "`dict` with whole", [Sample({1: "a", -2: "b"}, document={"1": "a", "-2": "b"})]
     yield "`dict` with a `bool`", [Sample({key: 1}) for key in (True, 1.5, None, (1,))]
     yield "`dict` with a key that", [Sample({key: 1}) for key in ("", "a.b", "a\0", "$oid", "$gt", "\ud800")]
-    yield "`datetime` without", [
-        Sample(v) for v in (minute, datetime.datetime.min, datetime.datetime(9999, 12, 31, 23, 59, 59, 999000))
+    last = datetime.datetime(9999, 12, 31, 23, 59, 59, 999000)
+    yield "`datetime` with the zone UTC", [Sample(utc(v)) for v in (minute, datetime.datetime.min, last)]
+    yield "`datetime` with another", [
+        Sample(minute.replace(tzinfo=east), document=utc(minute - datetime.timedelta(hours=5, minutes=45)))
     ]
-    yield "`datetime` with zone", [
-        Sample(minute.replace(tzinfo=datetime.timezone.utc), document=minute),
-        Sample(minute.replace(tzinfo=east), document=minute - datetime.timedelta(hours=5, minutes=45)),
-    ]
+    yield "`datetime` without", [Sample(v, document=utc(v)) for v in (minute, datetime.datetime.min, last)]
     yield "`datetime` with finer", [
-        Sample(minute.replace(microsecond=250999), document=minute),
-        Sample(datetime.datetime(1969, 12, 31, 23, 59, 59, 999999), document=datetime.datetime(1969, 12, 31, 23, 59, 59, 999000)),
+        Sample(minute.replace(microsecond=250999), document=utc(minute)),
+        Sample(datetime.datetime(1969, 12, 31, 23, 59, 59, 999999), document=utc(datetime.datetime(1969, 12, 31, 23, 59, 59, 999000))),
     ]  # fmt: skip
     yield "`date`, `time`", [Sample(v) for v in (minute.date(), minute.time(), datetime.timedelta(1))]
     yield "`Decimal` of 34", [
@@ -166,14 +173,14 @@ def numpy_rows():
     string = getattr(getattr(np, "dtypes", None), "StringDType", None)
     yield "array of texts of any", [Sample(np.array(["a", "é"], string()), document=["a", "é"])] if string else []
     yield "array of objects", [Sample(np.array([None, 1, "a", {"b": 1}], object), document=[None, 1, "a", {"b": 1}])]
-    day = datetime.datetime(2024, 2, 29)
+    day = utc(datetime.datetime(2024, 2, 29))
     yield "array of `datetime64`", [
         Sample(np.array(["2024-02-29"], "M8[%s]" % unit), document=[day]) for unit in "D h m s ms us ns 7s".split()
     ] + [
-        Sample(np.array(["2024", "0001"], "M8[Y]"), document=[datetime.datetime(2024, 1, 1), datetime.datetime(1, 1, 1)]),
-        Sample(np.array(["2024-02"], ">M8[M]"), document=[datetime.datetime(2024, 2, 1)]),
+        Sample(np.array(["2024", "0001"], "M8[Y]"), document=[utc(datetime.datetime(2024, 1, 1)), utc(datetime.datetime.min)]),
+        Sample(np.array(["2024-02"], ">M8[M]"), document=[utc(datetime.datetime(2024, 2, 1))]),
         Sample(np.array(["2024-02-29"], "M8[W]"), document=[day]),
-        Sample(np.array([1], "M8[ps]"), document=[datetime.datetime(1970, 1, 1)]),
+        Sample(np.array([1], "M8[ps]"), document=[utc(datetime.datetime(1970, 1, 1))]),
     ]
     yield "array of `datetime64` with NaT", [Sample(np.array(v)) for v in (
         np.array(["2024-01-01", "NaT"], "M8[D]"), np.array(["20000"], "M8[Y]"), np.array([-3000], "M8[Y]"), np.array(["NaT"], "M8"),
@@ -221,4 +228,6 @@ def numpy_rows():
         )
     ]  # fmt: skip
     yield "tensor of PyTorch", [Sample(Tensor(), np.array([1.5, 2], "f4"), [1.5, 2.0])]
-    yield "`DataFrame`", [Sample(Table())]
+    yield "`DataFrame`", [Sample(Table())] + (
+        [Sample(pandas.DataFrame({"a": [1]})), Sample(pandas.Series([1])), Sample(pandas.Index([1]))] if pandas else []
+    )

@@ -25,6 +25,10 @@ except ImportError:
 needs_numpy = unittest.skipIf(numpy is None, "this Python has no NumPy")
 has_safetensors = numpy is not None and importlib.util.find_spec("safetensors") is not None
 needs_safetensors = unittest.skipUnless(has_safetensors, "this Python has no safetensors")
+has_pandas = importlib.util.find_spec("pandas") is not None
+needs_pandas = unittest.skipUnless(has_pandas, "this Python has no pandas")
+has_pyarrow = has_pandas and importlib.util.find_spec("pyarrow") is not None
+needs_pyarrow = unittest.skipUnless(has_pyarrow, "this Python has no pyarrow beside pandas")
 needs_server = unittest.skipUnless(os.environ.get("TENSORHUB_URI"), "TENSORHUB_URI names no MongoDB")
 
 

@@ -71,7 +71,8 @@ class AttemptTests(ServerTestCase):
             db = tensorhub.TensorHub()
             errors = []
             for call in (lambda: db.create_task("x", __file__), db.delete_tasks, db.delete_datasets, db.delete_model,
-                         db.delete_training_log, lambda: db.run_top_task("t")):
+                         db.delete_training_log, lambda: db.run_top_task("t"), db.cancel_tasks, db.retry_tasks,
+                         db.hold_tasks, db.release_tasks):
                 try:
                     call()
                 except PermissionError as error:
@@ -79,7 +80,25 @@ class AttemptTests(ServerTestCase):
             """,
             ["errors"],
         )
-        self.assertEqual(task["result"]["errors"], ["Refused"] * 6)
+        self.assertEqual(task["result"]["errors"], ["Refused"] * 10)
+
+    def test_a_task_reads_why_others_wait_and_what_it_has_printed(self):
+        waiting = self.db.create_task("other", self.file("other.py", "pass"), hold=True)
+        task = self.run_task(
+            """
+            import os, tensorhub
+            db = tensorhub.TensorHub()
+            why = [obstacle["kind"] for obstacle in db.why(waiting)["obstacles"]]
+            output = db.logs(waiting)
+            print("said", flush=True)
+            for line in db.logs(os.environ["TENSORHUB_TASK_ID"], follow=True):
+                break
+            """,
+            ["why", "output", "line"],
+            waiting=waiting,
+        )
+        self.assertEqual(task["result"]["why"][0], "held")
+        self.assertEqual((task["result"]["output"], task["result"]["line"]), ("", "said"))
 
     def test_a_checkpoint_is_there_in_the_next_attempt(self):
         path = self.file(

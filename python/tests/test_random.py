@@ -166,7 +166,8 @@ def expected(value):
     if isinstance(value, datetime.datetime):
         plain = value.replace(tzinfo=None, fold=0, microsecond=value.microsecond // 1000 * 1000)
         try:
-            return plain - (value.utcoffset() or datetime.timedelta(0)) if not value.microsecond % 1000 else shifted(value)
+            whole = plain - (value.utcoffset() or datetime.timedelta(0)) if not value.microsecond % 1000 else shifted(value)
+            return whole.replace(tzinfo=datetime.timezone.utc)
         except OverflowError:
             raise Unstorable from None
     if isinstance(value, decimal.Decimal):
@@ -247,7 +248,7 @@ def time_of(item):
         micro = int(finer.astype("i8"))
         if numpy.datetime_data(item.dtype)[0] == "ns":
             micro = int(item.astype("i8")) // 1000
-        return datetime.datetime(1970, 1, 1) + datetime.timedelta(milliseconds=micro // 1000)
+        return datetime.datetime(1970, 1, 1, tzinfo=datetime.timezone.utc) + datetime.timedelta(milliseconds=micro // 1000)
     except OverflowError:
         raise Unstorable from None
 

@@ -47,8 +47,8 @@ class TaskTests(ServerTestCase):
             self.assertNotIn(name, task)
         hub = task["hub"]
         self.assertEqual((hub["priority"], hub["max_failures"], hub["hold"]), (-5, 4, True))
-        self.assertEqual(hub["not_before"], datetime.datetime(2031, 5, 6, 7, 8, 9))
-        self.assertEqual(hub["deadline"], datetime.datetime(2032, 1, 1))
+        self.assertEqual(hub["not_before"], datetime.datetime(2031, 5, 6, 7, 8, 9, tzinfo=datetime.timezone.utc))
+        self.assertEqual(hub["deadline"], times["deadline"])
         for name, value in (("backoff", 7), ("timeout", 1.5), ("stall", 120), ("grace", 3)):
             self.assertEqual(hub[name], value, name)
 

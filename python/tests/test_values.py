@@ -17,7 +17,7 @@ class ValueTests(unittest.TestCase):
     def test_values_come_back_as_they_went(self):
         document = {
             "a": 1, "b": 2.5, "c": "é€", "d": None, "e": True, "f": [1, [2]], "g": {"h": {}}, "i": b"\0\xff",
-            "j": datetime.datetime(2020, 2, 29, 12, 30, 15, 250000), "k": -(2**63), "l": float("-inf"),
+            "j": datetime.datetime(2020, 2, 29, 12, 30, 15, 250000, datetime.timezone.utc), "k": -(2**63), "l": float("-inf"),
         }  # fmt: skip
         self.assertEqual(self.back(document), document)
         self.assertTrue(math.isnan(self.back(float("nan"))))
@@ -84,10 +84,14 @@ class ValueTests(unittest.TestCase):
         for odd in ({"$regularExpression": {"pattern": "(", "options": ""}}, {"$regularExpression": {"pattern": "a", "options": "u"}}):
             self.assertEqual(values.decode(odd), odd)
 
-    def test_dates_with_a_time_zone_become_utc(self):
-        zone = datetime.timezone(datetime.timedelta(hours=2))
-        date = datetime.datetime(2020, 1, 1, 2, tzinfo=zone)
-        self.assertEqual(self.back(date), datetime.datetime(2020, 1, 1))
+    def test_dates_come_back_with_the_zone_utc(self):
+        utc, zone = datetime.timezone.utc, datetime.timezone(datetime.timedelta(hours=2))
+        for given in (datetime.datetime(2020, 1, 1, 2, tzinfo=zone), datetime.datetime(2020, 1, 1)):
+            back = self.back(given)
+            self.assertEqual((back, back.tzinfo), (datetime.datetime(2020, 1, 1, tzinfo=utc), utc))
+        for text in ("2020-01-01T00:00:00Z", "2020-01-01T02:00:00.250+02:00", "2020-01-01T00:00:00.5Z"):
+            back = values.decode({"$date": text})
+            self.assertEqual((back.replace(microsecond=0, tzinfo=None), back.tzinfo), (datetime.datetime(2020, 1, 1), utc))
 
     def test_orders(self):
         for sort in ([("a", -1), ("b", 1)], {"a": -1, "b": 1}, (["a", -1], "b")):

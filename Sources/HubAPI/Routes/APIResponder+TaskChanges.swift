@@ -33,7 +33,25 @@ extension APIResponder {
             let count = try await api.asQuery { try await api.hub.cancelTasks(selection, by: "API", reason: reason) }
             return .json(["cancelled": BSONValue(smallest: count)])
         },
+        change("retry", "retried") { hub, selection in try await hub.retryTasks(selection) },
+        change("hold", "held") { hub, selection in try await hub.holdTasks(selection) },
+        change("release", "released") { hub, selection in try await hub.releaseTasks(selection) },
     ]
+
+    /// A change of all tasks of a selection, which has nothing but a number to tell.
+    private static func change(
+        _ verb: String,
+        _ participle: String,
+        _ body: @escaping @Sendable (Hub, TaskSelection) async throws -> Int
+    ) -> Route {
+        Route(.post, "/v1/tasks/\(verb)", .serve) { api, request in
+            let document = try await request.object()
+            let selection = try selection(document)
+            if selection.isAll, document["filter"]?.documentValue == nil { throw missingSelection }
+            let count = try await api.asQuery { try await body(api.hub, selection) }
+            return .json([participle: BSONValue(smallest: count)])
+        }
+    }
 }
 
 extension APIError {

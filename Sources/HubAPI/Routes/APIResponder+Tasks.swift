@@ -24,6 +24,13 @@ extension APIResponder {
             let id = try request.objectID(request.parameters[0], "id")
             return .json(try await api.hub.task(id).document.withoutFileData)
         },
+        Route(.get, "/v1/tasks/{id}/why") { api, request in
+            let id = try request.objectID(request.parameters[0], "id")
+            return .json(try await api.whileHeard { try await api.hub.explain(id).document })
+        },
+        Route(.get, "/v1/tasks/{id}/output", query: ["attempt", "after", "limit"]) { api, request in
+            try await api.taskOutput(request)
+        },
     ]
 
     @concurrent

@@ -75,12 +75,17 @@ package enum PythonClientFiles {
             ("conversion.py", PackageResources.conversion_py),
             ("datasets.py", PackageResources.datasets_py),
             ("db.py", PackageResources.db_py),
+            ("display.py", PackageResources.display_py),
             ("errors.py", PackageResources.errors_py),
+            ("frame_arrays.py", PackageResources.frame_arrays_py),
+            ("frames.py", PackageResources.frames_py),
             ("hub.py", PackageResources.hub_py),
+            ("integrations.py", PackageResources.integrations_py),
             ("legacy.py", PackageResources.legacy_py),
             ("logs.py", PackageResources.logs_py),
             ("model.py", PackageResources.model_py),
             ("models.py", PackageResources.models_py),
+            ("output.py", PackageResources.output_py),
             ("project.py", PackageResources.project_py),
             ("reporter.py", PackageResources.reporter_py),
             ("run.py", PackageResources.run_py),
@@ -89,6 +94,7 @@ package enum PythonClientFiles {
             ("tasks.py", PackageResources.tasks_py),
             ("unused.py", PackageResources.unused_py),
             ("values.py", PackageResources.values_py),
+            ("why.py", PackageResources.why_py),
         ]
     }
 

@@ -5,9 +5,13 @@ import Testing
 /// The tests of the Python client, `python/tests`, against the programs of this build and a real MongoDB. Once with the
 /// Python that has NumPy, once with the system's own.
 @Suite struct PythonTests {
-    static let needNoServer = ["test_package", "test_values", "test_arrays", "test_types"]
+    static let needNoServer = [
+        "test_package", "test_build", "test_values", "test_arrays", "test_frames", "test_types", "test_integrations",
+        "test_display",
+    ]
     static let needServer = [
-        "test_reporter", "test_hub", "test_tasks", "test_attempt", "test_remote", "test_tensorlayer", "test_random",
+        "test_reporter", "test_hub", "test_tasks", "test_watching", "test_attempt", "test_remote", "test_tensorlayer",
+        "test_random",
     ]
 
     @Test(arguments: needNoServer)

@@ -171,10 +171,11 @@ import Testing
     @Test func `Values of every type arrive`() async throws {
         let script = """
             import datetime, math
+            utc = datetime.timezone.utc
             ok = [
-                a == 2**40, b != b, math.isinf(c), d == datetime.datetime(2024, 2, 29, 12, 0, 0, 250000),
+                a == 2**40, b != b, math.isinf(c), d == datetime.datetime(2024, 2, 29, 12, 0, 0, 250000, utc),
                 e == "0123456789abcdef01234567", f == b"\\x00\\xff", g is None, h == {"x": [1, 2.5]}, i is True,
-                early == datetime.datetime(1900, 1, 1),
+                early == datetime.datetime(1900, 1, 1, tzinfo=utc),
             ]
             """
         let parameters: BSONDocument = [

@@ -73,6 +73,10 @@ extension TaskExplanation {
     public var document: BSONDocument {
         var document: BSONDocument = ["_id": task.document["_id"] ?? .null, "status": .string(task.status.rawValue)]
         document.append("time", .dateTime(time))
+        if let name = task.name { document.append("task_name", .string(name)) }
+        for (key, time) in [("created", task.time), ("started", task.started), ("ended", task.ended)] {
+            if let time { document.append(key, .dateTime(time)) }
+        }
         switch situation {
         case .pending(let waiting):
             document.append("obstacles", .array(waiting.obstacles.map { .document($0.document) }))
@@ -85,6 +89,7 @@ extension TaskExplanation {
             break
         }
         let hub = task.document["hub"]?.documentValue
+        if case .ended = situation, let cancel = hub?["cancel"] { document.append("cancel", cancel) }
         document.append("history", hub?["history"] ?? .array([]))
         if let error = hub?["error"] { document.append("error", error) }
         return document

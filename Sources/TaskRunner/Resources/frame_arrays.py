@@ -1,0 +1,1 @@
+../../../python/tensorhub/frame_arrays.py

@@ -1,0 +1,1 @@
+../../../python/tensorhub/output.py
