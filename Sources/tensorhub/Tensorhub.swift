@@ -27,5 +27,5 @@ struct Tensorhub: AsyncParsableCommand {
         ]
     )
 
-    static func main() async { await CommandFrame.run(Self.self) }
+    static func main() async { await CommandFrame.run(Self.self, otherVerbs: OtherVerbs.meant) }
 }
