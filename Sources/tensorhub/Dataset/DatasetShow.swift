@@ -31,7 +31,7 @@ struct DatasetShow: AsyncParsableCommand {
             ("name", dataSet.name),
             ("project", dataSet.document["project_name"]?.tableText),
             ("version", dataSet.version.map(String.init) ?? "none: TensorLayer wrote it"),
-            ("stored", dataSet.time.map { "\($0) (\($0.ago()))" }),
+            ("stored", dataSet.time.map { "\($0.shownText) (\($0.ago()))" }),
             ("kind", dataSet.kind?.rawValue ?? "a Python pickle; loading one can run code"),
             ("form", dataSet.form),
             ("size", ByteText.of(files.totalLength)),

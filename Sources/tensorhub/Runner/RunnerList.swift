@@ -39,7 +39,7 @@ struct RunnerList: AsyncParsableCommand {
 
     static func table(_ runners: [RunnerRecord], _ running: [ObjectID: Int]) -> Table {
         var table = Table([
-            .init("ID"), .init("NAME", isElastic: true), .init("HOST", isElastic: true), .init("STATE"),
+            .init("ID"), .init("NAME", isElastic: true), .init("HOST", isElastic: true), StateColour.column("STATE"),
             .init("RUNNING", isRightAligned: true), .init("SLOTS", isRightAligned: true),
             .init("DONE", isRightAligned: true), .init("SEEN", isRightAligned: true),
             .init("LABELS", isElastic: true),
