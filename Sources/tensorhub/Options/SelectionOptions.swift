@@ -27,6 +27,7 @@ struct SelectionOptions: ParsableArguments {
         var selection = TaskSelection()
         for text in try idTexts() {
             guard let id = ObjectID(text) else {
+                try TaskID.checkGiven(text)
                 throw CommandFailure.badInput(
                     "'\(TerminalText.oneLine(text))' is not the id of a task; an id has 24 hexadecimal digits, and "
                         + "--name selects by name"
