@@ -92,7 +92,7 @@ package enum CommandFrame {
         // Help and completion scripts come as errors too.
         let status = root.exitCode(for: error)
         if status.isSuccess {
-            StandardOutput.line(root.fullMessage(for: error))
+            StandardOutput.line(CompletionScript.inOrder(root.fullMessage(for: error)))
             return ExitStatus.done
         }
         if status == .validationFailure {

@@ -5,7 +5,7 @@ import TensorHub
 
 /// Which of them are to be deleted: never more than was said.
 struct ContentRemoveOptions: ParsableArguments {
-    @Argument(help: "Those of this name.")
+    @Argument(help: "Those of this name.", completion: Completion.contents)
     var name: String?
 
     @Option(name: .customLong("version"), help: "That version alone.")

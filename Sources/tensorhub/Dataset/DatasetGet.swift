@@ -17,7 +17,7 @@ struct DatasetGet: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Its name; - for any.")
+    @Argument(help: "Its name; - for any.", completion: Completion.dataSets)
     var name: String
 
     @OptionGroup var options: ContentOptions

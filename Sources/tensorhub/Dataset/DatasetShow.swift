@@ -13,7 +13,7 @@ struct DatasetShow: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Its name; - for any.")
+    @Argument(help: "Its name; - for any.", completion: Completion.dataSets)
     var name: String
 
     @OptionGroup var options: ContentOptions

@@ -13,7 +13,7 @@ struct ModelShow: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Its name, or mlp@3, mlp@production; - for any.")
+    @Argument(help: "Its name, or mlp@3, mlp@production; - for any.", completion: Completion.models)
     var name: String
 
     @OptionGroup var options: ContentOptions

@@ -13,7 +13,10 @@ struct RunnerShow: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The name or the id of the runner, or the beginning of its id.")
+    @Argument(
+        help: "The name or the id of the runner, or the beginning of its id.",
+        completion: Completion.runners
+    )
     var runner: String
 
     @OptionGroup var output: OutputOptions
