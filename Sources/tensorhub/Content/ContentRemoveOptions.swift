@@ -50,7 +50,12 @@ struct ContentRemoveOptions: ParsableArguments {
                 )
             }
         }
-        let deleted = try await delete(hub, query)
+        let deleted: Int
+        do {
+            deleted = try await delete(hub, query)
+        } catch let error as HubError where error.code == .wrongState {
+            throw CommandFailure.failure("\(error.message) with --force")
+        }
         output.receipt(deleted, "deleted")
         if deleted == 0 {
             do {

@@ -13,7 +13,7 @@ struct DatasetShow: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Its name; - for any.", completion: Completion.dataSets)
+    @Argument(help: "Its name, or mnist@2; - for any.", completion: Completion.dataSets)
     var name: String
 
     @OptionGroup var options: ContentOptions
@@ -23,7 +23,7 @@ struct DatasetShow: AsyncParsableCommand {
     func run() async throws {
         let query = try options.query(name)
         let hub = try await connection.hub()
-        let dataSet = try await hub.findDataSet(query)
+        let dataSet = try await hub.findDataSet(named: name, query)
         let files = try await hub.files(of: dataSet)
         let index = try await hub.tensors(of: dataSet)
         let facts: [(String, String?)] = [
