@@ -9,13 +9,19 @@ package protocol HandlesSignals {}
 /// The frame of both executables: parses the arguments, runs the command, and turns whatever comes of it into one
 /// sentence and one exit status.
 package enum CommandFrame {
+    /// - Parameter otherVerbs: The verbs of a command (`["runner"]`) that another program calls by this word.
     @concurrent
-    package static func run<Root: AsyncParsableCommand>(_ root: Root.Type) async -> Never {
+    package static func run<Root: AsyncParsableCommand>(
+        _ root: Root.Type,
+        otherVerbs: @Sendable (_ word: String, _ command: [String]) -> [String] = { _, _ in [] }
+    ) async -> Never {
         // Explicit, so that `| head` ends us by our own check, not in the middle of a write to MongoDB.
         signal(SIGPIPE, SIG_IGN)
         let name = root.configuration.commandName ?? "tensorhub"
         do {
-            let parsed = try await parse(root, withEmptyValues(CommandLineArguments.all))
+            let arguments = CommandLineArguments.all
+            if let unknown = UnknownVerb(root, arguments, otherVerbs) { throw unknown.failure }
+            let parsed = try await parse(root, withEmptyValues(arguments))
             if !(parsed is any HandlesSignals) { Interrupt.endProcessOnSignal() }
             if var command = parsed as? any AsyncParsableCommand {
                 try await command.run()
@@ -93,7 +99,7 @@ package enum CommandFrame {
         // Help and completion scripts come as errors too.
         let status = root.exitCode(for: error)
         if status.isSuccess {
-            StandardOutput.line(root.fullMessage(for: error))
+            StandardOutput.line(CompletionScript.inOrder(root.fullMessage(for: error)))
             return ExitStatus.done
         }
         if status == .validationFailure {

@@ -18,6 +18,17 @@ package enum Interrupt {
         sigaction(SIGINT, &action, nil)
     }
 
+    /// Ends the process in silence, with status 0, whatever it is at then.
+    package static func endSilently(after limit: Duration) {
+        var action = sigaction()
+        action.__sigaction_handler.sa_handler = { _ in _exit(ExitStatus.done) }
+        sigaction(SIGALRM, &action, nil)
+        var timer = itimerval()
+        timer.it_value.tv_sec = time_t(limit.wholeMilliseconds / 1000)
+        timer.it_value.tv_usec = suseconds_t(max(1, limit.wholeMilliseconds % 1000 * 1000))
+        setitimer(CInt(ITIMER_REAL.rawValue), &timer, nil)
+    }
+
     private static func isIgnored(_ action: sigaction) -> Bool {
         // SIG_IGN is the address 1; functions cannot be compared.
         unsafeBitCast(action.__sigaction_handler.sa_handler, to: Int.self) == 1

@@ -8,6 +8,9 @@ package enum StandardOutput {
     /// Columns of the terminal; `nil` when the output goes elsewhere.
     package static var width: Int? { isTerminal ? terminalWidth(STDOUT_FILENO) : nil }
 
+    /// Whether states and failures are in colours here.
+    package static var hasColours: Bool { ColourChoice.current.hasColours(isTerminal: isTerminal) }
+
     package static func line(_ text: String) { write(text + "\n") }
 
     package static func write(_ text: String) { write(Array(text.utf8)) }

@@ -7,11 +7,19 @@ package struct Table: Sendable {
         package var isRightAligned: Bool
         /// Whether it may be cut short where the terminal is too narrow.
         package var isElastic: Bool
+        /// That of a cell by its text; `nil` leaves it as it is.
+        package var colour: (@Sendable (String) -> Colour?)?
 
-        package init(_ title: String, isRightAligned: Bool = false, isElastic: Bool = false) {
+        package init(
+            _ title: String,
+            isRightAligned: Bool = false,
+            isElastic: Bool = false,
+            colour: (@Sendable (String) -> Colour?)? = nil
+        ) {
             self.title = title
             self.isRightAligned = isRightAligned
             self.isElastic = isElastic
+            self.colour = colour
         }
 
         /// A column of values: numbers are aligned, everything else may be cut short.
@@ -34,17 +42,20 @@ package struct Table: Sendable {
     private static let gap = "  "
 
     /// - Parameter width: Columns of the terminal; `nil` cuts nothing.
-    package func text(width: Int?) -> String {
+    package func text(width: Int?, hasColours: Bool = StandardOutput.hasColours) -> String {
         let cells = ([columns.map(\.title)] + rows).map { $0.map(TerminalText.oneLine) }
         var widths = columns.indices.map { index in cells.map { TerminalText.width($0[index]) }.max() ?? 0 }
         if let width { fit(&widths, into: width) }
-        return cells.map { row in
+        return cells.enumerated().map { number, row in
             var line = ""
             for (index, cell) in row.enumerated() {
                 if index > 0 { line += Self.gap }
                 let text = TerminalText.truncated(cell, to: widths[index])
                 let padding = String(repeating: " ", count: widths[index] - TerminalText.width(text))
-                line += columns[index].isRightAligned ? padding + text : text + padding
+                // The first row are the titles.
+                let colour = number == 0 ? nil : columns[index].colour?(cell)
+                let shown = colour?.on(text, hasColours) ?? text
+                line += columns[index].isRightAligned ? padding + shown : shown + padding
             }
             while line.last == " " { line.removeLast() }
             return line + "\n"

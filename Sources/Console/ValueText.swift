@@ -30,9 +30,14 @@ extension [BSONDocument] {
 }
 
 extension Duration {
+    /// Exact, where a quotient of durations is one millisecond less now and then.
+    package var wholeMilliseconds: Int64 {
+        components.seconds * 1000 + components.attoseconds / 1_000_000_000_000_000
+    }
+
     /// `850ms`, `12s`, `3m12s`, `2h05m`, `4d03h`.
     package var shortText: String {
-        let milliseconds = Int64(self / .milliseconds(1))
+        let milliseconds = wholeMilliseconds
         if milliseconds < 1000 { return "\(Swift.max(0, milliseconds))ms" }
         let seconds = milliseconds / 1000
         func pair(_ large: Int64, _ unit: String, _ small: Int64, _ smallUnit: String) -> String {

@@ -115,10 +115,26 @@ extension LocalMongoServer {
 
     /// A port that was free a moment ago.
     static func freePort() throws(LocalMongoError) -> Int {
+        if let port = boundPort(0) { return port }
+        throw LocalMongoError(.startFailed, "no free port: \(FileError.reason())")
+    }
+
+    /// The port, or any for 0; `nil` where it is taken, with the reason in `errno`.
+    static func boundPort(_ port: Int) -> Int? {
+        guard let number = UInt16(exactly: port) else { return nil }
         let descriptor = socket(AF_INET, CInt(SOCK_STREAM.rawValue) | CInt(SOCK_CLOEXEC.rawValue), 0)
-        defer { close(descriptor) }
+        // Closing it must not hide why it could not be bound.
+        defer {
+            let fault = errno
+            close(descriptor)
+            errno = fault
+        }
+        // Connections of the last server that wait for their end keep nobody out, as they do not keep mongod out.
+        var isOn: CInt = port > 0 ? 1 : 0
+        setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &isOn, socklen_t(MemoryLayout<CInt>.size))
         var address = sockaddr_in()
         address.sin_family = sa_family_t(AF_INET)
+        address.sin_port = number.bigEndian
         address.sin_addr.s_addr = in_addr_t(0x7F00_0001).bigEndian
         var length = socklen_t(MemoryLayout<sockaddr_in>.size)
         let status = withUnsafeMutablePointer(to: &address) {
@@ -126,10 +142,7 @@ extension LocalMongoServer {
                 bind(descriptor, $0, length) == 0 ? getsockname(descriptor, $0, &length) : -1
             }
         }
-        guard status == 0 else {
-            throw LocalMongoError(.startFailed, "no free port: \(FileError.reason())")
-        }
-        return Int(UInt16(bigEndian: address.sin_port))
+        return status == 0 ? Int(UInt16(bigEndian: address.sin_port)) : nil
     }
 
     /// The last error in mongod's log, as mongod wrote it.

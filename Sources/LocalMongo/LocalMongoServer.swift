@@ -34,6 +34,7 @@ public final class LocalMongoServer: Sendable {
     ///   - dataDirectory: Made when it is not there. One that was used before is taken over with its data.
     ///   - mongodPath: `nil` for ``findMongod()``.
     ///   - port: `nil` for a free one.
+    ///   - preferredPort: Taken instead of any free one where nobody listens on it.
     ///   - isStandalone: Whether it is no replica set, and so has neither change streams nor retryable writes.
     ///   - cacheSize: GiB of memory for the storage engine.
     ///   - login: `user:password`, percent-encoded, of an administrator, where the server asks for one.
@@ -42,6 +43,7 @@ public final class LocalMongoServer: Sendable {
         dataDirectory: String,
         mongodPath: String? = nil,
         port: Int? = nil,
+        preferredPort: Int? = nil,
         isStandalone: Bool = false,
         cacheSize: Double = 0.25,
         login: String? = nil,
@@ -55,7 +57,8 @@ public final class LocalMongoServer: Sendable {
         var attempt = 0
         while true {
             attempt += 1
-            let chosen = try port ?? freePort()
+            let preferred = attempt == 1 ? preferredPort.flatMap { boundPort($0) } : nil
+            let chosen = try port ?? preferred ?? freePort()
             let process = try await MongodProcess.start(
                 arguments(path, dataDirectory: dataDirectory, port: chosen, cacheSize: cacheSize)
                     + (isStandalone ? [] : ["--replSet", replicaSet]) + extraArguments

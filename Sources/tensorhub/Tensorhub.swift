@@ -15,8 +15,9 @@ struct Tensorhub: AsyncParsableCommand {
             Ids and documents go to standard output, words for people to standard error.
             Exit status: 0 done, 1 failure, 2 bad input, 3 nothing matched, 69 MongoDB
             unreachable, 130 interrupted; of the tasks in question: 100 some failed, 103
-            some were cancelled, 124 time-out. Shell completions: tensorhub
-            --generate-completion-script bash (zsh, fish).
+            some were cancelled, 124 time-out. Times are local on a terminal, in UTC
+            elsewhere. Shell completions: tensorhub --generate-completion-script bash (zsh,
+            fish).
             """,
         version: version,
         subcommands: [
@@ -28,5 +29,5 @@ struct Tensorhub: AsyncParsableCommand {
         ]
     )
 
-    static func main() async { await CommandFrame.run(Self.self) }
+    static func main() async { await CommandFrame.run(Self.self, otherVerbs: OtherVerbs.meant) }
 }

@@ -44,13 +44,18 @@ import Testing
 @Suite struct UnitTests {
     @Test(arguments: [
         ("60", 60_000), ("60s", 60_000), ("2m", 120_000), ("1h", 3_600_000), ("1.5h", 5_400_000), ("500ms", 500),
-        ("1d", 86_400_000), ("0", 0), ("90 s", 90_000),
+        ("1d", 86_400_000), ("0", 0), ("90 s", 90_000), ("1h30m", 5_400_000), ("4d03h", 356_400_000),
+        ("3m12s", 192_000), ("1h 30m", 5_400_000), ("1m30.5s", 90_500), ("2h05m", 7_500_000),
     ])
     func `Times are read as people write them`(_ text: String, _ milliseconds: Int) {
         #expect(Quantity.duration(text) == .milliseconds(milliseconds))
     }
 
-    @Test(arguments: ["", "s", "-1", "1x", "1 h 2", "nan", "inf", "1e3", "0x10", "9999999999999999999h", "1..5", "½h"])
+    @Test(arguments: [
+        "", "s", "-1", "1x", "1 h 2", "nan", "inf", "1e3", "0x10", "9999999999999999999h", "1..5", "½h", "1h30",
+        "30m1h", "1h1h",
+        "1.5h30m", "h30m", "1h-30m", "1hm", "9999999999999999d1s",
+    ])
     func `Times that are none are refused`(_ text: String) {
         #expect(Quantity.duration(text) == nil)
         #expect(Quantity.bytes(text) == nil)

@@ -89,7 +89,7 @@ extension Hub {
             throw HubError(
                 .wrongState,
                 "data set '\(dataSet.name ?? "\(id)")'\(version) is in the lineage of model '\(model.name ?? "")'"
-                    + "\(model.version.map { " version \($0)" } ?? ""); delete the model first, or force it (`--force`, `force=true`)"
+                    + "\(model.version.map { " version \($0)" } ?? ""); delete the model first, or force it"
             )
         }
     }

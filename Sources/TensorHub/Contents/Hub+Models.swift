@@ -111,7 +111,7 @@ extension Hub {
                 .wrongState,
                 field: "stage",
                 "model '\(stage.name)'\(stage.version.map { " version \($0)" } ?? "") is '\(stage.stage)'; give the stage "
-                    + "to another version or take it away first, or force it (`--force`, `force=true`)"
+                    + "to another version or take it away first, or force it"
             )
         }
         let deleted = try await deleteContents(filter, in: .models)

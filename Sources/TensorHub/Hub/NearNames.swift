@@ -1,12 +1,12 @@
 import BSON
 
 /// Which of the names that there are somebody may have meant by one that there is not.
-enum NearNames {
+package enum NearNames {
     /// How many are suggested.
     static let most = 3
 
     /// The nearest first: those that differ by few letters, then those that contain it or begin alike.
-    static func of(_ wanted: String, among names: [String]) -> [String] {
+    package static func of(_ wanted: String, among names: [String]) -> [String] {
         let target = Array(wanted.lowercased().unicodeScalars)
         let allowed = max(1, min(3, target.count / 3))
         var ranked: [(distance: Int, name: String)] = []

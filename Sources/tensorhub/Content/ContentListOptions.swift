@@ -5,7 +5,7 @@ import TensorHub
 
 /// Which of them a listing has.
 struct ContentListOptions: ParsableArguments {
-    @Argument(help: "Those of this name; all unless given.")
+    @Argument(help: "Those of this name; all unless given.", completion: Completion.contents)
     var name: String?
 
     @Option(help: "A MongoDB filter as Extended JSON, such as '{\"test_accuracy\": {\"$gt\": 0.9}}'.")

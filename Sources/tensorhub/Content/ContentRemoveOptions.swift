@@ -5,7 +5,7 @@ import TensorHub
 
 /// Which of them are to be deleted: never more than was said.
 struct ContentRemoveOptions: ParsableArguments {
-    @Argument(help: "Those of this name.")
+    @Argument(help: "Those of this name.", completion: Completion.contents)
     var name: String?
 
     @Option(name: .customLong("version"), help: "That version alone.")
@@ -50,7 +50,12 @@ struct ContentRemoveOptions: ParsableArguments {
                 )
             }
         }
-        let deleted = try await delete(hub, query)
+        let deleted: Int
+        do {
+            deleted = try await delete(hub, query)
+        } catch let error as HubError where error.code == .wrongState {
+            throw CommandFailure.failure("\(error.message) with --force")
+        }
         output.receipt(deleted, "deleted")
         if deleted == 0 {
             do {

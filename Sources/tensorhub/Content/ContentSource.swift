@@ -7,7 +7,10 @@ import TensorHub
 
 /// What `put` stores: files that the user names.
 struct ContentSource: ParsableArguments {
-    @Option(help: "Its name; that of the file, without extension, or of the folder unless given.")
+    @Option(
+        help: "Its name; that of the file, without extension, or of the folder unless given.",
+        completion: Completion.contents
+    )
     var name: String?
 
     @OptionGroup var tags: TagOptions

@@ -11,6 +11,7 @@ struct ContentTarget: ParsableArguments {
         name: .shortAndLong,
         help: ArgumentHelp(
             "A file or folder, - for standard output; in the current folder under its own name unless given.",
+            discussion: "A path that ends in a slash is a folder, made where it is not there.",
             valueName: "path"
         ),
         completion: .file()
@@ -125,9 +126,15 @@ struct ContentTarget: ParsableArguments {
         if isJoined, let (whole, _) = own.bytes.cut(atLast: ".") { own = whole }
         var path = output ?? own
         if output == nil { try Self.checkName(own, given: false) }
-        if InputFile.isFolder(path) {
+        if InputFile.isFolder(path) || path.bytes.hasSuffix("/") {
             try Self.checkName(own, given: false)
-            path = "\(path)/\(own)"
+            let folder = path
+            do {
+                try LocalFolder.make(folder, mode: 0o777)
+            } catch {
+                throw CommandFailure.failure("-o \(folder) cannot be made: \(error.reason)")
+            }
+            path = folder.bytes.hasSuffix("/") ? folder + own : "\(folder)/\(own)"
         }
         if InputFile.isFolder(path) {
             throw CommandFailure.badInput("\(path) is a folder; name a file with -o")

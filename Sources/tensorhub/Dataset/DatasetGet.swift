@@ -11,13 +11,13 @@ struct DatasetGet: AsyncParsableCommand {
             shard, however few files they have. Which version it was is said on standard error.
 
             Examples:
-              tensorhub dataset get mnist --version 2 -o mnist.npz
+              tensorhub dataset get mnist@2 -o mnist.npz
               tensorhub dataset get imagenet --shard 0/4 -o /data/part
               tensorhub dataset get events -o - | head
             """
     )
 
-    @Argument(help: "Its name; - for any.")
+    @Argument(help: "Its name, or mnist@2; - for any.", completion: Completion.dataSets)
     var name: String
 
     @OptionGroup var options: ContentOptions
@@ -31,7 +31,7 @@ struct DatasetGet: AsyncParsableCommand {
         let query = try options.query(name)
         let shard = try shard.map { try Shard($0) }
         let hub = try await target.connection.hub()
-        let dataSet = try await hub.findDataSet(query)
+        let dataSet = try await hub.findDataSet(named: name, query)
         let files = try await hub.files(of: dataSet)
         try await target.fetch(
             ContentTarget.Found(

@@ -13,7 +13,7 @@ struct DatasetShow: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Its name; - for any.")
+    @Argument(help: "Its name, or mnist@2; - for any.", completion: Completion.dataSets)
     var name: String
 
     @OptionGroup var options: ContentOptions
@@ -23,7 +23,7 @@ struct DatasetShow: AsyncParsableCommand {
     func run() async throws {
         let query = try options.query(name)
         let hub = try await connection.hub()
-        let dataSet = try await hub.findDataSet(query)
+        let dataSet = try await hub.findDataSet(named: name, query)
         let files = try await hub.files(of: dataSet)
         let index = try await hub.tensors(of: dataSet)
         let facts: [(String, String?)] = [
@@ -31,7 +31,7 @@ struct DatasetShow: AsyncParsableCommand {
             ("name", dataSet.name),
             ("project", dataSet.document["project_name"]?.tableText),
             ("version", dataSet.version.map(String.init) ?? "none: TensorLayer wrote it"),
-            ("stored", dataSet.time.map { "\($0) (\($0.ago()))" }),
+            ("stored", dataSet.time.map { "\($0.shownText) (\($0.ago()))" }),
             ("kind", dataSet.kind?.rawValue ?? "a Python pickle; loading one can run code"),
             ("form", dataSet.form),
             ("size", ByteText.of(files.totalLength)),

@@ -36,7 +36,7 @@ struct Dev: AsyncParsableCommand, HandlesSignals {
     @Option(help: "The folder for the data.", completion: .directory)
     var data: String?
 
-    @Option(help: "The port of MongoDB on the loopback address; a free one unless given.")
+    @Option(help: "The port of MongoDB on the loopback address; that of the last time unless given, or a free one.")
     var port: Int?
 
     @Option(help: "The project (else TENSORHUB_PROJECT, the configuration files, default).")

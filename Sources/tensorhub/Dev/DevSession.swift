@@ -67,12 +67,16 @@ final class DevSession: Sendable {
     private func startServer() async throws -> LocalMongoServer {
         let directory = folder + "/mongodb"
         do {
-            return try await LocalMongoServer.start(dataDirectory: directory, port: port, logger: logger)
+            return try await LocalMongoServer.start(
+                dataDirectory: directory,
+                port: port,
+                preferredPort: lastURI.flatMap(Self.port(of:)),
+                logger: logger
+            )
         } catch let error as LocalMongoError {
             // The second one may have been quicker than our look at the lock.
             guard error.code == .directoryInUse || !LocalMongoServer.isFree(directory) else { throw error }
-            let uri = (try? InputFile(uriFile, role: "uri").bytes).map { String(decoding: $0, as: UTF8.self) }
-            let address = uri.map { "; it is at \($0.prefix { !$0.isNewline })" } ?? ""
+            let address = lastURI.map { "; it is at \($0)" } ?? ""
             throw CommandFailure.failure(
                 "another `tensorhub dev` works on \(folder)\(address); use that one, stop it, or give another folder with --data"
             )
@@ -80,6 +84,16 @@ final class DevSession: Sendable {
     }
 
     private var uriFile: String { folder + "/uri" }
+
+    /// That of the server which works on the folder, or of the last one that did.
+    private var lastURI: String? {
+        let bytes = try? InputFile(uriFile, role: "uri").bytes
+        return bytes.map { String(decoding: $0.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self) }
+    }
+
+    private static func port(of uri: String) -> Int? {
+        uri.bytes.cut(atLast: ":").flatMap { Int($0.behind.prefix { $0.isNumber }) }
+    }
 
     private func work(_ server: LocalMongoServer) async throws -> Int32 {
         try TextFile.write(server.uri + "\n", to: uriFile)

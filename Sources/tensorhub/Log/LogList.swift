@@ -72,7 +72,7 @@ struct LogList: AsyncParsableCommand {
             } else {
                 let task = entry.origin.map { "\($0.task)  " } ?? ""
                 StandardOutput.line(
-                    TerminalText.oneLine("\(entry.time?.description ?? "")  \(task)\(entry.values.tableText)")
+                    TerminalText.oneLine("\(entry.time?.shownText ?? "")  \(task)\(entry.values.tableText)")
                 )
             }
         }

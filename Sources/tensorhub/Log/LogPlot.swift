@@ -1,7 +1,6 @@
 import ArgumentParser
 import BSON
 import Console
-import Glibc
 import Plot
 import TensorHub
 
@@ -57,7 +56,12 @@ struct LogPlot: AsyncParsableCommand {
     @Option(help: "Rows of the drawing.")
     var height = 20
 
+    @Option(help: ColourChoice.help(of: "the curves"))
+    var color = ColourChoice.auto
+
     @OptionGroup var connection: ConnectionOptions
+
+    func validate() { ColourChoice.current = color }
 
     func run() async throws {
         let size = try pixels()
@@ -93,7 +97,7 @@ struct LogPlot: AsyncParsableCommand {
             plot.terminalText(
                 width: width ?? StandardOutput.width ?? 80,
                 height: height,
-                hasColours: StandardOutput.isTerminal && getenv("NO_COLOR") == nil
+                hasColours: StandardOutput.hasColours
             )
         )
     }

@@ -5,10 +5,18 @@ import TensorHub
 
 /// Which entries of a log a verb is about: every condition that is given must hold.
 struct LogSelectionOptions: ParsableArguments {
-    @Option(name: .customLong("task"), help: "Entries of the task with this id; may be repeated.")
+    @Option(
+        name: .customLong("task"),
+        help: "Entries of the task with this id; may be repeated.",
+        completion: Completion.tasks
+    )
     var tasks: [String] = []
 
-    @Option(name: .customLong("name"), help: "Entries of the tasks of this name; may be repeated.")
+    @Option(
+        name: .customLong("name"),
+        help: "Entries of the tasks of this name; may be repeated.",
+        completion: Completion.taskNames
+    )
     var names: [String] = []
 
     @Option(help: "A MongoDB filter as Extended JSON, such as '{\"loss\": {\"$lt\": 0.1}}'.")

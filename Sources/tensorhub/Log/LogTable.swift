@@ -30,7 +30,8 @@ struct LogTable {
         )
         table.rows = entries.map { entry, values in
             let cells = LogColumns.cells(entry, values)
-            return Array(cells[1...(hasTasks ? 3 : 1)]) + cells[4...]
+            let time = entry.time?.shownText ?? cells[1]
+            return [time] + (hasTasks ? cells[2...3] : []) + cells[4...]
         }
         return table.text(width: width)
     }

@@ -17,10 +17,10 @@ struct ModelCompare: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The one.")
+    @Argument(help: "The one.", completion: Completion.models)
     var before: String
 
-    @Argument(help: "The other.")
+    @Argument(help: "The other.", completion: Completion.models)
     var after: String
 
     @OptionGroup var output: OutputOptions

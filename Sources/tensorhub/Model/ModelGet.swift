@@ -16,7 +16,7 @@ struct ModelGet: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Its name, or mlp@3, mlp@production; - for any.")
+    @Argument(help: "Its name, or mlp@3, mlp@production; - for any.", completion: Completion.models)
     var name: String
 
     @OptionGroup var options: ContentOptions

@@ -13,7 +13,7 @@ struct ModelShow: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "Its name, or mlp@3, mlp@production; - for any.")
+    @Argument(help: "Its name, or mlp@3, mlp@production; - for any.", completion: Completion.models)
     var name: String
 
     @OptionGroup var options: ContentOptions
@@ -53,7 +53,7 @@ struct ModelShow: AsyncParsableCommand {
             ("project", model.document["project_name"]?.tableText),
             ("version", model.version.map(String.init) ?? "none: TensorLayer wrote it"),
             ("stage", stages.isEmpty ? nil : stages.joined(separator: ", ")),
-            ("stored", model.time.map { "\($0) (\($0.ago()))" }),
+            ("stored", model.time.map { "\($0.shownText) (\($0.ago()))" }),
             ("made by", model.lineage.map { "task \($0.origin.task), attempt \($0.origin.number)" }),
             ("made from", sources.isEmpty ? nil : sources.joined(separator: ", ")),
             ("size", files.isEmpty ? nil : ByteText.of(files.totalLength)),

@@ -16,7 +16,7 @@ struct ModelStaging: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The name of the model.")
+    @Argument(help: "The name of the model.", completion: Completion.models)
     var name: String
 
     @Argument(help: "The stage, such as candidate or production.")

@@ -16,7 +16,10 @@ struct ConnectionOptions: ParsableArguments {
     )
     var uri: String?
 
-    @Option(help: "The project (else TENSORHUB_PROJECT, the configuration files, default).")
+    @Option(
+        help: "The project (else TENSORHUB_PROJECT, the configuration files, default).",
+        completion: Completion.projects
+    )
     var project: String?
 
     @Option(help: "A configuration file to read instead of the user's and the system's.", completion: .file())

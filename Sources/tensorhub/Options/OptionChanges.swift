@@ -49,7 +49,7 @@ struct OptionChanges: ParsableArguments {
     @Option(help: "From SIGTERM to SIGKILL, or none for the runner's.")
     var grace: String?
 
-    @Option(help: "Not to be started before: 2026-08-01T09:00:00Z, +2h, or none.")
+    @Option(help: "Not to be started before: 18:00, +2h, 2026-08-01T09:00:00Z, or none.")
     var notBefore: String?
 
     @Option(help: "Failed if no runner has taken it by then, or none.")

@@ -7,6 +7,11 @@ struct OutputOptions: ParsableArguments {
     @Flag(help: "Write relaxed Extended JSON, which every JSON parser and every MongoDB tool reads.")
     var json = false
 
+    @Option(help: ColourChoice.help(of: "states and failures"))
+    var color = ColourChoice.auto
+
+    func validate() { ColourChoice.current = color }
+
     /// Writes one document, or what it says to people.
     func show(_ document: @autoclosure () -> BSONDocument, or text: @autoclosure () -> String) {
         if json { StandardOutput.line(document().extendedJSON(pretty: true)) } else { StandardOutput.write(text()) }

@@ -5,10 +5,14 @@ import TensorHub
 
 /// Which tasks a verb is about: every condition that is given must hold.
 struct SelectionOptions: ParsableArguments {
-    @Argument(help: "Ids of tasks; - reads them from standard input, one a line.")
+    @Argument(help: "Ids of tasks; - reads them from standard input, one a line.", completion: Completion.tasks)
     var ids: [String] = []
 
-    @Option(name: .customLong("name"), help: "Tasks of this name; may be repeated.")
+    @Option(
+        name: .customLong("name"),
+        help: "Tasks of this name; may be repeated.",
+        completion: Completion.taskNames
+    )
     var names: [String] = []
 
     @Option(
@@ -27,6 +31,7 @@ struct SelectionOptions: ParsableArguments {
         var selection = TaskSelection()
         for text in try idTexts() {
             guard let id = ObjectID(text) else {
+                try TaskID.checkGiven(text)
                 throw CommandFailure.badInput(
                     "'\(TerminalText.oneLine(text))' is not the id of a task; an id has 24 hexadecimal digits, and "
                         + "--name selects by name"

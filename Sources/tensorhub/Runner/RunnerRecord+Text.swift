@@ -31,13 +31,14 @@ extension RunnerRefusal {
     /// `claims: MongoDB user gpu1 may not update Task (since 2024-02-29T12:00:00Z)`.
     var words: String {
         let what = task.map { "task \($0)" } ?? kind.rawValue
-        return "\(what): \(text)" + (since.map { " (since \($0))" } ?? "")
+        return "\(what): \(text)" + (since.map { " (since \($0.shownText))" } ?? "")
     }
 }
 
 extension RunnerControl {
     /// `drain until 2024-02-29T12:00:00Z by ann`.
     var words: String {
-        request.rawValue + (deadline.map { " until \($0)" } ?? "") + (by.map { " by \($0)" } ?? "") + " at \(time)"
+        request.rawValue + (deadline.map { " until \($0.shownText)" } ?? "") + (by.map { " by \($0)" } ?? "")
+            + " at \(time.shownText)"
     }
 }

@@ -13,7 +13,10 @@ struct RunnerShow: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The name or the id of the runner, or the beginning of its id.")
+    @Argument(
+        help: "The name or the id of the runner, or the beginning of its id.",
+        completion: Completion.runners
+    )
     var runner: String
 
     @OptionGroup var output: OutputOptions
@@ -44,15 +47,18 @@ struct RunnerShow: AsyncParsableCommand {
             ("slots", runner.slotsText),
             ("done", "\(runner.done)"),
             ("damaged", runner.damaged == 0 ? nil : "\(runner.damaged): named in its log, set aside in lost/"),
-            ("started", runner.started.map { "\($0)" }),
-            ("last seen", runner.heartbeat.map { "\($0)" + (runner.silence.map { " (\($0.shortText) ago)" } ?? "") }),
+            ("started", runner.started?.shownText),
+            (
+                "last seen",
+                runner.heartbeat.map { $0.shownText + (runner.silence.map { " (\($0.shortText) ago)" } ?? "") }
+            ),
             ("lease", runner.lease?.shortText),
             ("labels", runner.labels.isEmpty ? nil : runner.labels.tableText),
             ("task names", runner.taskNames.isEmpty ? nil : runner.taskNames.joined(separator: ", ")),
             ("filter", runner.filter.document.isEmpty ? nil : runner.filter.description),
             ("sort", runner.sort?.document.description),
         ]
-        var text = FactLines.text(facts + runner.refused.map { ("refused", $0.words) })
+        var text = FactLines.text(facts + runner.refused.map { ("refused", $0.words) }, state: "state")
         if !tasks.isEmpty { text += "\n" + TaskTable.of(tasks, now: now).text(width: StandardOutput.width) }
         return text
     }

@@ -6,7 +6,7 @@ import TensorHub
 
 /// Which runners a verb is about: those that are named, or all of them where that is said.
 struct RunnerTargets: ParsableArguments {
-    @Argument(help: "Names or ids of runners, or beginnings of ids.")
+    @Argument(help: "Names or ids of runners, or beginnings of ids.", completion: Completion.runners)
     var runners: [String] = []
 
     @Flag(help: "Every runner of the project.")

@@ -22,7 +22,7 @@ struct Logs: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The id of the task.")
+    @Argument(help: "The id of the task.", completion: Completion.tasks)
     var id: String
 
     @Flag(name: .shortAndLong, help: "Go on with what is printed, until the task ends; end with its status.")

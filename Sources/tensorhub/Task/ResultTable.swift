@@ -41,7 +41,7 @@ struct ResultTable {
         var columns: [Table.Column] = isRanked ? [.init("RANK", isRightAligned: true)] : []
         columns.append(.init("ID"))
         if hasNames { columns.append(.init("NAME", isElastic: true)) }
-        if hasStates { columns.append(.init("STATUS")) }
+        if hasStates { columns.append(StateColour.column("STATUS")) }
         let valueColumns = titles.enumerated().map { index, title in
             Table.Column(title, of: rows.lazy.map { $0.values[index] })
         }

@@ -14,7 +14,7 @@ struct Show: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The id of the task.")
+    @Argument(help: "The id of the task.", completion: Completion.tasks)
     var id: String
 
     @Flag(help: "Write the script as it was submitted, and nothing else.")

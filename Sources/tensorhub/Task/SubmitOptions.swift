@@ -95,10 +95,10 @@ struct SubmitOptions: ParsableArguments {
     @Option(help: "From SIGTERM to SIGKILL when the script has to stop: 30s, 5m.")
     var grace: String?
 
-    @Option(help: "Not to be started before: 2026-08-01T09:00:00Z, or +2h from now.")
+    @Option(help: "Not to be started before: 18:00, +2h from now, or 2026-08-01T09:00:00Z.")
     var notBefore: String?
 
-    @Option(help: "Failed if no runner has taken it by then: 2026-08-01T18:00:00Z, or +12h from now.")
+    @Option(help: "Failed if no runner has taken it by then: 18:00, +12h from now, or 2026-08-01T18:00:00Z.")
     var deadline: String?
 
     @Flag(help: "Keep the tasks from being started until `tensorhub release`.")

@@ -30,13 +30,13 @@ struct TaskReport {
             ("project", task.project),
             ("again from", task.origin.map { "\($0)" }),
             ("status", task.state),
-            ("created", task.time.map { "\($0) (\($0.ago(now)))" }),
+            ("created", task.time.map { "\($0.shownText) (\($0.ago(now)))" }),
         ]
-        if let notBefore = task.notBefore { facts.append(("not before", "\(notBefore)")) }
+        if let notBefore = task.notBefore { facts.append(("not before", notBefore.shownText)) }
         if task.priority != 0 { facts.append(("priority", "\(task.priority)")) }
         facts += [
-            ("started", task.started.map { "\($0)" }),
-            ("ended", task.ended.map { "\($0)" }),
+            ("started", task.started?.shownText),
+            ("ended", task.ended?.shownText),
             ("duration", task.duration(now: now)?.shortText),
             ("attempt", "\(task.attempt)"),
             ("progress", task.progress.map(text)),
@@ -47,7 +47,7 @@ struct TaskReport {
             ("stays away from", task.avoided.isEmpty ? nil : task.avoided.joined(separator: ", ")),
             ("timeout", task.timeout?.shortText),
             ("stall limit", task.stall?.shortText),
-            ("queue deadline", task.deadline.map { "\($0)" }),
+            ("queue deadline", task.deadline?.shownText),
             ("grace", task.grace?.shortText),
             ("interpreter", task.interpreter),
             ("command", words(task.command)),
@@ -62,9 +62,11 @@ struct TaskReport {
         if let cancel = task.document.value(atPath: "hub.cancel")?.documentValue {
             let by = cancel["by"]?.stringValue.map { " by \($0)" } ?? ""
             let reason = cancel["reason"]?.stringValue.map { ": \($0)" } ?? ""
-            facts.append(("cancelled", (cancel["time"]?.tableText ?? "") + by + reason))
+            facts.append(
+                ("cancelled", (cancel["time"].map { $0.dateTimeValue?.shownText ?? $0.tableText } ?? "") + by + reason)
+            )
         }
-        return FactLines.text(facts)
+        return FactLines.text(facts, state: "status")
     }
 
     private func words(_ words: [String]) -> String? {
@@ -102,7 +104,7 @@ struct TaskReport {
         table.rows = task.history.map { attempt in
             let end = attempt.end ?? now
             return [
-                "\(attempt.attempt)", attempt.host ?? "", attempt.start.map { "\($0)" } ?? "",
+                "\(attempt.attempt)", attempt.host ?? "", attempt.start?.shownText ?? "",
                 attempt.start.map { end.since($0).shortText } ?? "",
                 (attempt.cause ?? "running") + (attempt.outputLost > 0 ? ", output lost" : "")
                     + (attempt.refused > 0 ? ", \(attempt.refused) not stored" : ""),
@@ -115,7 +117,9 @@ struct TaskReport {
 
     var error: String {
         guard let error = task.error else { return "" }
-        var text = "\nerror\n" + FactLines.text([("kind", error.kind), ("message", error.message)], indent: "  ")
+        var text =
+            "\n\(Colour.red.on("error"))\n"
+            + FactLines.text([("kind", error.kind), ("message", error.message)], indent: "  ")
         if let tail = error.tail, !tail.isEmpty {
             text += "  last output\n"
             var output = OutputLines()

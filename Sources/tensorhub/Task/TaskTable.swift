@@ -6,7 +6,8 @@ import TensorHub
 enum TaskTable {
     static func of(_ tasks: [TaskRecord], now: BSONDateTime) -> Table {
         var table = Table([
-            .init("ID"), .init("NAME", isElastic: true), .init("STATUS"), .init("ATTEMPT", isRightAligned: true),
+            .init("ID"), .init("NAME", isElastic: true), StateColour.column("STATUS"),
+            .init("ATTEMPT", isRightAligned: true),
             .init("AGE", isRightAligned: true), .init("DURATION", isRightAligned: true),
             .init("HYPER-PARAMETERS", isElastic: true), .init("RESULT", isElastic: true),
         ])

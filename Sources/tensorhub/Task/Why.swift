@@ -16,7 +16,7 @@ struct Why: AsyncParsableCommand {
             """
     )
 
-    @Argument(help: "The id of the task.")
+    @Argument(help: "The id of the task.", completion: Completion.tasks)
     var id: String
 
     @OptionGroup var output: OutputOptions

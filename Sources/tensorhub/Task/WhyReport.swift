@@ -27,8 +27,9 @@ struct WhyReport {
     private var headline: String {
         switch explanation.situation {
         case .pending: "pending" + (task.time.map { ", created \(ago($0))" } ?? "")
-        case .running: "running" + (task.started.map { " since \($0) (\(explanation.time.since($0).shortText))" } ?? "")
-        case .ended: "\(task.status)" + (task.ended.map { " since \($0) (\(ago($0)))" } ?? "")
+        case .running:
+            "running" + (task.started.map { " since \($0.shownText) (\(explanation.time.since($0).shortText))" } ?? "")
+        case .ended: "\(task.status)" + (task.ended.map { " since \($0.shownText) (\(ago($0)))" } ?? "")
         }
     }
 
@@ -38,7 +39,9 @@ struct WhyReport {
         var text = waiting.obstacles.map { line("  \(words($0))") }.joined()
         text += line("  place in line: \(Self.words(waiting.ahead)), by priority, then age")
         if let deadline = waiting.deadline {
-            text += line("  queue deadline: \(deadline) (\(until(deadline))); if it is still pending then, it fails")
+            text += line(
+                "  queue deadline: \(deadline.shownText) (\(until(deadline))); if it is still pending then, it fails"
+            )
         }
         if waiting.candidates.isEmpty { return text }
         let pairs: [(String, String?)] = waiting.candidates.map { candidate in
@@ -50,11 +53,11 @@ struct WhyReport {
     private func words(_ obstacle: TaskObstacle) -> String {
         switch obstacle {
         case .held: "it is held; `tensorhub release \(id)` lets it start"
-        case .notBefore(let time): "it waits for its time, \(time) (\(until(time)))"
+        case .notBefore(let time): "it waits for its time, \(time.shownText) (\(until(time)))"
         case .backingOff(let time, let failures, let limit, let cause):
-            "failure \(failures) of \(limit)\(cause.map { " (\($0))" } ?? ""); it is tried again at \(time) (\(until(time)))"
+            "failure \(failures) of \(limit)\(cause.map { " (\($0))" } ?? ""); it is tried again at \(time.shownText) (\(until(time)))"
         case .interrupted(let time, let cause):
-            "it was given back\(cause.map { " (\($0))" } ?? ""); it goes on at \(time) (\(until(time)))"
+            "it was given back\(cause.map { " (\($0))" } ?? ""); it goes on at \(time.shownText) (\(until(time)))"
         case .due: "its time has come; the next runner that looks at the queue makes it ready, within seconds"
         case .notAdopted: "another program wrote it; the next runner that looks at the queue adopts it, within seconds"
         case .notReady: "hub.ready is false and no field says why; set it to true, or submit the task again"
@@ -152,7 +155,7 @@ struct WhyReport {
     }
 
     private static func words(_ cancel: TaskExplanation.CancelRequest) -> String {
-        "asked for" + (cancel.by.map { " by \($0)" } ?? "") + (cancel.time.map { " at \($0)" } ?? "")
+        "asked for" + (cancel.by.map { " by \($0)" } ?? "") + (cancel.time.map { " at \($0.shownText)" } ?? "")
             + (cancel.reason.map { ": \($0)" } ?? "")
     }
 

@@ -1,5 +1,7 @@
 import BSON
 import Console
+import Settings
+import TestSupport
 import Testing
 
 @Suite struct ConsoleTests {
@@ -97,5 +99,31 @@ import Testing
     ])
     func `Durations are short`(_ duration: Duration, _ text: String) {
         #expect(duration.shortText == text)
+    }
+
+    @Test func `Every duration that is printed can be read again`() {
+        var random = SplitMix64(seed: 7)
+        for _ in 0..<2000 {
+            let milliseconds = Int64.random(in: 0..<(1 << Int.random(in: 1..<40, using: &random)), using: &random)
+            let duration = Duration.milliseconds(milliseconds)
+            let exact = Quantity.text(duration)
+            #expect(Quantity.duration(exact) == duration, "\(exact)")
+            let short = duration.shortText
+            #expect(Quantity.duration(short)?.shortText == short, "\(short) of \(milliseconds) ms")
+        }
+    }
+
+    @Test(arguments: ["", "18", "18:0", "24:00", "18:60", "18:00:60", "018:00", "1:2:3:4", "18:00pm", "-1:00", ":00"])
+    func `A time of day that no clock shows is none`(_ text: String) {
+        #expect(TimeOfDay(text) == nil)
+    }
+
+    @Test(arguments: ["18:00", "8:05", "00:00", "23:59:59"])
+    func `The next time of day is less than a day away`(_ text: String) throws {
+        let now = BSONDateTime(millisecondsSince1970: 1_700_000_000_000)
+        let time = try #require(TimeOfDay(text))
+        let next = try #require(time.next(after: now))
+        #expect(next > now && next.since(now) <= .seconds(90_000))
+        #expect(next.localText.contains(text.count == 5 ? "\(text):00" : text))
     }
 }

@@ -53,4 +53,46 @@ import Testing
             #expect(try await fixture.run("ls").lines[1].count > 200)
         }
     }
+
+    private static let red = "\u{1B}[31mfailed\u{1B}[0m"
+
+    @Test func `States have colours on a terminal, unless somebody says otherwise`() async throws {
+        try await withCommands { fixture in
+            let id = try await fixture.store([
+                "status": "failed", "hub": ["attempt": 1, "error": ["kind": "timeout", "message": "too long"]],
+            ])[0]
+            var plain = fixture
+            plain.environment["NO_COLOR"] = "1"
+            var dumb = fixture
+            dumb.environment["TERM"] = "dumb"
+            var empty = fixture
+            empty.environment["NO_COLOR"] = ""
+            for (fixture, command, isColoured) in [
+                (fixture, "ls", true), (fixture, "show \(id)", true), (fixture, "results --status failed", true),
+                (empty, "ls", true), (plain, "ls", false), (dumb, "ls", false), (fixture, "ls --color never", false),
+                (plain, "ls --color always", true), (fixture, "ls --json", false), (fixture, "ls --quiet", false),
+                (fixture, "ls --color always --json", false),
+            ] {
+                let output = try await fixture.end(of: try start(fixture, command)).output
+                #expect(output.contains(Self.red) == isColoured, "\(command): \(output)")
+                #expect(output.contains("\u{1B}[") == isColoured, "\(command): \(output)")
+            }
+            #expect(try await !fixture.run("ls").output.contains("\u{1B}"))
+            #expect(try await fixture.run("ls", "--color", "always").output.contains(Self.red))
+            #expect(try await fixture.run("ls", "--color", "blue").status == 2)
+        }
+    }
+
+    @Test func `Times are local on a terminal, in UTC elsewhere`() async throws {
+        try await withCommands { fixture in
+            var fixture = fixture
+            fixture.environment["TZ"] = "XYZ-3"
+            let id = try await fixture.store([:])[0]
+            let shown = try await fixture.end(of: try start(fixture, "show \(id)")).output
+            #expect(shown.contains("2023-11-15 01:13:20 XYZ"), "\(shown)")
+            #expect(try await fixture.run("show", "\(id)").output.contains("2023-11-14T22:13:20Z"))
+            let json = try await fixture.end(of: try start(fixture, "show \(id) --json")).output
+            #expect(json.contains("2023-11-14T22:13:20Z") && !json.contains("XYZ"), "\(json)")
+        }
+    }
 }
