@@ -20,7 +20,7 @@ struct Tensorhub: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            Submit.self, List.self, Show.self, Logs.self, Wait.self, Results.self,
+            Submit.self, List.self, Find.self, Show.self, Logs.self, Wait.self, Results.self,
             Why.self, Cancel.self, Retry.self, Hold.self, Release.self, Remove.self, RunnerVerbs.self,
             DatasetVerbs.self, ModelVerbs.self, LogVerbs.self, Prune.self, CollectGarbage.self,
             Dev.self, Serve.self,

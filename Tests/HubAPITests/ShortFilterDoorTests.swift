@@ -60,4 +60,26 @@ struct ShortFilterDoorTests {
             }
         }
     }
+
+    @Test func `A few words find documents of all kinds, and the answer says whether there are more`() async throws {
+        try await withDirectServer { fixture in
+            let (client, hub) = (fixture.client, fixture.hub)
+            _ = try await hub.saveModel(nil, name: "mlp", architecture: ["a": 1], tags: ["note": "of MNIST"])
+            let id = try await hub.createTask(TaskSpec(name: "mnist", script: "pass"))
+            let found = try await client.send("GET", "/v1/find?q=mnist")
+            let kinds = (found.json["found"]?.arrayValue ?? []).map { $0.documentValue?["kind"] }
+            #expect(kinds == ["task", "model"] && found.json["more"] == false && found.json["cut"] == false)
+            #expect(found.json.value(atPath: "found.0.document._id") == .objectID(id), "\(found.text)")
+            let one = try await client.send("GET", "/v1/find?q=mnist&limit=1")
+            #expect(one.json["found"]?.arrayValue?.count == 1 && one.json["more"] == true, "\(one.text)")
+            for (query, field) in [("", "q"), ("?q=", "q"), ("?q=state%3Afaild", "q"), ("?q=a&limit=0", "limit")] {
+                let wrong = try await client.send("GET", "/v1/find\(query)")
+                #expect(wrong.status == 400 && wrong.field == field, "\(query): \(wrong.text)")
+            }
+        }
+        try await withAttemptServer { fixture, _ in
+            let reply = try await fixture.client.send("GET", "/v1/find?q=a")
+            #expect(reply.json["found"] == [], "\(reply.text)")
+        }
+    }
 }

@@ -83,6 +83,24 @@ class TaskTests(ServerTestCase):
             self.db.run_top_task(where="lr<1")
         self.assertEqual(len(self.db.find_tasks()), 3)
 
+    def test_a_few_words_find_what_there_is_of_any_kind(self):
+        self.db.save_dataset(b"data", "mnist-digits", description="all of them")
+        self.db.save_model(self.file("m.bin", "model"), "mlp", accuracy=0.5, note="on MNIST")
+        self.db.create_task("mnist", self.file("train.py", "pass"), {"lr": 0.1})
+        found = self.db.find("mnist")
+        self.assertEqual([each["kind"] for each in found], ["task", "model", "dataset"])
+        self.assertEqual(found[0]["document"]["hyper_parameters"], {"lr": 0.1})
+        self.assertNotIn("script", found[0]["document"])
+        self.assertEqual([each["document"]["model_name"] for each in self.db.find("accuracy<0.9")], ["mlp"])
+        self.assertEqual([each["kind"] for each in self.db.find("mnist state:pending")], ["task"])
+        self.assertEqual(len(self.db.find("mnist", limit=2)), 2)
+        self.assertEqual(self.db.find("nothing of that name"), [])
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "q: 'faild' at character 7"):
+            self.db.find("state:faild")
+        for wrong in (None, 5):
+            with self.assertRaisesRegex(tensorhub.InvalidInput, "words"):
+                self.db.find(wrong)
+
     def test_what_is_nearly_an_option_is_refused_by_name_and_creates_nothing(self):
         script = self.file("train.py", "pass")
         misspelled = {
