@@ -21,8 +21,8 @@ struct Tensorhub: AsyncParsableCommand {
             """,
         version: version,
         subcommands: [
-            Submit.self, Run.self, List.self, Show.self, Logs.self, Wait.self, Results.self,
-            Why.self, Status.self, Cancel.self, Retry.self, Rerun.self, SetVerb.self, Hold.self, Release.self, Remove.self,
+            Submit.self, Run.self, List.self, Find.self, Show.self, Logs.self, Wait.self, Results.self, Why.self,
+            Status.self, Cancel.self, Retry.self, Rerun.self, SetVerb.self, Hold.self, Release.self, Remove.self,
             RunnerVerbs.self,
             DatasetVerbs.self, ModelVerbs.self, LogVerbs.self, Prune.self, CollectGarbage.self,
             Dev.self, Serve.self,

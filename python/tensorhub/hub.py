@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from . import attempt, content, errors, server
+from . import attempt, content, errors, server, values
 from .connection import Client, unix_connector, url_connector
 from .datasets import DataSets
 from .logs import Logs
@@ -122,6 +122,24 @@ class TensorHub(DataSets, Models, Logs, Tasks):
             origin = "the hub at " + self._address if variable is None else variable
             errors.say("the project is %s (%s), not %s" % (served, origin, self.project_name))
         self.project_name = served
+
+    def find(self, words: str, limit: int = 20) -> List[Dict[str, Any]]:
+        """Looks for a few words in names, tags and descriptions of data sets, models and tasks, the newest first.
+
+        :param words: Also conditions, all of which must hold: ``"mnist accuracy>0.9 age<7d"``; docs/filters.md.
+        :param limit: At most so many, of all kinds together; 1000 is the most.
+        :returns: ``{"kind": "task" | "dataset" | "model", "document": {...}}`` each; the document without script and
+            files. Where the search ended, after a second, before all was looked at, standard error says so.
+        :raises errors.InvalidInput: for conditions that cannot be understood; names the word and its place.
+        """
+        if not isinstance(words, str):
+            raise errors.invalid("words", "words: %r is no text such as 'mnist accuracy>0.9'" % (words,))
+        query = {"q": values.checked_text(words, "words: %r" % (words,), "words"), "limit": str(limit)}
+        answer = self._client.call("GET", "/v1/find", query)
+        if answer["cut"]:
+            errors.say("the search ended before all was looked at: older ones may be missing")
+        found: List[Dict[str, Any]] = answer["found"]
+        return found
 
     def close(self) -> None:
         """Closes the connections. A private server goes on until the process ends, for others to use."""

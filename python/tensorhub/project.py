@@ -23,6 +23,8 @@ class Project:
 
     def _query(self, filter: Dict[str, Any], sort: Sort, **parameters: Any) -> Dict[str, Any]:
         query = {name: str(value) for name, value in parameters.items() if value is not None}
+        if "where" in query:
+            query["where"] = checked_where(parameters["where"])
         if filter:
             query["filter"] = values.dumps(values.filter_document(filter))
         if sort is not None:
@@ -54,6 +56,14 @@ class Project:
         # Everything at once is deleted only where that is spelled out.
         parameters = {"filter": "{}", **self._query(filter, None, **query)}
         return int(self._client.call("DELETE", path, parameters).get("deleted", 0))
+
+
+def checked_where(text: Any) -> str:
+    """A short filter is a text; what its words may be the hub knows."""
+    if not isinstance(text, str):
+        message = "where: %r is no text such as 'state:failed lr<0.01'; a tag named 'where' is found by 'tag.where=VALUE'"
+        raise errors.invalid("where", message % (text,))
+    return values.checked_text(text, "where: %r" % (text,), "where")
 
 
 def _shard(shard: Any) -> str:

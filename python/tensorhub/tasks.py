@@ -10,7 +10,7 @@ import time
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Tuple, Union, overload
 
 from . import errors, output, server, values
-from .project import Project, Sort
+from .project import Project, Sort, checked_where
 from .why import Why
 
 #: The words in a task's ``status``.
@@ -110,9 +110,12 @@ class Tasks(Project):
         answer = self._client.call("POST", "/v1/tasks", None, values.dumps(document), repeatable=False)
         return values.ObjectId(answer["ids"][0])
 
-    def check_unfinished_task(self, task_name: Optional[str] = None, **filter: Any) -> bool:
+    def check_unfinished_task(
+        self, task_name: Optional[str] = None, *, where: Optional[str] = None, **filter: Any
+    ) -> bool:
         """Whether any task of that name that matches is pending or running."""
-        answer = self._client.call("GET", "/v1/tasks/unfinished", self._query(filter, None, name=task_name))
+        query = self._query(filter, None, name=task_name, where=where)
+        answer = self._client.call("GET", "/v1/tasks/unfinished", query)
         return bool(answer["unfinished"])
 
     def wait_tasks(
@@ -122,10 +125,12 @@ class Tasks(Project):
         timeout: Optional[float] = None,
         *,
         missing_ok: bool = False,
+        where: Optional[str] = None,
         **filter: Any,
     ) -> Dict[str, int]:
         """Waits until no task that matches is pending or running.
 
+        :param where: Short conditions, as of :meth:`find_tasks`.
         :param timeout: Seconds; ``None`` waits for ever.
         :param missing_ok: Whether it is no error that no task matches.
         :returns: How many there are of each state.
@@ -134,7 +139,7 @@ class Tasks(Project):
         """
         ids = None if ids is None else list(ids)
         deadline = None if timeout is None else time.monotonic() + timeout
-        body = _selection(task_name, ids, filter)
+        body = _selection(task_name, ids, where, filter)
         while True:
             left = float(POLL) if deadline is None else min(float(POLL), deadline - time.monotonic())
             body["timeout"] = max(0.0, left)
@@ -156,48 +161,91 @@ class Tasks(Project):
         sort: Sort = None,
         limit: Optional[int] = None,
         status: Optional[str] = None,
+        *,
+        where: Optional[str] = None,
         **filter: Any,
     ) -> List[Dict[str, Any]]:
-        """The tasks that match, without their scripts: ``status``, ``result``, ``hyper_parameters``, tags."""
+        """The tasks that match, without their scripts: ``status``, ``result``, ``hyper_parameters``, tags.
+
+        :param where: Short conditions, all of which must hold: ``"state:failed name:mnist* lr<0.01 accuracy>0.9"``;
+            docs/filters.md. A tag named ``where`` is found by ``where="tag.where=VALUE"``.
+        :raises errors.InvalidInput: for conditions that cannot be understood; names the word and its place.
+        """
         if status is not None and status not in STATES:
             raise errors.invalid("status", "status: %r is no state of a task; the states are %s" % (status, ", ".join(STATES)))
-        return self._list("/v1/tasks", filter, sort, name=task_name, limit=limit, status=status)
+        return self._list("/v1/tasks", filter, sort, name=task_name, limit=limit, status=status, where=where)
 
-    def find_top_task(self, task_name: Optional[str] = None, sort: Sort = None, **filter: Any) -> Any:
+    def find_top_task(
+        self, task_name: Optional[str] = None, sort: Sort = None, *, where: Optional[str] = None, **filter: Any
+    ) -> Any:
         """The first task that matches, such as the best: ``sort=[("result.test_accuracy", -1)]``; ``False`` if none."""
-        found = self.find_tasks(task_name, sort, 1, **filter)
+        found = self.find_tasks(task_name, sort, 1, where=where, **filter)
         return found[0] if found else False
 
     find_task = find_top_task
 
-    def delete_tasks(self, task_name: Optional[str] = None, **filter: Any) -> int:
+    def delete_tasks(self, task_name: Optional[str] = None, *, where: Optional[str] = None, **filter: Any) -> int:
         """Deletes all tasks of the project that match, but running ones, which can be cancelled; returns how many."""
-        return self._delete("/v1/tasks", {"name": task_name}, filter)
+        return self._delete("/v1/tasks", {"name": task_name, "where": where}, filter)
 
-    def cancel_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
+    def cancel_tasks(
+        self,
+        task_name: Optional[str] = None,
+        ids: Optional[Iterable[str]] = None,
+        *,
+        where: Optional[str] = None,
+        **filter: Any,
+    ) -> int:
         """Cancels the tasks that match and are pending or running; returns how many."""
-        body = _selection(task_name, ids, filter) or {"filter": {}}
+        body = _selection(task_name, ids, where, filter) or {"filter": {}}
         return int(self._client.call("POST", "/v1/tasks/cancel", None, values.dumps(body)).get("cancelled", 0))
 
-    def retry_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
+    def retry_tasks(
+        self,
+        task_name: Optional[str] = None,
+        ids: Optional[Iterable[str]] = None,
+        *,
+        where: Optional[str] = None,
+        **filter: Any,
+    ) -> int:
         """Runs the tasks that match and have ended again; their history and output stay. Returns how many.
 
         :raises errors.Refused: inside of a task, as for :meth:`hold_tasks` and :meth:`release_tasks`.
         """
-        return self._change("retry", "retried", task_name, ids, filter)
+        return self._change("retry", "retried", task_name, ids, where, filter)
 
-    def hold_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
+    def hold_tasks(
+        self,
+        task_name: Optional[str] = None,
+        ids: Optional[Iterable[str]] = None,
+        *,
+        where: Optional[str] = None,
+        **filter: Any,
+    ) -> int:
         """Keeps the tasks that match and are pending from being started until they are released; returns how many."""
-        return self._change("hold", "held", task_name, ids, filter)
+        return self._change("hold", "held", task_name, ids, where, filter)
 
-    def release_tasks(self, task_name: Optional[str] = None, ids: Optional[Iterable[str]] = None, **filter: Any) -> int:
+    def release_tasks(
+        self,
+        task_name: Optional[str] = None,
+        ids: Optional[Iterable[str]] = None,
+        *,
+        where: Optional[str] = None,
+        **filter: Any,
+    ) -> int:
         """Lets the tasks that match and are held be started; returns how many."""
-        return self._change("release", "released", task_name, ids, filter)
+        return self._change("release", "released", task_name, ids, where, filter)
 
     def _change(
-        self, verb: str, participle: str, task_name: Optional[str], ids: Optional[Iterable[str]], filter: Dict[str, Any]
+        self,
+        verb: str,
+        participle: str,
+        task_name: Optional[str],
+        ids: Optional[Iterable[str]],
+        where: Optional[str],
+        filter: Dict[str, Any],
     ) -> int:
-        body = _selection(task_name, ids, filter) or {"filter": {}}
+        body = _selection(task_name, ids, where, filter) or {"filter": {}}
         return int(self._client.call("POST", "/v1/tasks/" + verb, None, values.dumps(body)).get(participle, 0))
 
     def why(self, id: Task) -> Why:
@@ -229,12 +277,15 @@ class Tasks(Project):
         """Claims one pending task and runs it to its end, as `tensorhubd --once` does, in processes of its own.
 
         :param sort: ``[("time", -1)]`` for the newest first.
+            Short conditions (``where=``) are not taken here.
         :returns: Whether there was one and it succeeded.
         :raises errors.Refused: inside of a task, and where MongoDB's address is not known.
         """
         if self.is_attempt or self._uri is None:
             reason = "a task runs no other" if self.is_attempt else "a hub behind a url runs none; give MongoDB's uri="
             raise errors.make(errors.Refused, reason, "read-only")
+        if "where" in filter:
+            raise errors.invalid("where", "where: running a task takes no short conditions; give the name or a filter")
         command = [server.executable("tensorhubd"), "--once"]
         if task_name is not None and "," not in task_name:
             command += ["--task-names", task_name]
@@ -315,12 +366,16 @@ def _environment(field: str, variables: Any) -> Dict[str, str]:
     return {name: values.checked_text(value, "%s: %r" % (field, value), field) for name, value in variables.items()}
 
 
-def _selection(name: Optional[str], ids: Optional[Iterable[str]], filter: Dict[str, Any]) -> Dict[str, Any]:
+def _selection(
+    name: Optional[str], ids: Optional[Iterable[str]], where: Optional[str], filter: Dict[str, Any]
+) -> Dict[str, Any]:
     body: Dict[str, Any] = {}
     if name is not None:
         body["name"] = name
     if ids is not None:
         body["ids"] = [{"$oid": str(identifier)} for identifier in ids]
+    if where is not None:
+        body["where"] = checked_where(where)
     if filter:
         body["filter"] = values.filter_document(filter)
     return body

@@ -72,6 +72,55 @@ class TaskTests(ServerTestCase):
                 self.db.create_task("wrong", script, dict(lr=0.1), **arguments)
         self.assertEqual(self.db.find_tasks("wrong"), [])
 
+    def test_short_conditions_choose_tasks_wherever_a_filter_does(self):
+        script = self.file("train.py", "pass")
+        for rate in (0.1, 0.01, 0.001):
+            self.db.create_task("mnist", script, {"lr": rate}, note="Baseline of May")
+        self.db.create_task("cifar", script, where="gpu room")
+        rates = [task["hyper_parameters"]["lr"] for task in self.db.find_tasks(where="name:mn* lr<0.05 baseline")]
+        self.assertEqual(rates, [0.01, 0.001])
+        best = self.db.find_top_task(sort=[("hyper_parameters.lr", 1)], where="lr>0.005", note="Baseline of May")
+        self.assertEqual(best["hyper_parameters"], {"lr": 0.01})
+        self.assertIs(self.db.find_task(where="lr>1"), False)
+        # A tag of that name is still found.
+        (tagged,) = self.db.find_tasks(where='tag.where="gpu room"')
+        self.assertEqual(tagged["where"], "gpu room")
+        self.assertTrue(self.db.check_unfinished_task(where="lr=0.1"))
+        self.assertFalse(self.db.check_unfinished_task(where="lr=0.2"))
+        self.assertEqual(self.db.cancel_tasks(where="lr=0.1"), 1)
+        self.assertEqual(self.db.wait_tasks(where="name:mnist lr=0.1"), {"cancelled": 1})
+        self.assertEqual(self.db.delete_tasks("mnist", where="state:cancelled"), 1)
+        self.assertEqual(len(self.db.find_tasks()), 3)
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "'faild' at character 7") as caught:
+            self.db.delete_tasks(where="state:faild")
+        self.assertEqual((caught.exception.field, caught.exception.suggestions), ("where", ["failed"]))
+        for wrong in ({"lr": 1}, 5, b"lr<1"):
+            with self.assertRaisesRegex(tensorhub.InvalidInput, "where: .* is no text"):
+                self.db.cancel_tasks(where=wrong)
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "where: there is no condition"):
+            self.db.delete_tasks(where="")
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "where"):
+            self.db.run_top_task(where="lr<1")
+        self.assertEqual(len(self.db.find_tasks()), 3)
+
+    def test_a_few_words_find_what_there_is_of_any_kind(self):
+        self.db.save_dataset(b"data", "mnist-digits", description="all of them")
+        self.db.save_model(self.file("m.bin", "model"), "mlp", accuracy=0.5, note="on MNIST")
+        self.db.create_task("mnist", self.file("train.py", "pass"), {"lr": 0.1})
+        found = self.db.find("mnist")
+        self.assertEqual([each["kind"] for each in found], ["task", "model", "dataset"])
+        self.assertEqual(found[0]["document"]["hyper_parameters"], {"lr": 0.1})
+        self.assertNotIn("script", found[0]["document"])
+        self.assertEqual([each["document"]["model_name"] for each in self.db.find("accuracy<0.9")], ["mlp"])
+        self.assertEqual([each["kind"] for each in self.db.find("mnist state:pending")], ["task"])
+        self.assertEqual(len(self.db.find("mnist", limit=2)), 2)
+        self.assertEqual(self.db.find("nothing of that name"), [])
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "q: 'faild' at character 7"):
+            self.db.find("state:faild")
+        for wrong in (None, 5):
+            with self.assertRaisesRegex(tensorhub.InvalidInput, "words"):
+                self.db.find(wrong)
+
     def test_what_is_nearly_an_option_is_refused_by_name_and_creates_nothing(self):
         script = self.file("train.py", "pass")
         misspelled = {

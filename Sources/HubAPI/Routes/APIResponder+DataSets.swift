@@ -4,8 +4,8 @@ import TensorHub
 
 extension APIResponder {
     static let dataSetRoutes = [
-        Route(.get, "/v1/datasets", query: ["name", "version", "filter", "sort", "limit"]) { api, request in
-            let query = try request.contentQuery(name: request.query["name"])
+        Route(.get, "/v1/datasets", query: ["name", "version", "filter", "where", "sort", "limit"]) { api, request in
+            let query = try request.contentQuery(.dataSets, name: request.query["name"])
             let limit = try request.limit()
             await api.backend.settle()
             return .json(try await api.asQuery { try await api.hub.findDataSets(query, limit: limit) }.map(\.document))
@@ -13,7 +13,7 @@ extension APIResponder {
         Route(
             .get,
             "/v1/datasets/{name}",
-            query: ["version", "filter", "sort", "shard", "file", "fetch"]
+            query: ["version", "filter", "where", "sort", "shard", "file", "fetch"]
         ) { api, request in try await api.dataSet(request) },
         Route(.put, "/v1/datasets/{name}", query: ["tags", "file"]) { api, request in
             let name = try request.contentName()
@@ -24,8 +24,8 @@ extension APIResponder {
                 return try await api.backend.saveDataSet(content, name: name, tags: saved.tags, id: saved.id)
             }
         },
-        Route(.delete, "/v1/datasets", .serve, query: ["name", "version", "filter", "force"]) { api, request in
-            let query = try request.deletion()
+        Route(.delete, "/v1/datasets", .serve, query: ["name", "version", "filter", "where", "force"]) { api, request in
+            let query = try request.deletion(of: .dataSets)
             let force = try request.flag("force", default: false)
             let count = try await api.asQuery { try await api.hub.deleteDataSets(query, sparingLineage: !force) }
             return .json(["deleted": BSONValue(smallest: count)])
@@ -34,7 +34,7 @@ extension APIResponder {
 
     @concurrent
     private func dataSet(_ request: APIRequest) async throws -> Answer {
-        let query = try request.contentQuery(name: try request.contentName(orAny: true))
+        let query = try request.contentQuery(.dataSets, name: try request.contentName(orAny: true))
         let shard = try request.query["shard"].map { text throws(HubError) in try Shard(text) }
         await backend.settle()
         let record = try await asQuery { try await hub.findDataSet(query) }
@@ -68,19 +68,19 @@ extension APIRequest {
         return try contentName()
     }
 
-    func contentQuery(name: String?) throws -> ContentQuery {
-        ContentQuery(name: name, version: try version(), filter: try filter(), sort: try sort())
+    func contentQuery(_ subject: ShortFilter.Subject, name: String?) throws -> ContentQuery {
+        ContentQuery(name: name, version: try version(), filter: try filter(for: subject), sort: try sort())
     }
 
     /// What a deletion is about; at least something has to be said, and a version is one of a name.
-    func deletion() throws -> ContentQuery {
+    func deletion(of subject: ShortFilter.Subject) throws -> ContentQuery {
         if query["name"] == nil, query["version"] != nil {
             throw APIError.invalid(
                 "name",
                 "version=\(query["version"] ?? "") without name= would be that version of every name; name one"
             )
         }
-        if query["name"] == nil, query["filter"] == nil { throw APIResponder.missingSelection }
-        return ContentQuery(name: query["name"], version: try version(), filter: try filter())
+        if query["name"] == nil, !hasFilter { throw APIResponder.missingSelection }
+        return ContentQuery(name: query["name"], version: try version(), filter: try filter(for: subject))
     }
 }

@@ -6,10 +6,10 @@ extension APIResponder {
     private static let path = UnsentRequest.logsPath("{kind}")
     static let logRoutes = [
         Route(.post, path) { api, request in try await api.saveLogs(request) },
-        Route(.get, path, query: ["filter", "sort", "limit", "skip"]) { api, request in
+        Route(.get, path, query: ["filter", "where", "sort", "limit", "skip"]) { api, request in
             try await api.logs(request)
         },
-        Route(.delete, path, .serve, query: ["filter"]) { api, request in
+        Route(.delete, path, .serve, query: ["filter", "where"]) { api, request in
             try await api.deleteLogs(request)
         },
     ]
@@ -32,7 +32,7 @@ extension APIResponder {
     @concurrent
     private func logs(_ request: APIRequest) async throws -> Answer {
         let kind = try kind(request)
-        let filter = try request.filter()
+        let filter = try request.filter(for: .logs)
         let sort = try request.sort()
         let limit = try request.limit()
         let skip = try request.integer("skip", from: 0, to: Int(Int32.max)) ?? 0
@@ -49,7 +49,8 @@ extension APIResponder {
     @concurrent
     private func deleteLogs(_ request: APIRequest) async throws -> Answer {
         let kind = try kind(request)
-        guard let filter = try request.givenFilter() else { throw Self.missingSelection }
+        let filter = try request.filter(for: .logs)
+        if !request.hasFilter { throw Self.missingSelection }
         let count = try await asQuery { try await hub.deleteLogs(kind, filter) }
         return .json(["deleted": BSONValue(smallest: count)])
     }

@@ -4,13 +4,15 @@ import TensorHub
 
 extension APIResponder {
     static let modelRoutes = [
-        Route(.get, "/v1/models", query: ["name", "version", "stage", "filter", "sort", "limit"]) { api, request in
+        Route(.get, "/v1/models", query: ["name", "version", "stage", "filter", "where", "sort", "limit"]) {
+            api,
+            request in
             try await api.models(request)
         },
         Route(
             .get,
             "/v1/models/{name}",
-            query: ["version", "stage", "filter", "sort", "file", "fetch"]
+            query: ["version", "stage", "filter", "where", "sort", "file", "fetch"]
         ) { api, request in try await api.model(request) },
         Route(.put, "/v1/models/{name}", query: ["tags", "architecture", "file"]) { api, request in
             let name = try request.contentName()
@@ -28,8 +30,8 @@ extension APIResponder {
                 )
             }
         },
-        Route(.delete, "/v1/models", .serve, query: ["name", "version", "filter", "force"]) { api, request in
-            let query = try request.deletion()
+        Route(.delete, "/v1/models", .serve, query: ["name", "version", "filter", "where", "force"]) { api, request in
+            let query = try request.deletion(of: .models)
             let force = try request.flag("force", default: false)
             let count = try await api.asQuery { try await api.hub.deleteModels(query, force: force) }
             return .json(["deleted": BSONValue(smallest: count)])
@@ -50,7 +52,7 @@ extension APIResponder {
 
     @concurrent
     private func models(_ request: APIRequest) async throws -> Answer {
-        let query = try request.contentQuery(name: request.query["name"])
+        let query = try request.contentQuery(.models, name: request.query["name"])
         let limit = try request.limit()
         await backend.settle()
         guard let stage = request.query["stage"] else {
@@ -65,7 +67,7 @@ extension APIResponder {
 
     @concurrent
     private func model(_ request: APIRequest) async throws -> Answer {
-        let query = try request.contentQuery(name: try request.contentName(orAny: true))
+        let query = try request.contentQuery(.models, name: try request.contentName(orAny: true))
         await backend.settle()
         let record = try await asQuery { try await hub.findModel(query, stage: request.query["stage"]) }
         let backend = backend

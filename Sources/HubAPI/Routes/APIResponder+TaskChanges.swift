@@ -19,9 +19,9 @@ extension APIResponder {
             let ids = try await api.backend.writes.createTasks(specs)
             return .json(["ids": .array(ids.map(BSONValue.objectID))], .created)
         },
-        Route(.delete, "/v1/tasks", .serve, query: ["filter", "name", "status"]) { api, request in
+        Route(.delete, "/v1/tasks", .serve, query: ["filter", "where", "name", "status"]) { api, request in
             let selection = try request.selection()
-            if selection.isAll, request.query["filter"] == nil { throw missingSelection }
+            if selection.isAll, !request.hasFilter { throw missingSelection }
             let count = try await api.asQuery { try await api.hub.deleteTasks(selection) }
             return .json(["deleted": BSONValue(smallest: count)])
         },

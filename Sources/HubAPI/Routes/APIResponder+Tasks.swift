@@ -5,7 +5,7 @@ import Threads
 
 extension APIResponder {
     static let taskRoutes = [
-        Route(.get, "/v1/tasks", query: ["filter", "sort", "limit", "name", "status"]) { api, request in
+        Route(.get, "/v1/tasks", query: ["filter", "where", "sort", "limit", "name", "status"]) { api, request in
             let selection = try request.selection()
             let sort = try request.sort() ?? .oldest
             let limit = try request.limit()
@@ -14,7 +14,7 @@ extension APIResponder {
                     .map(\.document)
             )
         },
-        Route(.get, "/v1/tasks/unfinished", query: ["name", "filter"]) { api, request in
+        Route(.get, "/v1/tasks/unfinished", query: ["name", "filter", "where"]) { api, request in
             let selection = try request.selection()
             let isUnfinished = try await api.asQuery { try await api.hub.hasUnfinishedTasks(selection) }
             return .json(["unfinished": .bool(isUnfinished)])
@@ -65,7 +65,7 @@ extension APIResponder {
         ])
     }
 
-    /// A selection in a body: `name`, `ids`, `filter`.
+    /// A selection in a body: `name`, `ids`, `filter`, `where`.
     static func selection(_ body: BSONDocument, besides others: Set<ByteString> = []) throws(APIError) -> TaskSelection
     {
         var selection = TaskSelection()
@@ -86,10 +86,15 @@ extension APIResponder {
             case ("ids", _): throw .invalid("ids", "ids must be an array")
             case ("filter", .document(let filter)):
                 selection.filter = selection.filter && (try APIRequest.checked(filter))
+            case ("where", .string(let text)):
+                selection.filter = selection.filter && (try APIRequest.short(text, for: .tasks))
+            case ("where", _): throw .invalid("where", "where is \(value); it must be a text")
             case ("filter", _): throw .invalid("filter", "filter is \(value); it must be an object")
             default:
                 if others.contains(key.bytes) { break }
-                let known = (others.union(["name", "ids", "filter"])).sorted().map(\.text).joined(separator: ", ")
+                let known = (others.union(["name", "ids", "filter", "where"])).sorted().map(\.text).joined(
+                    separator: ", "
+                )
                 throw .invalid(key, "there is no field '\(key)' here; known: \(known)")
             }
         }
@@ -102,7 +107,7 @@ extension APIRequest {
         TaskSelection(
             names: query["name"].map { [$0] } ?? [],
             statuses: query["status"].map { [TaskStatus(rawValue: $0)] } ?? [],
-            filter: try filter()
+            filter: try filter(for: .tasks)
         )
     }
 }

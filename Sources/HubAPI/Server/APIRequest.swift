@@ -91,13 +91,20 @@ struct APIRequest: Sendable {
         }
     }
 
-    /// The filter, without what would run code on the server or write there.
-    func givenFilter() throws(APIError) -> Filter? {
-        guard let document = try document("filter") else { return nil }
-        return try Self.checked(document)
+    /// Whether anything narrows the request down by itself: a filter, if only `{}`, or a short one.
+    var hasFilter: Bool { query["filter"] != nil || query["where"] != nil }
+
+    /// The filter, without what would run code on the server or write there, and the short one: both must hold.
+    func filter(for subject: ShortFilter.Subject) throws(APIError) -> Filter {
+        var filter = Filter.all
+        if let document = try document("filter") { filter = try Self.checked(document) }
+        if let text = query["where"] { filter = filter && (try Self.short(text, for: subject)) }
+        return filter
     }
 
-    func filter() throws(APIError) -> Filter { try givenFilter() ?? .all }
+    static func short(_ text: String, for subject: ShortFilter.Subject) throws(APIError) -> Filter {
+        do { return try Filter(short: text, for: subject) } catch { throw APIError(error) }
+    }
 
     static func checked(_ filter: BSONDocument) throws(APIError) -> Filter {
         do { try QueryDanger.check(filter, field: "filter") } catch { throw APIError(error) }

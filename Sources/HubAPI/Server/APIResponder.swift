@@ -29,7 +29,8 @@ struct APIResponder: Sendable {
     var isAttempt: Bool { backend.attempt != nil }
 
     static let table = RouteTable(
-        routes: logRoutes + attemptRoutes + generalRoutes + uploadRoutes + dataSetRoutes + modelRoutes + taskRoutes
+        routes: logRoutes + attemptRoutes + generalRoutes + uploadRoutes + dataSetRoutes + modelRoutes + findRoutes
+            + taskRoutes
             + taskChangeRoutes
     )
 

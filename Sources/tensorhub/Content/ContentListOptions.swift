@@ -8,6 +8,8 @@ struct ContentListOptions: ParsableArguments {
     @Argument(help: "Those of this name; all unless given.", completion: Completion.contents)
     var name: String?
 
+    @OptionGroup var short: WhereOptions
+
     @Option(help: "A MongoDB filter as Extended JSON, such as '{\"test_accuracy\": {\"$gt\": 0.9}}'.")
     var filter: String?
 
@@ -23,7 +25,7 @@ struct ContentListOptions: ParsableArguments {
     ///
     /// - Parameter explain: Throws why there is none.
     func list(
-        _ noun: String,
+        _ subject: ShortFilter.Subject,
         _ find: (Hub, ContentQuery, Int?) async throws -> [BSONDocument],
         explain: (Hub, ContentQuery) async throws -> Void,
         table: (Hub, [BSONDocument]) async throws -> Table
@@ -32,7 +34,7 @@ struct ContentListOptions: ParsableArguments {
         let order = try sort.map { try Sort($0) }
         let query = ContentQuery(
             name: name,
-            filter: try filter.map { try Filter(extendedJSON: $0) } ?? .all,
+            filter: try short.filter(filter, for: subject),
             sort: order ?? .newest
         )
         let hub = try await connection.hub()
@@ -44,7 +46,7 @@ struct ContentListOptions: ParsableArguments {
         }
         if documents.isEmpty {
             if name != nil { try await explain(hub, query) }
-            throw CommandFailure.nothingMatched("no \(noun) matches")
+            throw CommandFailure.nothingMatched("no \(subject.noun) matches")
         }
         if isCut { limit.tellCut(order == nil ? "newest" : "first") }
     }

@@ -8,6 +8,8 @@ struct ContentOptions: ParsableArguments {
     @Option(name: .customLong("version"), help: "That version; the newest unless given.")
     var number: String?
 
+    @OptionGroup var short: WhereOptions
+
     @Option(help: "A MongoDB filter as Extended JSON, such as '{\"test_accuracy\": {\"$gt\": 0.9}}'.")
     var filter: String?
 
@@ -15,11 +17,11 @@ struct ContentOptions: ParsableArguments {
     var sort: String?
 
     /// - Parameter name: `-` stands for any.
-    func query(_ name: String) throws -> ContentQuery {
+    func query(_ name: String, of subject: ShortFilter.Subject) throws -> ContentQuery {
         ContentQuery(
             name: name == "-" ? nil : name,
             version: try VersionNumber.parse(number),
-            filter: try filter.map { try Filter(extendedJSON: $0) } ?? .all,
+            filter: try short.filter(filter, for: subject),
             sort: try sort.map { try Sort($0) }
         )
     }

@@ -11,6 +11,8 @@ struct ContentRemoveOptions: ParsableArguments {
     @Option(name: .customLong("version"), help: "That version alone.")
     var number: String?
 
+    @OptionGroup var short: WhereOptions
+
     @Option(help: "Those that match this MongoDB filter alone, as Extended JSON.")
     var filter: String?
 
@@ -24,25 +26,29 @@ struct ContentRemoveOptions: ParsableArguments {
     ///   - count: How many there are of a query.
     ///   - explain: Throws why there is none.
     func remove(
-        _ noun: String,
+        _ subject: ShortFilter.Subject,
         count: (Hub, ContentQuery) async throws -> Int,
         explain: (Hub, ContentQuery) async throws -> Void,
         _ delete: (Hub, ContentQuery) async throws -> Int
     ) async throws {
+        let noun = subject.noun
+        let isFiltered = filter != nil || short.isGiven
         let query = ContentQuery(
             name: name,
             version: try VersionNumber.parse(number),
-            filter: try filter.map { try Filter(extendedJSON: $0) } ?? .all
+            filter: try short.filter(filter, for: subject)
         )
         if number != nil && name == nil { throw CommandFailure.badInput("--version needs the name of the \(noun)") }
-        if all && (number != nil || filter != nil) {
-            throw CommandFailure.badInput("--all means every one; leave it out, or --version and --filter")
+        if all && (number != nil || isFiltered) {
+            throw CommandFailure.badInput("--all means every one; leave it out, or the other conditions")
         }
-        if name == nil && filter == nil && !all {
-            throw CommandFailure.badInput("nothing is selected; give a name, --filter, or --all for every \(noun)")
+        if name == nil && !isFiltered && !all {
+            throw CommandFailure.badInput(
+                "nothing is selected; give a name, --where, --filter, or --all for every \(noun)"
+            )
         }
         let hub = try await connection.hub()
-        if let name, number == nil, filter == nil, !all {
+        if let name, number == nil, !isFiltered, !all {
             let versions = try await count(hub, query)
             if versions > 1 {
                 throw CommandFailure.badInput(

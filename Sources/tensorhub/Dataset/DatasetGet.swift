@@ -28,7 +28,7 @@ struct DatasetGet: AsyncParsableCommand {
     @OptionGroup var target: ContentTarget
 
     func run() async throws {
-        let query = try options.query(name)
+        let query = try options.query(name, of: .dataSets)
         let shard = try shard.map { try Shard($0) }
         let hub = try await target.connection.hub()
         let dataSet = try await hub.findDataSet(named: name, query)

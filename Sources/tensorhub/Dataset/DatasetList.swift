@@ -16,7 +16,7 @@ struct DatasetList: AsyncParsableCommand {
     @OptionGroup var options: ContentListOptions
 
     func run() async throws {
-        try await options.list("data set") { hub, query, limit in
+        try await options.list(.dataSets) { hub, query, limit in
             try await hub.findDataSets(query, limit: limit).map(\.document)
         } explain: { hub, query in
             _ = try await hub.findDataSet(query)

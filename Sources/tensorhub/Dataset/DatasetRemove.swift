@@ -21,7 +21,7 @@ struct DatasetRemove: AsyncParsableCommand {
     var force = false
 
     func run() async throws {
-        try await options.remove("data set") { hub, query in
+        try await options.remove(.dataSets) { hub, query in
             try await hub.findDataSets(query, limit: 1000).count
         } explain: { hub, query in
             _ = try await hub.findDataSet(query)

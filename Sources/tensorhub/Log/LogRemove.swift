@@ -27,7 +27,7 @@ struct LogRemove: AsyncParsableCommand {
     func run() async throws {
         if selection.isAll && !all {
             throw CommandFailure.badInput(
-                "no entry is selected; give --task, --name, --filter, or --all for every entry"
+                "no entry is selected; give --task, --name, --where, --filter, or --all for every entry"
             )
         }
         if all && !selection.isAll {

@@ -19,16 +19,18 @@ struct LogSelectionOptions: ParsableArguments {
     )
     var names: [String] = []
 
+    @OptionGroup var short: WhereOptions
+
     @Option(help: "A MongoDB filter as Extended JSON, such as '{\"loss\": {\"$lt\": 0.1}}'.")
     var filter: String?
 
-    var isAll: Bool { tasks.isEmpty && names.isEmpty && filter == nil }
+    var isAll: Bool { tasks.isEmpty && names.isEmpty && filter == nil && !short.isGiven }
 
     private func conditions() throws -> (ids: [ObjectID], filter: Filter) {
         if names.contains("") {
             throw CommandFailure.badInput("--name is empty; give the name of tasks or leave it out")
         }
-        return (try tasks.map { try TaskID.parse($0) }, try filter.map { try Filter(extendedJSON: $0) } ?? .all)
+        return (try tasks.map { try TaskID.parse($0) }, try short.filter(filter, for: .logs))
     }
 
     /// - Throws: A failure of status 3 where no task has the name.

@@ -27,7 +27,7 @@ struct ModelGet: AsyncParsableCommand {
     @OptionGroup var target: ContentTarget
 
     func run() async throws {
-        let query = try options.query(name)
+        let query = try options.query(name, of: .models)
         let hub = try await target.connection.hub()
         let model = try await hub.findModel(named: name, query, stage: stage)
         let files = try await hub.files(of: model)

@@ -19,7 +19,7 @@ struct ModelList: AsyncParsableCommand {
     @OptionGroup var options: ContentListOptions
 
     func run() async throws {
-        try await options.list("model") { hub, query, limit in
+        try await options.list(.models) { hub, query, limit in
             try await hub.findModels(query, limit: limit).map(\.document)
         } explain: { hub, query in
             _ = try await hub.findModel(query)

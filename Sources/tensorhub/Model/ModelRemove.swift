@@ -21,7 +21,7 @@ struct ModelRemove: AsyncParsableCommand {
     var force = false
 
     func run() async throws {
-        try await options.remove("model") { hub, query in
+        try await options.remove(.models) { hub, query in
             try await hub.findModels(query, limit: 1000).count
         } explain: { hub, query in
             _ = try await hub.findModel(query)

@@ -20,7 +20,7 @@ struct ChangeOptions: ParsableArguments {
         let selection = try selection.selection()
         if selection.isAll && !all {
             throw CommandFailure.badInput(
-                "no task is selected; give ids, --name, --status, --filter, or --all for every task"
+                "no task is selected; give ids, --name, --status, --where, --filter, or --all for all of them"
             )
         }
         if all && !selection.isAll {

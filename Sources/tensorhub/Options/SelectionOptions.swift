@@ -22,6 +22,8 @@ struct SelectionOptions: ParsableArguments {
     )
     var statuses: [String] = []
 
+    @OptionGroup var short: WhereOptions
+
     @Option(help: "A MongoDB filter as Extended JSON, such as '{\"hyper_parameters.lr\": {\"$gt\": 0.1}}'.")
     var filter: String?
 
@@ -51,7 +53,7 @@ struct SelectionOptions: ParsableArguments {
             }
             selection.statuses.append(status)
         }
-        if let filter { selection.filter = try Filter(extendedJSON: filter) }
+        selection.filter = try short.filter(filter, for: .tasks)
         return selection
     }
 

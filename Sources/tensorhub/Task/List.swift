@@ -10,6 +10,7 @@ struct List: AsyncParsableCommand {
         discussion: """
             Examples:
               tensorhub ls --name mnist --status failed
+              tensorhub ls --where 'state:failed lr<0.01 accuracy>0.9'
               tensorhub ls --filter '{"hyper_parameters.lr": {"$gt": 0.1}}'
               tensorhub ls --json | jq -r '.[].result.test_accuracy'
             """

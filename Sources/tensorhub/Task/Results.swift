@@ -8,8 +8,9 @@ struct Results: AsyncParsableCommand {
         abstract: "Compare the results of finished tasks.",
         discussion: """
             A row for each task, with its hyper-parameters and what its script left
-            behind; other states than finished only where --status asks for them. --best
-            ranks by one value: NaN is never best, and a task without it comes last.
+            behind; other states than finished only where --status or --where asks for
+            them. --best ranks by one value: NaN is never best, and a task without it comes
+            last.
 
             Examples:
               tensorhub results --name mnist --best test_accuracy --top 10
@@ -37,6 +38,7 @@ struct Results: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
+        let isAboutState = try !selection.statuses.isEmpty || selection.short.isAboutState()
         var selection = try selection.selection()
         let ranking = try best.map { try Ranking($0) }
         if csv && output.json { throw CommandFailure.badInput("--csv and --json exclude each other; give one") }
@@ -45,7 +47,7 @@ struct Results: AsyncParsableCommand {
             if top < 1 { throw CommandFailure.badInput("--top is \(top); it must be at least 1") }
         }
         let everyStatus = selection
-        if selection.statuses.isEmpty { selection.statuses = [.finished] }
+        if !isAboutState { selection.statuses = [.finished] }
         let hub = try await connection.hub()
         var tasks = try await hub.findTasks(selection)
         if let ranking, !tasks.isEmpty {

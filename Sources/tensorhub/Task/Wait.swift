@@ -9,7 +9,8 @@ struct Wait: AsyncParsableCommand {
         abstract: "Wait until tasks have ended.",
         discussion: """
             Tasks that ended before count too; without a selection that is every task of
-            the project. --status and --filter choose among the tasks as they are now.
+            the project. --status, --where and --filter choose among the tasks as they are
+            now.
 
             Exit status: 0 all finished, 100 some failed, 103 some were cancelled, 124
             time-out, 3 nothing matched.
