@@ -157,4 +157,7 @@ struct ProgramResult: Sendable {
     var errors: String
 
     var lines: [String] { output.split(separator: "\n").map(String.init) }
+
+    /// From 0 on; empty where there is none, since a trap would end the tests of all others.
+    func line(_ number: Int) -> String { lines.dropFirst(number).first ?? "" }
 }

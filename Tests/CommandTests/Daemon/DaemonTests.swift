@@ -29,7 +29,7 @@ import Testing
                     }
                         == ["lr,test_accuracy", "0.125,0.875", "0.25,0.75", "0.5,0.5"]
                 )
-                #expect(try await fixture.run("logs", submitted.lines[0]).output == "training 0.5\n")
+                #expect(try await fixture.run("logs", submitted.line(0)).output == "training 0.5\n")
             }
         }
     }

@@ -108,9 +108,9 @@ import Testing
                 )
             }
             let list = try await fixture.run("dataset", "ls")
-            #expect(list.lines.count == 4 && list.lines[0].hasPrefix("ID"))
-            #expect(list.lines[3].contains("a           2  file      1   5 B"), "\(list.output)")
-            #expect(list.lines[3].hasSuffix("n=5"))
+            #expect(list.lines.count == 4 && list.line(0).hasPrefix("ID"))
+            #expect(list.line(3).contains("a           2  file      1   5 B"), "\(list.output)")
+            #expect(list.line(3).hasSuffix("n=5"))
             let best = try await fixture.run("dataset", "ls", "--sort", "n:-1", "--limit", "1", "--json")
             #expect(try BSONValue(extendedJSON: best.output).arrayValue?.first?.documentValue?["n"] == 9)
             #expect(best.errors.contains("only the first 1"))

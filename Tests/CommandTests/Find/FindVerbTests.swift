@@ -15,11 +15,11 @@ import Testing
             #expect(found.status == 0 && found.errors.isEmpty, "\(found.errors)")
             #expect(found.lines.map { $0.split(separator: " ").first ?? "" } == ["KIND", "model", "data", "task"])
             #expect(
-                found.lines[1].contains("mlp    version 1") && found.lines[1].contains("data=MNIST"),
+                found.line(1).contains("mlp    version 1") && found.line(1).contains("data=MNIST"),
                 "\(found.output)"
             )
             #expect(
-                found.lines[3].contains("owner=ann") && found.lines[3].contains("lr=0.1 acc=0.9"),
+                found.line(3).contains("owner=ann") && found.line(3).contains("lr=0.1 acc=0.9"),
                 "\(found.output)"
             )
 

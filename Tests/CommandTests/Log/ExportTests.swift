@@ -67,7 +67,7 @@ import Testing
             #expect(export[1].hasSuffix(",,,CartPole,3,1,7,,,"))
             #expect(export[2].hasSuffix(",,,,,,,5,now,\"{\"\"c\"\": 1}\""))
             #expect(try await fixture.run("log", "ls", "training", "--csv").lines == export)
-            let titles = try await fixture.run("log", "ls", "training").lines[0].split(separator: " ")
+            let titles = try await fixture.run("log", "ls", "training").line(0).split(separator: " ")
             #expect(Set(titles).count == titles.count && titles.contains("value.TIME"))
 
             let some = try await fixture.run("log", "export", "training", "--field", "task", "--field", "a.b.c").lines

@@ -18,7 +18,7 @@ import Testing
             let csv = try await fixture.run("log", "ls", "training", "--csv")
             #expect(
                 csv.lines == [
-                    "id,time,task,attempt,loss,step,note,worst", "\(added.lines[0]),\(time),,,0.3,4,\"a,b\",NaN",
+                    "id,time,task,attempt,loss,step,note,worst", "\(added.line(0)),\(time),,,0.3,4,\"a,b\",NaN",
                 ]
             )
             let table = try await fixture.run("log", "ls", "training")

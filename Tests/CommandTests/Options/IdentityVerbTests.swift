@@ -14,15 +14,15 @@ import Testing
             let values = BSONValue.document(BSONDocument(dictionaryLiteral: (Self.nfc, 1), (Self.nfd, 2)))
             try await fixture.store(["hyper_parameters": values, "result": ["acc": 0.5]])
             let results = try await fixture.run("results", "--csv")
-            #expect(results.lines[0].bytes == "id,name,status,\(Self.nfc),\(Self.nfd),acc", "\(results.lines)")
-            #expect(results.lines[1].bytes.hasSuffix(",1,2,0.5"), "\(results.lines)")
+            #expect(results.line(0).bytes == "id,name,status,\(Self.nfc),\(Self.nfd),acc", "\(results.lines)")
+            #expect(results.line(1).bytes.hasSuffix(",1,2,0.5"), "\(results.lines)")
             try await fixture.hub.saveLog(.training, try #require(values.documentValue))
             let export = try await fixture.run("log", "export", "training", "--format", "csv")
-            #expect(export.lines[0].bytes.hasSuffix(",\(Self.nfc),\(Self.nfd)"), "\(export.lines)")
+            #expect(export.line(0).bytes.hasSuffix(",\(Self.nfc),\(Self.nfd)"), "\(export.lines)")
             let field = try await fixture.run("log", "export", "training", "--format", "csv", "--field", Self.nfd)
-            #expect(field.lines[1].bytes.hasSuffix(",2"), "\(field.lines)")
+            #expect(field.line(1).bytes.hasSuffix(",2"), "\(field.lines)")
             let list = try await fixture.run("log", "ls", "training")
-            #expect(list.lines[0].bytes.split(separator: " ").map(\.text).hasBytes(of: Self.nfc), "\(list.lines)")
+            #expect(list.line(0).bytes.split(separator: " ").map(\.text).hasBytes(of: Self.nfc), "\(list.lines)")
         }
     }
 
@@ -96,7 +96,7 @@ import Testing
         try await withCommands { fixture in
             try await fixture.store(["result": ["note": "a\"\u{301},b"]])
             let results = try await fixture.run("results", "--csv")
-            #expect(results.lines[1].bytes.hasSuffix(",\"a\"\"\u{301},b\""), "\(results.lines)")
+            #expect(results.line(1).bytes.hasSuffix(",\"a\"\"\u{301},b\""), "\(results.lines)")
         }
     }
 

@@ -19,8 +19,8 @@ import Testing
             let bytes = try readFile(script)
             #expect(task.hyperParameters == ["a": 1] && task.script == bytes)
 
-            let ids = try await fixture.run("ls", "-", "-q", input: Self.mark + submitted.lines[0] + "\r\n")
-            #expect(ids.lines == [submitted.lines[0]], "\(ids.errors)")
+            let ids = try await fixture.run("ls", "-", "-q", input: Self.mark + submitted.line(0) + "\r\n")
+            #expect(ids.lines == [submitted.line(0)], "\(ids.errors)")
             let added = try await fixture.run("log", "add", "training", "-", input: Self.mark + "{\"loss\": 1}\r\n")
             #expect(added.status == 0, "\(added.errors)")
             let model = try await fixture.run("model", "put", object, "--architecture", object, "--name", "m")

@@ -50,7 +50,7 @@ import Testing
             let result = try await fixture.end(of: try start(fixture, "ls"))
             let row = try #require(result.output.split(separator: "\r\n").last)
             #expect(row.contains("…"))
-            #expect(try await fixture.run("ls").lines[1].count > 200)
+            #expect(try await fixture.run("ls").line(1).count > 200)
         }
     }
 

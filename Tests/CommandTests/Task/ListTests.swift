@@ -12,10 +12,10 @@ import Testing
             let result = try await fixture.run("ls")
             #expect(result.status == 0, "\(result.errors)")
             #expect(result.lines.count == 3)
-            #expect(result.lines[0].hasPrefix("ID"))
-            #expect(result.lines[1].hasPrefix("\(ids[0])  a     finished"))
-            #expect(result.lines[1].hasSuffix("lr=0.1            acc=0.9"))
-            #expect(result.lines[2].hasSuffix("exit status 3"))
+            #expect(result.line(0).hasPrefix("ID"))
+            #expect(result.line(1).hasPrefix("\(ids[0])  a     finished"))
+            #expect(result.line(1).hasSuffix("lr=0.1            acc=0.9"))
+            #expect(result.line(2).hasSuffix("exit status 3"))
             #expect(result.errors.isEmpty)
         }
     }

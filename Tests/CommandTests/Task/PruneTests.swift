@@ -17,7 +17,7 @@ import Testing
             #expect(try BSONDocument(extendedJSON: failed.output)["tasks"] == 1)
 
             let keep = try await fixture.run("prune", "--keep", "1", "--kind", "models")
-            #expect(keep.lines.count == 2 && keep.lines[1].hasSuffix("mlp         2"), "\(keep.output)")
+            #expect(keep.lines.count == 2 && keep.line(1).hasSuffix("mlp         2"), "\(keep.output)")
             #expect(
                 keep.errors
                     == "kept of the models: 'mlp' version 1, which holds stage 'production'\ndeleted: 1 of the models\n"
