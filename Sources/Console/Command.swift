@@ -46,11 +46,8 @@ package enum CommandFrame {
             let isDashed = { (word: String) in word.utf8.first == UInt8(ascii: "-") && word.utf8.count > 1 }
             guard !root.exitCode(for: error).isSuccess, arguments.contains(where: isDashed) else { throw error }
             let dashed = DashedValues(root, arguments)
-            if let hint = dashed.misplaced(arguments) { throw AmbiguousValue(underlying: error, hint: hint) }
-            guard zip(arguments, arguments.dropFirst()).contains(where: { isDashed($0) && isDashed($1) }) else {
-                throw error
-            }
             let joined = dashed.joined(arguments)
+            if let hint = dashed.misplaced(joined) { throw AmbiguousValue(underlying: error, hint: hint) }
             if joined != arguments { return try await root.asyncParseAsRoot(joined) }
             if let hint = dashed.ambiguity(arguments) { throw AmbiguousValue(underlying: error, hint: hint) }
             throw error

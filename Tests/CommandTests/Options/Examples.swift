@@ -136,7 +136,10 @@ struct Examples {
             ],
             ["task_name": "mnist", "status": "pending", "hub": .document(waiting), "script": script],
             ["task_name": "mnist", "status": "pending", "hub": .document(held), "script": script],
-            ["task_name": "mnist", "status": "failed", "script": script],
+            [
+                "task_name": "mnist", "status": "failed", "script": script, "hyper_parameters": ["lr": 0.001],
+                "result": ["accuracy": 0.95], "description": "a baseline", "time": .dateTime(.now),
+            ],
             ["status": "cancelled", "script": script]
         )
         let entry: BSONDocument = ["loss": 0.3, "val_loss": 0.4, "accuracy": 0.9, "step": 1, "epoch": 1]

@@ -151,7 +151,8 @@ import Testing
                 let result = try await fixture.run("submit", script, "--hold", flag, "x=\(value)")
                 #expect(result.status == 2 && result.output.isEmpty && result.errors.contains("\(flag) x="))
             }
-            #expect(try await fixture.run("submit", script, "--hold", "-p", "x={a: \(value)").status == 0)
+            let begun = try await fixture.run("submit", script, "--hold", "-p", "x={a: \(value)")
+            #expect(begun.status == 2 && begun.errors.contains("--text x=..."), "\(begun.errors)")
         }
     }
 

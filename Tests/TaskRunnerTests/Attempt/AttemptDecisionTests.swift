@@ -100,7 +100,7 @@ import Testing
         let error = #expect(throws: AttemptError.self) {
             try ScriptCommand(script: [], interpreter: "julia", path: "/a:/b", pythonFolder: "/py") { _ in false }
         }
-        #expect(error?.message == "the interpreter 'julia' is not on this runner's PATH (/a:/b)")
+        #expect(error?.message == "the program 'julia' is not on this runner's PATH (/a:/b)")
     }
 
     // MARK: Environment
