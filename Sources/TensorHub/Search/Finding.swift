@@ -16,7 +16,7 @@ public struct Finding: Sendable {
     /// When it was created, by the server's clock; of a document of another program, perhaps never said.
     public var time: BSONDateTime? { document["time"]?.dateTimeValue }
 
-    /// For programs: `{"kind": "model", "document": {...}}`. A tag may be called `kind` as well, so the two stand apart.
+    /// For programs: `{"kind": "model", "document": {...}}`. A tag may be called `kind` as well, so they stand apart.
     public var json: BSONDocument { ["kind": .string(kind.rawValue), "document": .document(document)] }
 }
 

@@ -9,7 +9,7 @@ struct CommandWords {
 
     init(_ words: [String]) { self.words = words }
 
-    /// - Throws: A failure of status 2 where there is no command, or where it names a file that is here and is not sent.
+    /// - Throws: A failure of status 2 where there is no command, or where it names a file that is here and not sent.
     func check(files: [TaskFile], cwd: String?, interpreter: String?) throws(CommandFailure) {
         guard let program = words.first else {
             throw .badInput(

@@ -178,7 +178,7 @@ import Testing
         }
     }
 
-    /// What the entry has of the user's. An identifier that a line brings is the entry's own, which is none of its values.
+    /// What the entry has of the user's. An identifier that a line brings is the entry's own, and none of its values.
     private static func values(of entry: LogEntry, sentAs line: String) throws -> BSONDocument {
         let sent = try BSONDocument(extendedJSON: line).withoutRepeatedKeys
         guard sent["_id"] != nil else { return entry.values }

@@ -32,8 +32,8 @@ public struct TaskOptions: Sendable, Equatable {
         set { folder = newValue?.bytes }
     }
     private var folder: ByteString?
-    /// Which Python runs the script: a program, the folder of a virtual environment, or `conda:NAME`; `nil` leaves it to
-    /// the runner.
+    /// Which Python runs the script: a program, the folder of a virtual environment, or `conda:NAME`; `nil` leaves it
+    /// to the runner.
     public var python: String? {
         get { environment?.text }
         set { environment = newValue?.bytes }
