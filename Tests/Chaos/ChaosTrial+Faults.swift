@@ -100,10 +100,6 @@ extension ChaosTrial {
         }
     }
 
-    /// How long a fault lasts, and what is between two, is part of the plan: nothing is decided by that time having
-    /// passed. Cancellation ends a fault early.
-    func endure(_ time: Duration) async { try? await Task.sleep(for: time) }
-
     private func kill(_ role: AttemptProcess.Role?, of runner: RunnerProcess, _ choice: UInt64) async -> String? {
         var victims: [AttemptProcess] = []
         let isFound = await eventually(within: options.lease) {

@@ -110,7 +110,7 @@ package struct FaultMix {
                     say("\(result)")
                     return result
                 }
-                await trial.endure(pause)
+                await endure(pause)
             }
             var made: [Fault: Int] = [:]
             for await result in group where result.isMade { made[result.plan.fault, default: 0] += 1 }

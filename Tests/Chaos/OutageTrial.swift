@@ -32,7 +32,7 @@ package enum OutageTrial {
             say("\(scripts.count) scripts run on \(trial.runners.count) runners; lease \(lease)")
             await trial.deployment.kill()
             say("MongoDB is gone")
-            await trial.endure(outage)
+            await endure(outage)
             let running = trial.runners.flatMap(\.attempts).count { $0.role == .script }
             // And the one that reports.
             let mustRun = scripts.count { $0.seconds >= whole.rounded() } + 1

@@ -20,7 +20,7 @@ import Testing
             let killed = await set.killMajority()
             #expect(killed.count == 2)
             let restarts = Task {
-                try await Task.sleep(for: Self.election)
+                await endure(Self.election)
                 for index in killed { try await set.restart(index) }
             }
             await withTaskGroup(of: Void.self) { group in
@@ -55,7 +55,7 @@ import Testing
                     }
                 }
                 for _ in 0..<2 {
-                    try await Task.sleep(for: .seconds(3))
+                    await endure(.seconds(3))
                     try await lose(set, isKilled)
                 }
                 _ = isOver.next()
@@ -93,7 +93,8 @@ import Testing
         try await withSet("indexes\(isKilled)") { set, hub in
             async let saved = hub.saveDataSet(.bytes([1, 2, 3], as: "data"), name: "first")
             async let ids = hub.createTasks([TaskSpec(script: "#!/bin/true")])
-            try await Task.sleep(for: .milliseconds(120))
+            // Somewhere in the making of the indexes; the calls have to stand it wherever that is.
+            await endure(.milliseconds(120))
             try await lose(set, isKilled)
             #expect(try await saved.version == 1)
             #expect(try await ids.count == 1)
@@ -140,7 +141,8 @@ import Testing
                     )
                     programs.append((line, process, output))
                 }
-                try await Task.sleep(for: .seconds(8))
+                // Longer than a command waits for a server that never answered.
+                await endure(.seconds(8))
                 for program in programs {
                     #expect(program.process.status == nil, "\(program.line) has not waited")
                 }

@@ -9,7 +9,6 @@ import Testing
     private static let allowed: [String: (count: Int, reason: String)] = [
         "ScriptClient/Attempt.swift": (3, "the environment; its names are ours"),
         "TaskRunner/PythonStart.swift": (3, "words of ours, ASCII"),
-        "tensorhub/NonFinite.swift": (1, "words for numbers, ASCII"),
         "MongoDriver/Action.swift": (1, "names of MongoDB's own databases"),
         "TensorHub/NumPyFile.swift": (1, "NumPy's own words for types, for showing"),
         "TaskRunner/ScriptEnvironment.swift": (2, "of a ByteString"),
