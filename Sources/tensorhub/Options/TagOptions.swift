@@ -10,7 +10,7 @@ struct TagOptions: ParsableArguments {
     @Option(
         name: .customLong("tag"),
         help: ArgumentHelp(
-            "A field to search by, the value as JSON if it is JSON, else as text (nan too); may be repeated.",
+            "A field to search by: JSON, a number, None, True, False, nan or inf, else text; may be repeated.",
             valueName: "name=value"
         )
     )
