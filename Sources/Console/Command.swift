@@ -43,11 +43,10 @@ package enum CommandFrame {
         do {
             return try await root.asyncParseAsRoot(arguments)
         } catch {
-            let isDashed = { (word: String) in word.utf8.first == UInt8(ascii: "-") && word.utf8.count > 1 }
-            guard !root.exitCode(for: error).isSuccess, arguments.contains(where: isDashed) else { throw error }
+            guard !root.exitCode(for: error).isSuccess else { throw error }
             let dashed = DashedValues(root, arguments)
             let joined = dashed.joined(arguments)
-            if let hint = dashed.misplaced(joined) { throw AmbiguousValue(underlying: error, hint: hint) }
+            if let hint = dashed.misplaced(joined) ?? dashed.unnamed(joined) { throw AmbiguousValue(underlying: error, hint: hint) }
             if joined != arguments { return try await root.asyncParseAsRoot(joined) }
             if let hint = dashed.ambiguity(arguments) { throw AmbiguousValue(underlying: error, hint: hint) }
             throw error

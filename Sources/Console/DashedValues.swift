@@ -61,6 +61,19 @@ struct DashedValues {
         return "What is meant for the script goes behind `--`: \(words[..<index].joined(separator: " ")) -- \(rest)"
     }
 
+    /// A hyper-parameter without its `-p`, where the verb has one.
+    func unnamed(_ arguments: [String]) -> String? {
+        let words = Array(arguments.prefix { $0 != "--" })
+        guard passesOn, options.contains("-p"),
+            let index = words.indices.first(where: { index in
+                guard index > 0, !words[index].bytes.hasPrefix("-") else { return false }
+                return words[index].bytes.cut(atFirst: "=") != nil && !options.contains(words[index - 1])
+            })
+        else { return nil }
+        let named = words[..<index] + ["-p"] + words[index...]
+        return "A hyper-parameter has -p before it: \(named.joined(separator: " "))"
+    }
+
     private func isKnown(_ word: String) -> Bool {
         let name = word.bytes.cut(atFirst: "=")?.before ?? word
         if options.contains(name) || flags.contains(name) { return true }
