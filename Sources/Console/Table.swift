@@ -7,6 +7,11 @@ package struct Table: Sendable {
         package var isRightAligned: Bool
         /// Whether it may be cut short where the terminal is too narrow.
         package var isElastic: Bool
+        /// Whether it is cut in the middle, as names are that differ in their ends.
+        package var isName: Bool
+        /// Columns of the highest number are left out first where the terminal is too narrow even for cut ones; those of
+        /// 0 never are.
+        package var rank: Int
         /// That of a cell by its text; `nil` leaves it as it is.
         package var colour: (@Sendable (String) -> Colour?)?
 
@@ -14,11 +19,15 @@ package struct Table: Sendable {
             _ title: String,
             isRightAligned: Bool = false,
             isElastic: Bool = false,
+            isName: Bool = false,
+            rank: Int = 0,
             colour: (@Sendable (String) -> Colour?)? = nil
         ) {
             self.title = title
             self.isRightAligned = isRightAligned
-            self.isElastic = isElastic
+            self.isElastic = isElastic || isName
+            self.isName = isName
+            self.rank = rank
             self.colour = colour
         }
 
@@ -43,14 +52,30 @@ package struct Table: Sendable {
 
     /// - Parameter width: Columns of the terminal; `nil` cuts nothing.
     package func text(width: Int?, hasColours: Bool = StandardOutput.hasColours) -> String {
-        let cells = ([columns.map(\.title)] + rows).map { $0.map(TerminalText.oneLine) }
+        var cells = ([columns.map(\.title)] + rows).map { $0.map(TerminalText.oneLine) }
         var widths = columns.indices.map { index in cells.map { TerminalText.width($0[index]) }.max() ?? 0 }
-        if let width { fit(&widths, into: width) }
-        return cells.enumerated().map { number, row in
+        if let width {
+            var kept = self
+            while let index = kept.superfluous(widths, width) {
+                kept.columns.remove(at: index)
+                widths.remove(at: index)
+                for row in cells.indices { cells[row].remove(at: index) }
+            }
+            kept.fit(&widths, into: width)
+            return kept.text(cells, widths, hasColours)
+        }
+        return text(cells, widths, hasColours)
+    }
+
+    private func text(_ cells: [[String]], _ widths: [Int], _ hasColours: Bool) -> String {
+        cells.enumerated().map { number, row in
             var line = ""
             for (index, cell) in row.enumerated() {
                 if index > 0 { line += Self.gap }
-                let text = TerminalText.truncated(cell, to: widths[index])
+                let text =
+                    columns[index].isName && number > 0
+                    ? TerminalText.shortened(cell, to: widths[index])
+                    : TerminalText.truncated(cell, to: widths[index])
                 let padding = String(repeating: " ", count: widths[index] - TerminalText.width(text))
                 // The first row are the titles.
                 let colour = number == 0 ? nil : columns[index].colour?(cell)
@@ -60,6 +85,15 @@ package struct Table: Sendable {
             while line.last == " " { line.removeLast() }
             return line + "\n"
         }.joined()
+    }
+
+    /// The column to leave out next, where there is no room for all however much they are cut.
+    private func superfluous(_ widths: [Int], _ width: Int) -> Int? {
+        let least = columns.indices.reduce(Self.gap.count * (columns.count - 1)) { sum, index in
+            sum + (columns[index].isElastic ? min(widths[index], Self.narrowest) : widths[index])
+        }
+        if least <= width { return nil }
+        return columns.indices.filter { columns[$0].rank > 0 }.max { columns[$0].rank < columns[$1].rank }
     }
 
     /// Takes from the widest elastic columns until all fits: these are as wide as each other then, or wider by one.

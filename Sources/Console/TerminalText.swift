@@ -36,6 +36,21 @@ package enum TerminalText {
         return result + "…"
     }
 
+    /// The same with the middle cut out, for names that differ in their ends.
+    package static func shortened(_ text: String, to width: Int) -> String {
+        if self.width(text) <= width || width < 3 { return truncated(text, to: width) }
+        let room = width - 1
+        var end = ""
+        var used = 0
+        for character in text.reversed() {
+            let next = self.width(character)
+            if used + next > room / 2 { break }
+            end = String(character) + end
+            used += next
+        }
+        return truncated(text, to: width - used) + end
+    }
+
     /// One line of a script's output, made safe: colours stay, every other control sequence goes. Invalid UTF-8 becomes
     /// U+FFFD.
     ///

@@ -70,7 +70,13 @@ public final class Runner: Service {
         try makeFolders(options.stateDirectory)
         var options = options
         options.stateDirectory = try AttemptLauncher.withoutLinks(options.stateDirectory)
-        session = RunnerSession(hub, runner: ObjectID(), name: options.name, lease: options.lease)
+        session = RunnerSession(
+            hub,
+            runner: ObjectID(),
+            name: options.name,
+            machine: Self.host,
+            lease: options.lease
+        )
         transport = session.by(.transport)
         currentOptions = Mutex(options)
         id = session.runner.description

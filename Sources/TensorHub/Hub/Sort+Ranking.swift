@@ -30,7 +30,7 @@ extension Sort {
     }
 
     /// The same as a number, 0 to 2, in an expression.
-    fileprivate static func rank(_ field: String) -> BSONValue {
+    static func rank(_ field: String) -> BSONValue {
         let value = BSONValue.string("$\(field)")
         let isNaN: BSONValue = ["$eq": [value, .double(.nan)]]
         let hasNone: BSONValue = ["$or": [isNaN, ["$in": [["$type": value], ["missing", "null", "undefined"]]]]]

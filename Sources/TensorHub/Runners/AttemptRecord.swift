@@ -4,7 +4,10 @@ public import BSON
 public struct AttemptRecord: Sendable, Hashable {
     public var attempt: Int
     public var runner: ObjectID?
+    /// The name of the runner.
     public var host: String?
+    /// What the machine calls itself.
+    public var machine: String?
     public var start: BSONDateTime?
     public var end: BSONDateTime?
     /// `finished`, a kind of failure, `cancelled`, `drain`, `checkpoint`, ...; `nil` while it runs.
@@ -24,6 +27,7 @@ public struct AttemptRecord: Sendable, Hashable {
         attempt = document["attempt"]?.intValue ?? 0
         runner = document["runner"]?.objectIDValue
         host = document["host"]?.stringValue
+        machine = document["machine"]?.stringValue ?? host
         start = document["start"]?.dateTimeValue
         end = document["end"]?.dateTimeValue
         cause = document["cause"]?.stringValue

@@ -89,7 +89,7 @@ extension RunnerSession {
     }
 
     private func claim(_ token: ObjectID) -> [BSONDocument] {
-        TaskStatements.claim(runner: runner, token: token, name: name, lease: lease)
+        TaskStatements.claim(runner: runner, token: token, name: name, machine: machine, lease: lease)
     }
 
     /// BSONObjectTooLarge, and what an update says of a document that grew too large.

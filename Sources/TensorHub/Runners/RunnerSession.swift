@@ -11,17 +11,21 @@ package struct RunnerSession: Sendable {
     package let name: String
     /// How long its leases last without renewal.
     package let lease: Duration
+    /// What its machine is called, where that is another name than the runner's.
+    let machine: String?
 
-    package init(_ hub: Hub, runner: ObjectID, name: String, lease: Duration) {
+    /// - Parameter machine: What its machine is called.
+    package init(_ hub: Hub, runner: ObjectID, name: String, machine: String? = nil, lease: Duration) {
         self.hub = hub
         self.runner = runner
         self.name = name
+        self.machine = machine.flatMap { $0.bytes == name.bytes ? nil : $0 }
         self.lease = lease
     }
 
     /// The same session by another lane of the same connections.
     package func by(_ lane: MongoClient.Lane) -> RunnerSession {
-        RunnerSession(hub.by(lane), runner: runner, name: name, lease: lease)
+        RunnerSession(hub.by(lane), runner: runner, name: name, machine: machine, lease: lease)
     }
 
     /// The tasks that are still those attempts, under this runner's lease.

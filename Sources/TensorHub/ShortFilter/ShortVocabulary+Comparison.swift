@@ -23,20 +23,9 @@ extension ShortVocabulary {
     private func paths(of name: ShortText, _ mark: ShortMark, _ value: ShortText) throws(HubError) -> [String]? {
         let path = name.text
         if name.hasStar { throw name.fault("a name has no '*'; write it out, or put it in quotes") }
-        for part in path.bytes.split(separator: ".", omittingEmptySubsequences: false) {
-            if part == "" { throw name.fault("a name lacks between its dots; write it as optimizer.lr") }
-            if part.text.bytes.hasPrefix("$") {
-                throw name.fault("no name begins with '$'; MongoDB's operators are for --filter")
-            }
-        }
+        let onePath = try explicitPath(path) { name.fault($0) }
         if isPlaceOfOthers(path) { return nil }
-        for place in places {
-            guard let rest = path.bytes.dropping(place.word.bytes) else { continue }
-            if place.path.isEmpty, isReserved(rest) {
-                throw name.fault("'\(rest)' is a field of TensorHub's own, so nothing else can be called that")
-            }
-            return [place.path + rest]
-        }
+        if let onePath { return [onePath] }
         if fields.hasBytes(of: path) {
             throw name.fault(
                 "the field is written with a colon: \(path):\(value.written); "
@@ -46,11 +35,36 @@ extension ShortVocabulary {
         if path.bytes == "_id" || path.bytes == nameField?.bytes {
             throw name.fault("write it as \(path.bytes == "_id" ? "id" : "name"):\(value.written)")
         }
-        let places = isReserved(path) ? chain.filter { !$0.isEmpty } : chain
-        if places.isEmpty {
+        let paths = chainPaths(path)
+        if paths.isEmpty {
             throw name.fault("that is a field of TensorHub's own, which is compared by age<2h, hub.NAME or --filter")
         }
-        return places.map { $0 + path }
+        return paths
+    }
+
+    /// The path of a name that says in which place it is: `hyper_parameters.lr` of `parameter.lr`; `nil` for a bare one.
+    ///
+    /// - Parameter fault: The error that says what is wrong with the name.
+    func explicitPath(_ name: String, fault: (String) -> HubError) throws(HubError) -> String? {
+        for part in name.bytes.split(separator: ".", omittingEmptySubsequences: false) {
+            if part == "" { throw fault("a name lacks between its dots; write it as optimizer.lr") }
+            if part.text.bytes.hasPrefix("$") {
+                throw fault("no name begins with '$'; MongoDB's operators are for --filter")
+            }
+        }
+        for place in places {
+            guard let rest = name.bytes.dropping(place.word.bytes) else { continue }
+            if place.path.isEmpty, isReserved(rest) {
+                throw fault("'\(rest)' is a field of TensorHub's own, so nothing else can be called that")
+            }
+            return place.path + rest
+        }
+        return nil
+    }
+
+    /// Where a bare name is looked for; the first place that has it counts.
+    func chainPaths(_ name: String) -> [String] {
+        (isReserved(name) ? chain.filter { !$0.isEmpty } : chain).map { $0 + name }
     }
 
     private func isReserved(_ path: String) -> Bool {

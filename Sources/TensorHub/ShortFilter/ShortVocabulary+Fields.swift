@@ -14,7 +14,11 @@ extension ShortVocabulary {
         case "name": return [nameField ?? "name": Self.wholeText(value)]
         case "id": return ["_id": TaskSelection.oneOf(try identifiers(value))]
         case "task": return ["hub.task": TaskSelection.oneOf(try identifiers(value))]
-        case "host", "runner": return ["hub.history.host": Self.wholeText(value)]
+        case "runner": return ["hub.history.host": Self.wholeText(value)]
+        case "host":
+            // A runner that is called as its machine stores that once.
+            let name = Self.wholeText(value)
+            return ["$or": [["hub.history.machine": name], ["hub.history.host": name]]]
         default: throw field.fault("the \(word) is compared: \(word)<2h, \(word)>=7d")
         }
     }

@@ -81,15 +81,20 @@ extension Hub {
 
     /// What every task has, with values of one type.
     private static let plainTaskFields = ["time", "task_name", "project_name", "status", "hub"]
-    private static let hubFields: [ByteString] = [
+    static let hubFields: [ByteString] = [
         "hub.priority", "hub.attempt", "hub.failures", "hub.interruptions", "hub.lost", "hub.started", "hub.ended",
         "hub.not_before", "hub.deadline", "hub.ready", "hub.hold", "hub.max_failures",
     ]
 
+    /// Whether every task has it, or may have it by itself.
+    static func isKnownField(_ path: String) -> Bool {
+        plainTaskFields.hasBytes(of: path) || hubFields.contains(path.bytes) || path.bytes == "_id"
+    }
+
     /// - Throws: `HubError.invalidInput` of field `sort` for a tag that no task of the selection has. Results and
     ///   hyper-parameters may be to come.
     private func checkTag(_ field: String, _ selection: TaskSelection) async throws(HubError) {
-        let isKnown = Self.plainTaskFields.hasBytes(of: field) || Self.hubFields.contains(field.bytes) || field == "_id"
+        let isKnown = Self.isKnownField(field)
         let mayCome =
             ["result.", "hyper_parameters."].contains { field.bytes.hasPrefix($0) } || field.bytes.hasPrefix("$")
         if isKnown || mayCome { return }

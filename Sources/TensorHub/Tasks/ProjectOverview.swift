@@ -34,10 +34,42 @@ extension TaskFailure {
     /// What tells failures apart: the last line that the script printed, as of a traceback, where it failed by itself;
     /// else the message.
     public var reason: String {
-        guard ["exit-status", "missing-result"].hasBytes(of: kind), let tail else { return message }
+        guard Self.spokenKinds.hasBytes(of: kind), let tail else { return message }
         let line = tail.bytes.split(separator: "\n").last { line in
             line.text.utf8.contains { $0 > 0x20 }
         }
         return line?.text ?? message
     }
+
+    /// Failures of which the script's own last words say most.
+    private static let spokenKinds = ["exit-status", "missing-result"]
+
+    /// ``reason`` of a task's `hub.error`, by the server.
+    static let reasonExpression: BSONValue = [
+        "$let": [
+            "vars": [
+                "lines": [
+                    "$filter": [
+                        "input": ["$split": [["$cond": [isSpoken, "$hub.error.tail", ""]], "\n"]], "as": "line",
+                        "cond": ["$ne": [["$trim": ["input": "$$line", "chars": .string(blanks)]], ""]],
+                    ]
+                ]
+            ],
+            "in": [
+                "$cond": [
+                    ["$eq": ["$$lines", []]], ["$ifNull": ["$hub.error.message", ""]],
+                    ["$arrayElemAt": ["$$lines", -1]],
+                ]
+            ],
+        ]
+    ]
+
+    private static let isSpoken: BSONValue = [
+        "$and": [
+            ["$eq": [["$type": "$hub.error.tail"], "string"]],
+            ["$in": ["$hub.error.kind", .array(spokenKinds.map(BSONValue.string))]],
+        ]
+    ]
+
+    private static let blanks = String(String.UnicodeScalarView((0...0x20).compactMap { Unicode.Scalar($0) }))
 }

@@ -9,7 +9,15 @@ enum LogColumns {
     private static let taken = Columns(fixed + ["TIME", "TASK", "ATTEMPT"])
     private static let prefix: ByteString = "value."
 
-    static func titles(_ names: [String]) -> [String] { fixed + names.map(title) }
+    /// - Parameter hasParameters: Whether columns such as `parameter.lr` stand beside them: a value of such a name is
+    ///   `value.parameter.lr` then.
+    static func titles(_ names: [String], hasParameters: Bool = false) -> [String] {
+        fixed
+            + names.map { name in
+                let isLikeOurs = hasParameters && name.bytes.hasPrefix(LogParameters.prefix)
+                return isLikeOurs ? prefix.text + name : title(name)
+            }
+    }
 
     /// A value that is called as one of ours is `value.task`. Hence also `value.value.task` for a value `value.task`:
     /// who takes the first `value.` away where only that and one of ours is left has the name again.

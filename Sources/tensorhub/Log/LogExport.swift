@@ -12,10 +12,12 @@ struct LogExport: AsyncParsableCommand {
             looked for in all entries first, unless --field names them. A value of the name
             of one of these four is in column value.task; the values of a document are in
             columns such as optimizer.lr. JSON is an object a line (JSON Lines), relaxed
-            Extended JSON.
+            Extended JSON. --with-parameters adds the hyper-parameters of each entry's task,
+            in columns such as parameter.lr; in JSON as hyper_parameters.
 
             Examples:
               tensorhub log export training --format csv > training.csv
+              tensorhub log export training --name mnist --with-parameters > curves.csv
               tensorhub log export training --name mnist --field step --field loss
             """
     )
@@ -38,6 +40,9 @@ struct LogExport: AsyncParsableCommand {
 
     @Option(name: .customLong("field"), help: "This value alone; may be repeated. Dots lead into documents.")
     var fields: [String] = []
+
+    @Flag(help: "Add the hyper-parameters of each entry's task.")
+    var withParameters = false
 
     @OptionGroup var connection: ConnectionOptions
 
@@ -76,6 +81,7 @@ struct LogExport: AsyncParsableCommand {
             )
         }
         var columns = Columns(fields)
+        let parameters = withParameters ? try await LogParameters(kind, filter, hub) : nil
         if format == .csv && fields.isEmpty {
             try await hub.forEachLog(kind, filter) { entry in
                 for (key, _) in entry.values.flattened { columns.insert(key) }
@@ -84,15 +90,20 @@ struct LogExport: AsyncParsableCommand {
         var text: [UInt8] = []
         var count = 0
         try await hub.forEachLog(kind, filter, sort: order, fields: fields) { entry in
-            if count == 0 && format == .csv { text += CSV.text([LogColumns.titles(columns.names)]).utf8 }
+            if count == 0 && format == .csv {
+                let titles = LogColumns.titles(columns.names, hasParameters: withParameters)
+                text += CSV.text([titles + (parameters?.titles ?? [])]).utf8
+            }
             count += 1
             switch format {
-            case .json: text += (entry.document.extendedJSON() + "\n").utf8
+            case .json:
+                let document = parameters?.added(to: entry) ?? entry.document
+                text += (document.extendedJSON() + "\n").utf8
             case .csv:
                 let values =
                     fields.isEmpty
                     ? columns.cells(entry.values.flattened) : fields.map { entry.document.value(atPath: $0) }
-                text += CSV.text([LogColumns.cells(entry, values)]).utf8
+                text += CSV.text([LogColumns.cells(entry, values + (parameters?.cells(entry) ?? []))]).utf8
             }
             if text.count >= Self.piece {
                 StandardOutput.write(text)

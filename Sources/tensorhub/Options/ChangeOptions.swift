@@ -34,22 +34,31 @@ struct ChangeOptions: ParsableArguments {
     /// - Parameters:
     ///   - done: The past participle: `cancelled`.
     ///   - condition: What a task must be for the change to concern it, for the message when none is.
+    ///   - telling: What to say of so many; unless given, `3 tasks cancelled`.
     func change(
         _ done: String,
         where condition: String,
-        _ body: (Hub, TaskSelection) async throws -> Int
+        _ body: (Hub, TaskSelection) async throws -> Int,
+        telling: ((Int) -> Told)? = nil
     ) async throws {
         let selection = try checkedSelection()
         let hub = try await connection.hub()
         if !yes { try await confirm(done, selection, hub) }
         let count = try await body(hub, selection)
-        output.receipt(count, done)
+        let told = telling?(count) ?? Told(words: "\(counted(count, "task")) \(done)", counts: [(done, count)])
+        output.receipt(told.counts)
         if count == 0 {
             throw CommandFailure.nothingMatched("nothing was \(done): no task of the selection is \(condition)")
         }
         let others = Set(selection.ids).count - count
         let rest = others > 0 ? " (\(counted(others, "other id")): not there, or not \(condition))" : ""
-        StandardError.line("\(counted(count, "task")) \(done)\(rest)")
+        StandardError.line(told.words + rest)
+    }
+
+    /// What is said of a change: to people, and to programs.
+    struct Told {
+        var words: String
+        var counts: [(String, Int)]
     }
 
     /// So many are changed without a question.

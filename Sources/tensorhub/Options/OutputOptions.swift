@@ -23,9 +23,13 @@ struct OutputOptions: ParsableArguments {
     }
 
     /// Tells programs how many something was done to, as `{"deleted": 3}`; people are told on standard error.
-    func receipt(_ count: Int, _ done: String) {
+    func receipt(_ count: Int, _ done: String) { receipt([(done, count)]) }
+
+    /// The same of several counts.
+    func receipt(_ counts: [(String, Int)]) {
         if json {
-            StandardOutput.receipt(BSONDocument(elements: [(done, .init(smallest: count))]).extendedJSON() + "\n")
+            let elements = counts.map { ($0, BSONValue(smallest: $1)) }
+            StandardOutput.receipt(BSONDocument(elements: elements).extendedJSON() + "\n")
         }
     }
 }

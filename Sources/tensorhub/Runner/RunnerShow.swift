@@ -59,7 +59,9 @@ struct RunnerShow: AsyncParsableCommand {
             ("sort", runner.sort?.document.description),
         ]
         var text = FactLines.text(facts + runner.refused.map { ("refused", $0.words) }, state: "state")
-        if !tasks.isEmpty { text += "\n" + TaskTable.of(tasks, now: now).text(width: StandardOutput.width) }
+        if !tasks.isEmpty {
+            text += "\n" + TaskTable.of(tasks, now: now, hasHosts: false).text(width: StandardOutput.width)
+        }
         return text
     }
 }

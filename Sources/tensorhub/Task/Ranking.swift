@@ -17,9 +17,25 @@ struct Ranking: Equatable {
                 "--best '\(text)' is no value to rank by; write test_accuracy, test_accuracy:max or loss:min"
             )
         }
+        if pieces.count == 1, let word = Self.smallWord(in: key.text) {
+            let shown = TerminalText.oneLine(key.text)
+            throw .badInput(
+                "--best '\(shown)': of a \(word) the smallest is mostly best; write \(shown):min or \(shown):max"
+            )
+        }
         self.key = key.text
         isSmallestBest = direction == "min"
     }
+
+    /// The word in a name, such as `val_loss` or `validation/error`, for which few people mean the largest value.
+    static func smallWord(in name: String) -> String? {
+        name.lowercased().unicodeScalars.split { !$0.properties.isAlphabetic }.map { String($0) }
+            .first { smallWords.hasBytes(of: $0) }
+    }
+
+    private static let smallWords = [
+        "loss", "error", "err", "perplexity", "ppl", "time", "duration", "latency", "mse", "mae", "rmse", "wer", "cer",
+    ]
 
     /// Best first. Behind the numbers come those that are NaN, then those without the value; equals stay in their
     /// order.

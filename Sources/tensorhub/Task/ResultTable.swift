@@ -40,10 +40,15 @@ struct ResultTable {
     func text(isRanked: Bool, width: Int?) -> String {
         var columns: [Table.Column] = isRanked ? [.init("RANK", isRightAligned: true)] : []
         columns.append(.init("ID"))
-        if hasNames { columns.append(.init("NAME", isElastic: true)) }
+        if hasNames { columns.append(.init("NAME", isName: true)) }
         if hasStates { columns.append(StateColour.column("STATUS")) }
         let valueColumns = titles.enumerated().map { index, title in
             Table.Column(title, of: rows.lazy.map { $0.values[index] })
+        }
+        let valueCells = titles.indices.map { column in
+            ShownNumber.aligned(
+                rows.map { $0.values[column].map { ShownNumber.text($0) ?? $0.tableText } ?? "" }
+            )
         }
         var table = Table(columns + valueColumns)
         table.rows = rows.enumerated().map { index, row in
@@ -51,7 +56,7 @@ struct ResultTable {
             cells.append(row.fixed[0])
             if hasNames { cells.append(row.fixed[1]) }
             if hasStates { cells.append(row.fixed[2]) }
-            return cells + row.values.map { $0?.tableText ?? "" }
+            return cells + valueCells.map { $0[index] }
         }
         return table.text(width: width)
     }

@@ -30,14 +30,14 @@ struct StatusReport {
 
     private var running: Table {
         var table = Table([
-            .init("ID"), .init("NAME", isElastic: true), .init("HOST", isElastic: true),
+            .init("ID"), .init("NAME", isName: true), .init("HOST", isName: true),
             .init("FOR", isRightAligned: true), .init("DONE", isRightAligned: true),
             .init("LEFT", isRightAligned: true),
             .init("SAYS", isElastic: true),
         ])
         table.rows = overview.running.map { task in
             [
-                task.document["_id"]?.tableText ?? "", task.name ?? "", task.history.last?.host ?? "",
+                task.document["_id"]?.tableText ?? "", task.name ?? "", task.history.last?.machine ?? "",
                 task.duration(now: overview.time)?.shortText ?? "",
                 task.progress?.fraction.map { "\(Int(($0 * 100).rounded(.down))) %" } ?? "",
                 left(of: task)?.shortText ?? "", task.progress?.message ?? "",
@@ -65,7 +65,7 @@ struct StatusReport {
         var running: [ObjectID: Int] = [:]
         for task in overview.running { if let runner = task.lease?.runner { running[runner, default: 0] += 1 } }
         var table = Table([
-            .init("NAME", isElastic: true), .init("STATE"), .init("RUNNING", isRightAligned: true),
+            .init("NAME", isName: true), .init("STATE"), .init("RUNNING", isRightAligned: true),
             .init("SLOTS", isRightAligned: true), .init("SEEN", isRightAligned: true),
         ])
         table.rows = overview.runners.filter { $0.state != .stopped }.map { runner in

@@ -4,20 +4,28 @@ import TensorHub
 
 /// Tasks as rows for people: of `tensorhub ls`, and those that a runner has.
 enum TaskTable {
-    static func of(_ tasks: [TaskRecord], now: BSONDateTime) -> Table {
-        var table = Table([
-            .init("ID"), .init("NAME", isElastic: true), StateColour.column("STATUS"),
-            .init("ATTEMPT", isRightAligned: true),
-            .init("AGE", isRightAligned: true), .init("DURATION", isRightAligned: true),
-            .init("HYPER-PARAMETERS", isElastic: true), .init("RESULT", isElastic: true),
-        ])
-        table.rows = tasks.map { task in
-            [
-                task.document["_id"]?.tableText ?? "", task.name ?? "", task.state,
-                String(task.attempt), task.time.map { now.since($0).shortText } ?? "",
-                task.duration(now: now)?.shortText ?? "", task.hyperParameters?.tableText ?? "",
-                task.status == .failed ? task.error?.reason ?? "" : task.result.tableText,
-            ]
+    /// What is told elsewhere too is left out first where the terminal is narrow.
+    ///
+    /// - Parameter hasHosts: Whether it is told where they ran.
+    static func of(_ tasks: [TaskRecord], now: BSONDateTime, hasHosts: Bool = true) -> Table {
+        let hosts = hasHosts ? tasks.map { $0.history.last?.machine } : []
+        let isShown = hosts.contains { $0 != nil }
+        var table = Table(
+            [.init("ID"), .init("NAME", isName: true), StateColour.column("STATUS")]
+                + (isShown ? [.init("HOST", isName: true, rank: 3)] : [])
+                + [
+                    .init("ATTEMPT", isRightAligned: true, rank: 5), .init("AGE", isRightAligned: true, rank: 1),
+                    .init("DURATION", isRightAligned: true, rank: 2),
+                    .init("HYPER-PARAMETERS", isElastic: true, rank: 4), .init("RESULT", isElastic: true),
+                ]
+        )
+        table.rows = tasks.enumerated().map { index, task in
+            [task.document["_id"]?.tableText ?? "", task.name ?? "", task.state] + (isShown ? [hosts[index] ?? ""] : [])
+                + [
+                    String(task.attempt), task.time.map { now.since($0).shortText } ?? "",
+                    task.duration(now: now)?.shortText ?? "", task.hyperParameters?.tableText ?? "",
+                    task.status == .failed ? task.error?.reason ?? "" : task.result.tableText,
+                ]
         }
         return table
     }

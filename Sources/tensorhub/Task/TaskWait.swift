@@ -19,7 +19,7 @@ struct TaskWait {
         let view = isQuiet ? nil : ProgressView()
         let progress: TaskProgress
         do {
-            progress = try await wait(view)
+            progress = try await watched(view)
         } catch {
             view?.finish()
             throw error
@@ -32,8 +32,28 @@ struct TaskWait {
             )
         }
         if progress.total == 0 { throw CommandFailure.nothingMatched("no task matches") }
-        if !isQuiet { StandardError.line(ProgressView.words(progress)) }
+        if !isQuiet {
+            StandardError.line(ProgressView.words(progress))
+            if progress[.failed] > 0 { StandardError.write(try await FailureList.text(selection, hub)) }
+        }
         throw ExitCode(TaskOutcome.status(failed: progress[.failed] > 0, cancelled: progress[.cancelled] > 0))
+    }
+
+    /// The wait, and beside it what else a person would like to know.
+    private func watched(_ view: ProgressView?) async throws -> TaskProgress {
+        guard let view else { return try await wait(nil) }
+        return try await withThrowingTaskGroup(of: TaskProgress?.self) { group in
+            group.addTask { try await wait(view) }
+            group.addTask {
+                await WaitOutlook(hub: hub, selection: selection, view: view).run()
+                return nil
+            }
+            defer { group.cancelAll() }
+            while let end = try await group.next() {
+                if let end { return end }
+            }
+            throw CancellationError()
+        }
     }
 
     /// A database that is away for a while does not end a wait of hours.

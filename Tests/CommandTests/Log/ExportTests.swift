@@ -47,6 +47,36 @@ import Testing
         }
     }
 
+    @Test func `Entries come with the hyper-parameters of their tasks on request`() async throws {
+        try await withCommands { fixture in
+            let ids = try await fixture.store(
+                ["hyper_parameters": ["lr": 0.1, "opt": ["name": "sgd"]]],
+                ["hyper_parameters": ["lr": 0.01, "loss": 5]]
+            )
+            for (index, id) in ids.enumerated() {
+                let entry: BSONDocument = ["loss": .init(smallest: index), "parameter": ["lr": "mine"]]
+                _ = try await fixture.hub.saveLogs(.training, [entry], origin: AttemptID(task: id, number: 1))
+            }
+            let foreign: BSONDocument = ["loss": 7]
+            _ = try await fixture.hub.saveLogs(.training, [foreign])
+            let csv = try await fixture.run("log", "export", "training", "--with-parameters")
+            #expect(csv.status == 0, "\(csv.errors)")
+            #expect(
+                csv.line(0)
+                    == "id,time,task,attempt,loss,value.parameter.lr,parameter.lr,parameter.opt.name,parameter.loss"
+            )
+            #expect(csv.line(1).hasSuffix(",\(ids[0]),1,0,mine,0.1,sgd,"))
+            #expect(csv.line(2).hasSuffix(",\(ids[1]),1,1,mine,0.01,,5"))
+            #expect(csv.line(3).hasSuffix(",,,7,,,,"))
+            let few = try await fixture.run("log", "export", "training", "--with-parameters", "--field", "loss")
+            #expect(few.line(0) == "id,time,task,attempt,loss,parameter.lr,parameter.opt.name,parameter.loss")
+            let json = try await fixture.run("log", "export", "training", "--format", "json", "--with-parameters")
+            let objects = try json.lines.map { try BSONDocument(extendedJSON: $0) }
+            #expect(objects.map { $0.value(atPath: "hyper_parameters.lr") } == [0.1, 0.01, nil])
+            #expect(try await !fixture.run("log", "export", "training").output.contains("opt"))
+        }
+    }
+
     @Test func `A value of a log that is called as one of our columns has a column of its own`() async throws {
         try await withCommands { fixture in
             let entry = try await fixture.run("log", "add", "training", "task=CartPole", "id=3", "loss=1", "attempt=7")

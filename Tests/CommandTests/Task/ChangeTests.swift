@@ -18,7 +18,8 @@ import Testing
             #expect(try await fixture.hub.findTasks()[0].isHeld == false)
 
             let cancelled = try await fixture.run("cancel", "--all", "--reason", "wrong data", "--json")
-            #expect(cancelled.output == "{\"cancelled\": 1}\n")
+            #expect(cancelled.output == "{\"cancelled\": 1, \"asked_to_end\": 0}\n")
+            #expect(cancelled.errors == "1 task cancelled\n")
             #expect(try await fixture.status(id) == "cancelled")
             #expect(try await fixture.hub.findTasks()[0].document.value(atPath: "hub.cancel.reason") == "wrong data")
 
@@ -53,6 +54,18 @@ import Testing
             #expect(result.status == 3)
             #expect(result.errors.contains("nothing was"), "\(result.errors)")
             #expect(try await fixture.status("\(id)") == state)
+        }
+    }
+
+    @Test func `A script that still runs is asked to end, what was pending is cancelled`() async throws {
+        try await withCommands { fixture in
+            let running: BSONDocument = ["status": "running", "task_name": "a", "hub": ["v": 1, "attempt": 1]]
+            try await fixture.store(running, ["status": "pending"], ["status": "pending"], ["status": "finished"])
+            #expect(try await fixture.run("cancel", "--name", "a").errors == "1 task asked to end\n")
+            let all = try await fixture.run("cancel", "--all", "--json")
+            #expect(all.status == 0 && all.errors == "2 tasks cancelled, 1 asked to end\n")
+            #expect(all.output == "{\"cancelled\": 3, \"asked_to_end\": 1}\n")
+            #expect(try await fixture.hub.countTasks() == [.running: 1, .cancelled: 2, .finished: 1])
         }
     }
 

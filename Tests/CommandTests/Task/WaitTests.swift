@@ -1,4 +1,5 @@
 import BSON
+import Foundation
 import Glibc
 import MongoDriver
 import TensorHub
@@ -88,6 +89,114 @@ import Testing
             #expect(await eventually { wait.errors.contains("0 of 3 tasks ended") })
             _ = try await fixture.hub.cancelTasks(.all)
             #expect(try await fixture.end(of: wait).status == 103)
+        }
+    }
+
+    @Test func `A wait says why nothing can move, and again when that is another reason`() async throws {
+        try await withCommands { fixture in
+            let script = try fixture.file("ok.sh", "exit 0")
+            _ = try await fixture.run("submit", script, "--hold", "--count", "2")
+            let wait = try fixture.start("wait")
+            #expect(await eventually { wait.errors.contains("nothing can move: all 2 that are left are held") })
+            _ = try await fixture.hub.releaseTasks(.all)
+            let noRunner = "nothing can move: no runner serves this project"
+            #expect(await eventually(within: .seconds(30)) { wait.errors.contains(noRunner) })
+            _ = try await fixture.hub.holdTasks(.all)
+            let held = "nothing can move: all 2"
+            #expect(
+                await eventually(within: .seconds(30)) { wait.errors.components(separatedBy: held).count == 3 },
+                "\(wait.errors)"
+            )
+            #expect(wait.errors.components(separatedBy: noRunner).count == 2)
+            #expect(wait.status == nil)
+            _ = try await fixture.hub.cancelTasks(.all)
+            #expect(try await fixture.end(of: wait).status == 103)
+            let quiet = try fixture.start("wait", "-q", "--timeout", "100ms")
+            #expect(try await fixture.end(of: quiet).errors.isEmpty)
+        }
+    }
+
+    private func isUp(_ fixture: CommandFixture) async throws {
+        try #require(
+            await eventually { try await fixture.hub.findRunners().contains { $0.state == .running } }
+        )
+    }
+
+    @Test func `Paused runners and one that takes other tasks keep a wait from moving`() async throws {
+        try await withCommands { fixture in
+            try await fixture.withDaemon("--name", "here", "--task-names", "other") {
+                let script = try fixture.file("ok.sh", "exit 0")
+                _ = try await fixture.run("submit", script, "--name", "mine")
+                try await isUp(fixture)
+                let wait = try fixture.start("wait")
+                #expect(await eventually { wait.errors.contains("no runner takes what is left; `tensorhub why ") })
+                _ = try await fixture.hub.pauseRunners(.named("here"))
+                let paused = "every runner is paused: here, which is paused; `tensorhub runner resume`"
+                #expect(await eventually(within: .seconds(30)) { wait.errors.contains(paused) }, "\(wait.errors)")
+                _ = try await fixture.hub.cancelTasks(.all)
+                #expect(try await fixture.end(of: wait).status == 103)
+            }
+        }
+    }
+
+    @Test func `A wait names what failed with its last line`() async throws {
+        try await withCommands { fixture in
+            func failed(_ line: String) -> BSONDocument {
+                let tail = BSONValue.string("x\n\(line)\n")
+                let error: BSONValue = ["kind": "exit-status", "message": "exit status 1", "tail": tail]
+                return ["status": "failed", "task_name": "mnist", "hub": ["v": 1, "attempt": 1, "error": error]]
+            }
+            let id = try await fixture.store([:], failed("ValueError: lr is negative"))[1]
+            let one = try await fixture.run("wait")
+            #expect(one.status == 100)
+            #expect(
+                one.errors == """
+                    2 tasks ended: 1 finished, 1 failed
+                    ID                        NAME   FAILURE
+                    \(id)  mnist  ValueError: lr is negative
+
+                    """
+            )
+            for number in 0..<40 { try await fixture.store(failed("Error \(number % 3)")) }
+            let many = try await fixture.run("wait")
+            let lines = many.errors.split(separator: "\n")
+            #expect(lines.count == 6 && lines[1].hasPrefix("TASKS  LATEST"), "\(many.errors)")
+            #expect(lines[2].hasPrefix("   14  ") && lines[2].hasSuffix("Error 0"))
+        }
+    }
+
+    @Test func `The rest of the time is told by finished tasks of the same name, or of the same script`() async throws {
+        try await withCommands { fixture in
+            let now = BSONDateTime.now.millisecondsSince1970
+            func ended(_ seconds: Int64) -> BSONDocument {
+                [
+                    "v": 1, "started": .dateTime(BSONDateTime(millisecondsSince1970: now - seconds * 1000)),
+                    "ended": .dateTime(BSONDateTime(millisecondsSince1970: now)),
+                ]
+            }
+            for seconds: Int64 in [50, 60, 4000] {
+                try await fixture.store(["task_name": "a", "hub": .document(ended(seconds))])
+            }
+            try await fixture.store(["hub": .document(ended(120))])
+            let later: BSONDocument = [
+                "v": 1, "ready": false, "not_before": .dateTime(BSONDateTime(millisecondsSince1970: 4_000_000_000_000)),
+            ]
+            for name in ["a", "a", "a", nil] as [String?] {
+                var task: BSONDocument = ["status": "pending", "hub": .document(later)]
+                if let name { task.append("task_name", .string(name)) }
+                try await fixture.store(task)
+            }
+            #expect(try await fixture.hub.outlook(.all).rest == nil)
+            try await fixture.withDaemon("--name", "here", "--slots", "2") {
+                try await isUp(fixture)
+                // Three of a minute and one of two minutes in two slots.
+                #expect(try await fixture.hub.outlook(.all).rest == .seconds(150))
+                let wait = try fixture.start("wait")
+                let words = "about 2m30s left, by 4 finished tasks of the same kind"
+                #expect(await eventually { wait.errors.contains(words) }, "\(wait.errors)")
+                _ = try await fixture.hub.cancelTasks(.all)
+                #expect(try await fixture.end(of: wait).status == 103)
+            }
         }
     }
 }

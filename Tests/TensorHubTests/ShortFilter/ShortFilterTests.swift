@@ -42,7 +42,10 @@ import Testing
         ("name:a:b=c", ["task_name": "a:b=c"]),
         ("id:\(id)", ["_id": .objectID(ObjectID(id)!)]),
         ("id:\(id),\(other)", ["_id": ["$in": [.objectID(ObjectID(id)!), .objectID(ObjectID(other)!)]]]),
-        ("host:gpu-*", ["hub.history.host": regex("^gpu\\-")]),
+        (
+            "host:gpu-*",
+            ["$or": [["hub.history.machine": regex("^gpu\\-")], ["hub.history.host": regex("^gpu\\-")]]]
+        ),
         ("runner:gpu-1", ["hub.history.host": "gpu-1"]),
         (
             "age<2h",

@@ -70,9 +70,22 @@ package enum TaskStatements {
 
     /// What a claim writes.
     ///
-    /// - Parameter name: The runner's, for the history.
-    package static func claim(runner: ObjectID, token: ObjectID, name: String, lease: Duration) -> [BSONDocument] {
-        [
+    /// - Parameters:
+    ///   - name: The runner's, for the history.
+    ///   - machine: What its machine is called, where that is another name.
+    package static func claim(
+        runner: ObjectID,
+        token: ObjectID,
+        name: String,
+        machine: String? = nil,
+        lease: Duration
+    ) -> [BSONDocument] {
+        var attempt: BSONDocument = [
+            "attempt": "$hub.attempt", "runner": .objectID(runner), "host": ["$literal": .string(name)],
+        ]
+        if let machine { attempt.append("machine", ["$literal": .string(machine)]) }
+        attempt.append("start", "$$NOW")
+        return [
             // An array with a ready element passes the filter unadopted.
             normalizeHub,
             [
@@ -92,12 +105,7 @@ package enum TaskStatements {
                             [
                                 "$concatArrays": [
                                     history,
-                                    [
-                                        [
-                                            "attempt": "$hub.attempt", "runner": .objectID(runner),
-                                            "host": ["$literal": .string(name)], "start": "$$NOW",
-                                        ]
-                                    ],
+                                    [.document(attempt)],
                                 ]
                             ],
                             .int32(-historyLimit),
