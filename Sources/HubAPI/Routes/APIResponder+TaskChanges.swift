@@ -86,6 +86,7 @@ extension TaskSpec {
             }
         }
         if let scriptPath {
+            scriptName = Self.scriptName(of: scriptPath)
             do {
                 options.interpreter = try Self.interpreter(options.interpreter, script: script, path: scriptPath)
             } catch {

@@ -77,6 +77,7 @@ package enum PythonClientFiles {
             ("db.py", PackageResources.db_py),
             ("display.py", PackageResources.display_py),
             ("errors.py", PackageResources.errors_py),
+            ("fault.py", PackageResources.fault_py),
             ("frame_arrays.py", PackageResources.frame_arrays_py),
             ("frames.py", PackageResources.frames_py),
             ("hub.py", PackageResources.hub_py),

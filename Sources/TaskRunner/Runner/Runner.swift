@@ -43,6 +43,7 @@ public final class Runner: Service {
     private let openedCache: ContentCache
     let progressBoard = ProgressBoard()
     let state: SharedRunnerState
+    let needs = UnmetNeeds()
     /// Gives up after the third step of the ladder.
     let persistence: Persistence
     let wakes: AsyncStream<Void>
@@ -70,7 +71,13 @@ public final class Runner: Service {
         try makeFolders(options.stateDirectory)
         var options = options
         options.stateDirectory = try AttemptLauncher.withoutLinks(options.stateDirectory)
-        session = RunnerSession(hub, runner: ObjectID(), name: options.name, lease: options.lease)
+        session = RunnerSession(
+            hub,
+            runner: ObjectID(),
+            name: options.name,
+            host: options.host,
+            lease: options.lease
+        )
         transport = session.by(.transport)
         currentOptions = Mutex(options)
         id = session.runner.description

@@ -9,19 +9,27 @@ package struct RunnerSession: Sendable {
     package let runner: ObjectID
     /// What the runner is called, in histories too.
     package let name: String
+    /// What its machine calls itself; `nil` for a session that claims nothing by it.
+    package let host: String?
     /// How long its leases last without renewal.
     package let lease: Duration
 
-    package init(_ hub: Hub, runner: ObjectID, name: String, lease: Duration) {
+    package init(_ hub: Hub, runner: ObjectID, name: String, host: String? = nil, lease: Duration) {
         self.hub = hub
         self.runner = runner
         self.name = name
+        self.host = host
         self.lease = lease
     }
 
     /// The same session by another lane of the same connections.
     package func by(_ lane: MongoClient.Lane) -> RunnerSession {
-        RunnerSession(hub.by(lane), runner: runner, name: name, lease: lease)
+        RunnerSession(hub.by(lane), runner: runner, name: name, host: host, lease: lease)
+    }
+
+    /// What it asks the queue for.
+    func filter(_ query: ClaimQuery) -> BSONDocument {
+        query.document(project: hub.project, runner: name, host: host)
     }
 
     /// The tasks that are still those attempts, under this runner's lease.
