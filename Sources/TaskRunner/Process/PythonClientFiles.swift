@@ -70,6 +70,7 @@ package enum PythonClientFiles {
             ("__init__.py", PackageResources.__init___py),
             ("arrays.py", PackageResources.arrays_py),
             ("attempt.py", PackageResources.attempt_py),
+            ("changes.py", PackageResources.changes_py),
             ("connection.py", PackageResources.connection_py),
             ("content.py", PackageResources.content_py),
             ("conversion.py", PackageResources.conversion_py),
