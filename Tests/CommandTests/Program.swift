@@ -40,10 +40,29 @@ final class Program: Sendable {
     }
 
     /// A daemon, as a user that is not root.
-    static func startDaemon(_ arguments: [String], environment: [String: String]) throws -> Program {
-        let command = Unprivileged.command(["\(try Unprivileged.programs())/tensorhubd"] + arguments)
+    ///
+    /// - Parameter host: What its machine calls itself, in a name space of its own.
+    static func startDaemon(
+        _ arguments: [String],
+        host: String? = nil,
+        environment: [String: String]
+    ) throws -> Program {
+        var command = Unprivileged.command(["\(try Unprivileged.programs())/tensorhubd"] + arguments)
+        if let host {
+            let name = #"echo "$0" > /proc/sys/kernel/hostname && exec "$@""#
+            command =
+                ["unshare", "--uts"] + (geteuid() == 0 ? [] : ["--user", "--map-root-user"])
+                + ["sh", "-c", name, host] + command
+        }
         return try starting.withLock { _ in try startAlone(command, environment) }
     }
+
+    /// Whether a daemon can be given a name for its machine.
+    static let namesHosts: Bool = {
+        let words = ["unshare", "--uts"] + (geteuid() == 0 ? [] : ["--user", "--map-root-user"])
+        let command = words + ["sh", "-c", "'echo a > /proc/sys/kernel/hostname'", "2>/dev/null"]
+        return system(command.joined(separator: " ")) == 0
+    }()
 
     private static let starting = Mutex(())
 

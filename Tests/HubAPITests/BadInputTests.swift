@@ -122,6 +122,8 @@ import Testing
         Case("POST", "/v1/tasks/retry", "{\"filter\": {}}", 403, "read-only"),
         Case("POST", "/v1/tasks/hold", "{\"filter\": {}}", 403, "read-only"),
         Case("POST", "/v1/tasks/release", "{\"filter\": {}}", 403, "read-only"),
+        Case("POST", "/v1/tasks/set", "{\"filter\": {}, \"tags\": {\"a\": 1}}", 403, "read-only"),
+        Case("POST", "/v1/tasks/000000000000000000000000/rerun", "{}", 403, "read-only"),
     ]
 
     static let inServe = [
@@ -148,6 +150,22 @@ import Testing
         Case("POST", "/v1/tasks/retry", "{}", 400, "invalid-input", "filter"),
         Case("POST", "/v1/tasks/hold", "{\"ids\": null}", 400, "invalid-input", "filter"),
         Case("POST", "/v1/tasks/release", "{\"reason\": \"x\"}", 400, "invalid-input", "reason"),
+        Case("POST", "/v1/tasks/set", "{\"tags\": {\"a\": 1}}", 400, "invalid-input", "filter"),
+        Case("POST", "/v1/tasks/set", "{\"filter\": {}}", 400, "invalid-input", "options"),
+        Case("POST", "/v1/tasks/set", "{\"filter\": {}, \"options\": {\"lr\": 1}}", 400, "invalid-input", "lr"),
+        Case("POST", "/v1/tasks/set", "{\"filter\": {}, \"priority\": 1}", 400, "invalid-input", "priority"),
+        Case("POST", "/v1/tasks/set", "{\"filter\": {}, \"tags\": 3}", 400, "invalid-input", "tags"),
+        Case(
+            "POST",
+            "/v1/tasks/set",
+            "{\"filter\": {}, \"remove_tags\": [\"hub\"]}",
+            400,
+            "reserved-field",
+            "tags.hub"
+        ),
+        Case("POST", "/v1/tasks/x/rerun", "{}", 400, "invalid-input", "id"),
+        Case("POST", "/v1/tasks/000000000000000000000000/rerun", "{}", 404, "not-found"),
+        Case("POST", "/v1/tasks/000000000000000000000000/rerun", "{\"lr\": 1}", 400, "invalid-input", "lr"),
         Case("DELETE", "/v1/models?version=1", nil, 400, "invalid-input", "name"),
         Case("DELETE", "/v1/datasets?version=1&filter=%7B%7D", nil, 400, "invalid-input", "name"),
         Case("DELETE", "/v1/datasets?force=true", nil, 400, "invalid-input", "filter"),

@@ -24,6 +24,64 @@ import Testing
         }
     }
 
+    @Test func `Options of pending tasks and tags of any are set, and taken away by null`() async throws {
+        try await withDirectServer { fixture in
+            let (hub, client) = (fixture.hub, fixture.client)
+            var spec = TaskSpec(name: "a", script: "pass", hyperParameters: ["lr": 0.1])
+            (spec.timeout, spec.variables, spec.tags) = (.seconds(60), ["A": "1"], ["draft": 1])
+            let ids = try await hub.createTasks([spec, spec])
+            _ = try await hub.cancelTasks(.ids([ids[1]]))
+            let changes = """
+                {"name": "a", "tags": {"note": "n"}, "remove_tags": ["draft"], "options": {"priority": 5, "timeout": null,
+                "env": {"B": "2"}, "rules": ["exit=3:fail"], "args": ["{lr}"], "max_failures": null}}
+                """
+            #expect(try await client.send("POST", "/v1/tasks/set", changes).json == ["changed": 2])
+            let changed = try await hub.task(ids[0])
+            #expect(changed.priority == 5 && changed.timeout == nil && changed.variables == ["A": "1", "B": "2"])
+            #expect(changed.rules.map(\.text) == ["exit=3:fail"] && changed.arguments == ["{lr}"])
+            #expect(changed.maxFailures == 3 && changed.tags == ["note": "n"])
+            let ended = try await hub.task(ids[1])
+            #expect(ended.timeout == .seconds(60) && ended.tags == ["note": "n"])
+            // As the command line says it, and nothing is changed.
+            let before = try await hub.task(ids[0])
+            for (options, words) in [
+                (#"{"args": ["{rl}"]}"#, "names no hyper-parameter"), (#"{"max_failures": 0}"#, "max_failures"),
+                (#"{"cwd": "here"}"#, "a path from the root"),
+                (#"{"files": [{"path": "a", "data": ""}]}"#, "run it again"),
+                (#"{"hold": true}"#, "hold and release"), (#"{"command": ["true"]}"#, "create another task"),
+                (#"{"priority": "high"}"#, "whole number"), (#"{"parameter_args": "hydra"}"#, "no-hyphens"),
+            ] {
+                let body = #"{"filter": {}, "tags": {"x": 1}, "options": \#(options)}"#
+                let reply = try await client.send("POST", "/v1/tasks/set", body)
+                #expect(reply.status == 400 && reply.text.contains(words), "\(options): \(reply.text)")
+            }
+            let both = #"{"filter": {}, "tags": {"status": 1}, "options": {"priority": 9}}"#
+            #expect(try await client.send("POST", "/v1/tasks/set", both).status == 400)
+            #expect(try await hub.task(ids[0]) == before)
+        }
+    }
+
+    @Test func `A changed copy is made of a task in any state, and says where it comes from`() async throws {
+        try await withDirectServer { fixture in
+            let (hub, client) = (fixture.hub, fixture.client)
+            var spec = TaskSpec(name: "a", script: "pass", hyperParameters: ["lr": 0.1, "n": 3])
+            (spec.timeout, spec.hold, spec.files) = (.seconds(60), true, [TaskFile(path: "x", data: [1])])
+            (spec.tags, spec.scriptName, spec.savedResultKeys) = (["a": 1, "b": 2], "train.py", ["loss"])
+            let id = try await hub.createTask(spec)
+            let body =
+                #"{"hyper_parameters": {"lr": 0.5}, "tags": {"b": 3}, "options": {"timeout": null, "priority": 2}}"#
+            let reply = try await client.send("POST", "/v1/tasks/\(id)/rerun", body)
+            #expect(reply.status == 201, "\(reply.text)")
+            let made = try await hub.task(try #require(reply.json["id"]?.objectIDValue))
+            #expect(made.origin == id && made.hyperParameters == ["lr": 0.5, "n": 3] && made.tags == ["a": 1, "b": 3])
+            #expect(made.timeout == nil && made.priority == 2 && !made.isHeld && made.files == spec.files)
+            #expect(made.name == "a" && made.scriptName == "train.py" && made.savedResultKeys == ["loss"])
+            let wrong = try await client.send("POST", "/v1/tasks/\(id)/rerun", #"{"options": {"args": ["{rl}"]}}"#)
+            #expect(wrong.status == 400 && wrong.text.contains("names no hyper-parameter"))
+            #expect(try await hub.countTasks() == [.pending: 2])
+        }
+    }
+
     @Test func `What a newer version has to change is refused with 409`() async throws {
         try await withDirectServer { fixture in
             let id = try await fixture.hub.createTask(TaskSpec(script: "pass"))

@@ -76,8 +76,9 @@ extension Hub {
     package func session(
         _ runner: ObjectID = ObjectID(),
         name: String = "gpu-1",
+        host: String? = nil,
         lease: Duration = .seconds(60)
     ) -> RunnerSession {
-        RunnerSession(self, runner: runner, name: name, lease: lease)
+        RunnerSession(self, runner: runner, name: name, host: host, lease: lease)
     }
 }

@@ -7,6 +7,7 @@ import sys
 from typing import Any, Dict, List, Optional, Tuple
 
 from . import attempt, content, errors, server, values
+from .changes import Changes
 from .connection import Client, unix_connector, url_connector
 from .datasets import DataSets
 from .logs import Logs
@@ -14,7 +15,7 @@ from .models import Models
 from .tasks import Tasks
 
 
-class TensorHub(DataSets, Models, Logs, Tasks):
+class TensorHub(DataSets, Models, Logs, Tasks, Changes):
     """Data sets, models, logs and tasks of one project.
 
     Takes the arguments of TensorLayer's ``TensorHub``. Where it connects to, the first that applies:

@@ -52,7 +52,11 @@ def begin(names, path):
     ending = _Ending(path, names, True, is_first)
     if is_first:
         atexit.register(ending.report)
-    _run(path, names, ending.parameters)
+    try:
+        _run(path, names, ending.parameters)
+    except BaseException as error:
+        ending.leave_fault(error)
+        raise
     ending.succeeded = True
 
 
@@ -179,6 +183,7 @@ class _Ending:
         self.parameters = _hyper_parameters()
         _variables(self.parameters, told=False)
         self.pid = os.getpid()
+        self.is_first = is_first
         self.succeeded = False
         if is_first and self.parameters:
             try:
@@ -197,11 +202,24 @@ class _Ending:
             trace = error.__traceback__
             while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
                 trace = trace.tb_next
-            sys.excepthook(type(error), error.with_traceback(trace), trace)
+            self.leave_fault(error.with_traceback(trace))
+            sys.excepthook(type(error), error, trace)
             interrupted = isinstance(error, KeyboardInterrupt)
         else:
             return
         sys.exit(130 if interrupted else 1)
+
+    def leave_fault(self, error):
+        """Tells the runner whose fault the exception is that ends the script."""
+        # Neither of a fork of the script nor of a process that it has started.
+        if not self.is_first or os.getpid() != self.pid or not isinstance(error, Exception):
+            return
+        try:
+            from tensorhub import fault
+
+            fault.leave(error, self.path)
+        except Exception as failure:  # then it is a failure like any other
+            print("tensorhub: why the script failed cannot be told to the runner: %s" % failure, file=sys.stderr)
 
     def report(self):
         """Adds the saved results that the result file lacks."""

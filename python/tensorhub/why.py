@@ -114,7 +114,7 @@ def _name(runner: Facts) -> str:
 
 
 def _resume(state: str) -> Callable[[Facts, str], str]:
-    return lambda o, name: "%s%s; `tensorhub runner resume %s`" % (state, _by(o), name)
+    return lambda o, name: "%s%s%s; `tensorhub runner resume %s`" % (state, _by(o), _reason(o), name)
 
 
 _RUNNER_OBSTACLES: Dict[str, Callable[[Facts, str], str]] = {
@@ -135,8 +135,14 @@ _RUNNER_OBSTACLES: Dict[str, Callable[[Facts, str], str]] = {
     % o["filter"],
     "filter-fails": lambda o, name: "its filter cannot be evaluated: %s; correct the runner's filter" % o["message"],
     "refused": lambda o, name: "MongoDB takes no claims of it: %s; it claims once MongoDB lets it" % o["message"],
+    "lacks": lambda o, name: "%s has %s; the task goes to another machine" % (o["host"], o["what"]),
     "avoided": lambda o, name: "the task failed there and is to be tried elsewhere; another runner has to take it",
 }
+
+
+def _reason(obstacle: Facts) -> str:
+    reason = (obstacle.get("control") or {}).get("reason")
+    return " by itself: %s" % reason if reason else ""
 
 
 def _by(obstacle: Facts) -> str:

@@ -76,6 +76,39 @@ class ChangeTests(ServerTestCase):
         self.assertEqual(self.db.retry_tasks("a", status="cancelled"), 0)
         self.assertEqual(self.db.retry_tasks(status="cancelled"), 1)
 
+    def test_options_and_tags_are_set(self):
+        changed = self.db.set_tasks("a", options={"priority": 5, "timeout": 90}, tags={"note": "n"}, remove_tags=["tag"])
+        self.assertEqual(changed, 2)
+        task = self.db.find_top_task(_id=self.ids[0])
+        self.assertEqual((task["hub"]["priority"], task["hub"]["timeout"], task["note"]), (5, 90, "n"))
+        self.assertNotIn("tag", task)
+        self.assertEqual(self.db.set_tasks(ids=self.ids[:1], options={"timeout": None}), 1)
+        self.assertNotIn("timeout", self.db.find_top_task(_id=self.ids[0])["hub"])
+        for options, words in (
+            ({"priorty": 5}, "did you mean 'priority'"), ({"x": 5}, "there is no option 'x'"),
+            ({"args": ["{rl}"]}, "names no hyper-parameter"), ({"timeout": "1h"}, "no number of seconds"),
+            ({"files": {"a": b"x"}}, "run it again"),
+        ):  # fmt: skip
+            with self.assertRaisesRegex(tensorhub.InvalidInput, words):
+                self.db.set_tasks(options=options, tags={"never": 1})
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "nothing is to be set"):
+            self.db.set_tasks()
+        self.assertEqual(self.db.find_tasks(never=1), [])
+
+    def test_a_task_is_run_again_with_changes(self):
+        old = self.db.create_task("c", self.file("c.py", "pass"), {"lr": 0.1, "n": 3}, timeout=60, tag=1)
+        new = self.db.rerun_task(old, {"lr": 0.5}, tags={"note": "n"}, timeout=None, priority=2)
+        task = self.db.find_top_task(_id=new)
+        self.assertEqual((task["hyper_parameters"], task["tag"], task["note"]), ({"lr": 0.5, "n": 3}, 1, "n"))
+        self.assertEqual((str(task["hub"]["rerun_of"]), task["hub"]["priority"]), (str(old), 2))
+        self.assertNotIn("timeout", task["hub"])
+        self.assertEqual(task["hub"]["script_name"], "c.py")
+        self.assertEqual(self.db.find_top_task(_id=self.db.rerun_task(task, task_name="d"))["task_name"], "d")
+        with self.assertRaises(tensorhub.NotFound):
+            self.db.rerun_task("0" * 24)
+        with self.assertRaisesRegex(tensorhub.InvalidInput, "did you mean 'priority'"):
+            self.db.rerun_task(old, prioritty=3)
+
     def test_an_identifier_that_is_none_is_named(self):
         for call in (self.db.why, self.db.logs):
             for wrong in ("mnist", ""):

@@ -17,6 +17,12 @@ extension BSONDocument {
         return BSONDocument(elements: onceEach())
     }
 
+    /// These fields, and those of the other document in place of any of the same name.
+    package func merging(_ other: BSONDocument) -> BSONDocument {
+        if isEmpty { return other }
+        return BSONDocument(elements: [self, other].flatMap { $0.map { ($0.key, $0.value) } }).withoutRepeatedKeys
+    }
+
     /// - Parameter offset: Where the document or array begins.
     private func hasRepeatedKeys(within offset: Int, isArray: Bool = false) -> Bool {
         var scanner = BSONScanner(bytes, at: offset)

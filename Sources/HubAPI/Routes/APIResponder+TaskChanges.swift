@@ -86,6 +86,7 @@ extension TaskSpec {
             }
         }
         if let scriptPath {
+            scriptName = Self.scriptName(of: scriptPath)
             do {
                 options.interpreter = try Self.interpreter(options.interpreter, script: script, path: scriptPath)
             } catch {
@@ -97,7 +98,7 @@ extension TaskSpec {
 
 extension RequestField {
     /// Sets an option of a task, which must have the type that the table says.
-    fileprivate func set(_ option: TaskOption, of options: inout TaskOptions) throws(APIError) {
+    func set(_ option: TaskOption, of options: inout TaskOptions) throws(APIError) {
         switch option.value {
         case .number(let place, _): options[keyPath: place] = try number()
         case .text(let place, _): options[keyPath: place] = try text()

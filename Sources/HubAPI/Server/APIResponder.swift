@@ -31,7 +31,7 @@ struct APIResponder: Sendable {
     static let table = RouteTable(
         routes: logRoutes + attemptRoutes + generalRoutes + uploadRoutes + dataSetRoutes + modelRoutes + findRoutes
             + taskRoutes
-            + taskChangeRoutes
+            + taskChangeRoutes + taskSettingRoutes
     )
 
     /// The whole of a request: reads, acts, writes.

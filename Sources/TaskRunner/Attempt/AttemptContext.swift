@@ -24,6 +24,7 @@ struct AttemptContext: Sendable {
     let bulk: BulkThreads
     /// Where it has its slot.
     let state: SharedRunnerState
+    let needs: UnmetNeeds
     /// To be told that there is room for another attempt.
     let wake: AsyncStream<Void>.Continuation
     let progressBoard: ProgressBoard
@@ -54,6 +55,7 @@ extension Runner {
             scriptThreads: scriptThreads,
             bulk: bulk,
             state: state,
+            needs: needs,
             wake: wake,
             progressBoard: progressBoard,
             endDelivery: endDelivery,

@@ -31,13 +31,20 @@ extension AttemptExecution {
                     metadata: ["error": "\(error)"]
                 )
             }
-            let (record, outcome) = try directory.conclude(
+            let (record, outcome, lack) = try directory.conclude(
                 facts,
                 output: started.output,
                 wasTakenOver: takenOver != nil && started.process != nil
             )
             let unused = task.hyperParameters?.isEmpty == false ? try directory.unusedParameters() : []
-            return Ended(outcome: outcome, record: record, unused: unused, directory: directory, pump: pump)
+            return Ended(
+                outcome: outcome,
+                record: record,
+                unused: unused,
+                lack: lack,
+                directory: directory,
+                pump: pump
+            )
         }
         // That of the script API is another one of the same.
         if [directory, link.backend.directory].filter({ $0.state.restored?.take() == true }).count > 0 {

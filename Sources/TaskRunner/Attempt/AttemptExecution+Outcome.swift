@@ -1,3 +1,4 @@
+import BSON
 import TensorHub
 
 /// What an outcome is for its task.
@@ -9,13 +10,14 @@ extension AttemptExecution {
         switch ended.outcome {
         case nil:
             guard let failure = ended.failure else { return nil }
-            transition = failed(failure, ended.record)
+            transition = ended.verdict ?? failed(failure, ended.record)
             cause = failure.kind
         case .finished(let result):
             transition = .finish(result: result)
             cause = "finished"
         case .failed(let kind, let message, let tail):
-            transition = failed(TaskFailure(kind: kind.rawValue, message: message, tail: tail), ended.record)
+            let failure = TaskFailure(kind: kind.rawValue, message: message, tail: tail)
+            transition = ended.verdict ?? failed(failure, ended.record)
             cause = kind.rawValue
         case .lost(let kind, let message):
             transition = .lost(TaskFailure(kind: TaskStatements.runnerLost, message: message))
@@ -47,8 +49,9 @@ extension AttemptExecution {
     }
 
     func failed(_ failure: TaskFailure, _ record: ExitRecord?) -> AttemptEnd.Transition {
-        let rule = task.rules.first { $0.matches(failure, exit: record?.exit, signal: record?.signal) }
-        let isHopeless = failure.kind == Self.cannotRun || rule?.action == .fail
+        let rule = rule(for: failure, record)
+        let isOwnError = failure.kind.bytes == AttemptOutcome.Kind.scriptError.rawValue.bytes && rule == nil
+        let isHopeless = failure.kind == Self.cannotRun || rule?.action == .fail || isOwnError
         if isHopeless || task.failures >= task.maxFailures - 1 { return .fail(failure) }
         let isElsewhere = rule?.action == .elsewhere
         return .retry(
@@ -56,6 +59,11 @@ extension AttemptExecution {
             delay: isElsewhere ? .zero : backoff(task.backoff, afterFailures: task.failures),
             avoiding: isElsewhere ? context.options.name : nil
         )
+    }
+
+    /// What the task itself says of such a failure.
+    func rule(for failure: TaskFailure, _ record: ExitRecord?) -> FailureRule? {
+        task.rules.first { $0.matches(failure, exit: record?.exit, signal: record?.signal) }
     }
 }
 

@@ -73,12 +73,13 @@ final class AttemptExecution: Sendable {
     }
 
     private func run(_ token: ObjectID, _ link: ScriptLink) async -> AttemptEnd? {
-        let ended = await execute(token, link)
+        var ended = await execute(token, link)
         control.markEnded()
         let isMachineFault = ended.outcome == .stopped(reason: AttemptOutcome.machineFault) && takenOver == nil
-        if !isMachineFault { freeSlot() }
+        let rest = isMachineFault ? Self.machinePause : await judge(&ended)
+        if rest == .zero { freeSlot() }
         // A machine that cannot start attempts must not run through the whole queue: its slot stays taken for a while.
-        defer { if isMachineFault { freeSlot() } }
+        defer { if rest > .zero { freeSlot() } }
         await link.close()
         if ended.isOpen {
             logger.warning("Not reported; the attempt directory stays")
@@ -91,7 +92,7 @@ final class AttemptExecution: Sendable {
         }
         let accepted = await deliver(end, ended, link)
         await link.dropUploads()
-        if isMachineFault { await pauseWhileRunning(Self.machinePause) }
+        if rest > .zero { await pauseWhileRunning(rest) }
         return accepted
     }
 
@@ -113,6 +114,10 @@ final class AttemptExecution: Sendable {
         var record: ExitRecord?
         /// Hyper-parameters that the script has no use for.
         var unused: [String] = []
+        /// What this machine does not have, where that is why it failed.
+        var lack: String?
+        /// What follows, where the machine is at fault.
+        var verdict: AttemptEnd.Transition?
         var directory: AttemptDirectory?
         var pump: OutputPump?
         /// The runner gave up before it could tell: the next one may.
@@ -150,7 +155,8 @@ final class AttemptExecution: Sendable {
             return Ended(outcome: .stopped(reason: AttemptOutcome.machineFault), directory: takenOver?.directory)
         } catch {
             let kind = error is AttemptError ? AttemptOutcome.Kind.cannotStart.rawValue : Self.cannotRun
-            return Ended(failure: TaskFailure(kind: kind, message: "\(error)"))
+            let lack = (error as? AttemptError)?.lack
+            return Ended(failure: TaskFailure(kind: kind, message: "\(error)"), lack: lack)
         }
         let pump = started.seq.map {
             OutputPump(

@@ -14,6 +14,8 @@ struct AttemptFacts: Sendable {
     /// Why results that the script has are not in its result file, each a text.
     var refusedResults: BSONDocument = [:]
     var savedResultKeys: [String]
+    /// What has ended a Python script that failed.
+    var fault: ScriptFault?
     /// What the runner wrote when it asked the script to end.
     var stopReason: String?
     /// The last bytes of the output.
@@ -39,10 +41,23 @@ struct AttemptFacts: Sendable {
             case .failure(let fault): return failed(fault.kind, fault.message)
             }
         case AttemptOutcome.checkpointStatus?: return .checkpointed
+        case _? where fault?.ownError != nil:
+            return failed(.scriptError, "the script fails wherever it runs: \(fault?.ownError ?? "")")
+        case _? where fault?.lack != nil:
+            return failed(.machineLacks, "the machine has \(fault?.lack ?? "")")
         case let status?: return failed(.exitStatus, "the script ended with exit status \(status)")
         case nil:
             let message = record.error ?? "the supervisor does not say how the script ended"
             return .lost(kind: .supervisorLost, message: message)
+        }
+    }
+
+    /// What the machine does not have, where that is why the attempt failed.
+    var lack: String? {
+        switch outcome {
+        case .failed(.machineLacks, _, _): fault?.lack
+        case .failed(.cannotStart, _, _): ScriptFault.lack(ofStart: record?.startError, record?.error)
+        default: nil
         }
     }
 

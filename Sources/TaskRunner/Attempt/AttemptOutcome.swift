@@ -16,6 +16,10 @@ package enum AttemptOutcome: Sendable, Equatable {
     /// What went wrong, as `hub.error.kind` has it.
     package enum Kind: String, Sendable {
         case exitStatus = "exit-status"
+        /// A Python script fails wherever it runs: a syntax error of its own, a name that is none.
+        case scriptError = "script-error"
+        /// A Python script did not find a module or a file, which another machine may have.
+        case machineLacks = "machine-lacks"
         case signal
         /// The kernel killed it for want of memory.
         case outOfMemory = "out-of-memory"

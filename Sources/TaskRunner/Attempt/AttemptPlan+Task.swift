@@ -32,6 +32,7 @@ extension AttemptPlan {
             project: project,
             database: database,
             script: script,
+            scriptName: task.scriptName,
             hyperParameters: parameters,
             savedResultKeys: task.savedResultKeys ?? [],
             arguments: try ArgumentTemplate.arguments(asked, parameters),

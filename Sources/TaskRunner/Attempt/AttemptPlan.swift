@@ -15,6 +15,8 @@ package struct AttemptPlan: Sendable {
     /// In the words of `Hub.identity()`.
     package var database = ""
     package var script: [UInt8]
+    /// What its file was called where it was submitted.
+    package var scriptName: String?
     package var hyperParameters: BSONDocument = [:]
     package var savedResultKeys: [String] = []
     /// What follows the script on its command line, hyper-parameters filled in.

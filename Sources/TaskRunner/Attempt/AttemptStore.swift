@@ -26,6 +26,10 @@ protocol AttemptStore: Sendable {
     func downloadCheckpoint(_ file: StoredFile, to path: String) async throws(HubError)
     func releaseCheckpoint(_ checkpoint: TaskCheckpoint) async throws(HubError)
 
+    /// Whether a runner of another machine takes the task.
+    func isServed(_ task: TaskRecord, besides hosts: [String]) async throws(HubError) -> Bool
+    func pauseItself(_ reason: String) async throws(HubError)
+
     func deliver(_ ends: [AttemptEnd]) async throws(HubError) -> [AttemptEnd.Outcome]
     func putAsideRepeated(_ ends: [AttemptEnd]) async throws(HubError)
 }

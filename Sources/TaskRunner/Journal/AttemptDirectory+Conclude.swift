@@ -13,7 +13,7 @@ extension AttemptDirectory {
         _ facts: AttemptFacts,
         output: OutputReader,
         wasTakenOver: Bool = false
-    ) throws(FileError) -> (record: ExitRecord?, outcome: AttemptOutcome) {
+    ) throws(FileError) -> (record: ExitRecord?, outcome: AttemptOutcome, lack: String?) {
         var facts = facts
         facts.isJournalLost = true
         try withJournal { (journal) throws(FileError) in try read(journal, &facts, wasTakenOver: wasTakenOver) }
@@ -22,12 +22,12 @@ extension AttemptDirectory {
             facts.refusedResults = try refusedResults()
             if !facts.refusedResults.isEmpty { outcome = facts.outcome }
         }
-        guard case .failed = outcome, facts.record?.outputBytes != 0 else { return (facts.record, outcome) }
+        guard case .failed = outcome, facts.record?.outputBytes != 0 else { return (facts.record, outcome, facts.lack) }
         do throws(FileError) { facts.tail = try output.tail() } catch {
             // What the script has made of its output does not change how it ended.
             if error.mayPass { throw error }
         }
-        return (facts.record, facts.outcome)
+        return (facts.record, facts.outcome, facts.lack)
     }
 
     private func read(
@@ -48,6 +48,9 @@ extension AttemptDirectory {
         if record?.exit == 0 {
             facts.resultFile = try journal.read("result.json", limit: Self.resultLimit)
             facts.reportedResult = try Self.reportedResult(journal)
+        }
+        if let exit = record?.exit, exit != 0, record?.stopped == nil {
+            facts.fault = try journal.read("result.json.fault", limit: 1 << 16).flatMap(ScriptFault.init)
         }
         let mayTell = record == nil ? !facts.isJournalLost : record?.stopped != nil
         if stopReason == nil, mayTell { facts.stopReason = try Self.stopReason(journal) }

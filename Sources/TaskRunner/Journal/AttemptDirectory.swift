@@ -24,6 +24,8 @@ package struct AttemptDirectory: Sendable, Hashable {
     let parent: String
     /// Where that is, and how anything in it is opened.
     let state: StateFolder
+    /// Known where it was laid out by this process: what is removed first.
+    private var scriptName: String?
 
     package init(_ id: AttemptID, in parent: String) {
         self.id = id
@@ -73,9 +75,10 @@ package struct AttemptDirectory: Sendable, Hashable {
     ) throws -> AttemptDirectory {
         let own = command.starter == nil ? [command.scriptName] : [command.scriptName, ScriptCommand.starterName]
         for file in plan.options.files { try check(path: file.path, ownNames: own) }
-        let directory = AttemptDirectory(plan.id, in: parent)
+        var directory = AttemptDirectory(plan.id, in: parent)
         let all = try directory.state.open(parent)
         try all.makeFolder(directory.name, mode: 0o755)
+        directory.scriptName = command.scriptName
         do {
             try directory.fill(LocalFolder(directory.name, in: all), plan, command)
         } catch {
@@ -207,7 +210,8 @@ package struct AttemptDirectory: Sendable, Hashable {
             unlinkat(journal.descriptor, "spool", AT_REMOVEDIR)
         }
         if let work = try? LocalFolder("work", in: directory) {
-            _ = ScriptCommand.scriptNames.first { unlinkat(work.descriptor, $0, 0) == 0 }
+            let names = scriptName.map { [$0] } ?? ScriptCommand.scriptNames
+            _ = names.first { unlinkat(work.descriptor, $0, 0) == 0 }
         }
         unlinkat(directory.descriptor, Self.socketName, 0)
         for folder in ["journal", "work", Self.checkpointName] { unlinkat(directory.descriptor, folder, AT_REMOVEDIR) }

@@ -77,7 +77,10 @@ package struct AttemptLauncher: Sendable {
         }
         if let python { environment.enter(python) }
         if let folder = plan.options.workingDirectory, !isFolder(folder) {
-            throw AttemptError(.cannotStart, "the folder '\(folder)' that cwd names is not on this machine")
+            throw AttemptError.missing(
+                "no folder '\(folder)'",
+                "the folder '\(folder)' that cwd names is not on this machine"
+            )
         }
         let command = try command(plan, environment, python, place)
         let directory = try makeDirectory(plan, command)
@@ -102,6 +105,7 @@ package struct AttemptLauncher: Sendable {
         }
         return try ScriptCommand(
             script: plan.script,
+            name: plan.scriptName.flatMap { ScriptCommand.usable($0, beside: plan.options.files.map(\.path)) },
             interpreter: plan.options.interpreter,
             arguments: plan.arguments,
             hasGlobals: !plan.hyperParameters.isEmpty || !plan.savedResultKeys.isEmpty,

@@ -20,7 +20,10 @@ struct PythonEnvironment: Equatable {
         if let name = wanted.bytes.dropping("conda:") {
             let places = Self.condaPlaces(of: Self.expanded(name, home), home)
             guard let place = places.first(where: Self.hasPython) else {
-                throw AttemptError(.cannotStart, "there is no conda environment '\(name)' on this machine")
+                throw .missing(
+                    "no conda environment '\(name)'",
+                    "there is no conda environment '\(name)' on this machine"
+                )
             }
             self.init(prefix: place)
             return
@@ -30,7 +33,7 @@ struct PythonEnvironment: Equatable {
             self.init(prefix: place)
         } else if place.bytes.contains("/") {
             guard ScriptCommand.isExecutableFile(place) else {
-                throw AttemptError(.cannotStart, "the Python '\(wanted)' is not on this machine")
+                throw .missing("no Python '\(wanted)'", "the Python '\(wanted)' is not on this machine")
             }
             let folder = GuardedPath.split(place).folder
             let prefix = GuardedPath.split(folder).folder
@@ -42,7 +45,10 @@ struct PythonEnvironment: Equatable {
         } else {
             let folders = (path ?? "/usr/local/bin:/usr/bin:/bin").bytes.split(separator: ":").map(\.text)
             guard let folder = folders.first(where: { ScriptCommand.isExecutableFile("\($0)/\(place)") }) else {
-                throw AttemptError(.cannotStart, "the Python '\(wanted)' is not on this runner's PATH (\(path ?? ""))")
+                throw .missing(
+                    "no Python '\(wanted)'",
+                    "the Python '\(wanted)' is not on this runner's PATH (\(path ?? ""))"
+                )
             }
             self.init(program: "\(folder)/\(place)")
         }

@@ -4,12 +4,12 @@ extension ScriptCommand {
     static let starterName = "__start__.py"
 
     /// Python of any version from 2.7 on. A launcher may run it as `__main__`, in several processes, or import it.
-    static func starterText(_ pythonFolder: String) -> String {
+    static func starterText(_ pythonFolder: String, script name: String) -> String {
         """
-        # Starts __script__.py: its hyper-parameters are then its global variables, and its results are taken from these.
+        # Starts the script: its hyper-parameters are then its global variables, and its results are taken from these.
         def __start(names):
             import os, sys
-            script = os.path.join(os.path.dirname(os.path.abspath(names["__file__"])), "__script__.py")
+            script = os.path.join(os.path.dirname(os.path.abspath(names["__file__"])), \(pythonLiteral(name)))
             client = \(pythonLiteral(pythonFolder))
             if sys.version_info < (3, 8):
                 try:

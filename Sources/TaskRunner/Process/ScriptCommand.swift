@@ -4,7 +4,8 @@ import Glibc
 /// How a script is started: by its `--interpreter`, else by its first line, else by `python3`. The interpreter is
 /// always started by us: executing a file that was just written fails now and then with ETXTBSY.
 package struct ScriptCommand: Sendable, Equatable {
-    /// The script's name in the working directory; not one that a module of the user's would have.
+    /// The script's name in the working directory: of a Python script the one that it was submitted under, which its
+    /// tracebacks have then; else not one that a module of the user's would have.
     package var scriptName: String
     /// Program, its arguments, the script and its arguments; or the words of a task that is a command.
     package var arguments: [String]
@@ -14,10 +15,11 @@ package struct ScriptCommand: Sendable, Equatable {
     /// ``starterName``.
     package var starter: [UInt8]?
 
-    /// Every name that ``scriptName`` can have.
+    /// What ``scriptName`` is where no other name is known.
     static let scriptNames = ["__script__", "__script__.py"]
 
     /// - Parameters:
+    ///   - name: what a Python script's file is called, see ``usable(_:beside:)``.
     ///   - words: the program that runs the script, and its arguments; empty leaves it to the script.
     ///   - arguments: what follows the script.
     ///   - hasGlobals: whether the task has hyper-parameters, or results to be taken.
@@ -28,6 +30,7 @@ package struct ScriptCommand: Sendable, Equatable {
     ///   - isExecutable: asked for absolute paths.
     package init(
         script: [UInt8],
+        name: String? = nil,
         interpreter: String?,
         arguments: [String] = [],
         hasGlobals: Bool = true,
@@ -42,14 +45,14 @@ package struct ScriptCommand: Sendable, Equatable {
         let program = try Self.find(words[0], path: path, python: python, isExecutable)
         let start = PythonStart(words, program: program, script: script, hasGlobals: hasGlobals)
         isPython = start == .direct || start == .starter
-        scriptName = Self.scriptNames[isPython ? 1 : 0]
+        scriptName = isPython ? name ?? Self.scriptNames[1] : Self.scriptNames[0]
         self.arguments = [program] + words.dropFirst()
         switch start {
         case .direct:
             // By its path, which no option of Python's hides.
             self.arguments += ["\(pythonFolder)/tensorhub/run.py", folder + scriptName]
         case .starter:
-            starter = Array(Self.starterText(pythonFolder).utf8)
+            starter = Array(Self.starterText(pythonFolder, script: scriptName).utf8)
             self.arguments.append(folder + Self.starterName)
         case .unknown(let warns):
             self.arguments.append(folder + scriptName)
@@ -59,6 +62,13 @@ package struct ScriptCommand: Sendable, Equatable {
             }
         }
         self.arguments += arguments
+    }
+
+    /// The name, if a script can have it in the folder of its task's files. One of the client's would hide that.
+    static func usable(_ name: String, beside files: [String]) -> String? {
+        let taken = files.compactMap { $0.bytes.split(separator: "/").first?.text } + [starterName, "tensorhub.py"]
+        let isName = name.bytes.hasSuffix(".py") && !name.bytes.contains("/") && !name.utf8.contains(0)
+        return isName && name.utf8.count <= 255 && !taken.hasBytes(of: name) ? name : nil
     }
 
     /// A task that is a program and its arguments; what is stored as its script is the words for people.
@@ -131,7 +141,7 @@ package struct ScriptCommand: Sendable, Equatable {
         if let python, ["python", "python3"].hasBytes(of: name) { return python }
         if name.utf8.first == UInt8(ascii: "/") {
             guard isExecutable(name) else {
-                throw AttemptError(.cannotStart, "the program '\(name)' does not exist here or is not executable")
+                throw .missing("no program '\(name)'", "the program '\(name)' does not exist here or is not executable")
             }
             return name
         }
@@ -142,7 +152,7 @@ package struct ScriptCommand: Sendable, Equatable {
             let candidate = "\(folder)/\(name)"
             if isExecutable(candidate) { return candidate }
         }
-        throw AttemptError(.cannotStart, "the program '\(name)' is not on this runner's PATH (\(path))")
+        throw .missing("no program '\(name)'", "the program '\(name)' is not on this runner's PATH (\(path))")
     }
 
     package static func isExecutableFile(_ path: String) -> Bool {

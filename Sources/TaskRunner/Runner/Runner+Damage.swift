@@ -11,7 +11,7 @@ extension Runner {
         let known = await waitingForMongoDB { () async throws(HubError) in
             let tasks = try await self.session.leased(ids)
             let runners = tasks.values.compactMap(\.lease?.runner)
-            return (tasks, try await self.session.runners(runners, on: Self.host))
+            return (tasks, try await self.session.runners(runners, on: self.options.host))
         }
         guard let (tasks, local) = known else { return }
         var ours: [TakenOverAttempt] = []

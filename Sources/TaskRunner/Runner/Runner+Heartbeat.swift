@@ -16,7 +16,7 @@ extension Runner {
     func register() async {
         guard state.withLock({ $0.phase == .running }) else { return }
         do throws(HubError) {
-            let earlier = try await session.namesakes(on: Self.host)
+            let earlier = try await session.namesakes(on: options.host)
             if let control = earlier.last?.control, control.request == .pause {
                 heartbeat.withLock { $0.control = control }
                 obey(control)
@@ -24,7 +24,7 @@ extension Runner {
             await beat()
             // One that was killed or handed over could not say so itself.
             let dead = earlier.filter { $0.pid.map(Self.isGone) ?? false }
-            try await session.forgetNamesakes(on: Self.host, dead: dead.map(\.id))
+            try await session.forgetNamesakes(on: options.host, dead: dead.map(\.id))
         } catch {
             if availability.failed(error) {
                 logger.warning(
@@ -94,7 +94,7 @@ extension Runner {
         }
         return state.withLock { state in
             RunnerBeat(
-                host: Self.host,
+                host: options.host,
                 pid: getpid(),
                 version: options.version,
                 slots: options.slots,
@@ -127,6 +127,7 @@ extension Runner {
             if !overflow { heartbeat.withLock { $0.due = (control, .milliseconds(max(0, rest))) } }
         }
         logger.notice("Asked from afar", metadata: facts)
+        if control.request == .resume { needs.met() }
         mustLook.withLock { $0 = true }
         wake.yield()
     }
@@ -161,11 +162,4 @@ extension Runner {
         guard let pid = pid_t(exactly: pid), pid > 0 else { return false }
         return kill(pid, 0) != 0 && errno == ESRCH
     }
-
-    /// What this machine calls itself.
-    static let host: String = {
-        var name = [CChar](repeating: 0, count: 256)
-        gethostname(&name, name.count - 1)
-        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
-    }()
 }

@@ -43,6 +43,7 @@ public final class Runner: Service {
     private let openedCache: ContentCache
     let progressBoard = ProgressBoard()
     let state: SharedRunnerState
+    let needs = UnmetNeeds()
     /// Gives up after the third step of the ladder.
     let persistence: Persistence
     let wakes: AsyncStream<Void>
@@ -74,7 +75,7 @@ public final class Runner: Service {
             hub,
             runner: ObjectID(),
             name: options.name,
-            machine: Self.host,
+            host: options.host,
             lease: options.lease
         )
         transport = session.by(.transport)

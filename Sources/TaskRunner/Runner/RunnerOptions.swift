@@ -1,10 +1,16 @@
 public import BSON
+import Glibc
 public import TensorHub
 
 /// What a runner takes, and how it treats it.
 public struct RunnerOptions: Sendable {
     /// The host's name in leases and histories.
     public var name: String
+    /// What the machine calls itself: its runners count as one where it does not have what a task needs.
+    package var host = RunnerOptions.machineName
+    /// How many different scripts in a row that do not find on this machine what they need pause the runner; `nil`
+    /// never does, where there is no other.
+    package var pausesAfter: Int? = 3
     /// How many attempts run at once.
     public var slots: Int
     /// Only tasks of these names; empty takes all of the project.
@@ -101,6 +107,13 @@ public struct RunnerOptions: Sendable {
         unleasedLimit = new.unleasedLimit
         cacheLimit = new.cacheLimit
     }
+
+    /// What this machine calls itself.
+    private static let machineName: String = {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count - 1)
+        return String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }()
 
     var query: ClaimQuery { ClaimQuery(names: taskNames, filter: filter, sort: sort) }
 }

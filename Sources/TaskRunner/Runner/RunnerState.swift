@@ -156,6 +156,13 @@ struct RunnerState: Sendable {
         return true
     }
 
+    /// Claims nothing any more, until somebody has it resume. Returns whether it did until now.
+    mutating func pauseItself() -> Bool {
+        guard intake == .open else { return false }
+        intake = .paused
+        return true
+    }
+
     /// The deadline of that request has passed. Returns what is to be given back; nothing where it was asked otherwise
     /// meanwhile.
     mutating func release(atDeadlineOf control: RunnerControl) -> [AttemptControl] {

@@ -7,6 +7,8 @@ package struct AttemptEnd: Sendable {
         case fail(TaskFailure)
         /// Back to pending after the delay, counted. `avoiding`: not on the runner of that name again.
         case retry(TaskFailure, delay: Duration, avoiding: String? = nil)
+        /// Back to pending at once, not counted, for runners of other machines.
+        case elsewhere(TaskFailure, HostLack)
         /// Back to pending, not counted as a failure, claimable again after the delay.
         case release(delay: Duration?)
         case cancelled
@@ -67,7 +69,7 @@ package struct AttemptEnd: Sendable {
         // A task that was lost for the last time is failed by the server, which alone knows the count.
         case .finish: .finished
         case .fail, .minimalFailure: .failed
-        case .retry, .release, .lost: .pending
+        case .retry, .elsewhere, .release, .lost: .pending
         case .cancelled: .cancelled
         }
     }

@@ -15,9 +15,11 @@ package struct ClaimQuery: Sendable {
         self.sort = sort
     }
 
-    /// - Parameter name: The runner's; tasks that are to be tried elsewhere are left to others.
-    package func document(project: String, runner name: String? = nil) -> BSONDocument {
-        TaskStatements.claimFilter(project: project, names: names, filter: filter.document, runner: name)
+    /// - Parameters:
+    ///   - name: The runner's; tasks that are to be tried elsewhere are left to others.
+    ///   - host: Its machine's, likewise.
+    package func document(project: String, runner name: String? = nil, host: String? = nil) -> BSONDocument {
+        TaskStatements.claimFilter(project: project, names: names, filter: filter.document, runner: name, host: host)
     }
 
     var order: BSONDocument { sort?.document ?? TaskStatements.claimOrder }

@@ -65,13 +65,14 @@ extension Hub {
         _ request: RunnerControl.Request,
         of selection: RunnerSelection,
         deadline: Duration?,
-        by: String?
+        by: String?,
+        reason: String? = nil
     ) async throws(HubError) -> Int {
         if let deadline, deadline < .zero || deadline > .seconds(1e9) {
             throw .invalid("deadline", "deadline is \(deadline); it must be a time from now on, such as 10m")
         }
         let filter = RunnerStatements.filter(selection, project: project)
-        let update = RunnerStatements.request(request, deadline: deadline, by: by)
+        let update = RunnerStatements.request(request, deadline: deadline, by: by, reason: reason)
         return try await translatingErrors { () async throws(MongoError) in
             // Asked for twice, it is the same request.
             let runners = runners.idempotent

@@ -18,14 +18,23 @@ public struct RunnerControl: Sendable, Hashable {
     public var deadline: BSONDateTime?
     /// When it was asked, by the server's clock: tells one request from the next.
     public var time: BSONDateTime
-    /// Who asked.
+    /// Who asked; `nil` also where the runner did so itself.
     public var by: String?
+    /// Why, where the runner asked itself.
+    public var reason: String?
 
-    package init(_ request: Request, deadline: BSONDateTime? = nil, time: BSONDateTime, by: String? = nil) {
+    package init(
+        _ request: Request,
+        deadline: BSONDateTime? = nil,
+        time: BSONDateTime,
+        by: String? = nil,
+        reason: String? = nil
+    ) {
         self.request = request
         self.deadline = deadline
         self.time = time
         self.by = by
+        self.reason = reason
     }
 
     init?(_ document: BSONDocument) {
@@ -36,7 +45,8 @@ public struct RunnerControl: Sendable, Hashable {
             request,
             deadline: document["deadline"]?.dateTimeValue,
             time: time,
-            by: document["by"]?.stringValue
+            by: document["by"]?.stringValue,
+            reason: document["reason"]?.stringValue
         )
     }
 
@@ -44,6 +54,7 @@ public struct RunnerControl: Sendable, Hashable {
         var document: BSONDocument = ["state": .string(request.rawValue), "time": .dateTime(time)]
         if let deadline { document.append("deadline", .dateTime(deadline)) }
         if let by { document.append("by", .string(by)) }
+        if let reason { document.append("reason", .string(reason)) }
         return document
     }
 }

@@ -9,7 +9,7 @@ extension RunnerSession {
         _ query: ClaimQuery = ClaimQuery(),
         token: ObjectID = ObjectID()
     ) async throws(HubError) -> TaskRecord? {
-        var filter = query.document(project: hub.project, runner: name)
+        var filter = filter(query)
         filter["_id"] = .objectID(id)
         return try await claimOne(filter, sort: nil, token)
     }
@@ -29,7 +29,7 @@ extension RunnerSession {
         _ query: ClaimQuery = ClaimQuery(),
         token: ObjectID = ObjectID()
     ) async throws(HubError) -> Claimed {
-        let filter = query.document(project: hub.project, runner: name)
+        let filter = filter(query)
         if count == 1 {
             let task = try await claimOne(filter, sort: query.order, token)
             return Claimed(tasks: task.map { [$0] } ?? [], queueIsEmpty: task == nil)
@@ -115,7 +115,7 @@ extension RunnerSession {
     /// After MongoDB has gone away under a claim: what that would have met, and would meet again, is looked at.
     package func putAsideRepeated(_ query: ClaimQuery) async throws(HubError) {
         _ = try await translatingErrors { () async throws(MongoError) in
-            try await hub.putAside(query.document(project: hub.project, runner: name), sort: query.order)
+            try await hub.putAside(filter(query), sort: query.order)
         }
     }
 }

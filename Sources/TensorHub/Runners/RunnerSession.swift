@@ -9,23 +9,29 @@ package struct RunnerSession: Sendable {
     package let runner: ObjectID
     /// What the runner is called, in histories too.
     package let name: String
+    /// What its machine calls itself; `nil` for a session that claims nothing by it.
+    package let host: String?
     /// How long its leases last without renewal.
     package let lease: Duration
     /// What its machine is called, where that is another name than the runner's.
-    let machine: String?
+    var machine: String? { host.flatMap { $0.bytes == name.bytes ? nil : $0 } }
 
-    /// - Parameter machine: What its machine is called.
-    package init(_ hub: Hub, runner: ObjectID, name: String, machine: String? = nil, lease: Duration) {
+    package init(_ hub: Hub, runner: ObjectID, name: String, host: String? = nil, lease: Duration) {
         self.hub = hub
         self.runner = runner
         self.name = name
-        self.machine = machine.flatMap { $0.bytes == name.bytes ? nil : $0 }
+        self.host = host
         self.lease = lease
     }
 
     /// The same session by another lane of the same connections.
     package func by(_ lane: MongoClient.Lane) -> RunnerSession {
-        RunnerSession(hub.by(lane), runner: runner, name: name, machine: machine, lease: lease)
+        RunnerSession(hub.by(lane), runner: runner, name: name, host: host, lease: lease)
+    }
+
+    /// What it asks the queue for.
+    func filter(_ query: ClaimQuery) -> BSONDocument {
+        query.document(project: hub.project, runner: name, host: host)
     }
 
     /// The tasks that are still those attempts, under this runner's lease.

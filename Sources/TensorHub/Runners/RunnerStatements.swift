@@ -94,13 +94,16 @@ enum RunnerStatements {
     }
 
     /// Asks for something: the whole object in place of whatever is there.
-    static func request(_ request: RunnerControl.Request, deadline: Duration?, by: String?) -> [BSONDocument] {
+    static func request(_ request: RunnerControl.Request, deadline: Duration?, by: String?, reason: String? = nil)
+        -> [BSONDocument]
+    {
         var control: BSONDocument = ["state": .string(request.rawValue)]
         if let deadline {
             control.append("deadline", ["$add": ["$$NOW", .int64(Int64(deadline / .milliseconds(1)))]])
         }
         control.append("time", "$$NOW")
         if let by { control.append("by", literal(.string(by))) }
+        if let reason { control.append("reason", literal(.string(reason))) }
         return TaskStatements.guardedAtTop([["$set": ["control": ["$mergeObjects": [.document(control)]]]]])
     }
 

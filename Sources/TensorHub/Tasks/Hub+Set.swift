@@ -46,6 +46,54 @@ extension Hub {
         return found.count
     }
 
+    /// Changes options of pending tasks as `setOptions` does, and tags of any as `setTags`. Both are checked first.
+    ///
+    /// - Parameter set: `nil` changes no option.
+    /// - Returns: How many tasks the selection has of those that take the change.
+    /// - Throws: `HubError.invalidInput`; nothing was changed.
+    @discardableResult
+    public func setTasks(
+        _ selection: TaskSelection,
+        options set: ((inout TaskOptions) throws(HubError) -> Void)? = nil,
+        tags: BSONDocument = [:],
+        removing removed: [String] = []
+    ) async throws(HubError) -> Int {
+        let hasTags = !tags.isEmpty || !removed.isEmpty
+        if set == nil, !hasTags {
+            throw .invalid("options", "nothing is to be set; give an option such as priority, or tags")
+        }
+        try Self.validate(tags: tags, removing: removed)
+        let count = if let set { try await setOptions(of: selection, set) } else { 0 }
+        return hasTags ? max(count, try await setTags(tags, of: selection, removing: removed)) : count
+    }
+
+    /// Creates another task that is that one once more, with these changes: see `TaskSpec.init(again:)`.
+    ///
+    /// - Parameters:
+    ///   - name: In place of its name.
+    ///   - hyperParameters: Merged over its own, as `tags` are.
+    /// - Throws: `HubError.notFound`; `.invalidInput` that names what cannot be.
+    @discardableResult
+    public func rerunTask(
+        _ id: ObjectID,
+        name: String? = nil,
+        hyperParameters: BSONDocument = [:],
+        tags: BSONDocument = [:],
+        options set: (inout TaskOptions) throws(HubError) -> Void = { _ in }
+    ) async throws(HubError) -> ObjectID {
+        var spec = try TaskSpec(again: try await task(id))
+        spec.hyperParameters = spec.hyperParameters.merging(hyperParameters)
+        spec.tags = spec.tags.merging(tags)
+        if let name { spec.name = name }
+        try set(&spec.options)
+        return try await createTask(spec)
+    }
+
+    private static func validate(tags: BSONDocument, removing removed: [String]) throws(HubError) {
+        try TaskSpec.validate(tags: tags)
+        try TaskSpec.validate(tags: BSONDocument(elements: removed.uniqueByBytes().map { ($0, .null) }))
+    }
+
     /// Sets and removes tags of tasks in any state.
     ///
     /// - Parameter removed: Names of tags; one that a task lacks is no error.
@@ -57,10 +105,9 @@ extension Hub {
         of selection: TaskSelection,
         removing removed: [String] = []
     ) async throws(HubError) -> Int {
-        try TaskSpec.validate(tags: tags)
-        try TaskSpec.validate(tags: BSONDocument(elements: removed.map { ($0, .null) }))
+        try Self.validate(tags: tags, removing: removed)
         var update: BSONDocument = [:]
-        let kept = removed.filter { tags[$0] == nil }
+        let kept = removed.uniqueByBytes().filter { tags[$0] == nil }
         if !tags.isEmpty { update.append("$set", .document(tags)) }
         if !kept.isEmpty { update.append("$unset", .document(BSONDocument(elements: kept.map { ($0, "") }))) }
         if update.isEmpty { return try await countTasks(selection).values.reduce(0, +) }
@@ -83,6 +130,9 @@ private struct OptionChanges {
         try set(&after)
         if !after.files.isEmpty {
             throw .invalid("files", "the files of a task cannot be changed; run it again with other ones")
+        }
+        if after.command.map(\.bytes) != before.command.map(\.bytes) {
+            throw .invalid("command", "the command of a task cannot be changed; create another task")
         }
         if after.hold != before.hold {
             throw .invalid("hold", "hold and release tasks by the verbs of these names")

@@ -21,6 +21,8 @@ public struct TaskRecord: Sendable, Hashable {
     /// When it was created, by the server's clock.
     public var time: BSONDateTime? { document["time"]?.dateTimeValue }
     public var script: [UInt8]? { document["script"]?.binaryValue?.bytes }
+    /// What the script's file was called where it was submitted.
+    public var scriptName: String? { hub["script_name"]?.stringValue }
     public var hyperParameters: BSONDocument? { document["hyper_parameters"]?.documentValue }
     public var savedResultKeys: [String]? {
         document["saved_result_keys"]?.arrayValue?.compactMap(\.stringValue)
@@ -63,6 +65,10 @@ public struct TaskRecord: Sendable, Hashable {
     public var lost: Int { hub["lost"]?.intValue ?? 0 }
     /// Names of runners that are not to take it again.
     public var avoided: [String] { hub["avoid"]?.arrayValue?.compactMap(\.stringValue) ?? [] }
+    /// Machines that do not have what it needs, and are not to take it again.
+    public var lacks: [HostLack] {
+        hub["lacks"]?.arrayValue?.compactMap { $0.documentValue.flatMap(HostLack.init) } ?? []
+    }
     public var isHeld: Bool { hub["hold"]?.boolValue ?? false }
     /// When the latest attempt began, and when it ended, by the server's clock.
     public var started: BSONDateTime? { hub["started"]?.dateTimeValue }

@@ -104,6 +104,8 @@ final class DevSession: Sendable {
         var options = try RunnerOptions(settings)
         options.stateDirectory = folder + "/runner"
         options.python = options.python ?? Self.activeEnvironment
+        // There is no other machine, and whoever tries things here looks at them.
+        options.pausesAfter = nil
         options.scriptServer = APIServer(logger: quiet)
         let runner = try Runner(hub: hub, options: options, logger: logger)
         state.withLock { $0.runner = runner }

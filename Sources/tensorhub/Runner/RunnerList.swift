@@ -37,6 +37,9 @@ struct RunnerList: AsyncParsableCommand {
                 stopped ?? "no runner of project \(hub.project) is known; start tensorhubd on a machine"
             )
         }
+        if !listing.quiet, !listing.output.json {
+            for text in runners.compactMap(\.pauseText) { StandardError.line(TerminalText.oneLine(text)) }
+        }
         if !allStates, !listing.quiet, !listing.output.json, let stopped { StandardError.line(stopped) }
     }
 

@@ -15,6 +15,13 @@ extension RunnerRecord {
         }
     }
 
+    /// Why it has paused itself, and what ends that; `nil` where it has not.
+    var pauseText: String? {
+        guard state == .paused, let control, control.request == .pause, let reason = control.reason else { return nil }
+        let name = name ?? "\(id)"
+        return "\(name) has paused itself: \(reason); `tensorhub runner resume \(name)` has it go on"
+    }
+
     /// `4`, or `3+1 blocked` where one is out of service.
     var slotsText: String { blocked == 0 ? "\(slots)" : "\(slots - blocked)+\(blocked) blocked" }
 
@@ -39,6 +46,6 @@ extension RunnerControl {
     /// `drain until 2024-02-29T12:00:00Z by ann`.
     var words: String {
         request.rawValue + (deadline.map { " until \($0.shownText)" } ?? "") + (by.map { " by \($0)" } ?? "")
-            + " at \(time.shownText)"
+            + " at \(time.shownText)" + (reason.map { " by itself: \($0)" } ?? "")
     }
 }

@@ -38,11 +38,3 @@ enum ParameterLines {
         return path == "-" && first.map { (UInt8(ascii: "a")...UInt8(ascii: "z")).contains($0) } ?? false
     }
 }
-
-extension BSONDocument {
-    /// These fields, and those of the other document in place of any of the same name.
-    func merging(_ other: BSONDocument) -> BSONDocument {
-        if isEmpty { return other }
-        return BSONDocument(elements: [self, other].flatMap { $0.map { ($0.key, $0.value) } }).withoutRepeatedKeys
-    }
-}

@@ -45,12 +45,8 @@ struct Rerun: AsyncParsableCommand {
             .merging(try Assignment.texts(texts, flag: "--text"))
         let tags = try tags.document()
         let hub = try await connection.hub()
-        var spec = try TaskSpec(again: try await hub.task(id))
-        spec.hyperParameters = spec.hyperParameters.merging(given)
-        spec.tags = spec.tags.merging(tags)
-        if let name { spec.name = name }
-        try await changes.change(hub)(&spec.options)
-        let made = try await hub.createTask(spec)
+        let change = try await changes.change(hub)
+        let made = try await hub.rerunTask(id, name: name, hyperParameters: given, tags: tags) { change(&$0) }
         output.receipt(["_id": .objectID(made)], made)
         StandardError.line("task \(made) created in project \(hub.project), from task \(id)")
     }

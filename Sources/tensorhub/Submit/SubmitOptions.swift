@@ -204,6 +204,7 @@ struct SubmitOptions: ParsableArguments {
         let byItself = interpreter ?? (path.bytes.hasSuffix(".py") ? "python3" : nil)
         try TaskSpec.checkByteOrderMark(script, interpreter: byItself, path: path)
         spec.script = script
+        spec.scriptName = TaskSpec.scriptName(of: path)
         spec.interpreter = try TaskSpec.interpreter(interpreter, script: script, path: path)
     }
 

@@ -37,10 +37,12 @@ struct SetVerb: AsyncParsableCommand {
         }
         let change = try await changes.change(hub)
         try await options.change("changed", where: changes.isGiven ? "pending" : "there") { hub, _ in
-            // Options first: where they are refused, nothing was changed.
-            let count = changes.isGiven ? try await hub.setOptions(of: selection) { change(&$0) } : 0
-            let tagged = hasTags ? try await hub.setTags(tags, of: selection, removing: removed) : 0
-            return max(count, tagged)
+            try await hub.setTasks(
+                selection,
+                options: changes.isGiven ? { change(&$0) } : nil,
+                tags: tags,
+                removing: removed
+            )
         }
     }
 }

@@ -20,7 +20,8 @@ struct StatusReport {
             text += "\nwaiting longest\n" + WhyReport(oldest).text(width: width)
         }
         text += "\nrunners\n"
-        return text + (overview.runners.isEmpty ? "none; start tensorhubd on a machine\n" : runners.text(width: width))
+        text += overview.runners.isEmpty ? "none; start tensorhubd on a machine\n" : runners.text(width: width)
+        return text + overview.runners.compactMap(\.pauseText).map { TerminalText.oneLine($0) + "\n" }.joined()
     }
 
     private var counts: String {

@@ -45,6 +45,7 @@ struct TaskReport {
             ("rules", task.rules.isEmpty ? nil : task.rules.map(\.text).joined(separator: ", ")),
             ("interruptions", task.interruptions == 0 ? nil : "\(task.interruptions), \(task.lost) of them lost"),
             ("stays away from", task.avoided.isEmpty ? nil : task.avoided.joined(separator: ", ")),
+            ("not there", task.lacks.isEmpty ? nil : task.lacks.map(\.text).joined(separator: "; ")),
             ("timeout", task.timeout?.shortText),
             ("stall limit", task.stall?.shortText),
             ("queue deadline", task.deadline?.shownText),

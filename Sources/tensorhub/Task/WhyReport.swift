@@ -87,7 +87,7 @@ struct WhyReport {
         case .lost(let silence):
             let length = silence.map { ", silent for \($0.shortText)" } ?? ""
             return "lost\(length); look at its machine and its network, and start its daemon again"
-        case .paused(let control): return "paused\(by(control)); `tensorhub runner resume \(name)`"
+        case .paused(let control): return "paused\(by(control))\(why(control)); `tensorhub runner resume \(name)`"
         case .draining(let control): return "draining\(by(control)); `tensorhub runner resume \(name)`"
         case .drained(let control): return "drained\(by(control)); `tensorhub runner resume \(name)`"
         case .stopping(let control): return "stopping\(by(control)); start a new daemon there"
@@ -105,8 +105,11 @@ struct WhyReport {
         case .refused(let refusal):
             return "MongoDB takes no claims of it: \(refusal.text); it claims once MongoDB lets it"
         case .avoided: return "the task failed there and is to be tried elsewhere; another runner has to take it"
+        case .lacks(let lack): return "\(lack.text); the task goes to another machine"
         }
     }
+
+    private static func why(_ control: RunnerControl?) -> String { control?.reason.map { " by itself: \($0)" } ?? "" }
 
     private static func by(_ control: RunnerControl?) -> String { control?.by.map { " by \($0)" } ?? "" }
 

@@ -52,6 +52,11 @@ struct OptionDoor {
                     return !option.schema.allSatisfy { schema[$0.key]?.extendedJSON() == $0.value.extendedJSON() }
                 }.map(\.name)
             },
+            OptionDoor("changes in openapi.json") { option in
+                let document = try BSONDocument(extendedJSON: OpenAPIDocument.text, options: .init(plain: true))
+                let path = "components.schemas.OptionChanges.properties.\(option.name).oneOf.0.$ref"
+                return document.value(atPath: path)?.stringValue?.hasSuffix("/properties/\(option.name)") == true
+            },
             OptionDoor("tensorhub submit") { table in
                 let help = try await fixture.run("submit", "--experimental-dump-help").output
                 return table.filter { option in

@@ -60,6 +60,7 @@ import Testing
     @Test(arguments: [
         (["--priority", "1", "--arg", "{rl}"], "names no hyper-parameter"),
         (["--deadline", "2020-01-01T00:00:00Z", "--not-before", "+1h"], "deadline"),
+        (["--priority", "1", "--tag", "status=x"], "field of TensorHub's own"),
         (["--tag", "status=x"], "field of TensorHub's own"), (["--untag", "hub"], "field of TensorHub's own"),
         ([], "nothing is to be set"),
         (["--max-failures", "0"], "max_failures"), (["--cwd", "here"], "cwd"), (["--args=hydra"], "no-hyphens"),

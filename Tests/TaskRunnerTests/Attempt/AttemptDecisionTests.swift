@@ -85,8 +85,9 @@ import Testing
     }
 
     @Test func `The client's folder is written for every Python`() {
-        let text = ScriptCommand.starterText("/a \"b\"\\/\u{E9}:\n")
+        let text = ScriptCommand.starterText("/a \"b\"\\/\u{E9}:\n", script: "\u{E9}.py")
         #expect(text.contains(#"(b"/a \x22b\x22\x5c/\xc3\xa9:\x0a")"#))
+        #expect(text.contains(#"(b"\xc3\xa9.py")"#))
     }
 
     @Test(arguments: ["#!/nowhere/sh\n", "#!/usr/local/bin/env -x\n"])

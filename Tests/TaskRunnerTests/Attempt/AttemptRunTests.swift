@@ -55,6 +55,7 @@ import Threads
                 scriptThreads: TurnThreads(name: "test", limit: 2, share: 1),
                 bulk: BulkThreads(),
                 state: state,
+                needs: UnmetNeeds(),
                 wake: AsyncStream.makeStream(of: Void.self).continuation,
                 progressBoard: ProgressBoard(),
                 endDelivery: ends,

@@ -17,6 +17,10 @@ final class MemoryStore: AttemptStore {
         var outcomes: [AttemptEnd.Outcome] = []
         /// How many of the next calls nobody answers.
         var missing = 0
+        /// Whether another machine takes the task.
+        var isServed = false
+        /// Why the runner has paused itself.
+        var pauses: [String] = []
     }
 
     private let contents: Mutex<Contents>
@@ -93,6 +97,14 @@ final class MemoryStore: AttemptStore {
 
     func releaseCheckpoint(_ checkpoint: TaskCheckpoint) async throws(HubError) {
         try change { $0.released.append(checkpoint) }
+    }
+
+    func isServed(_ task: TaskRecord, besides hosts: [String]) async throws(HubError) -> Bool {
+        try change { $0.isServed }
+    }
+
+    func pauseItself(_ reason: String) async throws(HubError) {
+        try change { $0.pauses.append(reason) }
     }
 
     func deliver(_ ends: [AttemptEnd]) async throws(HubError) -> [AttemptEnd.Outcome] {

@@ -59,7 +59,7 @@ import Testing
         try await withAttempts { attempts in
             let run = try await attempts.runShell(Self.journal + damage)
             #expect(run.failure == .journalLost)
-            let (record, outcome) = try run.launched.directory.conclude(
+            let (record, outcome, _) = try run.launched.directory.conclude(
                 AttemptFacts(supervisor: .unknown, savedResultKeys: []),
                 output: run.launched.output,
                 wasTakenOver: true

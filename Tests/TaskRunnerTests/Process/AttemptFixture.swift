@@ -73,6 +73,7 @@ struct AttemptRun: Sendable {
     let record: ExitRecord?
     let output: [UInt8]
     let outcome: AttemptOutcome
+    let lack: String?
 
     init(_ plan: AttemptPlan, _ launched: AttemptLauncher.Launched) async throws {
         self.launched = launched
@@ -81,7 +82,7 @@ struct AttemptRun: Sendable {
         // A script may have made anything of it.
         while let chunk = try? launched.output.next() { output += chunk.data }
         self.output = output
-        (record, outcome) = try launched.directory.conclude(
+        (record, outcome, lack) = try launched.directory.conclude(
             AttemptFacts(supervisor: ending, savedResultKeys: plan.savedResultKeys),
             output: launched.output
         )

@@ -53,10 +53,11 @@ import Testing
             let claim = TaskStatements.claim(runner: ObjectID(), token: ObjectID(), name: "h", lease: .seconds(60))
             for names in [["mine"], []] {
                 let query = ClaimQuery(names: names)
+                let filter = query.document(project: hub.project, runner: "h", host: "m")
                 let single = try await work(
                     hub,
                     [
-                        "findAndModify": "Task", "query": .document(query.document(project: hub.project, runner: "h")),
+                        "findAndModify": "Task", "query": .document(filter),
                         "sort": .document(query.order), "update": .array(claim.map(BSONValue.document)),
                     ]
                 )
@@ -64,7 +65,7 @@ import Testing
                 let candidates = try await work(
                     hub,
                     [
-                        "find": "Task", "filter": .document(query.document(project: hub.project, runner: "h")),
+                        "find": "Task", "filter": .document(filter),
                         "sort": .document(query.order), "projection": ["_id": 1], "limit": 4,
                     ]
                 )

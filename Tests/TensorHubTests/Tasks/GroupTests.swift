@@ -100,7 +100,7 @@ import Testing
         try await withTestHub { hub in
             for (name, machine) in [("gpu-1", "gpu-1"), ("left", "gpu-2")] {
                 let id = try await hub.createTask(TaskSpec(name: name, script: Array("pass".utf8)))
-                let session = RunnerSession(hub, runner: ObjectID(), name: name, machine: machine, lease: .seconds(60))
+                let session = RunnerSession(hub, runner: ObjectID(), name: name, host: machine, lease: .seconds(60))
                 _ = try await session.claim(id: id)
                 let attempt = try #require(try await hub.task(id).history.last)
                 #expect(attempt.host == name && attempt.machine == machine)

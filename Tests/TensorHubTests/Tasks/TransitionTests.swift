@@ -121,6 +121,7 @@ import Testing
         end(.minimalFailure, "failed without room", .fail) { $0.isFull = true },
         end(.retry(failure, delay: .zero), "tried again", .retry),
         end(.retry(failure, delay: .seconds(60)), "tried again later", .retry),
+        end(.elsewhere(failure, HostLack(host: "a", what: "no x", attempt: 1)), "for another machine", .release),
         end(.retry(failure, delay: .zero), "tried again though cancelled", .cancel, isCancelled),
         end(.release(delay: nil), "released", .release),
         end(.release(delay: nil), "released though cancelled", .cancel, isCancelled),

@@ -137,6 +137,11 @@ package struct TaskOption: Sendable {
         }
     }
 
+    /// The option alone, also where it is not given.
+    package func copy(from source: TaskOptions, to options: inout TaskOptions) {
+        read(stored(source) ?? whereNotGiven ?? .null, into: &options)
+    }
+
     func check(_ options: TaskOptions) throws(HubError) {
         switch value {
         case .number(let place, let least) where options[keyPath: place] < least:

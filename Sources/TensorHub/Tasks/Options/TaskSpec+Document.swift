@@ -161,7 +161,9 @@ extension TaskSpec {
     }
 
     /// Whether `hubDocument` is the same.
-    func sharesHub(with other: TaskSpec) -> Bool { options == other.options && origin == other.origin }
+    func sharesHub(with other: TaskSpec) -> Bool {
+        options == other.options && origin == other.origin && scriptName?.bytes == other.scriptName?.bytes
+    }
 
     /// The fields of ours: those that every task has, then the options that were given.
     func hubDocument() -> BSONDocument {
@@ -176,6 +178,7 @@ extension TaskSpec {
         for option in TaskOption.all {
             if let value = option.stored(options) { hub[option.name] = value }
         }
+        if let scriptName { hub.append("script_name", .string(scriptName)) }
         if let origin { hub.append("rerun_of", .objectID(origin)) }
         return hub
     }

@@ -29,4 +29,10 @@ extension TaskSpec {
                 + "name it .py or .sh, or give --interpreter"
         )
     }
+
+    /// What a script's file is called, by its path; `nil` where it has no name, as standard input.
+    package static func scriptName(of path: String) -> String? {
+        guard let name = path.bytes.split(separator: "/").last?.text, name.utf8.count <= 255 else { return nil }
+        return ["-", ".", ".."].hasBytes(of: name) || name.utf8.contains(0) ? nil : name
+    }
 }

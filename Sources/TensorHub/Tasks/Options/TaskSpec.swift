@@ -9,6 +9,8 @@ public struct TaskSpec: Sendable {
     public var name: String?
     /// The text of the script, as it is now: later edits of the file do not matter.
     public var script: [UInt8]
+    /// What its file is called, without folders: tracebacks of a Python script name it; `nil` leaves it without a name.
+    public var scriptName: String?
     /// The arguments of the script.
     public var hyperParameters: BSONDocument
     /// Names of the values that the script must leave behind.
@@ -68,6 +70,7 @@ public struct TaskSpec: Sendable {
             savedResultKeys: task.savedResultKeys ?? [],
             tags: task.tags
         )
+        scriptName = task.scriptName
         options = try task.checkedOptions()
         (options.notBefore, options.deadline, options.hold) = (nil, nil, false)
         if !options.command.isEmpty { script = [] }

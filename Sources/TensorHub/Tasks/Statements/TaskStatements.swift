@@ -8,6 +8,8 @@ package import BSON
 package enum TaskStatements {
     /// The attempts that `hub.history` keeps.
     package static let historyLimit: Int32 = 50
+    /// The machines that `hub.lacks` keeps.
+    static let lackLimit: Int32 = 10
 
     static let pending: BSONValue = "pending"
 
@@ -45,7 +47,7 @@ package enum TaskStatements {
         [
             "$unset": [
                 "hub.lease", "hub.cancel", "hub.ended", "hub.not_before", "hub.hold", "hub.error", "hub.progress",
-                "hub.avoid", "hub.unleased", "hub.deadline",
+                "hub.avoid", "hub.lacks", "hub.unleased", "hub.deadline",
             ]
         ],
     ]
@@ -120,12 +122,15 @@ package enum TaskStatements {
 
     /// Pending and ready tasks that a runner may take.
     ///
-    /// - Parameter name: The runner's: tasks that failed there and are to be tried elsewhere are left to others.
+    /// - Parameters:
+    ///   - name: The runner's: tasks that failed there and are to be tried elsewhere are left to others.
+    ///   - host: Its machine's: tasks that did not find there what they need are left to others.
     package static func claimFilter(
         project: String,
         names: [String],
         filter: BSONDocument,
-        runner name: String? = nil
+        runner name: String? = nil,
+        host: String? = nil
     ) -> BSONDocument {
         var document: BSONDocument = [
             "project_name": .string(project), "status": pending, "hub.ready": isReady, "hub.v": known,
@@ -134,6 +139,7 @@ package enum TaskStatements {
         ]
         if !names.isEmpty { document.append("task_name", TaskSelection.oneOf(names.map(BSONValue.string))) }
         if let name { document.append("hub.avoid", ["$ne": .string(name)]) }
+        if let host { document.append("hub.lacks.host", ["$ne": .string(host)]) }
         if !filter.isEmpty { document.append("$and", [.document(filter)]) }
         return document
     }
@@ -193,6 +199,13 @@ package enum TaskStatements {
             set.append("hub.ready", mark(isReady: delay == .zero))
             if delay != .zero { set.append("hub.not_before", expiry(delay)) }
             if let avoided { set.append("hub.avoid", joined("$hub.avoid", avoided)) }
+        case .elsewhere(let failure, let lack):
+            set.append("hub.interruptions", ["$add": [int("$hub.interruptions"), 1]])
+            set.append("hub.error", ["$literal": .document(failure.document)])
+            set.append("hub.ready", mark(isReady: true))
+            let known: BSONValue = ["$cond": [["$isArray": "$hub.lacks"], "$hub.lacks", []]]
+            let all: BSONValue = ["$concatArrays": [known, [["$literal": .document(lack.document)]]]]
+            set.append("hub.lacks", ["$slice": [all, .int32(-lackLimit)]])
         case .release(let delay):
             set.append("hub.interruptions", ["$add": [int("$hub.interruptions"), 1]])
             set.append("hub.ready", mark(isReady: delay == nil))

@@ -44,7 +44,7 @@ extension Hub {
             if let known = answers[key] { answer = known } else { answer = try await ask(runner, about: task, id) }
             answers[key] = answer
             var obstacles = answer.obstacles
-            if task.avoided.hasBytes(of: runner.name ?? "") { obstacles.append(.avoided) }
+            obstacles += task.refusals(of: runner)
             let isNever = obstacles.contains { $0.isLasting }
             if let refusal = runner.refused.first(where: { $0.kind == .claims }) { obstacles.append(.refused(refusal)) }
             if let obstacle = Self.obstacle(of: runner, taken: taken[runner.id] ?? 0) {
@@ -99,9 +99,23 @@ extension Hub {
     }
 
     private func ask(_ runner: RunnerRecord, about task: TaskRecord, _ id: ObjectID) async throws(HubError) -> Answer {
-        var answer = Answer()
+        var answer = Answer(obstacles: try await queryObstacles(of: runner, for: task, id))
+        if answer.obstacles.isEmpty {
+            let query = ClaimQuery(names: runner.taskNames, filter: runner.filter, sort: runner.sort)
+            answer.ahead = try await countAhead(of: task, id, query)
+        }
+        return answer
+    }
+
+    /// What a runner's names and filter say against a task.
+    func queryObstacles(
+        of runner: RunnerRecord,
+        for task: TaskRecord,
+        _ id: ObjectID
+    ) async throws(HubError) -> [RunnerObstacle] {
+        var obstacles: [RunnerObstacle] = []
         if !runner.taskNames.isEmpty, !runner.taskNames.hasBytes(of: task.name ?? "") {
-            answer.obstacles.append(.otherNames(runner.taskNames))
+            obstacles.append(.otherNames(runner.taskNames))
         }
         if !runner.filter.document.isEmpty {
             do {
@@ -111,17 +125,13 @@ extension Hub {
                 let found = try await translatingErrors { () async throws(MongoError) in
                     try await tasks.findOne(filter, FindOptions(projection: ["_id": 1]))
                 }
-                if found == nil { answer.obstacles.append(.filtered(runner.filter)) }
+                if found == nil { obstacles.append(.filtered(runner.filter)) }
             } catch {
                 guard Self.isRefused(error) || error.code == .invalidInput else { throw error }
-                answer.obstacles.append(.filterFails(error.message))
+                obstacles.append(.filterFails(error.message))
             }
         }
-        if answer.obstacles.isEmpty {
-            let query = ClaimQuery(names: runner.taskNames, filter: runner.filter, sort: runner.sort)
-            answer.ahead = try await countAhead(of: task, id, query)
-        }
-        return answer
+        return obstacles
     }
 
     /// How many attempts each runner has under its leases. Fresher than what the runners tell.
@@ -249,6 +259,12 @@ extension Hub {
 }
 
 extension TaskRecord {
+    /// What it says itself against a runner: where it has been, and is not to go again.
+    func refusals(of runner: RunnerRecord) -> [RunnerObstacle] {
+        let lack = lacks.last { $0.host.bytes == runner.host?.bytes }
+        return (avoided.hasBytes(of: runner.name ?? "") ? [.avoided] : []) + (lack.map { [.lacks($0)] } ?? [])
+    }
+
     /// What keeps every runner from taking it.
     func obstacles(now: BSONDateTime) -> [TaskObstacle] {
         if let key = repeatedKey { return [.repeatedKey(key)] }

@@ -16,6 +16,8 @@ public enum RunnerObstacle: Sendable, Hashable {
     case filterFails(String)
     /// The task failed there and is to be tried elsewhere.
     case avoided
+    /// Its machine does not have what the task needs.
+    case lacks(HostLack)
     /// MongoDB does not let it claim.
     case refused(RunnerRefusal)
 
@@ -32,6 +34,7 @@ public enum RunnerObstacle: Sendable, Hashable {
         case .filtered: "filtered"
         case .filterFails: "filter-fails"
         case .avoided: "avoided"
+        case .lacks: "lacks"
         case .refused: "refused"
         }
     }
@@ -39,7 +42,7 @@ public enum RunnerObstacle: Sendable, Hashable {
     /// Whether it stays so, whatever the runner's load and state: it never takes this task.
     var isLasting: Bool {
         switch self {
-        case .otherNames, .filtered, .filterFails, .avoided: true
+        case .otherNames, .filtered, .filterFails, .avoided, .lacks: true
         default: false
         }
     }

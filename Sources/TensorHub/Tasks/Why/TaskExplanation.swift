@@ -162,6 +162,7 @@ extension RunnerObstacle {
         var document: BSONDocument = ["kind": .string(word)]
         switch self {
         case .avoided: break
+        case .lacks(let lack): for (key, value) in lack.document { document.append(key, value) }
         case .lost(let silence):
             if let silence { document.append("silence", .double(silence / .seconds(1))) }
         case .paused(let control), .draining(let control), .drained(let control), .stopping(let control):

@@ -1,0 +1,95 @@
+import BSON
+import Logging
+import TensorHub
+
+/// A machine that does not have what a task needs must neither eat the queue nor fail the tasks.
+extension AttemptExecution {
+    /// Decides what follows where this machine is at fault, and not the script: the task goes to another machine,
+    /// unless another one has failed it for the same reason, or there is none. Rules of the task's go first.
+    ///
+    /// - Returns: How long the slot stays taken.
+    func judge(_ ended: inout Ended) async -> Duration {
+        switch ended.outcome {
+        case .finished, .checkpointed: context.needs.met()
+        default: break
+        }
+        guard let what = ended.lack, control.reason == nil, let failure = ended.asFailure,
+            rule(for: failure, ended.record) == nil
+        else { return .zero }
+        let lack = HostLack(host: context.options.host, what: what, attempt: id.number)
+        let (reason, rest) = context.needs.lacked(
+            what,
+            script: task.script ?? [],
+            limit: context.options.pausesAfter
+        )
+        if let reason { await pauseRunner(reason) }
+        let others = task.lacks.filter { $0.host.bytes != lack.host.bytes }
+        guard let isServed = others.isEmpty ? await isServedElsewhere() : false else {
+            ended.isOpen = true
+            return .zero
+        }
+        ended.verdict = verdict(failure, lack, others, isServed: isServed)
+        return rest
+    }
+
+    private func verdict(
+        _ failure: TaskFailure,
+        _ lack: HostLack,
+        _ others: [HostLack],
+        isServed: Bool
+    ) -> AttemptEnd.Transition {
+        var failure = failure
+        if isServed {
+            failure.message = "\(lack.text); it goes to another machine"
+            return .elsewhere(failure, lack)
+        }
+        let hosts = (others + [lack]).map(\.text).joined(separator: "; ")
+        failure.message = others.isEmpty ? "\(hosts), and no runner of another machine takes the task now" : hosts
+        return .fail(failure)
+    }
+
+    /// Asks until MongoDB answers; `nil` where the runner gives up.
+    private func isServedElsewhere() async -> Bool? {
+        do {
+            return try await context.persistence.untilAccepted(.growing) { () async throws(HubError) in
+                // One that is somebody else's meanwhile is judged there.
+                if control.isLeaseLost { return true }
+                return try await context.store.isServed(task, besides: [context.options.host])
+            } failed: { (error, _) throws(HubError) in
+                if !error.isTransient { throw error }
+            }
+        } catch {
+            logger.error("Cannot tell whether another machine takes the task", metadata: ["error": "\(error)"])
+            return true
+        }
+    }
+
+    /// Claims nothing from now on. What MongoDB does not take of it now it may take later: until then others cannot see
+    /// the reason.
+    private func pauseRunner(_ reason: String) async {
+        guard context.state.withLock({ $0.pauseItself() }) else { return }
+        logger.error(
+            "This runner pauses itself; `tensorhub runner resume` has it go on",
+            metadata: ["reason": "\(reason)"]
+        )
+        do {
+            _ = try await context.persistence.untilAccepted(.growing) { () async throws(HubError) in
+                try await context.store.pauseItself(reason)
+            } failed: { (error, _) throws(HubError) in
+                if !error.isTransient { throw error }
+            }
+        } catch {
+            logger.error("The reason of the pause cannot be stored", metadata: ["error": "\(error)"])
+        }
+    }
+}
+
+extension AttemptExecution.Ended {
+    /// The failure that it is, before anybody asks what follows.
+    fileprivate var asFailure: TaskFailure? {
+        if case .failed(let kind, let message, let tail) = outcome {
+            return TaskFailure(kind: kind.rawValue, message: message, tail: tail)
+        }
+        return outcome == nil ? failure : nil
+    }
+}
