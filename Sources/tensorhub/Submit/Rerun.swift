@@ -12,11 +12,11 @@ struct Rerun: AsyncParsableCommand {
             `tensorhub retry` runs the same task again.
 
             Example:
-              tensorhub rerun 65f0c0ffee0123456789abcd -p lr=0.01
+              tensorhub rerun 412 -p lr=0.01
             """
     )
 
-    @Argument(help: "The id of the task.")
+    @Argument(help: "The task: its number, its id or @last.", completion: Completion.tasks)
     var id: String
 
     @Option(
@@ -40,18 +40,19 @@ struct Rerun: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let id = try TaskID.parse(id)
+        let asked = try TaskID.parse(id)
         let given = try Assignment.document(parameters, flag: "-p", filesAllowed: true)
             .merging(try Assignment.texts(texts, flag: "--text"))
         let tags = try tags.document()
         let hub = try await connection.hub()
-        var spec = try TaskSpec(again: try await hub.task(id))
+        let origin = try await hub.task(try await hub.task(typed: asked))
+        var spec = try TaskSpec(again: origin)
         spec.hyperParameters = spec.hyperParameters.merging(given)
         spec.tags = spec.tags.merging(tags)
         if let name { spec.name = name }
         try await changes.change(hub)(&spec.options)
-        let made = try await hub.createTask(spec)
-        output.receipt(["_id": .objectID(made)], made)
-        StandardError.line("task \(made) created in project \(hub.project), from task \(id)")
+        let made = try await hub.submitTasks([spec], by: CurrentUser.name)
+        output.receipt(CreatedText.document(made[0]), made[0].id)
+        StandardError.line("\(CreatedText.words(made, hub)), from task \(origin.label)")
     }
 }

@@ -23,14 +23,16 @@ struct List: AsyncParsableCommand {
     @Option(help: "The order, such as 'hub.priority:-1,time:1'; the limit then keeps the first.")
     var sort: String?
 
+    @OptionGroup var ids: IDOptions
     @OptionGroup var listing: ListingOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let selection = try selection.selection()
+        let asked = try selection.selection()
         let order = try sort.map { try Sort($0) }
         try limit.check()
         let hub = try await connection.hub()
+        let selection = try await asked.tasks(of: hub)
         // The index of `_id` gives the newest without a sort over the whole project.
         let found = try await hub.findTasks(selection, sort: order ?? .descending("_id"), limit: limit.asked)
         var tasks = found
@@ -40,7 +42,7 @@ struct List: AsyncParsableCommand {
             tasks.sort { Self.place($0) < Self.place($1) }
         }
         try await listing.write(ids: tasks.compactMap(\.id?.description), tasks.map(\.document)) {
-            TaskTable.of(tasks, now: .now)
+            TaskTable.of(tasks, ids, now: .now)
         }
         if tasks.isEmpty { throw CommandFailure.nothingMatched("no task matches") }
         if isCut { limit.tellCut(order == nil ? "newest" : "first") }

@@ -34,21 +34,23 @@ struct Results: AsyncParsableCommand {
     @Flag(help: "Write comma-separated values.")
     var csv = false
 
+    @OptionGroup var ids: IDOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
         let isAboutState = try !selection.statuses.isEmpty || selection.short.isAboutState()
-        var selection = try selection.selection()
+        let asked = try selection.selection()
         let ranking = try best.map { try Ranking($0) }
         if csv && output.json { throw CommandFailure.badInput("--csv and --json exclude each other; give one") }
         if let top {
             if ranking == nil { throw CommandFailure.badInput("--top needs --best, which says by what") }
             if top < 1 { throw CommandFailure.badInput("--top is \(top); it must be at least 1") }
         }
-        let everyStatus = selection
-        if !isAboutState { selection.statuses = [.finished] }
         let hub = try await connection.hub()
+        let everyStatus = try await asked.tasks(of: hub)
+        var selection = everyStatus
+        if !isAboutState { selection.statuses = [.finished] }
         var tasks = try await hub.findTasks(selection)
         if let ranking, !tasks.isEmpty {
             tasks = try ranking.sorted(tasks)
@@ -57,7 +59,7 @@ struct Results: AsyncParsableCommand {
         if output.json {
             StandardOutput.write(tasks.map(Self.document).jsonLines)
         } else if !tasks.isEmpty {
-            let table = ResultTable(tasks)
+            let table = ResultTable(tasks, ids)
             StandardOutput.write(csv ? table.csv : table.text(isRanked: ranking != nil, width: StandardOutput.width))
         }
         if tasks.isEmpty { throw try await nothing(hub, everyStatus) }
@@ -73,6 +75,7 @@ struct Results: AsyncParsableCommand {
 
     private static func document(_ task: TaskRecord) -> BSONDocument {
         var elements: [(String, BSONValue)] = [("_id", task.document["_id"] ?? .null)]
+        if let number = task.number { elements.append(("number", .int64(Int64(number)))) }
         if let name = task.name { elements.append(("task_name", .string(name))) }
         elements += [
             ("status", .string(task.status.rawValue)),

@@ -26,7 +26,7 @@ struct SetVerb: AsyncParsableCommand {
     var removed: [String] = []
 
     func run() async throws {
-        let selection = try options.checkedSelection()
+        _ = try options.checkedSelection()
         let tags = try tags.document()
         let hub = try await options.connection.hub()
         let hasTags = !tags.isEmpty || !removed.isEmpty
@@ -36,7 +36,7 @@ struct SetVerb: AsyncParsableCommand {
             )
         }
         let change = try await changes.change(hub)
-        try await options.change("changed", where: changes.isGiven ? "pending" : "there") { hub, _ in
+        try await options.change("changed", where: changes.isGiven ? "pending" : "there") { hub, selection in
             // Options first: where they are refused, nothing was changed.
             let count = changes.isGiven ? try await hub.setOptions(of: selection) { change(&$0) } : 0
             let tagged = hasTags ? try await hub.setTags(tags, of: selection, removing: removed) : 0

@@ -4,7 +4,7 @@ import TensorHub
 
 /// Tasks as rows for people: of `tensorhub ls`, and those that a runner has.
 enum TaskTable {
-    static func of(_ tasks: [TaskRecord], now: BSONDateTime) -> Table {
+    static func of(_ tasks: [TaskRecord], _ ids: IDOptions, now: BSONDateTime) -> Table {
         var table = Table([
             .init("ID"), .init("NAME", isElastic: true), StateColour.column("STATUS"),
             .init("ATTEMPT", isRightAligned: true),
@@ -13,7 +13,7 @@ enum TaskTable {
         ])
         table.rows = tasks.map { task in
             [
-                task.document["_id"]?.tableText ?? "", task.name ?? "", task.state,
+                ids.text(task), task.name ?? "", task.state,
                 String(task.attempt), task.time.map { now.since($0).shortText } ?? "",
                 task.duration(now: now)?.shortText ?? "", task.hyperParameters?.tableText ?? "",
                 task.status == .failed ? task.error?.reason ?? "" : task.result.tableText,
