@@ -7,7 +7,9 @@ enum OtherVerbs {
     /// - Parameter command: The verbs before the word: `["runner"]`; empty at the top.
     static func meant(_ word: String, of command: [String]) -> [String] {
         // `log` are the entries that scripts save; who names a task there wants what it printed.
-        if command.first?.bytes == "log", command.count == 1, (try? TaskReference(word)) != nil { return ["tensorhub logs"] }
+        if command.first?.bytes == "log", command.count == 1, (try? TaskReference(word)) != nil {
+            return ["tensorhub logs"]
+        }
         return words[command.joined(separator: " ").bytes]?[word.lowercased().bytes] ?? []
     }
 

@@ -8,7 +8,8 @@ extension Hub {
     /// - Parameter account: Whose submits `@last` is about.
     /// - Throws: `HubError.notFound` for a number that no task has, a range or a submit without any, and a task of
     ///   another project, which is named. Identifiers are not looked up.
-    public func tasks(meant references: [TaskReference], by account: String? = nil) async throws(HubError) -> MeantTasks {
+    public func tasks(meant references: [TaskReference], by account: String? = nil) async throws(HubError) -> MeantTasks
+    {
         var meant = MeantTasks()
         var ranges: [ClosedRange<Int>] = []
         var conditions: [BSONValue] = []
@@ -121,7 +122,7 @@ extension Hub {
                     "\(what) \(isOne ? "is" : "are") of project '\(other)', not of '\(project)'; give that project"
                 )
             }
-            throw HubError(.notFound, "there is no \(what) in project '\(project)' of database '\(database.name)'")
+            throw HubError(.notFound, "there \(isOne ? "is" : "are") no \(what) in project '\(project)' of database '\(database.name)'")
         }
         return found
     }

@@ -10,27 +10,25 @@ public struct CreatedTask: Sendable, Hashable {
 /// What all tasks of one call of a submitter share: `hub.submit` and `hub.account`, and numbers in a row.
 package struct Submission: Sendable {
     /// The number of the first task, which the submit is known by; `nil` where nobody may count.
-    package private(set) var id: Int?
+    package let id: Int?
     /// The number of the next task.
     private var next: Int?
+    /// How many tasks are still to come.
+    private(set) var left: Int
     let account: String?
 
-    init(first: Int?, account: String?) {
+    init(first: Int?, count: Int, account: String?) {
         id = first
         next = first
+        left = count
         self.account = account
     }
 
     mutating func takeNumber() -> Int? {
+        left -= 1
         guard let number = next else { return nil }
         next = number + 1
         return number
-    }
-
-    /// Goes on at another number.
-    mutating func goOn(at first: Int?, isFirst: Bool) {
-        if isFirst { id = first }
-        next = first
     }
 
     /// - Parameter hub: Without any of these fields.

@@ -26,6 +26,9 @@ struct TaskBatch {
         created.append(task)
     }
 
+    /// How many numbers it needs, with those for the tasks to come.
+    var size: Int { created.count + submission.left }
+
     /// Takes away what is stored.
     mutating func close(_ isStored: (BSONValue) -> Bool) {
         let kept = open.indices.filter { open[$0]["_id"].map(isStored) != true }
@@ -40,16 +43,24 @@ struct TaskBatch {
         return first...last
     }
 
-    /// Gives those that are open other numbers, and goes on behind them.
-    mutating func renumber(from first: Int?) {
-        submission.goOn(at: first, isFirst: created.first?.number == submission.id && places.first == 0)
+    /// Begins anew at another number, as a submit of its own: the old one may be known by a number of other tasks.
+    ///
+    /// - Returns: Those that are stored and have to be told; none where there are no numbers.
+    mutating func renumber(from first: Int?) -> [CreatedTask] {
+        submission = Submission(
+            first: first,
+            count: size,
+            account: submission.account
+        )
+        for place in created.indices { created[place].number = submission.takeNumber() }
         for (index, place) in places.enumerated() {
-            let number = submission.takeNumber()
-            created[place].number = number
             var hub = open[index]["hub"]?.documentValue ?? [:]
             for field in ["number", "submit", "account"] { hub[field] = nil }
-            submission.stamp(&hub, number: number)
+            submission.stamp(&hub, number: created[place].number)
             open[index]["hub"] = .document(hub)
         }
+        if first == nil { return [] }
+        let open = Set(places)
+        return created.indices.filter { !open.contains($0) }.map { created[$0] }
     }
 }

@@ -43,7 +43,7 @@ extension Hub {
         // The unique index comes before the first number.
         try await ensureIndexes()
         let first = try await translatingErrors { () async throws(MongoError) in try await reserveNumbers(count) }
-        return Submission(first: first, account: account)
+        return Submission(first: first, count: count, account: account)
     }
 
     /// Bytes.
@@ -108,8 +108,8 @@ extension Hub {
         }
     }
 
-    /// Where other tasks have the numbers, as with a counter that was lost or is older than they: gives those that are
-    /// not stored yet others.
+    /// Where other tasks have the numbers, as with a counter that was lost or is older than they: gives others, also to
+    /// those that are stored already.
     ///
     /// - Returns: Whether the batch can be inserted again.
     private func renumber(_ batch: inout TaskBatch, after error: MongoError) async throws(MongoError) -> Bool {
@@ -118,7 +118,19 @@ extension Hub {
         batch.close { !missing.contains($0) }
         guard let numbers = batch.openNumbers, try await isTaken(numbers) else { return false }
         try await raiseNumbers()
-        batch.renumber(from: try await reserveNumbers(batch.open.count))
+        let stored = batch.renumber(from: try await reserveNumbers(batch.size))
+        let changes = stored.compactMap { task in
+            task.number.map { number -> UpdateStatement in
+                let fields: BSONDocument = [
+                    "hub.number": .int64(Int64(number)), "hub.submit": .int64(Int64(batch.submission.id ?? number)),
+                ]
+                return UpdateStatement(
+                    filter: ["_id": .objectID(task.id)],
+                    update: .document(["$set": .document(fields)])
+                )
+            }
+        }
+        if !changes.isEmpty { _ = try await tasks.bulkUpdate(changes) }
         return true
     }
 

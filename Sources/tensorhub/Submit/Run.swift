@@ -59,7 +59,9 @@ struct Run: AsyncParsableCommand, HandlesSignals {
             do {
                 _ = try await hub.cancelTasks(.ids([id]), by: CurrentUser.name, reason: "Ctrl-C")
                 isAsked = true
-                StandardError.line("task \(label) was asked to end; Ctrl-C again leaves at once, and it ends all the same")
+                StandardError.line(
+                    "task \(label) was asked to end; Ctrl-C again leaves at once, and it ends all the same"
+                )
             } catch {
                 StandardError.line("task \(label) cannot be asked to end now: \(error)")
             }

@@ -58,7 +58,9 @@ struct Logs: AsyncParsableCommand {
         let printer = OutputPrinter(raw ? .raw : output.json ? .json : .lines, isLive: follow)
         var reader = OutputFollower(hub: hub, id: id, start: start, printer: printer)
         if follow {
-            if first.status == .pending { StandardError.line("task \(first.label) is \(first.state); waiting for a runner") }
+            if first.status == .pending {
+                StandardError.line("task \(first.label) is \(first.state); waiting for a runner")
+            }
             throw ExitCode(try await reader.follow())
         }
         if try await !reader.read(attempt: start) {
