@@ -1,4 +1,5 @@
 import BSON
+import TensorHub
 
 /// What the neighbours call what is a verb here: of Slurm, Docker, Kubernetes, Git, and of plain English. They are not
 /// run, but named to whoever types them.
@@ -6,7 +7,9 @@ enum OtherVerbs {
     /// - Parameter command: The verbs before the word: `["runner"]`; empty at the top.
     static func meant(_ word: String, of command: [String]) -> [String] {
         // `log` are the entries that scripts save; who names a task there wants what it printed.
-        if command.first?.bytes == "log", command.count == 1, ObjectID(word) != nil { return ["tensorhub logs"] }
+        if command.first?.bytes == "log", command.count == 1, (try? TaskReference(word)) != nil {
+            return ["tensorhub logs"]
+        }
         return words[command.joined(separator: " ").bytes]?[word.lowercased().bytes] ?? []
     }
 

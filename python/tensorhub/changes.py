@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import difflib
-from typing import Any, Dict, Iterable, Optional, Sequence
+from typing import Any, Dict, Optional, Sequence
 
 from . import errors, values
 from .project import Project
-from .tasks import OPTIONS, Task, _id, _selection, _texts
+from .tasks import OPTIONS, Ids, Task, TaskId, _account, _created, _id, _selection, _texts
 
 
 class Changes(Project):
@@ -16,7 +16,7 @@ class Changes(Project):
     def set_tasks(
         self,
         task_name: Optional[str] = None,
-        ids: Optional[Iterable[str]] = None,
+        ids: Ids = None,
         *,
         options: Optional[Dict[str, Any]] = None,
         tags: Optional[Dict[str, Any]] = None,
@@ -51,18 +51,18 @@ class Changes(Project):
         task_name: Optional[str] = None,
         tags: Optional[Dict[str, Any]] = None,
         **options: Any,
-    ) -> values.ObjectId:
+    ) -> TaskId:
         """Creates a task that is another one with changes: ``rerun_task(id, {"lr": 0.01}, timeout=3600)``.
 
         Script, files, hyper-parameters, result keys, tags and options are those of that task, but for its times and its
         hold. The new one says where it comes from.
 
-        :param id: Its identifier, or the document that ``find_top_task`` gave.
+        :param id: Its number or identifier, or the document that ``find_top_task`` gave.
         :param hyper_parameters: In place of those of the same names.
         :param task_name: Another name.
         :param tags: In place of those of the same names.
         :param options: As of :meth:`create_task`; ``None`` takes one away.
-        :returns: The identifier of the new task.
+        :returns: The identifier of the new task, with its ``number``.
         :raises errors.NotFound: where there is no such task in the project.
         """
         values.checked_name(task_name, "task_name")
@@ -70,8 +70,8 @@ class Changes(Project):
         body["hyper_parameters"] = values.encode(hyper_parameters or {}, "hyper_parameters")
         body["tags"] = values.encode(tags or {}, "tags")
         path = "/v1/tasks/%s/rerun" % _id(id)
-        answer = self._client.call("POST", path, None, values.dumps(body), repeatable=False)
-        return values.ObjectId(answer["id"])
+        answer = self._client.call("POST", path, None, values.dumps(body), repeatable=False, account=_account())
+        return _created(answer["id"], answer.get("number"))
 
 
 def _changes(options: Dict[str, Any]) -> Dict[str, Any]:

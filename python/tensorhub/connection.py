@@ -135,15 +135,19 @@ class Client:
         body: Any = None,
         repeatable: bool = True,
         timeout: Optional[float] = None,
+        account: Optional[str] = None,
     ) -> Any:
         """A request with JSON both ways.
 
         :param body: Text of JSON, or a value that ``json`` writes.
         :param repeatable: Whether it does no harm if the hub gets it twice.
+        :param account: Whose request it is, for the record.
         :returns: The answer in terms of Python: see :func:`tensorhub.values.decode`.
         """
         data: Optional[bytes] = None
         headers = {"Accept": "application/json"}
+        if account:
+            headers["Tensorhub-Account"] = account
         if body is not None:
             data = (body if isinstance(body, str) else json.dumps(body)).encode("utf-8")
             headers["Content-Type"] = "application/json"

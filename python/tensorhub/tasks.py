@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import difflib
+import getpass
 import os
 import subprocess
 import time
@@ -20,8 +21,18 @@ Seconds = Union[None, int, float, datetime.timedelta]
 
 Files = Union[None, Sequence[Union[str, "os.PathLike[str]"]], Dict[str, Union[str, bytes, "os.PathLike[str]"]]]
 
-#: An identifier of a task, or its document.
-Task = Union[str, Dict[str, Any]]
+#: A task's number or identifier, or its document.
+Task = Union[int, str, Dict[str, Any]]
+
+#: Numbers and identifiers of tasks, and ranges of numbers as ``"410..420"``.
+Ids = Optional[Iterable[Union[int, str]]]
+
+
+class TaskId(values.ObjectId):
+    """The identifier of a task that was created, and the number that people call it by."""
+
+    #: ``None`` where the hub may not count tasks.
+    number: Optional[int] = None
 
 #: Seconds of one long poll.
 POLL = 30
@@ -56,7 +67,7 @@ class Tasks(Project):
         deadline: Optional[datetime.datetime] = None,
         hold: Optional[bool] = None,
         **tags: Any,
-    ) -> values.ObjectId:
+    ) -> TaskId:
         """Creates a task that any runner of the project may take.
 
         :param script: The file name of the script, which is sent along as it is now; left out with ``command``.
@@ -84,7 +95,7 @@ class Tasks(Project):
         :param deadline: Where nobody has taken it by this time it is failed.
         :param hold: Whether it waits until somebody releases it.
         :param tags: What it is found by, such as a description. A name that is nearly that of an option is refused.
-        :returns: The identifier of the task.
+        :returns: The identifier of the task; its ``number`` is short enough to be typed.
         :raises errors.Refused: inside of a task: only a distributor creates tasks.
         """
         given = locals()
@@ -107,8 +118,9 @@ class Tasks(Project):
                 document["script"] = _text(file.read())
             document["script_path"] = os.path.basename(os.fspath(script))
         document.update(options)
-        answer = self._client.call("POST", "/v1/tasks", None, values.dumps(document), repeatable=False)
-        return values.ObjectId(answer["ids"][0])
+        body = values.dumps(document)
+        answer = self._client.call("POST", "/v1/tasks", None, body, repeatable=False, account=_account())
+        return _created(answer["ids"][0], answer.get("numbers", [None])[0])
 
     def check_unfinished_task(
         self, task_name: Optional[str] = None, *, where: Optional[str] = None, **filter: Any
@@ -121,7 +133,7 @@ class Tasks(Project):
     def wait_tasks(
         self,
         task_name: Optional[str] = None,
-        ids: Optional[Iterable[str]] = None,
+        ids: Ids = None,
         timeout: Optional[float] = None,
         *,
         missing_ok: bool = False,
@@ -191,7 +203,7 @@ class Tasks(Project):
     def cancel_tasks(
         self,
         task_name: Optional[str] = None,
-        ids: Optional[Iterable[str]] = None,
+        ids: Ids = None,
         *,
         where: Optional[str] = None,
         **filter: Any,
@@ -203,7 +215,7 @@ class Tasks(Project):
     def retry_tasks(
         self,
         task_name: Optional[str] = None,
-        ids: Optional[Iterable[str]] = None,
+        ids: Ids = None,
         *,
         where: Optional[str] = None,
         **filter: Any,
@@ -217,7 +229,7 @@ class Tasks(Project):
     def hold_tasks(
         self,
         task_name: Optional[str] = None,
-        ids: Optional[Iterable[str]] = None,
+        ids: Ids = None,
         *,
         where: Optional[str] = None,
         **filter: Any,
@@ -228,7 +240,7 @@ class Tasks(Project):
     def release_tasks(
         self,
         task_name: Optional[str] = None,
-        ids: Optional[Iterable[str]] = None,
+        ids: Ids = None,
         *,
         where: Optional[str] = None,
         **filter: Any,
@@ -241,7 +253,7 @@ class Tasks(Project):
         verb: str,
         participle: str,
         task_name: Optional[str],
-        ids: Optional[Iterable[str]],
+        ids: Ids,
         where: Optional[str],
         filter: Dict[str, Any],
     ) -> int:
@@ -251,7 +263,7 @@ class Tasks(Project):
     def why(self, id: Task) -> Why:
         """Why a task waits, where it runs, or how it ended: a dictionary, of which ``print`` makes sentences.
 
-        :param id: Its identifier, or the document that ``find_top_task`` gave.
+        :param id: Its number or identifier, or the document that ``find_top_task`` gave.
         :raises errors.NotFound: where there is no such task in the project.
         """
         return Why(self._client.call("GET", "/v1/tasks/%s/why" % _id(id)))
@@ -265,7 +277,7 @@ class Tasks(Project):
     def logs(self, id: Task, attempt: Optional[int] = None, follow: bool = False) -> Union[str, Iterator[str]]:
         """What the script of a task printed so far; of a progress bar the last state of each line.
 
-        :param id: Its identifier, or the document that ``find_top_task`` gave.
+        :param id: Its number or identifier, or the document that ``find_top_task`` gave.
         :param attempt: The number of an attempt, from 1; the latest unless given.
         :param follow: Gives the lines one by one instead, as they come, without their ends, until the task has ended.
         :returns: A text, empty where nothing was printed. What is no UTF-8 is U+FFFD in it.
@@ -316,10 +328,29 @@ def _check_tags(tags: Dict[str, Any]) -> None:
             raise errors.invalid(name, message % (name, name, option))
 
 
-def _id(task: Any) -> values.ObjectId:
-    """The identifier of a task that is given by it or as a document."""
+def _account() -> Optional[str]:
+    """Who runs this; not where the name cannot stand in the head of a request."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError, ImportError):
+        return None
+    return name if name.isascii() and name.isprintable() else None
+
+
+def _created(identifier: str, number: Optional[int]) -> TaskId:
+    made = TaskId(identifier)
+    made.number = number
+    return made
+
+
+def _id(task: Any) -> str:
+    """The identifier or the number of a task that is given by it or as a document."""
     identifier = task.get("_id") if isinstance(task, dict) else task
-    words = "id: %r is no identifier of a task; give what create_task has returned" % (identifier,)
+    words = "id: %r is no number or identifier of a task; give what create_task has returned" % (identifier,)
+    if type(identifier) is int and identifier > 0:
+        return str(identifier)
+    if type(identifier) is str and identifier.isascii() and identifier.isdigit() and len(identifier) <= 16:
+        return identifier
     if not isinstance(identifier, str) and type(identifier).__name__ != "ObjectId":
         raise TypeError(words)
     try:
@@ -366,14 +397,20 @@ def _environment(field: str, variables: Any) -> Dict[str, str]:
     return {name: values.checked_text(value, "%s: %r" % (field, value), field) for name, value in variables.items()}
 
 
+def _reference(task: Any) -> Any:
+    """A task in a list, as the hub reads it."""
+    text = str(task)
+    return text if type(task) is int or ".." in text or text.isdigit() and len(text) < 24 else {"$oid": text}
+
+
 def _selection(
-    name: Optional[str], ids: Optional[Iterable[str]], where: Optional[str], filter: Dict[str, Any]
+    name: Optional[str], ids: Ids, where: Optional[str], filter: Dict[str, Any]
 ) -> Dict[str, Any]:
     body: Dict[str, Any] = {}
     if name is not None:
         body["name"] = name
     if ids is not None:
-        body["ids"] = [{"$oid": str(identifier)} for identifier in ids]
+        body["ids"] = [_reference(identifier) for identifier in ids]
     if where is not None:
         body["where"] = checked_where(where)
     if filter:

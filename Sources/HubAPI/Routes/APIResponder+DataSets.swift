@@ -5,7 +5,7 @@ import TensorHub
 extension APIResponder {
     static let dataSetRoutes = [
         Route(.get, "/v1/datasets", query: ["name", "version", "filter", "where", "sort", "limit"]) { api, request in
-            let query = try request.contentQuery(.dataSets, name: request.query["name"])
+            let query = try await request.contentQuery(.dataSets, name: request.query["name"], api.hub)
             let limit = try request.limit()
             await api.backend.settle()
             return .json(try await api.asQuery { try await api.hub.findDataSets(query, limit: limit) }.map(\.document))
@@ -25,7 +25,7 @@ extension APIResponder {
             }
         },
         Route(.delete, "/v1/datasets", .serve, query: ["name", "version", "filter", "where", "force"]) { api, request in
-            let query = try request.deletion(of: .dataSets)
+            let query = try await request.deletion(of: .dataSets, api.hub)
             let force = try request.flag("force", default: false)
             let count = try await api.asQuery { try await api.hub.deleteDataSets(query, sparingLineage: !force) }
             return .json(["deleted": BSONValue(smallest: count)])
@@ -34,7 +34,7 @@ extension APIResponder {
 
     @concurrent
     private func dataSet(_ request: APIRequest) async throws -> Answer {
-        let query = try request.contentQuery(.dataSets, name: try request.contentName(orAny: true))
+        let query = try await request.contentQuery(.dataSets, name: try request.contentName(orAny: true), hub)
         let shard = try request.query["shard"].map { text throws(HubError) in try Shard(text) }
         await backend.settle()
         let record = try await asQuery { try await hub.findDataSet(query) }
@@ -68,12 +68,13 @@ extension APIRequest {
         return try contentName()
     }
 
-    func contentQuery(_ subject: ShortFilter.Subject, name: String?) throws -> ContentQuery {
-        ContentQuery(name: name, version: try version(), filter: try filter(for: subject), sort: try sort())
+    func contentQuery(_ subject: ShortFilter.Subject, name: String?, _ hub: Hub) async throws -> ContentQuery {
+        let filter = try await filter(for: subject, hub)
+        return ContentQuery(name: name, version: try version(), filter: filter, sort: try sort())
     }
 
     /// What a deletion is about; at least something has to be said, and a version is one of a name.
-    func deletion(of subject: ShortFilter.Subject) throws -> ContentQuery {
+    func deletion(of subject: ShortFilter.Subject, _ hub: Hub) async throws -> ContentQuery {
         if query["name"] == nil, query["version"] != nil {
             throw APIError.invalid(
                 "name",
@@ -81,6 +82,7 @@ extension APIRequest {
             )
         }
         if query["name"] == nil, !hasFilter { throw APIResponder.missingSelection }
-        return ContentQuery(name: query["name"], version: try version(), filter: try filter(for: subject))
+        let filter = try await filter(for: subject, hub)
+        return ContentQuery(name: query["name"], version: try version(), filter: filter)
     }
 }

@@ -32,7 +32,7 @@ extension APIResponder {
     @concurrent
     private func logs(_ request: APIRequest) async throws -> Answer {
         let kind = try kind(request)
-        let filter = try request.filter(for: .logs)
+        let filter = try await request.filter(for: .logs, hub)
         let sort = try request.sort()
         let limit = try request.limit()
         let skip = try request.integer("skip", from: 0, to: Int(Int32.max)) ?? 0
@@ -49,7 +49,7 @@ extension APIResponder {
     @concurrent
     private func deleteLogs(_ request: APIRequest) async throws -> Answer {
         let kind = try kind(request)
-        let filter = try request.filter(for: .logs)
+        let filter = try await request.filter(for: .logs, hub)
         if !request.hasFilter { throw Self.missingSelection }
         let count = try await asQuery { try await hub.deleteLogs(kind, filter) }
         return .json(["deleted": BSONValue(smallest: count)])

@@ -31,7 +31,7 @@ extension APIResponder {
             }
         },
         Route(.delete, "/v1/models", .serve, query: ["name", "version", "filter", "where", "force"]) { api, request in
-            let query = try request.deletion(of: .models)
+            let query = try await request.deletion(of: .models, api.hub)
             let force = try request.flag("force", default: false)
             let count = try await api.asQuery { try await api.hub.deleteModels(query, force: force) }
             return .json(["deleted": BSONValue(smallest: count)])
@@ -52,7 +52,7 @@ extension APIResponder {
 
     @concurrent
     private func models(_ request: APIRequest) async throws -> Answer {
-        let query = try request.contentQuery(.models, name: request.query["name"])
+        let query = try await request.contentQuery(.models, name: request.query["name"], hub)
         let limit = try request.limit()
         await backend.settle()
         guard let stage = request.query["stage"] else {
@@ -67,7 +67,7 @@ extension APIResponder {
 
     @concurrent
     private func model(_ request: APIRequest) async throws -> Answer {
-        let query = try request.contentQuery(.models, name: try request.contentName(orAny: true))
+        let query = try await request.contentQuery(.models, name: try request.contentName(orAny: true), hub)
         await backend.settle()
         let record = try await asQuery { try await hub.findModel(query, stage: request.query["stage"]) }
         let backend = backend

@@ -16,18 +16,23 @@ extension APIResponder {
                     throw error
                 }
             }
-            let ids = try await api.backend.writes.createTasks(specs)
-            return .json(["ids": .array(ids.map(BSONValue.objectID))], .created)
+            let made = try await api.backend.writes.submitTasks(specs, by: request.account ?? CurrentUser.name)
+            var answer: BSONDocument = ["ids": .array(made.map { .objectID($0.id) })]
+            let numbers = made.compactMap(\.number)
+            if numbers.count == made.count {
+                answer.append("numbers", .array(numbers.map { .init(smallest: $0) }))
+            }
+            return .json(answer, .created)
         },
         Route(.delete, "/v1/tasks", .serve, query: ["filter", "where", "name", "status"]) { api, request in
-            let selection = try request.selection()
+            let selection = try await request.selection(api.hub)
             if selection.isAll, !request.hasFilter { throw missingSelection }
             let count = try await api.asQuery { try await api.hub.deleteTasks(selection) }
             return .json(["deleted": BSONValue(smallest: count)])
         },
         Route(.post, "/v1/tasks/cancel", .serve) { api, request in
             let body = try await request.object()
-            let selection = try selection(body, besides: ["reason"])
+            let selection = try await api.selection(body, besides: ["reason"])
             if selection.isAll, body["filter"]?.documentValue == nil { throw missingSelection }
             let reason = body["reason"]?.stringValue
             let count = try await api.asQuery { try await api.hub.cancelTasks(selection, by: "API", reason: reason) }
@@ -46,12 +51,21 @@ extension APIResponder {
     ) -> Route {
         Route(.post, "/v1/tasks/\(verb)", .serve) { api, request in
             let document = try await request.object()
-            let selection = try selection(document)
+            let selection = try await api.selection(document)
             if selection.isAll, document["filter"]?.documentValue == nil { throw missingSelection }
             let count = try await api.asQuery { try await body(api.hub, selection) }
             return .json([participle: BSONValue(smallest: count)])
         }
     }
+}
+
+extension HTTPField.Name {
+    fileprivate static let account = Self("Tensorhub-Account")!
+}
+
+extension APIRequest {
+    /// Whose request it is, as the client says; for the record, and no proof of anything.
+    var account: String? { headers[.account].flatMap { $0.isEmpty ? nil : $0 } }
 }
 
 extension APIError {

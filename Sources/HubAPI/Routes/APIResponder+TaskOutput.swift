@@ -9,7 +9,7 @@ extension APIResponder {
     /// stored before a task ends, so an ended task without a further chunk has none to come.
     @concurrent
     func taskOutput(_ request: APIRequest) async throws -> Answer {
-        let id = try request.objectID(request.parameters[0], "id")
+        let id = try await taskID(request)
         let attempt = try request.integer("attempt", from: 1)
         let limit = try request.integer("limit", from: 1, to: Self.mostChunks) ?? 16
         let after = try request.chunk("after")

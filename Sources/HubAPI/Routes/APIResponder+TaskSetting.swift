@@ -7,7 +7,7 @@ extension APIResponder {
     static let taskSettingRoutes = [
         Route(.post, "/v1/tasks/set", .serve) { api, request in
             let body = try await request.object()
-            let selection = try selection(body, besides: ["options", "tags", "remove_tags"])
+            let selection = try await api.selection(body, besides: ["options", "tags", "remove_tags"])
             if selection.isAll, body["filter"]?.documentValue == nil { throw missingSelection }
             let options = try RequestField.given("options", in: body)?.object()
             let change = try options.map { document throws(APIError) in try OptionRequest(document) }
@@ -24,7 +24,7 @@ extension APIResponder {
             return .json(["changed": BSONValue(smallest: count)])
         },
         Route(.post, "/v1/tasks/{id}/rerun", .serve) { api, request in
-            let id = try request.objectID(request.parameters[0], "id")
+            let id = try await api.taskID(request)
             let body = try await request.object()
             for key in body.keys where !["name", "hyper_parameters", "tags", "options"].hasBytes(of: key) {
                 throw APIError.invalid(
@@ -37,9 +37,12 @@ extension APIResponder {
                 id,
                 name: try RequestField.given("name", in: body)?.text(),
                 hyperParameters: try RequestField.given("hyper_parameters", in: body)?.object() ?? [:],
-                tags: try RequestField.given("tags", in: body)?.object() ?? [:]
+                tags: try RequestField.given("tags", in: body)?.object() ?? [:],
+                by: request.account ?? CurrentUser.name
             ) { change.apply(to: &$0) }
-            return .json(["id": .objectID(made)], .created)
+            var answer: BSONDocument = ["id": .objectID(made.id)]
+            if let number = made.number { answer.append("number", .init(smallest: number)) }
+            return .json(answer, .created)
         },
     ]
 }

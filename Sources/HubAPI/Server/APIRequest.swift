@@ -95,15 +95,21 @@ struct APIRequest: Sendable {
     var hasFilter: Bool { query["filter"] != nil || query["where"] != nil }
 
     /// The filter, without what would run code on the server or write there, and the short one: both must hold.
-    func filter(for subject: ShortFilter.Subject) throws(APIError) -> Filter {
+    func filter(for subject: ShortFilter.Subject, _ hub: Hub) async throws(APIError) -> Filter {
         var filter = Filter.all
         if let document = try document("filter") { filter = try Self.checked(document) }
-        if let text = query["where"] { filter = filter && (try Self.short(text, for: subject)) }
+        if let text = query["where"] { filter = filter && (try await Self.short(text, for: subject, hub)) }
         return filter
     }
 
-    static func short(_ text: String, for subject: ShortFilter.Subject) throws(APIError) -> Filter {
-        do { return try Filter(short: text, for: subject) } catch { throw APIError(error) }
+    static func short(_ text: String, for subject: ShortFilter.Subject, _ hub: Hub) async throws(APIError) -> Filter {
+        do {
+            let condition = try ShortFilter(text)
+            try condition.check(for: subject)
+            return try await condition.resolved(by: hub).filter(for: subject)
+        } catch {
+            throw APIError(error)
+        }
     }
 
     static func checked(_ filter: BSONDocument) throws(APIError) -> Filter {

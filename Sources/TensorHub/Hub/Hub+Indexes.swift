@@ -12,7 +12,8 @@ extension Hub {
     ///
     /// - Throws: Where MongoDB cannot be reached.
     package func ensureIndexes() async throws(HubError) {
-        try await ensureIndexes(TaskIndexes.tasks, of: tasks)
+        // Without the unique one a number may be given twice; whoever asks for such a one is told.
+        try await ensureIndexes(TaskIndexes.tasks, of: tasks, mustBeUnique: false)
         // Without it a chunk may be stored twice: readers leave out the second.
         try await ensureIndexes(TaskIndexes.output, of: output, mustBeUnique: false)
     }

@@ -19,6 +19,8 @@ public final class Hub: Sendable {
     public let patience: Patience?
     /// Collections whose indexes this hub has made, and buckets.
     let indexed: IndexMemory
+    /// Numbers of tasks that were reserved.
+    let numbers: TaskNumbers
 
     public static let defaultURI = "mongodb://127.0.0.1:27017"
     public static let defaultDatabase = "tensorhub"
@@ -36,6 +38,7 @@ public final class Hub: Sendable {
         admin.patience = patience
         clock = ServerClock(admin)
         indexed = IndexMemory()
+        numbers = TaskNumbers()
     }
 
     private init(_ hub: Hub, _ lane: MongoClient.Lane) {
@@ -48,6 +51,7 @@ public final class Hub: Sendable {
         self.database = database
         clock = hub.clock
         indexed = hub.indexed
+        numbers = hub.numbers
     }
 
     /// The same hub, whose calls go by another lane of the same connections: none of them makes one of this hub's wait.

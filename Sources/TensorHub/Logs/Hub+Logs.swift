@@ -99,5 +99,5 @@ extension Hub {
     }
 
     /// The server's code for a key that a unique index has already.
-    private static let duplicateKey = 11000
+    static let duplicateKey = 11000
 }

@@ -9,35 +9,29 @@ extension RunnerSession {
         try await translatingErrors { () async throws(MongoError) in
             let now = try await hub.clock.now()
             let horizon = BSONDateTime(millisecondsSince1970: now.millisecondsSince1970 + 1000)
+            let foreign = TaskStatements.adoptFilter(project: hub.project)
             let large = TaskStatements.failLargeFilter(project: hub.project, ready: false)
             let expire = TaskStatements.expireFilter(project: hub.project, horizon: horizon)
-            // One message: an idle runner sends little else. Operators where they suffice: they cost less than
-            // pipelines.
-            let result = try await hub.leavingRepeated(TaskStatements.adoptFilter(project: hub.project)) {
-                adopt async throws(MongoError) in
-                let promotions = (1...TaskStatements.version).map { version in
-                    UpdateStatement(
-                        filter: TaskStatements.promoteFilter(project: hub.project, horizon: horizon, version: version),
-                        update: .document(TaskStatements.promote(version: version)),
-                        multi: true
-                    )
-                }
-                let result = try await hub.tasks.bulkUpdate(
-                    [
-                        UpdateStatement(filter: adopt, update: .pipeline(TaskStatements.adopt), multi: true),
-                        UpdateStatement(filter: large, update: .document(TaskStatements.failLarge), multi: true),
-                        UpdateStatement(filter: expire, update: .document(TaskStatements.expire), multi: true),
-                    ] + promotions
+            let promotions = (1...TaskStatements.version).map { version in
+                UpdateStatement(
+                    filter: TaskStatements.promoteFilter(project: hub.project, horizon: horizon, version: version),
+                    update: .document(TaskStatements.promote(version: version)),
+                    multi: true
                 )
-                if let error = result.writeErrors.first(where: { Hub.isRepeatedKey($0.code) }) {
-                    throw MongoError(.write, error.message, serverCode: error.code, writeErrors: result.writeErrors)
-                }
-                return result
             }
+            // One message: an idle runner sends little else. Operators alone: they cost less than pipelines.
+            let result = try await hub.tasks.bulkUpdate(
+                [
+                    UpdateStatement(filter: foreign, update: .document(TaskStatements.noticeForeign)),
+                    UpdateStatement(filter: large, update: .document(TaskStatements.failLarge), multi: true),
+                    UpdateStatement(filter: expire, update: .document(TaskStatements.expire), multi: true),
+                ] + promotions
+            )
             if let error = result.writeErrors.first {
                 throw MongoError(.write, error.message, serverCode: error.code, writeErrors: result.writeErrors)
             }
-            return result.matched
+            // What the others match they change.
+            return result.modified + (result.matched > result.modified ? try await adopt() : 0)
         }
     }
 

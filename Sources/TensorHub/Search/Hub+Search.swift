@@ -32,6 +32,7 @@ extension Hub {
         atOnce piece: Int
     ) async throws(HubError) -> Findings {
         if limit < 1 { throw .invalid("limit", "limit is \(limit); it must be at least 1") }
+        let filter = try await filter.resolved(by: self)
         let dataSets = try filter.filterIfAny(for: .dataSets)
         let models = try filter.filterIfAny(for: .models)
         let tasks = try filter.filterIfAny(for: .tasks)

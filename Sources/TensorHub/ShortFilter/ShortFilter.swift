@@ -40,8 +40,33 @@ public struct ShortFilter: Sendable {
         self.conditions = conditions
     }
 
+    private init(_ conditions: [ShortCondition]) { self.conditions = conditions }
+
+    /// The same filter with identifiers in the place of numbers of tasks (`id:412`, `task:410..420`).
+    ///
+    /// - Throws: `HubError.invalidInput` for what is neither, `.notFound` for a number that no task of the project has.
+    public func resolved(by hub: Hub) async throws(HubError) -> ShortFilter {
+        var resolved = self.conditions
+        for (index, condition) in conditions.enumerated() {
+            guard let references = try condition.references() else { continue }
+            let ids = try await hub.tasks(meant: references).selection.ids
+            resolved[index] = condition.replacing(by: ids)
+        }
+        return ShortFilter(resolved)
+    }
+
+    /// Whether such documents can be compared so, as far as that can be told without a hub.
+    ///
+    /// - Throws: As ``filter(for:)``; numbers of tasks pass.
+    public func check(for subject: Subject) throws(HubError) {
+        let conditions = try conditions.map { condition throws(HubError) in
+            try condition.references() == nil ? condition : condition.replacing(by: [ObjectID()])
+        }
+        _ = try ShortFilter(conditions).filter(for: subject)
+    }
+
     /// - Throws: `HubError.invalidInput` for a field that such documents do not have, or a value that
-    ///   cannot be compared so.
+    ///   cannot be compared so; also for numbers of tasks, which a hub looks up: ``resolved(by:)``.
     public func filter(for subject: Subject) throws(HubError) -> Filter {
         let vocabulary = ShortVocabulary.of(subject)
         var documents: [BSONDocument] = []

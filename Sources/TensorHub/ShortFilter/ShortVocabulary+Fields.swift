@@ -56,7 +56,9 @@ extension ShortVocabulary {
     private func identifiers(_ value: ShortText) throws(HubError) -> [BSONValue] {
         try value.text.bytes.split(separator: ",", omittingEmptySubsequences: false).map { text throws(HubError) in
             guard let id = ObjectID(text.text) else {
-                throw value.fault("'\(text)' is no id, which has 24 hexadecimal digits; name: selects by name")
+                throw value.fault(
+                    "'\(text)' is no id, which has 24 hexadecimal digits; name: selects by name, and a hub resolves numbers"
+                )
             }
             return .objectID(id)
         }

@@ -47,7 +47,7 @@ extension Hub {
             TaskSelection(statuses: [.failed], filter: recent),
             sort: .descending("hub.ended"),
             limit: ProjectOverview.examined,
-            projection: ["hub.error": 1]
+            projection: ["hub.error": 1, "hub.number": 1]
         )
     }
 
@@ -57,7 +57,7 @@ extension Hub {
             guard let id = task.id else { continue }
             let reason = task.error?.reason ?? "nobody said why"
             // The latest comes first.
-            groups[reason.bytes, default: .init(reason: reason, count: 0, latest: id)].count += 1
+            groups[reason.bytes, default: .init(reason: reason, count: 0, latest: id, number: task.number)].count += 1
         }
         return groups.values.sorted { ($1.count, $1.latest) < ($0.count, $0.latest) }
     }

@@ -72,6 +72,7 @@ extension Hub {
     /// - Parameters:
     ///   - name: In place of its name.
     ///   - hyperParameters: Merged over its own, as `tags` are.
+    ///   - account: Whose submit it is.
     /// - Throws: `HubError.notFound`; `.invalidInput` that names what cannot be.
     @discardableResult
     public func rerunTask(
@@ -79,14 +80,15 @@ extension Hub {
         name: String? = nil,
         hyperParameters: BSONDocument = [:],
         tags: BSONDocument = [:],
+        by account: String? = nil,
         options set: (inout TaskOptions) throws(HubError) -> Void = { _ in }
-    ) async throws(HubError) -> ObjectID {
+    ) async throws(HubError) -> CreatedTask {
         var spec = try TaskSpec(again: try await task(id))
         spec.hyperParameters = spec.hyperParameters.merging(hyperParameters)
         spec.tags = spec.tags.merging(tags)
         if let name { spec.name = name }
         try set(&spec.options)
-        return try await createTask(spec)
+        return try await submitTasks([spec], by: account)[0]
     }
 
     private static func validate(tags: BSONDocument, removing removed: [String]) throws(HubError) {

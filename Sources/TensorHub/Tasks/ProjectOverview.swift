@@ -9,6 +9,8 @@ public struct ProjectOverview: Sendable {
         public var count: Int
         /// The latest of them.
         public var latest: ObjectID
+        /// Its number.
+        public var number: Int?
     }
 
     public var counts: [TaskStatus: Int]

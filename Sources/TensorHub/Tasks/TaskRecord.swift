@@ -15,6 +15,17 @@ public struct TaskRecord: Sendable, Hashable {
 
     /// `nil` where another program chose an identifier of another type; such a task cannot be run here.
     public var id: ObjectID? { document["_id"]?.objectIDValue }
+    /// What people call it by: unique in the database. `nil` of a task that no version that counts has written or
+    /// adopted.
+    public var number: Int? { hub["number"]?.intValue.flatMap { $0 > 0 ? $0 : nil } }
+    /// The number of the first task of the call that created it.
+    public var submit: Int? { number == nil ? nil : hub["submit"]?.intValue }
+    /// Who created it: the name of an account, as the submitter's machine or program gave it.
+    public var account: String? { hub["account"]?.stringValue }
+    /// What it is called where people read: its number, else the digits of its identifier.
+    public var label: String {
+        number.map(String.init) ?? id?.description ?? document["_id"].map { $0.stringValue ?? "\($0)" } ?? ""
+    }
     public var project: String? { document["project_name"]?.stringValue }
     public var name: String? { document["task_name"]?.stringValue }
     public var status: TaskStatus { TaskStatus(rawValue: document["status"]?.stringValue ?? "") }

@@ -16,18 +16,35 @@ enum Completion {
     /// More ids than this nobody looks through; one that is begun finds older tasks.
     private static let most = 50
 
-    /// The newest first, those that the verb is about.
+    /// The newest first, those that the verb is about; numbers before ids.
     static let tasks = kind { hub, line in
-        var selection = TaskSelection(statuses: statuses(line.verb))
-        if let ids = line.ids {
-            selection.filter = Filter(["_id": ["$gte": .objectID(ids.first), "$lte": .objectID(ids.last)]])
+        if line.isAtWord { return ["@last", "@last~1", "@last-failed"].map { CompletionWord($0) } }
+        let statuses = statuses(line.verb)
+        var numbered: [TaskRecord] = []
+        if let numbers = line.numbers { numbered = try await found(hub, statuses, numbers) }
+        let identified = try await found(hub, statuses, line.ids ?? [:])
+        let named = identified.compactMap { task in
+            let isByNumber = line.ids == nil && task.number != nil
+            return isByNumber ? CompletionWord(task.label, note: note(task)) : nil
         }
-        let fields: BSONDocument = ["task_name": 1, "status": 1, "hub.hold": 1, "hub.cancel": 1]
-        let found = try await hub.findTasks(selection, sort: .descending("_id"), limit: most, projection: fields)
-        return found.compactMap { task in
-            let note = [task.name, task.state].compactMap(\.self).joined(separator: ", ")
-            return task.id.map { CompletionWord("\($0)", note: note) }
+        let digits = identified.compactMap { task in
+            line.ids == nil && task.number != nil ? nil : task.id.map { CompletionWord("\($0)", note: note(task)) }
         }
+        return numbered.map { CompletionWord($0.label, note: note($0)) } + named + digits
+    }
+
+    private static func found(
+        _ hub: Hub,
+        _ statuses: [TaskStatus],
+        _ condition: BSONDocument
+    ) async throws -> [TaskRecord] {
+        let fields: BSONDocument = ["task_name": 1, "status": 1, "hub.hold": 1, "hub.cancel": 1, "hub.number": 1]
+        let selection = TaskSelection(statuses: statuses, filter: Filter(condition))
+        return try await hub.findTasks(selection, sort: .descending("_id"), limit: most, projection: fields)
+    }
+
+    private static func note(_ task: TaskRecord) -> String {
+        [task.name, task.state].compactMap(\.self).joined(separator: ", ")
     }
 
     static let runners = kind { hub, line in

@@ -22,15 +22,30 @@ struct CompletionLine {
     /// Behind the name of the program.
     var verb: String { words.dropFirst().first ?? "" }
 
-    /// The ids that begin so; `nil` where nothing of one is there.
-    var ids: (first: ObjectID, last: ObjectID)? {
+    /// Whether one of the words is begun that stand for tasks.
+    var isAtWord: Bool { prefix.bytes.hasPrefix("@") }
+
+    /// The tasks whose numbers begin so; `nil` where no number is begun.
+    var numbers: BSONDocument? {
+        guard let begun = Int(prefix), begun > 0, prefix.utf8.count <= 9 else { return nil }
+        var ranges: [BSONValue] = []
+        var (first, last) = (begun, begun)
+        while last < 1_000_000_000 {
+            ranges.append(["hub.number": ["$gte": .init(smallest: first), "$lte": .init(smallest: last)]])
+            (first, last) = (first * 10, last * 10 + 9)
+        }
+        return ["$or": .array(ranges)]
+    }
+
+    /// The tasks whose ids begin so; `nil` where nothing of one is there.
+    var ids: BSONDocument? {
         let digits = prefix.lowercased()
         let missing = 24 - digits.utf8.count
         guard !digits.isEmpty, missing >= 0,
             let first = ObjectID(digits + String(repeating: "0", count: missing)),
             let last = ObjectID(digits + String(repeating: "f", count: missing))
         else { return nil }
-        return (first, last)
+        return ["_id": ["$gte": .objectID(first), "$lte": .objectID(last)]]
     }
 
     /// By the same settings as the command itself. It is never closed: the process ends.

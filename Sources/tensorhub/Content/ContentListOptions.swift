@@ -32,12 +32,13 @@ struct ContentListOptions: ParsableArguments {
     ) async throws {
         try limit.check()
         let order = try sort.map { try Sort($0) }
+        try short.check(filter, for: subject)
+        let hub = try await connection.hub()
         let query = ContentQuery(
             name: name,
-            filter: try short.filter(filter, for: subject),
+            filter: try await short.filter(filter, for: subject, hub),
             sort: order ?? .newest
         )
-        let hub = try await connection.hub()
         var documents = try await find(hub, query, limit.asked)
         let isCut = limit.cut(&documents)
         if order == nil { documents.reverse() }

@@ -16,13 +16,19 @@ struct ContentOptions: ParsableArguments {
     @Option(help: "The first in this order, such as 'test_accuracy:-1', instead of the newest.")
     var sort: String?
 
+    /// Bad input is told before a server is looked for.
+    ///
     /// - Parameter name: `-` stands for any.
-    func query(_ name: String, of subject: ShortFilter.Subject) throws -> ContentQuery {
-        ContentQuery(
-            name: name == "-" ? nil : name,
-            version: try VersionNumber.parse(number),
-            filter: try short.filter(filter, for: subject),
-            sort: try sort.map { try Sort($0) }
-        )
+    func query(
+        _ name: String,
+        of subject: ShortFilter.Subject,
+        _ connection: ConnectionOptions
+    ) async throws -> (Hub, ContentQuery) {
+        let version = try VersionNumber.parse(number)
+        let order = try sort.map { try Sort($0) }
+        try short.check(filter, for: subject)
+        let hub = try await connection.hub()
+        let filter = try await short.filter(filter, for: subject, hub)
+        return (hub, ContentQuery(name: name == "-" ? nil : name, version: version, filter: filter, sort: order))
     }
 }

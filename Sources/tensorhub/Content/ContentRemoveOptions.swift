@@ -33,11 +33,8 @@ struct ContentRemoveOptions: ParsableArguments {
     ) async throws {
         let noun = subject.noun
         let isFiltered = filter != nil || short.isGiven
-        let query = ContentQuery(
-            name: name,
-            version: try VersionNumber.parse(number),
-            filter: try short.filter(filter, for: subject)
-        )
+        let version = try VersionNumber.parse(number)
+        try short.check(filter, for: subject)
         if number != nil && name == nil { throw CommandFailure.badInput("--version needs the name of the \(noun)") }
         if all && (number != nil || isFiltered) {
             throw CommandFailure.badInput("--all means every one; leave it out, or the other conditions")
@@ -48,6 +45,11 @@ struct ContentRemoveOptions: ParsableArguments {
             )
         }
         let hub = try await connection.hub()
+        let query = ContentQuery(
+            name: name,
+            version: version,
+            filter: try await short.filter(filter, for: subject, hub)
+        )
         if let name, number == nil, !isFiltered, !all {
             let versions = try await count(hub, query)
             if versions > 1 {

@@ -28,9 +28,8 @@ struct DatasetGet: AsyncParsableCommand {
     @OptionGroup var target: ContentTarget
 
     func run() async throws {
-        let query = try options.query(name, of: .dataSets)
         let shard = try shard.map { try Shard($0) }
-        let hub = try await target.connection.hub()
+        let (hub, query) = try await options.query(name, of: .dataSets, target.connection)
         let dataSet = try await hub.findDataSet(named: name, query)
         let files = try await hub.files(of: dataSet)
         try await target.fetch(

@@ -21,8 +21,7 @@ struct DatasetShow: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let query = try options.query(name, of: .dataSets)
-        let hub = try await connection.hub()
+        let (hub, query) = try await options.query(name, of: .dataSets, connection)
         let dataSet = try await hub.findDataSet(named: name, query)
         let files = try await hub.files(of: dataSet)
         let index = try await hub.tensors(of: dataSet)

@@ -24,6 +24,7 @@ struct Find: AsyncParsableCommand {
     @Option(name: .shortAndLong, help: "At most so many, the newest.")
     var limit = 20
 
+    @OptionGroup var ids: IDOptions
     @OptionGroup var listing: ListingOptions
     @OptionGroup var connection: ConnectionOptions
 
@@ -33,7 +34,7 @@ struct Find: AsyncParsableCommand {
         let findings = try await connection.hub().find(filter, limit: limit)
         let found = findings.found
         try await listing.write(ids: found.compactMap { $0.document["_id"]?.tableText }, found.map(\.json)) {
-            FindingTable.of(found, now: .now)
+            FindingTable.of(found, ids, now: .now)
         }
         if findings.isCut {
             StandardError.line(
@@ -48,7 +49,7 @@ struct Find: AsyncParsableCommand {
 
 /// What a search has found as rows for people.
 enum FindingTable {
-    static func of(_ found: [Finding], now: BSONDateTime) -> Table {
+    static func of(_ found: [Finding], _ ids: IDOptions, now: BSONDateTime) -> Table {
         var table = Table([
             .init("KIND"), .init("ID"), .init("NAME", isElastic: true), .init("STATE"),
             .init("AGE", isRightAligned: true), .init("TAGS", isElastic: true), .init("VALUES", isElastic: true),
@@ -56,11 +57,16 @@ enum FindingTable {
         table.rows = found.map { finding in
             let (name, state, tags, values) = words(finding)
             return [
-                kind(finding.kind), finding.document["_id"]?.tableText ?? "", name ?? "", state,
+                kind(finding.kind), id(finding, ids), name ?? "", state,
                 finding.time.map { now.since($0).shortText } ?? "", tags.tableText, values,
             ]
         }
         return table
+    }
+
+    private static func id(_ finding: Finding, _ ids: IDOptions) -> String {
+        finding.kind == .task
+            ? ids.text(TaskRecord(finding.document)) : finding.document["_id"]?.tableText ?? ""
     }
 
     private static func kind(_ kind: Finding.Kind) -> String {

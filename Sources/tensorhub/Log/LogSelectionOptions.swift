@@ -7,7 +7,7 @@ import TensorHub
 struct LogSelectionOptions: ParsableArguments {
     @Option(
         name: .customLong("task"),
-        help: "Entries of the task with this id; may be repeated.",
+        help: "Entries of the tasks: 412, 410..420, 24 digits or @last; may be repeated.",
         completion: Completion.tasks
     )
     var tasks: [String] = []
@@ -26,24 +26,26 @@ struct LogSelectionOptions: ParsableArguments {
 
     var isAll: Bool { tasks.isEmpty && names.isEmpty && filter == nil && !short.isGiven }
 
-    private func conditions() throws -> (ids: [ObjectID], filter: Filter) {
+    private func references() throws -> [TaskReference] {
         if names.contains("") {
             throw CommandFailure.badInput("--name is empty; give the name of tasks or leave it out")
         }
-        return (try tasks.map { try TaskID.parse($0) }, try short.filter(filter, for: .logs))
+        try short.check(filter, for: .logs)
+        return try tasks.map { try TaskID.parse($0) }
     }
 
     /// - Throws: A failure of status 3 where no task has the name.
     func open(_ connection: ConnectionOptions) async throws -> (Hub, Filter) {
         // Bad input is told before a server is looked for.
-        _ = try conditions()
+        _ = try references()
         let hub = try await connection.hub()
         return (hub, try await filter(hub))
     }
 
     private func filter(_ hub: Hub) async throws -> Filter {
-        let (ids, filter) = try conditions()
-        if ids.isEmpty && names.isEmpty { return filter }
+        let filter = try await short.filter(filter, for: .logs, hub)
+        if tasks.isEmpty && names.isEmpty { return filter }
+        let ids = try await LogTasks.meant(try references(), hub)
         let named = names.isEmpty ? [] : try await LogTasks.named(names, hub)
         if ids.isEmpty && named.isEmpty {
             throw CommandFailure.nothingMatched(
@@ -55,7 +57,7 @@ struct LogSelectionOptions: ParsableArguments {
 
     /// That a task is not there; its entries may outlive it, so it matters only where none is found.
     func unknownTask(_ hub: Hub) async throws -> String? {
-        let ids = try conditions().ids
+        let ids = try references().compactMap { if case .id(let id) = $0 { id } else { nil } }
         if ids.isEmpty { return nil }
         let found = try await hub.findTasks(.ids(ids), sort: .oldest, limit: nil, projection: ["_id": 1])
         let there = Set(found.compactMap(\.id))

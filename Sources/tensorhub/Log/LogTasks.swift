@@ -7,6 +7,19 @@ enum LogTasks {
     /// More than this many tasks make a filter that no server likes.
     static let most = 10_000
 
+    /// Identifiers may be of tasks that are gone; what else is meant is looked up.
+    static func meant(_ references: [TaskReference], _ hub: Hub) async throws -> [ObjectID] {
+        let meant = try await hub.tasks(meant: references, by: CurrentUser.name).selection
+        if meant.filter.document.isEmpty { return try limited(meant.ids, "--task means") }
+        let found = try await hub.findTasks(meant, sort: .newest, limit: most + 1, projection: ["_id": 1])
+        return try limited(found.compactMap(\.id), "--task means")
+    }
+
+    private static func limited(_ ids: [ObjectID], _ what: String) throws -> [ObjectID] {
+        if ids.count <= most { return ids }
+        throw CommandFailure.badInput("\(what) more than \(most) tasks; choose fewer")
+    }
+
     static func named(_ names: [String], _ hub: Hub) async throws -> [ObjectID] {
         let found = try await hub.findTasks(
             TaskSelection(names: names),
@@ -22,14 +35,14 @@ enum LogTasks {
         return found.compactMap(\.id)
     }
 
-    /// How the tasks of a plot are called: by the hyper-parameters that differ, else by the end of their ids.
+    /// How the tasks of a plot are called: by the hyper-parameters that differ, else by their numbers.
     static func labels(_ ids: [ObjectID], _ hub: Hub) async throws -> [ObjectID: String] {
         if ids.isEmpty { return [:] }
         let tasks = try await hub.findTasks(
             .ids(ids),
             sort: .oldest,
             limit: nil,
-            projection: ["task_name": 1, "hyper_parameters": 1]
+            projection: ["task_name": 1, "hyper_parameters": 1, "hub.number": 1]
         )
         let parameters = Dictionary(
             tasks.compactMap { task in task.id.map { ($0, values(of: task)) } },
@@ -42,6 +55,10 @@ enum LogTasks {
             tasks.compactMap { task in task.id.map { ($0, task.name) } },
             uniquingKeysWith: { first, _ in first }
         )
+        let numbers = Dictionary(
+            tasks.compactMap { task in task.id.flatMap { id in task.number.map { (id, "\($0)") } } },
+            uniquingKeysWith: { first, _ in first }
+        )
         let differentNames = Set(ids.map { names[$0]??.bytes }).count > 1 || ids.count == 1
         var labels: [ObjectID: String] = [:]
         for id in ids {
@@ -51,7 +68,7 @@ enum LogTasks {
         }
         let counts = Dictionary(labels.values.map { ($0.bytes, 1) }, uniquingKeysWith: +)
         for (id, label) in labels where label.isEmpty || counts[label.bytes] ?? 0 > 1 {
-            labels[id] = (label.isEmpty ? "task" : label) + " " + String(id.description.suffix(6))
+            labels[id] = (label.isEmpty ? "task" : label) + " " + (numbers[id] ?? String(id.description.suffix(6)))
         }
         return labels
     }

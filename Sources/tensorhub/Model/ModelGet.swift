@@ -27,8 +27,7 @@ struct ModelGet: AsyncParsableCommand {
     @OptionGroup var target: ContentTarget
 
     func run() async throws {
-        let query = try options.query(name, of: .models)
-        let hub = try await target.connection.hub()
+        let (hub, query) = try await options.query(name, of: .models, target.connection)
         let model = try await hub.findModel(named: name, query, stage: stage)
         let files = try await hub.files(of: model)
         try await target.fetch(

@@ -25,8 +25,7 @@ struct ModelShow: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let query = try options.query(name, of: .models)
-        let hub = try await connection.hub()
+        let (hub, query) = try await options.query(name, of: .models, connection)
         let model = try await hub.findModel(named: name, query, stage: stage)
         let files = try await hub.files(of: model)
         let index = try await hub.tensors(of: model)

@@ -16,7 +16,7 @@ struct ChangeOptions: ParsableArguments {
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
-    func checkedSelection() throws -> TaskSelection {
+    func checkedSelection() throws -> AskedTasks {
         let selection = try selection.selection()
         if selection.isAll && !all {
             throw CommandFailure.badInput(
@@ -41,8 +41,9 @@ struct ChangeOptions: ParsableArguments {
         _ body: (Hub, TaskSelection) async throws -> Int,
         telling: ((Int) -> Told)? = nil
     ) async throws {
-        let selection = try checkedSelection()
+        let asked = try checkedSelection()
         let hub = try await connection.hub()
+        let selection = try await asked.tasks(of: hub, isTold: true)
         if !yes { try await confirm(done, selection, hub) }
         let count = try await body(hub, selection)
         let told = telling?(count) ?? Told(words: "\(counted(count, "task")) \(done)", counts: [(done, count)])

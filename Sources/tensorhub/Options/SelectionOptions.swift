@@ -5,7 +5,13 @@ import TensorHub
 
 /// Which tasks a verb is about: every condition that is given must hold.
 struct SelectionOptions: ParsableArguments {
-    @Argument(help: "Ids of tasks; - reads them from standard input, one a line.", completion: Completion.tasks)
+    @Argument(
+        help: """
+            Tasks: 412, 410..420, 24 digits, @last for those of your latest submit; - reads them from standard input, \
+            one a line.
+            """,
+        completion: Completion.tasks
+    )
     var ids: [String] = []
 
     @Option(
@@ -29,17 +35,14 @@ struct SelectionOptions: ParsableArguments {
 
     /// - Throws: A failure of status 2 that names what cannot be used; 3 where standard input was to give ids and gave
     ///   none: an empty list must never become every task.
-    func selection() throws -> TaskSelection {
+    func selection() throws -> AskedTasks {
         var selection = TaskSelection()
-        for text in try idTexts() {
-            guard let id = ObjectID(text) else {
-                try TaskID.checkGiven(text)
-                throw CommandFailure.badInput(
-                    "'\(TerminalText.oneLine(text))' is not the id of a task; an id has 24 hexadecimal digits, and "
-                        + "--name selects by name"
-                )
+        let references = try idTexts().map { text in
+            do {
+                return try TaskID.parse(text)
+            } catch let error as HubError {
+                throw CommandFailure.badInput("\(TerminalText.oneLine(error.message)); --name selects by name")
             }
-            selection.ids.append(id)
         }
         if names.contains("") {
             throw CommandFailure.badInput("--name is empty; give the name of tasks or leave it out")
@@ -53,8 +56,8 @@ struct SelectionOptions: ParsableArguments {
             }
             selection.statuses.append(status)
         }
-        selection.filter = try short.filter(filter, for: .tasks)
-        return selection
+        selection.filter = try WhereOptions.filter(filter)
+        return AskedTasks(references: references, selection: selection, conditions: try short.checked(for: .tasks))
     }
 
     private func idTexts() throws(CommandFailure) -> [String] {

@@ -17,11 +17,31 @@ struct WhereOptions: ParsableArguments {
     /// Whether it says in which states tasks may be.
     func isAboutState() throws -> Bool { try texts.contains { try ShortFilter($0).isAboutState } }
 
+    /// What was written, as far as that can be checked without a hub.
+    func checked(for subject: ShortFilter.Subject) throws -> [ShortFilter] {
+        try texts.map { text in
+            let filter = try ShortFilter(text)
+            try filter.check(for: subject)
+            return filter
+        }
+    }
+
+    /// Of `--filter`.
+    static func filter(_ json: String?) throws -> Filter { try json.map { try Filter(extendedJSON: $0) } ?? .all }
+
     /// Of `--where` and of `--filter`, where that is given: both must hold.
-    func filter(_ json: String?, for subject: ShortFilter.Subject) throws -> Filter {
-        var filter = try json.map { try Filter(extendedJSON: $0) } ?? .all
-        for text in texts { filter = filter && (try Filter(short: text, for: subject)) }
+    func filter(_ json: String?, for subject: ShortFilter.Subject, _ hub: Hub) async throws -> Filter {
+        var filter = try Self.filter(json)
+        for condition in try checked(for: subject) {
+            filter = filter && (try await condition.resolved(by: hub).filter(for: subject))
+        }
         return filter
+    }
+
+    /// Bad input is told before a server is looked for.
+    func check(_ json: String?, for subject: ShortFilter.Subject) throws {
+        _ = try Self.filter(json)
+        _ = try checked(for: subject)
     }
 }
 

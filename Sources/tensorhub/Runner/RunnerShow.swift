@@ -19,6 +19,7 @@ struct RunnerShow: AsyncParsableCommand {
     )
     var runner: String
 
+    @OptionGroup var ids: IDOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
@@ -31,10 +32,10 @@ struct RunnerShow: AsyncParsableCommand {
         )
         var document = runner.shown
         document["running"] = .array(tasks.compactMap { $0.attemptID.map { .document($0.document) } })
-        output.show(document, or: Self.text(runner, tasks, now: .now))
+        output.show(document, or: text(runner, tasks, now: .now))
     }
 
-    private static func text(_ runner: RunnerRecord, _ tasks: [TaskRecord], now: BSONDateTime) -> String {
+    private func text(_ runner: RunnerRecord, _ tasks: [TaskRecord], now: BSONDateTime) -> String {
         let facts: [(String, String?)] = [
             ("id", "\(runner.id)"),
             ("name", runner.name),
@@ -60,7 +61,7 @@ struct RunnerShow: AsyncParsableCommand {
         ]
         var text = FactLines.text(facts + runner.refused.map { ("refused", $0.words) }, state: "state")
         if !tasks.isEmpty {
-            text += "\n" + TaskTable.of(tasks, now: now, hasHosts: false).text(width: StandardOutput.width)
+            text += "\n" + TaskTable.of(tasks, ids, now: now, hasHosts: false).text(width: StandardOutput.width)
         }
         return text
     }

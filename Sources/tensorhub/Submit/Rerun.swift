@@ -12,11 +12,11 @@ struct Rerun: AsyncParsableCommand {
             `tensorhub retry` runs the same task again.
 
             Example:
-              tensorhub rerun 65f0c0ffee0123456789abcd -p lr=0.01
+              tensorhub rerun 412 -p lr=0.01
             """
     )
 
-    @Argument(help: "The id of the task.")
+    @Argument(help: "The task: its number, its id or @last.", completion: Completion.tasks)
     var id: String
 
     @Option(
@@ -40,14 +40,21 @@ struct Rerun: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let id = try TaskID.parse(id)
+        let asked = try TaskID.parse(id)
         let given = try Assignment.document(parameters, flag: "-p", filesAllowed: true)
             .merging(try Assignment.texts(texts, flag: "--text"))
         let tags = try tags.document()
         let hub = try await connection.hub()
+        let origin = try await hub.task(typed: asked)
         let change = try await changes.change(hub)
-        let made = try await hub.rerunTask(id, name: name, hyperParameters: given, tags: tags) { change(&$0) }
-        output.receipt(["_id": .objectID(made)], made)
-        StandardError.line("task \(made) created in project \(hub.project), from task \(id)")
+        let made = try await hub.rerunTask(
+            origin,
+            name: name,
+            hyperParameters: given,
+            tags: tags,
+            by: CurrentUser.name
+        ) { change(&$0) }
+        output.receipt(CreatedText.document(made), made.id)
+        StandardError.line("\(CreatedText.words([made], hub)), from task \(try await hub.task(origin).label)")
     }
 }

@@ -28,8 +28,9 @@ struct Run: AsyncParsableCommand, HandlesSignals {
         SubmitHints.tell(specs[0], script: task.script)
         let hub = try await connection.hub()
         try await task.setTimes(of: &specs, hub)
-        let id = try await hub.createTask(specs[0])
-        StandardError.line("task \(id) created in project \(hub.project)")
+        let made = try await hub.submitTasks([specs[0]], by: CurrentUser.name)
+        StandardError.line(CreatedText.words(made, hub))
+        let (id, label) = (made[0].id, CreatedText.label(made[0]))
         let signals = await UnixSignalsSequence(trapping: .sigint, .sigterm)
         let status = try await withThrowingTaskGroup(of: Int32?.self) { group in
             group.addTask {
@@ -37,7 +38,7 @@ struct Run: AsyncParsableCommand, HandlesSignals {
                 var follower = OutputFollower(hub: hub, id: id, start: 1, printer: printer)
                 return try await follower.follow()
             }
-            group.addTask { try await Self.cancel(id, hub, on: signals) }
+            group.addTask { try await Self.cancel(id, label, hub, on: signals) }
             defer { group.cancelAll() }
             // The task's end, or a second signal.
             return try await group.next() ?? nil
@@ -46,16 +47,23 @@ struct Run: AsyncParsableCommand, HandlesSignals {
     }
 
     /// - Returns: `nil` at the second signal.
-    private static func cancel(_ id: ObjectID, _ hub: Hub, on signals: UnixSignalsSequence) async throws -> Int32? {
+    private static func cancel(
+        _ id: ObjectID,
+        _ label: String,
+        _ hub: Hub,
+        on signals: UnixSignalsSequence
+    ) async throws -> Int32? {
         var isAsked = false
         for await _ in signals {
             if isAsked { return nil }
             do {
                 _ = try await hub.cancelTasks(.ids([id]), by: CurrentUser.name, reason: "Ctrl-C")
                 isAsked = true
-                StandardError.line("task \(id) was asked to end; Ctrl-C again leaves at once, and it ends all the same")
+                StandardError.line(
+                    "task \(label) was asked to end; Ctrl-C again leaves at once, and it ends all the same"
+                )
             } catch {
-                StandardError.line("task \(id) cannot be asked to end now: \(error)")
+                StandardError.line("task \(label) cannot be asked to end now: \(error)")
             }
         }
         return nil

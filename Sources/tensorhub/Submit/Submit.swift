@@ -74,14 +74,15 @@ struct Submit: AsyncParsableCommand {
         let size = specs[0].script.count + specs[0].files.reduce(0) { $0 + $1.data.count }
         let limit = max(1, min(Self.batch.tasks, Self.batch.bytes / max(1, size)))
         let total = specs.count * count
-        var all: [ObjectID] = []
+        var all: [CreatedTask] = []
+        var submission = try await hub.submission(of: total, by: CurrentUser.name)
         while all.count < total {
             let created = all.count
             let next = (created..<min(total, created + limit)).map { specs[$0 / count] }
             do {
-                let ids = try await hub.createTasks(next)
-                all += ids
-                write(ids, isFirst: created == 0, note: Self.note(created + ids.count, of: total))
+                let made = try await hub.createTasks(next, in: &submission)
+                all += made
+                write(made, isFirst: created == 0, note: Self.note(all.count, of: total))
             } catch {
                 if created > 0 {
                     if output.json { StandardOutput.write("\n]\n") }
@@ -92,8 +93,8 @@ struct Submit: AsyncParsableCommand {
             }
         }
         if output.json { StandardOutput.receipt("\n]\n") }
-        StandardError.line("\(counted(total, "task")) created in project \(hub.project)")
-        return all
+        StandardError.line(CreatedText.words(all, hub))
+        return all.map(\.id)
     }
 
     /// What to say where the ids cannot be written: no more tasks are created then.
@@ -102,12 +103,12 @@ struct Submit: AsyncParsableCommand {
     }
 
     /// Each batch at once: the ids of tasks that exist must not be lost with a later batch. As JSON it is one array.
-    private func write(_ ids: [ObjectID], isFirst: Bool, note: String) {
+    private func write(_ made: [CreatedTask], isFirst: Bool, note: String) {
         if output.json {
-            let lines = ids.map { BSONDocument(elements: [("_id", .objectID($0))]).extendedJSON() }
+            let lines = made.map { CreatedText.document($0).extendedJSON() }
             StandardOutput.receipt((isFirst ? "[\n" : ",\n") + lines.joined(separator: ",\n"), note: note)
         } else {
-            StandardOutput.receipt(ids.map { "\($0)\n" }.joined(), note: note)
+            StandardOutput.receipt(made.map { "\($0.id)\n" }.joined(), note: note)
         }
     }
 }

@@ -7,6 +7,8 @@ struct FieldTable {
     let fields: [TaskField]
     let tasks: [TaskRecord]
     let now: BSONDateTime
+    /// How a task is called for people.
+    var label: (TaskRecord) -> String = \.label
 
     private var values: [[BSONValue?]] { fields.map { field in tasks.map { field.value(of: $0, now: now) } } }
 
@@ -15,7 +17,11 @@ struct FieldTable {
         let values = values
         let columns = zip(fields, values).map { $0.column(of: $1) }
         let cells = zip(fields, values).map { field, values in
-            field == .own(.state) ? tasks.map(\.state) : field.cells(values)
+            switch field {
+            case .own(.state): tasks.map(\.state)
+            case .own(.id): tasks.map(label)
+            default: field.cells(values)
+            }
         }
         var table = Table((isRanked ? [.init("RANK", isRightAligned: true)] : []) + columns)
         table.rows = tasks.indices.map { row in (isRanked ? ["\(row + 1)"] : []) + cells.map { $0[row] } }

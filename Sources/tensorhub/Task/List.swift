@@ -8,10 +8,10 @@ struct List: AsyncParsableCommand {
         commandName: "ls",
         abstract: "List tasks, the newest last.",
         discussion: """
-            --columns, --sort and --group-by take the fields id, name, state, attempt, age,
-            time, started, ended, duration, host, runner, failure, parameters, result, tags,
-            and any name: a result, else a tag, else a hyper-parameter. --group-by also
-            takes script.
+            --columns, --sort and --group-by take the fields id, number, name, state, attempt,
+            age, time, started, ended, duration, host, runner, failure, parameters, result,
+            tags, and any name: a result, else a tag, else a hyper-parameter. --group-by
+            also takes script.
 
             Examples:
               tensorhub ls --name mnist --status failed
@@ -39,16 +39,18 @@ struct List: AsyncParsableCommand {
     )
     var groups: String?
 
+    @OptionGroup var ids: IDOptions
     @OptionGroup var listing: ListingOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let selection = try selection.selection()
+        let asked = try selection.selection()
         let order = try sort.map { try TaskOrder($0) }
         let fields = try columns.map { try TaskField.columns($0) }
         try limit.check()
-        if let groups { return try await list(groups, selection) }
+        if let groups { return try await list(groups, asked) }
         let hub = try await connection.hub()
+        let selection = try await asked.tasks(of: hub)
         let found = try await find(selection, order, hub)
         try await hub.check(order?.keys.map(\.field) ?? [], option: "sort", among: found)
         try await hub.check(fields ?? [], option: "--columns", among: found)
@@ -58,11 +60,11 @@ struct List: AsyncParsableCommand {
             if isCut, let cut = found.last?.id { tasks = try await newest(tasks, selection, cut, hub) }
             tasks.sort { Self.place($0) < Self.place($1) }
         }
-        let chosen = fields.map { FieldTable(fields: $0, tasks: tasks, now: .now) }
+        let chosen = fields.map { FieldTable(fields: $0, tasks: tasks, now: .now, label: ids.text) }
         try await listing.write(
             ids: tasks.compactMap(\.id?.description),
             chosen?.documents ?? tasks.map(\.document)
-        ) { chosen?.table() ?? TaskTable.of(tasks, now: .now) }
+        ) { chosen?.table() ?? TaskTable.of(tasks, ids, now: .now) }
         if tasks.isEmpty { throw CommandFailure.nothingMatched("no task matches") }
         if isCut { limit.tellCut(order == nil ? "newest" : "first") }
     }
@@ -73,7 +75,7 @@ struct List: AsyncParsableCommand {
         return try await hub.findTasks(selection, sort: .descending("_id"), limit: limit.asked)
     }
 
-    private func list(_ names: String, _ selection: TaskSelection) async throws {
+    private func list(_ names: String, _ asked: AskedTasks) async throws {
         let fields = try TaskField.list(names, option: "--group-by", isSingle: true)
         if sort != nil || columns != nil || listing.quiet {
             throw CommandFailure.badInput(
@@ -81,6 +83,7 @@ struct List: AsyncParsableCommand {
             )
         }
         let hub = try await connection.hub()
+        let selection = try await asked.tasks(of: hub)
         var groups = try await hub.groupTasks(selection, by: fields, limit: limit.asked)
         let isLacking = groups.isEmpty || groups.contains { $0.key.contains { $0 == nil } }
         if isLacking { try await hub.check(fields, option: "--group-by") }

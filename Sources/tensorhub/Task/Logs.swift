@@ -18,11 +18,11 @@ struct Logs: AsyncParsableCommand {
             cancelled.
 
             Example:
-              tensorhub logs -f 65f0c0ffee0123456789abcd
+              tensorhub logs -f 412
             """
     )
 
-    @Argument(help: "The id of the task.", completion: Completion.tasks)
+    @Argument(help: "The task: its number, its id or @last.", completion: Completion.tasks)
     var id: String
 
     @Flag(name: .shortAndLong, help: "Go on with what is printed, until the task ends; end with its status.")
@@ -38,7 +38,7 @@ struct Logs: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let id = try TaskID.parse(id)
+        let asked = try TaskID.parse(id)
         if raw && output.json { throw CommandFailure.badInput("--raw and --json exclude each other; give one") }
         if follow && attempt != nil {
             throw CommandFailure.badInput("-f follows the latest attempt; leave --attempt out")
@@ -47,22 +47,25 @@ struct Logs: AsyncParsableCommand {
             throw CommandFailure.badInput("--attempt is \(attempt); attempts are numbered from 1")
         }
         let hub = try await connection.hub()
+        let id = try await hub.task(typed: asked)
         let first = try await hub.task(id, projection: ["script": 0, "hub.files": 0])
         if let attempt, attempt > first.attempt {
             throw CommandFailure.nothingMatched(
-                "task \(id) has had \(counted(first.attempt, "attempt")), not \(attempt)"
+                "task \(first.label) has had \(counted(first.attempt, "attempt")), not \(attempt)"
             )
         }
         let start = max(1, attempt ?? first.attempt)
         let printer = OutputPrinter(raw ? .raw : output.json ? .json : .lines, isLive: follow)
         var reader = OutputFollower(hub: hub, id: id, start: start, printer: printer)
         if follow {
-            if first.status == .pending { StandardError.line("task \(id) is \(first.state); waiting for a runner") }
+            if first.status == .pending {
+                StandardError.line("task \(first.label) is \(first.state); waiting for a runner")
+            }
             throw ExitCode(try await reader.follow())
         }
         if try await !reader.read(attempt: start) {
             let begun = first.attempt == 0 ? ": it has not begun" : ""
-            StandardError.line("attempt \(start) of task \(id) has printed nothing\(begun)")
+            StandardError.line("attempt \(start) of task \(first.label) has printed nothing\(begun)")
         }
     }
 }

@@ -36,7 +36,8 @@ struct OutputFollower {
         while true {
             do {
                 // The state first: all output is stored before a task ends.
-                let task = try await hub.task(id, projection: ["status": 1, "hub.error.message": 1])
+                let fields: BSONDocument = ["status": 1, "hub.error.message": 1, "hub.number": 1]
+                let task = try await hub.task(id, projection: fields)
                 try await readMore(nil)
                 if !task.status.isUnfinished { return conclude(task) }
                 outage.end()
@@ -49,9 +50,8 @@ struct OutputFollower {
 
     private mutating func conclude(_ ended: TaskRecord) -> Int32 {
         printer.finish()
-        StandardError.line(
-            "task \(id) is \(ended.status)" + (ended.error.map { ": \(TerminalText.oneLine($0.message))" } ?? "")
-        )
+        let reason = ended.error.map { ": \(TerminalText.oneLine($0.message))" } ?? ""
+        StandardError.line("task \(ended.label) is \(ended.status)\(reason)")
         return TaskOutcome.status(failed: ended.status == .failed, cancelled: ended.status == .cancelled)
     }
 

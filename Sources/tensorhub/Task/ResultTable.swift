@@ -6,6 +6,9 @@ import TensorHub
 struct ResultTable {
     private struct Row {
         var fixed: [String]
+        /// What people call it by.
+        var label: String
+        var number: String
         /// Hyper-parameters, then results.
         var values: [BSONValue?]
     }
@@ -16,7 +19,7 @@ struct ResultTable {
     private let hasNames: Bool
     private let hasStates: Bool
 
-    init(_ tasks: [TaskRecord]) {
+    init(_ tasks: [TaskRecord], _ ids: IDOptions) {
         let fields = tasks.map { ($0.hyperParameters?.flattened ?? [], $0.result.flattened) }
         let parameters = Columns(fields.flatMap { $0.0.map(\.key) })
         let results = Columns(fields.flatMap { $0.1.map(\.key) })
@@ -27,6 +30,8 @@ struct ResultTable {
         rows = zip(tasks, fields).map { task, fields in
             Row(
                 fixed: [task.document["_id"]?.tableText ?? "", task.name ?? "", task.status.rawValue],
+                label: ids.text(task),
+                number: task.number.map(String.init) ?? "",
                 values: parameters.cells(fields.0) + results.cells(fields.1)
             )
         }
@@ -34,7 +39,10 @@ struct ResultTable {
 
     /// Every column, whatever the tasks have, so that a program can rely on them.
     var csv: String {
-        CSV.text([["id", "name", "status"] + titles] + rows.map { $0.fixed + $0.values.map { $0?.tableText ?? "" } })
+        CSV.text(
+            [["id", "name", "status", "number"] + titles]
+                + rows.map { $0.fixed + [$0.number] + $0.values.map { $0?.tableText ?? "" } }
+        )
     }
 
     func text(isRanked: Bool, width: Int?) -> String {
@@ -53,7 +61,7 @@ struct ResultTable {
         var table = Table(columns + valueColumns)
         table.rows = rows.enumerated().map { index, row in
             var cells = isRanked ? [String(index + 1)] : []
-            cells.append(row.fixed[0])
+            cells.append(row.label)
             if hasNames { cells.append(row.fixed[1]) }
             if hasStates { cells.append(row.fixed[2]) }
             return cells + valueCells.map { $0[index] }
@@ -75,5 +83,5 @@ struct ResultTable {
     }
 
     private static let prefixes = ["hyper_parameters.", "result."]
-    private static let taken = Columns(["id", "name", "status", "RANK", "ID", "NAME", "STATUS"])
+    private static let taken = Columns(["id", "name", "status", "number", "RANK", "ID", "NAME", "STATUS"])
 }

@@ -49,38 +49,55 @@ struct Results: AsyncParsableCommand {
     @Flag(help: "Write comma-separated values.")
     var csv = false
 
+    @OptionGroup var ids: IDOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
         let isAboutState = try !selection.statuses.isEmpty || selection.short.isAboutState()
-        var selection = try selection.selection()
-        let everyStatus = selection
-        if !isAboutState { selection.statuses = [.finished] }
+        let asked = try selection.selection()
         let ranking = try best.map { try Ranking($0) }
         let order = try sort.map { try TaskOrder($0) }
         try check()
+        let hub = try await connection.hub()
+        let everyStatus = try await asked.tasks(of: hub)
+        var selection = everyStatus
+        if !isAboutState { selection.statuses = [.finished] }
         let isAny =
             if let groups {
-                try await compare(groups, selection, ranking, order)
+                try await compare(groups, selection, ranking, order, hub)
             } else {
-                try await list(selection, ranking, order)
+                try await list(selection, ranking, order, hub)
             }
-        if !isAny { throw try await nothing(try await connection.hub(), everyStatus) }
+        if !isAny { throw try await nothing(hub, everyStatus) }
     }
 
-    private func check() throws(CommandFailure) {
-        if csv && output.json { throw .badInput("--csv and --json exclude each other; give one") }
-        if best != nil && sort != nil { throw .badInput("--best and --sort both give an order; give one") }
+    private func check() throws {
+        if csv && output.json { throw CommandFailure.badInput("--csv and --json exclude each other; give one") }
+        if best != nil && sort != nil {
+            throw CommandFailure.badInput("--best and --sort both give an order; give one")
+        }
+        if let columns, groups == nil { _ = try TaskField.columns(columns) }
+        if let groups, try TaskField.list(groups, option: "--group-by", isSingle: true).contains(.own(.script)) {
+            throw CommandFailure.badInput(
+                "--group-by: 'script' is for `tensorhub ls` alone; group by name or a parameter"
+            )
+        }
         guard let top else { return }
-        if best == nil && sort == nil { throw .badInput("--top needs --best or --sort, which say by what") }
-        if top < 1 { throw .badInput("--top is \(top); it must be at least 1") }
+        if best == nil && sort == nil {
+            throw CommandFailure.badInput("--top needs --best or --sort, which say by what")
+        }
+        if top < 1 { throw CommandFailure.badInput("--top is \(top); it must be at least 1") }
     }
 
     /// - Returns: Whether there was any task.
-    private func list(_ selection: TaskSelection, _ ranking: Ranking?, _ order: TaskOrder?) async throws -> Bool {
+    private func list(
+        _ selection: TaskSelection,
+        _ ranking: Ranking?,
+        _ order: TaskOrder?,
+        _ hub: Hub
+    ) async throws -> Bool {
         let fields = try columns.map { try TaskField.columns($0) }
-        let hub = try await connection.hub()
         var tasks: [TaskRecord]
         if let order {
             tasks = try await hub.findTasks(selection, order: order, limit: nil)
@@ -93,7 +110,7 @@ struct Results: AsyncParsableCommand {
             if let ranking { tasks = try ranking.sorted(tasks) }
             if let top { tasks = Array(tasks.prefix(top)) }
         }
-        let chosen = fields.map { FieldTable(fields: $0, tasks: tasks, now: .now) }
+        let chosen = fields.map { FieldTable(fields: $0, tasks: tasks, now: .now, label: ids.text) }
         if output.json {
             StandardOutput.write((chosen?.documents ?? tasks.map(Self.document)).jsonLines)
         } else if !tasks.isEmpty {
@@ -105,7 +122,7 @@ struct Results: AsyncParsableCommand {
     private func text(_ tasks: [TaskRecord], _ chosen: FieldTable?, isRanked: Bool) -> String {
         let width = StandardOutput.width
         if let chosen { return csv ? chosen.csv : chosen.table(isRanked: isRanked).text(width: width) }
-        let table = ResultTable(tasks)
+        let table = ResultTable(tasks, ids)
         return csv ? table.csv : table.text(isRanked: isRanked, width: width)
     }
 
@@ -114,15 +131,10 @@ struct Results: AsyncParsableCommand {
         _ names: String,
         _ selection: TaskSelection,
         _ ranking: Ranking?,
-        _ order: TaskOrder?
+        _ order: TaskOrder?,
+        _ hub: Hub
     ) async throws -> Bool {
         let fields = try TaskField.list(names, option: "--group-by", isSingle: true)
-        if fields.contains(.own(.script)) {
-            throw CommandFailure.badInput(
-                "--group-by: 'script' is for `tensorhub ls` alone; group by name or a parameter"
-            )
-        }
-        let hub = try await connection.hub()
         var groups = ResultGroups(fields: fields, groups: try await hub.groupResults(selection, by: fields))
         if groups.isLacking { try await hub.check(fields, option: "--group-by") }
         if !groups.isEmpty {
@@ -149,6 +161,7 @@ struct Results: AsyncParsableCommand {
 
     private static func document(_ task: TaskRecord) -> BSONDocument {
         var elements: [(String, BSONValue)] = [("_id", task.document["_id"] ?? .null)]
+        if let number = task.number { elements.append(("number", .int64(Int64(number)))) }
         if let name = task.name { elements.append(("task_name", .string(name))) }
         elements += [
             ("status", .string(task.status.rawValue)),

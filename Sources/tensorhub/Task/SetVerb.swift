@@ -26,7 +26,7 @@ struct SetVerb: AsyncParsableCommand {
     var removed: [String] = []
 
     func run() async throws {
-        let selection = try options.checkedSelection()
+        _ = try options.checkedSelection()
         let tags = try tags.document()
         let hub = try await options.connection.hub()
         let hasTags = !tags.isEmpty || !removed.isEmpty
@@ -36,7 +36,7 @@ struct SetVerb: AsyncParsableCommand {
             )
         }
         let change = try await changes.change(hub)
-        try await options.change("changed", where: changes.isGiven ? "pending" : "there") { hub, _ in
+        try await options.change("changed", where: changes.isGiven ? "pending" : "there") { hub, selection in
             try await hub.setTasks(
                 selection,
                 options: changes.isGiven ? { change(&$0) } : nil,

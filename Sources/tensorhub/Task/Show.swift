@@ -9,12 +9,12 @@ struct Show: AsyncParsableCommand {
         abstract: "Show all about one task: state, attempts, results, error.",
         discussion: """
             Examples:
-              tensorhub show 65f0c0ffee0123456789abcd
+              tensorhub show 412
               tensorhub show 65f0c0ffee0123456789abcd --script > train.py
             """
     )
 
-    @Argument(help: "The id of the task.", completion: Completion.tasks)
+    @Argument(help: "The task: its number, its id or @last.", completion: Completion.tasks)
     var id: String
 
     @Flag(help: "Write the script as it was submitted, and nothing else.")
@@ -24,12 +24,14 @@ struct Show: AsyncParsableCommand {
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let id = try TaskID.parse(id)
+        let asked = try TaskID.parse(id)
         if script && output.json { throw CommandFailure.badInput("--script and --json exclude each other; give one") }
         let hub = try await connection.hub()
+        let id = try await hub.task(typed: asked)
         if script {
-            guard let bytes = try await hub.task(id).script else {
-                throw CommandFailure.failure("the script of task \(id) is not binary, so nothing can run it")
+            let task = try await hub.task(id)
+            guard let bytes = task.script else {
+                throw CommandFailure.failure("the script of task \(task.label) is not binary, so nothing can run it")
             }
             StandardOutput.write(bytes)
             return

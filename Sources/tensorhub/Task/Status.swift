@@ -8,7 +8,7 @@ struct Status: AsyncParsableCommand {
         abstract: "Show how the project stands: counts, what runs, what failed and why, runners.",
         discussion: """
             Failures of the last day are put together by the last line that their scripts
-            printed. The id behind each is that of the latest; `tensorhub show` has more.
+            printed. The number before each is that of the latest; `tensorhub show` has more.
 
             Examples:
               tensorhub status
@@ -19,6 +19,7 @@ struct Status: AsyncParsableCommand {
     @Flag(help: "Show it again every two seconds, until Ctrl-C.")
     var watch = false
 
+    @OptionGroup var ids: IDOptions
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
@@ -40,7 +41,7 @@ struct Status: AsyncParsableCommand {
     }
 
     private func show(_ hub: Hub) async throws {
-        let report = StatusReport(try await hub.overview(), project: hub.project)
+        let report = StatusReport(try await hub.overview(), ids, project: hub.project)
         if watch && StandardOutput.isTerminal { StandardOutput.write("\u{1B}[H\u{1B}[2J") }
         output.show(report.document, or: report.text(width: StandardOutput.width))
     }

@@ -5,9 +5,11 @@ import TensorHub
 /// An overview of a project, for people and for programs.
 struct StatusReport {
     private let overview: ProjectOverview
+    private let ids: IDOptions
     private let project: String
 
-    init(_ overview: ProjectOverview, project: String) {
+    init(_ overview: ProjectOverview, _ ids: IDOptions, project: String) {
+        self.ids = ids
         self.overview = overview
         self.project = project
     }
@@ -38,7 +40,7 @@ struct StatusReport {
         ])
         table.rows = overview.running.map { task in
             [
-                task.document["_id"]?.tableText ?? "", task.name ?? "", task.history.last?.machine ?? "",
+                ids.text(task), task.name ?? "", task.history.last?.machine ?? "",
                 task.duration(now: overview.time)?.shortText ?? "",
                 task.progress?.fraction.map { "\(Int(($0 * 100).rounded(.down))) %" } ?? "",
                 left(of: task)?.shortText ?? "", task.progress?.message ?? "",
@@ -58,8 +60,12 @@ struct StatusReport {
 
     private var failures: Table {
         var table = Table([.init("TASKS", isRightAligned: true), .init("LATEST"), .init("LAST LINE", isElastic: true)])
-        table.rows = overview.failures.map { ["\($0.count)", "\($0.latest)", $0.reason] }
+        table.rows = overview.failures.map { ["\($0.count)", text($0), $0.reason] }
         return table
+    }
+
+    private func text(_ failure: ProjectOverview.Failures) -> String {
+        ids.isFull ? "\(failure.latest)" : failure.number.map(String.init) ?? "\(failure.latest)"
     }
 
     private var runners: Table {
@@ -81,10 +87,12 @@ struct StatusReport {
     var document: BSONDocument {
         let counts = TaskStatus.all.map { ($0.rawValue, BSONValue(smallest: overview.counts[$0] ?? 0)) }
         let failures = overview.failures.map { failure -> BSONValue in
-            [
+            var document: BSONDocument = [
                 "reason": .string(failure.reason), "count": .init(smallest: failure.count),
                 "latest": .objectID(failure.latest),
             ]
+            if let number = failure.number { document.append("latest_number", .int64(Int64(number))) }
+            return .document(document)
         }
         var document: BSONDocument = [
             "project": .string(project), "time": .dateTime(overview.time),

@@ -17,6 +17,7 @@ extension TaskField {
         func text(_ text: String?) -> BSONValue? { text.map(BSONValue.string) }
         return switch own {
         case .id: task.document["_id"]
+        case .number: task.number.map { .init(smallest: $0) }
         case .name: text(task.name)
         case .state: text(task.status.rawValue)
         case .attempt: .init(smallest: task.attempt)
@@ -62,7 +63,7 @@ extension TaskField {
     /// The column of such values for people: numbers are aligned, names and texts may be cut.
     func column(of values: [BSONValue?]) -> Table.Column {
         switch place {
-        case .own(.id): Table.Column(title)
+        case .own(.id), .own(.number): Table.Column(title)
         case .own(.state): StateColour.column(title)
         case .own(.name), .own(.host), .own(.runner): Table.Column(title, isName: true)
         case .own(.time), .own(.started), .own(.ended): Table.Column(title)

@@ -25,12 +25,16 @@ struct TaskReport {
 
     private var facts: String {
         var facts: [(String, String?)] = [
+            ("number", task.number.map { "\($0)" }),
             ("id", task.document["_id"]?.tableText),
             ("name", task.name),
             ("project", task.project),
             ("again from", task.origin.map { "\($0)" }),
             ("status", task.state),
-            ("created", task.time.map { "\($0.shownText) (\($0.ago(now)))" }),
+            (
+                "created",
+                task.time.map { "\($0.shownText) (\($0.ago(now)))" + (task.account.map { " by \($0)" } ?? "") }
+            ),
         ]
         if let notBefore = task.notBefore { facts.append(("not before", notBefore.shownText)) }
         if task.priority != 0 { facts.append(("priority", "\(task.priority)")) }

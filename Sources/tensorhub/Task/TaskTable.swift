@@ -7,7 +7,7 @@ enum TaskTable {
     /// What is told elsewhere too is left out first where the terminal is narrow.
     ///
     /// - Parameter hasHosts: Whether it is told where they ran.
-    static func of(_ tasks: [TaskRecord], now: BSONDateTime, hasHosts: Bool = true) -> Table {
+    static func of(_ tasks: [TaskRecord], _ ids: IDOptions, now: BSONDateTime, hasHosts: Bool = true) -> Table {
         let hosts = hasHosts ? tasks.map { $0.history.last?.machine } : []
         let isShown = hosts.contains { $0 != nil }
         var table = Table(
@@ -20,7 +20,7 @@ enum TaskTable {
                 ]
         )
         table.rows = tasks.enumerated().map { index, task in
-            [task.document["_id"]?.tableText ?? "", task.name ?? "", task.state] + (isShown ? [hosts[index] ?? ""] : [])
+            [ids.text(task), task.name ?? "", task.state] + (isShown ? [hosts[index] ?? ""] : [])
                 + [
                     String(task.attempt), task.time.map { now.since($0).shortText } ?? "",
                     task.duration(now: now)?.shortText ?? "", task.hyperParameters?.tableText ?? "",

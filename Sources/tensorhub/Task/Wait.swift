@@ -35,7 +35,7 @@ struct Wait: AsyncParsableCommand {
         let asked = try selection.selection()
         let timeout = try WrittenTime.duration(timeout, "--timeout")
         let hub = try await connection.hub()
-        let selection = try await fixed(asked, hub)
+        let selection = try await fixed(asked.tasks(of: hub), hub)
         try await TaskWait(hub: hub, selection: selection, timeout: timeout, isQuiet: quiet, isJSON: output.json).run()
     }
 

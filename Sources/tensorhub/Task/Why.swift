@@ -12,18 +12,20 @@ struct Why: AsyncParsableCommand {
             runner still gives signs of life. Of an ended one: how each attempt ended.
 
             Example:
-              tensorhub why 65f0c0ffee0123456789abcd
+              tensorhub why 412
             """
     )
 
-    @Argument(help: "The id of the task.", completion: Completion.tasks)
+    @Argument(help: "The task: its number, its id or @last.", completion: Completion.tasks)
     var id: String
 
     @OptionGroup var output: OutputOptions
     @OptionGroup var connection: ConnectionOptions
 
     func run() async throws {
-        let explanation = try await connection.hub().explain(try TaskID.parse(id))
+        let asked = try TaskID.parse(id)
+        let hub = try await connection.hub()
+        let explanation = try await hub.explain(try await hub.task(typed: asked))
         output.show(explanation.document, or: WhyReport(explanation).text(width: StandardOutput.width))
     }
 }

@@ -6,7 +6,7 @@ import TensorHub
 struct WhyReport {
     private let explanation: TaskExplanation
     private var task: TaskRecord { explanation.task }
-    private var id: String { task.document["_id"]?.tableText ?? "" }
+    private var id: String { task.label }
 
     init(_ explanation: TaskExplanation) {
         self.explanation = explanation

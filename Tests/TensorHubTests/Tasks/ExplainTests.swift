@@ -81,6 +81,8 @@ import Testing
                 ("promote", TaskStatements.promoteFilter(project: hub.project, horizon: now, version: 1)),
                 ("promote of version 2", TaskStatements.promoteFilter(project: hub.project, horizon: now, version: 2)),
                 ("expire", TaskStatements.expireFilter(project: hub.project, horizon: now)),
+                ("numbers", ["hub.number": ["$in": [.int64(1), .int64(5)]]]),
+                ("a range of numbers", ["hub.number": Hub.within(2...400)]),
                 ("look up a claim", ["hub.lease.token": .objectID(ObjectID()), "status": "running"]),
                 (
                     "renew",
@@ -90,6 +92,17 @@ import Testing
                     ]
                 ),
             ]
+            let latest = try await work(
+                hub,
+                [
+                    "find": "Task", "limit": 1, "sort": ["hub.number": -1],
+                    "filter": [
+                        "project_name": .string(hub.project), "hub.account": "ann",
+                        "hub.number": ["$gte": 1, "$lt": .int64(1 << 53)],
+                    ],
+                ]
+            )
+            #expect(latest.keys <= Self.handful && latest.documents <= Self.handful, "@last: \(latest)")
             for (what, filter) in filters {
                 let found = try await work(hub, ["find": "Task", "filter": .document(filter), "limit": 1])
                 #expect(found.keys <= Self.handful && found.documents <= Self.handful, "\(what): \(found)")

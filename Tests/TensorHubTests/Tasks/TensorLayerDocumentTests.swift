@@ -42,13 +42,13 @@ import Testing
 
     @Test func `Our own fields in a new task are those that the documentation lists`() async throws {
         try await withTestHub { hub in
-            let id = try await hub.createTask(TaskSpec(script: "#!/bin/true\n"))
+            let id = try await hub.createTask(TaskSpec(script: "#!/bin/true\n"), by: "ann")
             let stored = try await hub.task(id).document
             let fields = try #require(stored["hub"]?.documentValue)
             #expect(
                 fields == [
                     "v": 1, "ready": true, "priority": 0, "attempt": 0, "max_failures": 3, "failures": 0,
-                    "interruptions": 0, "lost": 0,
+                    "interruptions": 0, "lost": 0, "number": .int64(1), "submit": .int64(1), "account": "ann",
                 ]
             )
             #expect(stored["task_name"] == nil)

@@ -16,6 +16,7 @@ extension TaskField {
     private static func expression(_ own: Own) -> BSONValue {
         switch own {
         case .id: "$_id"
+        case .number: "$hub.number"
         case .name: "$task_name"
         case .state: "$status"
         case .attempt: "$hub.attempt"

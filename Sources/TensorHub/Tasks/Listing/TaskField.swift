@@ -9,7 +9,7 @@ import BSON
 /// | any other name | in each task the first that is there: the result, the tag, the hyper-parameter |
 package struct TaskField: Sendable, Hashable {
     package enum Own: String, CaseIterable, Sendable {
-        case id, name, state, attempt, age, time, started, ended, duration, host, runner, script, failure
+        case id, number, name, state, attempt, age, time, started, ended, duration, host, runner, script, failure
         case parameters, result, tags
     }
 

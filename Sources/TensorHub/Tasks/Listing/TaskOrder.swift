@@ -86,6 +86,7 @@ extension TaskField {
         case .own(let own):
             switch own {
             case .id: ("_id", false)
+            case .number: ("hub.number", false)
             case .name: ("task_name", false)
             case .state: ("status", false)
             case .attempt: ("hub.attempt", false)

@@ -20,6 +20,12 @@ enum TaskIndexes {
         IndexModel(name: "lease_runner", keys: ["hub.lease.runner": 1], sparse: true),
         IndexModel(name: "lease_expires", keys: ["hub.lease.expires": 1], sparse: true),
         IndexModel(name: "lease_token", keys: ["hub.lease.token": 1], sparse: true),
+        IndexModel(
+            name: "number",
+            keys: ["hub.number": 1],
+            unique: true,
+            partialFilter: ["hub.number": ["$gte": 1]]
+        ),
     ]
 
     static let output: [IndexModel] = [

@@ -3,7 +3,7 @@ package import BSON
 /// Documents of other programs, and of none: they become ours, or fail with the reason.
 extension TaskStatements {
     /// Foreign documents become ours, or `failed` with the reason where they cannot be run. Its filter: `adoptFilter`.
-    package static let adopt: [BSONDocument] = guarded([
+    static let adopt: [BSONDocument] = guarded([
         normalizeHub,
         ["$set": ["hub.error": ["$switch": ["branches": .array(rejections), "default": "$$REMOVE"]]]],
         [
@@ -29,6 +29,18 @@ extension TaskStatements {
         ],
         ["$unset": ["hub.lease", "hub.cancel", "hub.unleased"]],
     ])
+
+    /// The same, with numbers in the order of the identifiers.
+    ///
+    /// - Parameter first: The first number; `nil` gives none.
+    static func adopt(_ ids: [BSONValue], from first: Int?) -> [BSONDocument] {
+        guard let first else { return adopt }
+        let place: BSONValue = ["$indexOfArray": [["$literal": .array(ids)], "$_id"]]
+        return adopt + [["$set": ["hub.number": ["$add": [.int64(Int64(first)), place]]]]]
+    }
+
+    /// Changes nothing: that it matches says that there is a foreign document.
+    static let noticeForeign: BSONDocument = ["$set": ["status": pending]]
 
     /// What `hub.ready` is in documents that no version of ours has written: neither true nor false, nor the mark of a
     /// newer one.

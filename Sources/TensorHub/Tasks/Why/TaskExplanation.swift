@@ -72,6 +72,7 @@ extension TaskExplanation {
     /// Everything but the task itself, for programs.
     public var document: BSONDocument {
         var document: BSONDocument = ["_id": task.document["_id"] ?? .null, "status": .string(task.status.rawValue)]
+        if let number = task.number { document.append("number", .int64(Int64(number))) }
         document.append("time", .dateTime(time))
         if let name = task.name { document.append("task_name", .string(name)) }
         for (key, time) in [("created", task.time), ("started", task.started), ("ended", task.ended)] {
