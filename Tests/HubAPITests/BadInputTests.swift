@@ -98,7 +98,7 @@ import Testing
         Case("GET", "/v1/tasks/xyz", nil, 400, "invalid-input", "id"),
         Case("GET", "/v1/tasks/000000000000000000000000", nil, 404, "not-found"),
         Case("POST", "/v1/tasks/wait", "{\"timeout\": 61}", 400, "invalid-input", "timeout"),
-        Case("POST", "/v1/tasks/wait", "{\"ids\": [3]}", 400, "invalid-input", "ids"),
+        Case("POST", "/v1/tasks/wait", "{\"ids\": [0]}", 400, "invalid-input", "ids"),
         Case("GET", "/v1/tasks/xyz/why", nil, 400, "invalid-input", "id"),
         Case("GET", "/v1/tasks/xyz/output", nil, 400, "invalid-input", "id"),
         Case("GET", "/v1/tasks/000000000000000000000000/output?after=1", nil, 400, "invalid-input", "after"),

@@ -32,7 +32,7 @@ class Why(Dict[str, Any]):
 
 def _text(why: Facts) -> str:
     name = " (%s)" % why["task_name"] if why.get("task_name") else ""
-    text = _line("task %s%s is %s" % (why["_id"], name, _headline(why)))
+    text = _line("task %s%s is %s" % (_label(why), name, _headline(why)))
     if why["status"] == "pending":
         text += _pending(why)
     elif why["status"] == "running":
@@ -40,6 +40,11 @@ def _text(why: Facts) -> str:
     elif why["status"] == "cancelled" and isinstance(why.get("cancel"), dict):
         text += _columns([("cancelled", _request(why["cancel"]))], "  ")
     return (text + _attempts(why) + _error(why)).rstrip("\n")
+
+
+def _label(why: Facts) -> str:
+    """What people call the task."""
+    return str(why.get("number") or why["_id"])
 
 
 def _headline(why: Facts) -> str:
@@ -71,7 +76,7 @@ def _pending(why: Facts) -> str:
 
 
 _OBSTACLES: Dict[str, Callable[[Facts, Facts], str]] = {
-    "held": lambda o, why: "it is held; `tensorhub release %s` lets it start" % why["_id"],
+    "held": lambda o, why: "it is held; `tensorhub release %s` lets it start" % _label(why),
     "not-before": lambda o, why: "it waits for its time, %s" % _both(o, why),
     "backing-off": lambda o, why: "failure %d of %d%s; it is tried again at %s"
     % (o["failures"], o["max_failures"], _cause(o), _both(o, why)),

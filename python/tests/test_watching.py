@@ -1,6 +1,7 @@
 """Tasks after they were created: retried, held and released; why they wait or how they ended; what they printed."""
 
 import datetime
+import getpass
 import os
 import re
 import threading
@@ -109,16 +110,32 @@ class ChangeTests(ServerTestCase):
         with self.assertRaisesRegex(tensorhub.InvalidInput, "did you mean 'priority'"):
             self.db.rerun_task(old, prioritty=3)
 
+    def test_a_number_stands_for_a_task(self):
+        numbers = [identifier.number for identifier in self.ids]
+        self.assertEqual(numbers, sorted(set(numbers)))
+        self.assertEqual(self.db.hold_tasks(ids=[numbers[0], "%d..%d" % (numbers[1], numbers[2])]), 3)
+        self.assertEqual(self.db.release_tasks(ids=[str(numbers[1]), self.ids[2]]), 2)
+        (task,) = self.db.find_tasks(where="id:%d" % numbers[2])
+        self.assertEqual((task["_id"], task["hub"]["number"]), (self.ids[2], numbers[2]))
+        self.assertEqual(task["hub"]["account"], getpass.getuser())
+        for number in (numbers[0], str(numbers[0])):
+            self.assertEqual(self.db.why(number)["_id"], self.ids[0])
+            self.assertEqual(self.db.logs(number), self.db.logs(self.ids[0]))
+        with self.assertRaisesRegex(tensorhub.NotFound, "no task 987654321"):
+            self.db.cancel_tasks(ids=[numbers[0], 987654321])
+
     def test_an_identifier_that_is_none_is_named(self):
         for call in (self.db.why, self.db.logs):
             for wrong in ("mnist", ""):
-                with self.assertRaisesRegex(tensorhub.InvalidInput, "id: .* is no identifier of a task"):
+                with self.assertRaisesRegex(tensorhub.InvalidInput, "id: .* is no number or identifier"):
                     call(wrong)
-            for wrong in (None, 5, {}, {"_id": None}, False):
-                with self.assertRaisesRegex(TypeError, "id: .* is no identifier of a task"):
+            for wrong in (None, 0, -5, True, 1.5, {}, {"_id": None}, False):
+                with self.assertRaisesRegex(TypeError, "id: .* is no number or identifier"):
                     call(wrong)
             with self.assertRaisesRegex(tensorhub.NotFound, "no task 000000000000000000000000"):
                 call("0" * 24)
+            with self.assertRaisesRegex(tensorhub.NotFound, "no task 987654321 in project"):
+                call(987654321)
         for attempt, kind in ((0, ValueError), (True, ValueError), ("1", ValueError), (2, LookupError)):
             with self.assertRaisesRegex(kind, "attempt"):
                 self.db.logs(self.ids[0], attempt)

@@ -11,7 +11,7 @@ struct LogList: AsyncParsableCommand {
             Examples:
               tensorhub log ls training --name mnist -f
               tensorhub log ls validation --sort accuracy:-1 --limit 1 --json
-              tensorhub log ls testing --task 65f0c0ffee0123456789abcd --csv
+              tensorhub log ls testing --task 412 --csv
             """
     )
 

@@ -16,7 +16,7 @@ struct LogPlot: AsyncParsableCommand {
 
             Examples:
               tensorhub log plot loss --name mnist
-              tensorhub log plot loss val_loss --task 65f0c0ffee0123456789abcd --log-scale
+              tensorhub log plot loss val_loss --task 412 --log-scale
               tensorhub log plot accuracy --kind validation --x epoch --png accuracy.png
             """
     )

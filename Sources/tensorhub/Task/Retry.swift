@@ -8,7 +8,8 @@ struct Retry: AsyncParsableCommand {
             Finished, failed and cancelled tasks become pending; the history of their
             attempts and their output stay.
 
-            Example:
+            Examples:
+              tensorhub retry @last-failed
               tensorhub retry --name mnist --status failed
             """
     )

@@ -10,7 +10,7 @@ struct Show: AsyncParsableCommand {
         discussion: """
             Examples:
               tensorhub show 412
-              tensorhub show 65f0c0ffee0123456789abcd --script > train.py
+              tensorhub show 412 --script > train.py
             """
     )
 

@@ -25,7 +25,7 @@ import Testing
                 let best = try await fixture.run("results", "--best", "test_accuracy", "--csv")
                 #expect(
                     best.lines.map {
-                        $0.split(separator: ",", omittingEmptySubsequences: false).dropFirst(3).joined(separator: ",")
+                        $0.split(separator: ",", omittingEmptySubsequences: false).dropFirst(4).joined(separator: ",")
                     }
                         == ["lr,test_accuracy", "0.125,0.875", "0.25,0.75", "0.5,0.5"]
                 )

@@ -137,10 +137,10 @@ import Testing
             let csv = try await fixture.run("results", "--csv").lines
             #expect(
                 csv[0]
-                    == "id,name,status,hyper_parameters.name,lr,hyper_parameters.acc,hyper_parameters.ID,result.acc,"
+                    == "id,name,status,number,hyper_parameters.name,lr,hyper_parameters.acc,hyper_parameters.ID,result.acc,"
                     + "result.status,result.result.acc,a\\.b,a.b,hyper_parameters\\.lr"
             )
-            #expect(csv[1].hasSuffix(",,finished,x,1,2,3,4,5,6,7,8,9"))
+            #expect(csv[1].hasSuffix(",,finished,,x,1,2,3,4,5,6,7,8,9"))
             let best = try await fixture.run("results", "--best", "a\\.b", "--csv")
             #expect(best.status == 0 && best.lines.count == 2, "\(best.errors)")
         }

@@ -126,6 +126,7 @@ struct Examples {
             "v": 1, "ready": false, "priority": 0, "attempt": 0, "max_failures": 1, "interpreter": "python3",
             "not_before": .dateTime(BSONDateTime(millisecondsSince1970: 4_000_000_000_000)),
         ]
+        let account = BSONValue.string(CurrentUser.name ?? "")
         var held = waiting
         held["hold"] = true
         _ = try await fixture.tasks.deleteMany([:])
@@ -133,12 +134,17 @@ struct Examples {
             [
                 "_id": .objectID(id), "task_name": "mnist", "script": script, "hyper_parameters": ["lr": 0.2],
                 "result": ["test_accuracy": 0.9, "loss": 0.4],
+                "hub": ["v": 1, "number": 412, "attempt": 1, "priority": 0],
             ],
             ["task_name": "mnist", "status": "pending", "hub": .document(waiting), "script": script],
             ["task_name": "mnist", "status": "pending", "hub": .document(held), "script": script],
             [
                 "task_name": "mnist", "status": "failed", "script": script, "hyper_parameters": ["lr": 0.001],
                 "result": ["accuracy": 0.95], "description": "a baseline", "time": .dateTime(.now),
+            ],
+            [
+                "status": "failed", "script": script,
+                "hub": ["v": 1, "number": 413, "submit": 413, "account": account, "interpreter": "python3"],
             ],
             ["status": "cancelled", "script": script]
         )

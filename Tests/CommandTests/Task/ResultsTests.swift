@@ -33,10 +33,10 @@ import Testing
             let ids = try await fill(fixture)
             let result = try await fixture.run("results", "--csv")
             #expect(result.status == 0, "\(result.errors)")
-            #expect(result.line(0) == "id,name,status,n,opt.lr,acc,note,other")
-            #expect(result.line(1) == "\(ids[0]),,finished,1,0.1,0.5,,")
-            #expect(result.line(2) == "\(ids[1]),,finished,2,,NaN,,")
-            #expect(result.line(3) == "\(ids[2]),,finished,3,,0.9,\"a,\"\"b\"\"\",")
+            #expect(result.line(0) == "id,name,status,number,n,opt.lr,acc,note,other")
+            #expect(result.line(1) == "\(ids[0]),,finished,,1,0.1,0.5,,")
+            #expect(result.line(2) == "\(ids[1]),,finished,,2,,NaN,,")
+            #expect(result.line(3) == "\(ids[2]),,finished,,3,,0.9,\"a,\"\"b\"\"\",")
             #expect(result.lines.count == 6)
         }
     }
@@ -55,7 +55,7 @@ import Testing
         try await withCommands { fixture in
             try await fixture.store(["hyper_parameters": ["lr": 1], "result": ["lr": 2]])
             let result = try await fixture.run("results", "--csv")
-            #expect(result.line(0) == "id,name,status,hyper_parameters.lr,result.lr")
+            #expect(result.line(0) == "id,name,status,number,hyper_parameters.lr,result.lr")
         }
     }
 

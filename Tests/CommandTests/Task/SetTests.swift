@@ -93,7 +93,7 @@ import Testing
                 "none"
             )
             let id = try #require(ObjectID(result.output.trimmingLineEnd), "\(result.errors)")
-            #expect(result.errors.contains("from task \(old)"))
+            #expect(result.errors.contains("task 2 created in project test, from task 1\n"))
             let (before, after) = (try await fixture.hub.task(old), try await fixture.hub.task(id))
             #expect(after.origin == old && after.hyperParameters == ["lr": 0.5, "rev": "12e34"])
             #expect(after.script == before.script && after.files == before.files && after.tags == before.tags)

@@ -11,7 +11,7 @@ import Testing
             let result = try await fixture.run("submit", script, "-p", "lr=0.1", "--name", "mnist")
             #expect(result.status == 0, "\(result.errors)")
             let id = try #require(ObjectID(result.output.trimmingLineEnd))
-            #expect(result.errors.contains("1 task created in project test"))
+            #expect(result.errors == "task 1 created in project test\n")
             let task = try await fixture.hub.task(id)
             #expect(task.name == "mnist")
             #expect(task.script == Array("print(lr)\n".utf8))
