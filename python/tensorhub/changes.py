@@ -65,7 +65,8 @@ class Changes(Project):
         :returns: The identifier of the new task, with its ``number``.
         :raises errors.NotFound: where there is no such task in the project.
         """
-        values.checked_name(task_name, "task_name")
+        if task_name is not None:
+            values.checked_name(task_name, "task_name")
         body: Dict[str, Any] = {"name": task_name, "options": _changes(options)}
         body["hyper_parameters"] = values.encode(hyper_parameters or {}, "hyper_parameters")
         body["tags"] = values.encode(tags or {}, "tags")

@@ -17,6 +17,7 @@ extension AttemptExecution {
             rule(for: failure, ended.record) == nil
         else { return .zero }
         let lack = HostLack(host: context.options.host, what: what, attempt: id.number)
+        logger.notice("This machine does not have what the task needs", metadata: ["host": "\(lack.text)"])
         let (reason, rest) = context.needs.lacked(
             what,
             script: task.script ?? [],

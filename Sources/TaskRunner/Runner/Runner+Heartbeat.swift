@@ -118,7 +118,10 @@ extension Runner {
     /// - Parameter now: The server's time, which the deadline is in.
     private func obey(_ control: RunnerControl, at now: BSONDateTime? = nil) {
         guard state.withLock({ $0.obey(control) }) else { return }
-        var facts: Logger.Metadata = ["request": "\(control.request.rawValue)", "by": "\(control.by ?? "unknown")"]
+        var facts: Logger.Metadata = [
+            "request": "\(control.request.rawValue)",
+            "by": "\(control.by ?? (control.reason == nil ? "unknown" : "itself"))",
+        ]
         if let deadline = control.deadline, let now {
             facts["deadline"] = "\(deadline)"
             let (rest, overflow) = deadline.millisecondsSince1970.subtractingReportingOverflow(

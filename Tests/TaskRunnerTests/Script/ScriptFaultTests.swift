@@ -62,6 +62,36 @@ import Testing
         #expect(run.failure == .exitStatus && run.lack == nil, "\(run.failure as Any): \(run.text)")
     }
 
+    @Test func `Scripts that another program starts are told likewise`() async throws {
+        try await withAttempts { attempts in
+            for interpreter in ["env A=1 python3", "nice -n 1 python3", "python3 -I"] {
+                let plan = attempts.plan("import nowhere", interpreter: interpreter, hyperParameters: ["lr": 1])
+                let run = try await attempts.run(plan)
+                #expect(run.lack == "no module nowhere", "\(interpreter): \(run.text)")
+            }
+        }
+    }
+
+    @Test(
+        arguments: [
+            ("exit 1", "", .exitStatus), ("exit 1", "{", .exitStatus), ("exit 1", #"{"kind": "module"}"#, .exitStatus),
+            ("exit 1", #"{"type": "x", "kind": "other"}"#, .exitStatus), ("exit 0", forged, nil),
+            ("exit 85", forged, nil), ("kill -9 $$", forged, .signal), ("exit 1", forged, .machineLacks),
+        ] as [(String, String, AttemptOutcome.Kind?)]
+    )
+    func `What stands in the file counts where the script has failed, if it can be read`(
+        end: String,
+        text: String,
+        kind: AttemptOutcome.Kind?
+    ) async throws {
+        let run = try await withAttempts { attempts in
+            try await attempts.runShell("printf '%s' '\(text)' > $TENSORHUB_RESULT_FILE.fault; \(end)")
+        }
+        #expect(run.failure == kind && (run.lack != nil) == (kind == .machineLacks), "\(run.outcome)")
+    }
+
+    private static let forged = #"{"type": "ModuleNotFoundError", "kind": "module", "name": "x"}"#
+
     @Test(
         arguments: [
             (nil, "train.py"), ("/usr/bin/env A=1 python3", "train.py"), ("python3 -m cProfile", "train.py"),

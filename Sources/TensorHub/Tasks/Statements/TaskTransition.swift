@@ -20,7 +20,7 @@ public enum TaskTransition: Sendable, Hashable, CaseIterable {
     case fail
     /// The script failed and has failures left: it waits again.
     case retry
-    /// The runner gives the attempt back uncounted: drain, checkpoint, outage.
+    /// The runner gives the attempt back uncounted: drain, checkpoint, outage, a machine that lacks something.
     case release
     /// Nobody can deliver the end of the attempt: its lease has expired, or its supervisor or machine is gone.
     case lose
