@@ -5,9 +5,10 @@ from __future__ import annotations
 import difflib
 from typing import Any, Dict, Optional, Sequence
 
-from . import errors, values
+from . import errors, references, values
 from .project import Project
-from .tasks import OPTIONS, Ids, Task, TaskId, _account, _created, _id, _selection, _texts
+from .references import Ids, Task, TaskId
+from .tasks import OPTIONS, _selection, _texts
 
 
 class Changes(Project):
@@ -70,9 +71,9 @@ class Changes(Project):
         body: Dict[str, Any] = {"name": task_name, "options": _changes(options)}
         body["hyper_parameters"] = values.encode(hyper_parameters or {}, "hyper_parameters")
         body["tags"] = values.encode(tags or {}, "tags")
-        path = "/v1/tasks/%s/rerun" % _id(id)
-        answer = self._client.call("POST", path, None, values.dumps(body), repeatable=False, account=_account())
-        return _created(answer["id"], answer.get("number"))
+        path = "/v1/tasks/%s/rerun" % references.single(id)
+        answer = self._client.call("POST", path, None, values.dumps(body), repeatable=False, account=references.account())
+        return references.created(answer["id"], answer.get("number"))
 
 
 def _changes(options: Dict[str, Any]) -> Dict[str, Any]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import datetime
 import difflib
-import getpass
 import os
 import subprocess
 import time
 from typing import Any, Callable, Dict, Iterable, Iterator, List, Literal, Optional, Sequence, Tuple, Union, overload
 
-from . import errors, output, server, values
+from . import errors, output, references, server, values
 from .project import Project, Sort, checked_where
+from .references import Ids, Task, TaskId
 from .why import Why
 
 #: The words in a task's ``status``.
@@ -20,19 +20,6 @@ STATES = ("pending", "running", "finished", "failed", "cancelled")
 Seconds = Union[None, int, float, datetime.timedelta]
 
 Files = Union[None, Sequence[Union[str, "os.PathLike[str]"]], Dict[str, Union[str, bytes, "os.PathLike[str]"]]]
-
-#: A task's number or identifier, or its document.
-Task = Union[int, str, Dict[str, Any]]
-
-#: Numbers and identifiers of tasks, and ranges of numbers as ``"410..420"``.
-Ids = Optional[Iterable[Union[int, str]]]
-
-
-class TaskId(values.ObjectId):
-    """The identifier of a task that was created, and the number that people call it by."""
-
-    #: ``None`` where the hub may not count tasks.
-    number: Optional[int] = None
 
 #: Seconds of one long poll.
 POLL = 30
@@ -119,8 +106,8 @@ class Tasks(Project):
             document["script_path"] = os.path.basename(os.fspath(script))
         document.update(options)
         body = values.dumps(document)
-        answer = self._client.call("POST", "/v1/tasks", None, body, repeatable=False, account=_account())
-        return _created(answer["ids"][0], answer.get("numbers", [None])[0])
+        answer = self._client.call("POST", "/v1/tasks", None, body, repeatable=False, account=references.account())
+        return references.created(answer["ids"][0], answer.get("numbers", [None])[0])
 
     def check_unfinished_task(
         self, task_name: Optional[str] = None, *, where: Optional[str] = None, **filter: Any
@@ -266,7 +253,7 @@ class Tasks(Project):
         :param id: Its number or identifier, or the document that ``find_top_task`` gave.
         :raises errors.NotFound: where there is no such task in the project.
         """
-        return Why(self._client.call("GET", "/v1/tasks/%s/why" % _id(id)))
+        return Why(self._client.call("GET", "/v1/tasks/%s/why" % references.single(id)))
 
     @overload
     def logs(self, id: Task, attempt: Optional[int] = None, follow: Literal[False] = False) -> str: ...
@@ -283,7 +270,7 @@ class Tasks(Project):
         :returns: A text, empty where nothing was printed. What is no UTF-8 is U+FFFD in it.
         :raises errors.NotFound: where there is no such task, or it has had fewer attempts.
         """
-        return (output.follow if follow else output.read)(self._client, _id(id), attempt)
+        return (output.follow if follow else output.read)(self._client, references.single(id), attempt)
 
     def run_top_task(self, task_name: Optional[str] = None, sort: Sort = None, **filter: Any) -> bool:
         """Claims one pending task and runs it to its end, as `tensorhubd --once` does, in processes of its own.
@@ -328,38 +315,6 @@ def _check_tags(tags: Dict[str, Any]) -> None:
             raise errors.invalid(name, message % (name, name, option))
 
 
-def _account() -> Optional[str]:
-    """Who runs this; not where the name cannot stand in the head of a request."""
-    try:
-        name = getpass.getuser()
-    except (KeyError, OSError, ImportError):
-        return None
-    return name if name.isascii() and name.isprintable() else None
-
-
-def _created(identifier: str, number: Optional[int]) -> TaskId:
-    made = TaskId(identifier)
-    made.number = number
-    return made
-
-
-def _id(task: Any) -> str:
-    """The identifier or the number of a task that is given by it or as a document."""
-    identifier = task.get("_id") if isinstance(task, dict) else task
-    words = "id: %r is no number or identifier of a task; give what create_task has returned" % (identifier,)
-    if type(identifier) is int and identifier > 0:
-        return str(identifier)
-    if type(identifier) is str and identifier.isascii() and identifier.isdigit() and len(identifier) <= 16:
-        return identifier
-    if not isinstance(identifier, str) and type(identifier).__name__ != "ObjectId":
-        raise TypeError(words)
-    try:
-        # Not an empty text, which would stand for a new identifier.
-        return values.ObjectId(str(identifier) or "-")
-    except errors.InvalidInput:
-        raise errors.invalid("id", words) from None
-
-
 def _texts(field: str, texts: Any) -> List[str]:
     """A list of texts; one text is none: its letters would pass for the list."""
     if texts is None:
@@ -397,12 +352,6 @@ def _environment(field: str, variables: Any) -> Dict[str, str]:
     return {name: values.checked_text(value, "%s: %r" % (field, value), field) for name, value in variables.items()}
 
 
-def _reference(task: Any) -> Any:
-    """A task in a list, as the hub reads it."""
-    text = str(task)
-    return text if type(task) is int or ".." in text or text.isdigit() and len(text) < 24 else {"$oid": text}
-
-
 def _selection(
     name: Optional[str], ids: Ids, where: Optional[str], filter: Dict[str, Any]
 ) -> Dict[str, Any]:
@@ -410,7 +359,7 @@ def _selection(
     if name is not None:
         body["name"] = name
     if ids is not None:
-        body["ids"] = [_reference(identifier) for identifier in ids]
+        body["ids"] = [references.listed(identifier) for identifier in ids]
     if where is not None:
         body["where"] = checked_where(where)
     if filter:

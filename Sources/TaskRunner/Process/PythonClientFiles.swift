@@ -89,6 +89,7 @@ package enum PythonClientFiles {
             ("models.py", PackageResources.models_py),
             ("output.py", PackageResources.output_py),
             ("project.py", PackageResources.project_py),
+            ("references.py", PackageResources.references_py),
             ("reporter.py", PackageResources.reporter_py),
             ("run.py", PackageResources.run_py),
             ("script.py", PackageResources.script_py),
