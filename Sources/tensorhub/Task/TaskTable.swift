@@ -12,11 +12,11 @@ enum TaskTable {
         let isShown = hosts.contains { $0 != nil }
         var table = Table(
             [.init("ID"), .init("NAME", isName: true), StateColour.column("STATUS")]
-                + (isShown ? [.init("HOST", isName: true, rank: 3)] : [])
+                + (isShown ? [.init("HOST", isName: true, rank: 2)] : [])
                 + [
-                    .init("ATTEMPT", isRightAligned: true, rank: 5), .init("AGE", isRightAligned: true, rank: 1),
-                    .init("DURATION", isRightAligned: true, rank: 2),
-                    .init("HYPER-PARAMETERS", isElastic: true, rank: 4), .init("RESULT", isElastic: true),
+                    .init("ATTEMPT", isRightAligned: true, rank: 5), .init("AGE", isRightAligned: true, rank: 3),
+                    .init("DURATION", isRightAligned: true, rank: 4),
+                    .init("HYPER-PARAMETERS", isElastic: true, rank: 1), .init("RESULT", isElastic: true),
                 ]
         )
         table.rows = tasks.enumerated().map { index, task in

@@ -59,7 +59,11 @@ import Testing
 
     @Test func `A script that still runs is asked to end, what was pending is cancelled`() async throws {
         try await withCommands { fixture in
-            let running: BSONDocument = ["status": "running", "task_name": "a", "hub": ["v": 1, "attempt": 1]]
+            let lease: BSONValue = [
+                "runner": .objectID(ObjectID()), "token": .objectID(ObjectID()), "expires": .dateTime(.now),
+            ]
+            let hub: BSONValue = ["v": 1, "attempt": 1, "lease": lease]
+            let running: BSONDocument = ["status": "running", "task_name": "a", "hub": hub]
             try await fixture.store(running, ["status": "pending"], ["status": "pending"], ["status": "finished"])
             #expect(try await fixture.run("cancel", "--name", "a").errors == "1 task asked to end\n")
             let all = try await fixture.run("cancel", "--all", "--json")

@@ -127,7 +127,7 @@ import Testing
             let lines = try await fixture.end(of: program).output.split(separator: "\r\n").map(String.init)
             #expect(lines.count == 2 && lines.allSatisfy { TerminalText.width($0) <= 60 }, "\(lines)")
             let row = try #require(lines.last)
-            #expect(row.hasPrefix("\(id)  mnist") && row.contains("n-17  \(state)"), "\(row)")
+            #expect(row.hasPrefix("\(id)  mnis") && row.contains("-17  \(state)"), "\(row)")
             #expect(state != "pending" || row.contains("pending (held)"))
         }
     }

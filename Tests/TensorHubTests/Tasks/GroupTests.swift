@@ -60,8 +60,9 @@ import Testing
                 #expect(found.count == Self.odd.count && found.allSatisfy { $0.document["__tensorhub_order"] == nil })
             }
             let groups = try await hub.groupResults(.all, by: [try TaskField("x", option: "group-by")])
-            #expect(groups.count == 1 && groups[0].n == Self.odd.count && groups[0].key == [nil])
-            let results = groups[0].results
+            // To MongoDB every name leads to an empty array in an array.
+            #expect(groups.map(\.key) == [[nil], [.array([])]] && groups.map(\.n) == [Self.odd.count - 1, 1])
+            let results = groups.first?.results ?? []
             #expect(results.map(\.name) == ["a\\.b", "c.d", "c.e\\.f", ""])
             #expect(results.map(\.summary.mean) == [1, 2, 3, 4])
         }
@@ -82,7 +83,7 @@ import Testing
                 let field = try TaskField(name, option: "group-by")
                 return try await hub.groupTasks(.all, by: [field], limit: nil).map { $0.key[0] }
             }
-            #expect(Set(try await keys("x")) == [1, 2, 3, .null, nil])
+            #expect(Set(try await keys("x")) == [1, 2, 3, nil])
             #expect(Set(try await keys("parameter.x")) == [9, 3, nil])
             #expect(Set(try await keys("tag.x")) == [9, 2, nil])
             let order = try await hub.findTasks(.all, order: try TaskOrder("x:max"), limit: 3)

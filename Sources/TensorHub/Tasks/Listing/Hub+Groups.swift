@@ -3,7 +3,7 @@ import MongoDriver
 
 /// Tasks that are alike in some fields.
 package struct TaskTally: Sendable {
-    /// As many as there are fields; `nil` where the tasks have no such value.
+    /// As many as there are fields; `nil` where the tasks have no such value, or null.
     package var key: [BSONValue?]
     package var counts: [TaskStatus: Int]
     /// Those of states that another program has made up too.
@@ -58,13 +58,19 @@ extension Hub {
         return groups
     }
 
-    /// The `_id` of groups: a document with a field for each, which is missing where the value is.
+    /// The `_id` of groups: a document with a field for each, null where there is no value.
     static func key(_ fields: [TaskField]) -> BSONValue {
-        .document(BSONDocument(elements: fields.enumerated().map { ("k\($0.offset)", $0.element.expression) }))
+        let keys = fields.enumerated().map { index, field -> (String, BSONValue) in
+            ("k\(index)", ["$ifNull": [field.expression, .null]])
+        }
+        return .document(BSONDocument(elements: keys))
     }
 
     static func values(_ key: BSONValue?, _ fields: [TaskField]) -> [BSONValue?] {
-        fields.indices.map { key?.documentValue?["k\($0)"] }
+        fields.indices.map { index in
+            let value = key?.documentValue?["k\(index)"]
+            return value == .null ? nil : value
+        }
     }
 
     /// How a task's script is told from others: the command, or the beginning of the SHA-256 of its bytes.
