@@ -6,6 +6,7 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/tensorhub"
 venv="$cache/venv"
 corpus="$cache/bson-corpus"
+wheels="$cache/wheels"
 log="$cache/setup.log"
 
 # What an installation has. With Swift's own libraries inside, so that the machines that run tasks need no toolchain.
@@ -37,7 +38,8 @@ use_setup() {
     export PATH="$venv/bin:$PATH"
     TENSORHUB_MONGOD="$(find_mongod)"
     TENSORHUB_BSON_CORPUS="$corpus"
-    export TENSORHUB_MONGOD TENSORHUB_BSON_CORPUS
+    TENSORHUB_WHEELS="$wheels"
+    export TENSORHUB_MONGOD TENSORHUB_BSON_CORPUS TENSORHUB_WHEELS
 }
 
 # Runs a command that knows nothing of this user's or this machine's configuration and whose data goes away with it.

@@ -141,20 +141,23 @@ def _tell_unused(path, parameters):
     import re
 
     handed_over = _handed_over(tensorhub._read_task().get("hub") or {}, parameters)
-    spellings = {name: {name, _as_python_reads(name)} for name in parameters}
+    spellings = {name: {name, _as_python_reads(name)} for name in parameters if name not in handed_over}
+    if not spellings:
+        return
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             text = file.read()
     except OSError:
         return
-    # A look that costs little, for most scripts use all: each name is there, and none is set where a line begins.
-    words = set(re.findall(r"\w+", text))
+    # A look that costs little, for most scripts use all: each name is there, neither as an attribute nor as the
+    # option of a command line, and none is set where a line begins.
+    words = set(re.findall(r"(?<![\w.\-\"'])\w+", text))
     starts = set(re.findall(r"^(\w+)[ \t]*[:=]", text, re.MULTILINE))
     if all(words & known and not starts & known for known in spellings.values()):
         return
     from tensorhub import unused
 
-    names = unused.names(path, spellings, handed_over)
+    names = unused.names(path, spellings)
     if not names:
         return
     words = "tensorhub: the script never uses the hyper-parameter%s %s: it reads no such variable, and no argument has it"

@@ -15,16 +15,13 @@ _MARKS = ("TENSORHUB_HP_", "TENSORHUB_HYPER_PARAMETERS", "TENSORHUB_TASK_FILE", 
 _LARGEST = 1 << 20
 
 
-def names(path, parameters, handed_over=()):
+def names(path, parameters):
     """The hyper-parameters of a script that it has no way to know.
 
     :param path: The script.
-    :param parameters: Their names, each as a list of the spellings that Python takes for it.
-    :param handed_over: Those that its command line has.
+    :param parameters: The names of those that its command line does not have, each with the spellings that Python
+        takes for it.
     """
-    left = {name: spellings for name, spellings in parameters.items() if name not in handed_over}
-    if not left:
-        return []
     text = _read(path)
     if text is None or _looks_elsewhere(text):
         return []
@@ -41,7 +38,7 @@ def names(path, parameters, handed_over=()):
     read = _read_names(tree)
     if read is None:
         return []
-    return [name for name, spellings in left.items() if not read.intersection(spellings)]
+    return [name for name, spellings in parameters.items() if not read.intersection(spellings)]
 
 
 def _read(path):
@@ -83,19 +80,62 @@ def _read_names(tree):
     return read
 
 
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
 def _loaded(statement):
+    """The names that it reads from outside of its functions; ``None`` where nobody can tell."""
     found = set()
-    for node in ast.walk(statement):
+    waiting = [(statement, frozenset())]
+    while waiting:
+        node, local = waiting.pop()
         if isinstance(node, ast.Name):
             if node.id in _READERS:
                 return None
-            if not isinstance(node.ctx, ast.Store):
+            if not isinstance(node.ctx, ast.Store) and node.id not in local:
                 found.add(node.id)
-        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name):
+        elif isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Name) and node.target.id not in local:
             found.add(node.target.id)
         elif isinstance(node, ast.ImportFrom) and any(name.name == "*" for name in node.names):
             return None
+        inner = local
+        if isinstance(node, _FUNCTIONS):
+            # Its parameters and what it sets hide what is global; not in its decorators and defaults.
+            inner = (local | _parameters(node) | _stored(node)) - _declared(node)
+            outside = node.args.defaults + node.args.kw_defaults + getattr(node, "decorator_list", [])
+            waiting += [(child, local) for child in outside if child is not None]
+            body = node.body if isinstance(node.body, list) else [node.body]
+            waiting += [(child, inner) for child in body]
+            continue
+        if isinstance(node, _COMPREHENSIONS):
+            inner = local | _stored(node)
+        waiting += [(child, inner) for child in ast.iter_child_nodes(node)]
     return found
+
+
+def _parameters(function):
+    arguments = function.args
+    every = arguments.args + arguments.kwonlyargs + getattr(arguments, "posonlyargs", [])
+    return {argument.arg for argument in every + [arguments.vararg, arguments.kwarg] if argument is not None}
+
+
+def _own(scope):
+    """What is in a function or comprehension, but not in the functions in it."""
+    waiting = list(ast.iter_child_nodes(scope))
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, _FUNCTIONS + (ast.ClassDef,)):
+            waiting += ast.iter_child_nodes(node)
+
+
+def _stored(scope):
+    return {node.id for node in _own(scope) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+
+
+def _declared(function):
+    return {name for node in _own(function) if isinstance(node, ast.Global) for name in node.names}
 
 
 def _is_constant(value):

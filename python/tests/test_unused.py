@@ -12,11 +12,11 @@ class UnusedTests(unittest.TestCase):
         self.folder = tempfile.TemporaryDirectory()
         self.addCleanup(self.folder.cleanup)
 
-    def unused(self, text, *names, handed_over=(), **files):
+    def unused(self, text, *names, **files):
         for name, content in files.items():
             self._write(name + ".py", content)
         parameters = {name: {name} for name in names or ("lr",)}
-        return unused.names(self._write("train.py", text), parameters, handed_over)
+        return unused.names(self._write("train.py", text), parameters)
 
     def _write(self, name, text):
         path = os.path.join(self.folder.name, name)
@@ -29,6 +29,9 @@ class UnusedTests(unittest.TestCase):
             "pass", "print(1)", "lr = 0.1\nprint(lr)", "lr: float = -0.1\nprint(lr)", "a = lr = [1, (2, 3)]\nprint(lr)",
             "import argparse\np = argparse.ArgumentParser()\np.add_argument('--lr', default=0.1)\na = p.parse_args()\nprint(a.lr)",
             "lr = 0.1\ndef f():\n    return lr\nf()", "x.lr = 3", "def f(rate): return rate", "import helper",
+            "import click\n@click.option('--lr')\ndef main(lr): print(lr)", "f = lambda *, lr=1: lr",
+            "def f():\n    for lr in (1, 2): print(lr)", "[lr for lr in (1, 2)]",
+            "def f(lr):\n    def g():\n        return lr\n    return g",
         ):  # fmt: skip
             with self.subTest(text):
                 self.assertEqual(self.unused(text, helper="y = 1"), ["lr"])
@@ -39,7 +42,8 @@ class UnusedTests(unittest.TestCase):
             "try:\n    lr\nexcept NameError:\n    lr = 0.1", "if 'lr' in globals():\n    pass", "lr = globals().get('lr', 1)",
             "exec('print(lr)')", "import os\nprint(os.environ['TENSORHUB_HP_lr'])", "from helper import *",
             "import tensorhub\nprint(tensorhub.hyper_parameters['lr'])", "def broken(", "f = lambda x=lr: x",
-            "class A:\n    lr = lr", "for lr in range(lr): pass", "print(f'{lr}')", "del lr", "import helper",
+            "class A:\n    lr = lr", "def f():\n    global lr\n    lr = lr * 2", "def f(x=lr): pass",
+            "@g(lr)\ndef f(lr): pass", "def f(a):\n    def g(lr): pass\n    return lr", "for lr in range(lr): pass", "print(f'{lr}')", "del lr", "import helper",
             "from helper import y",
         ):  # fmt: skip
             with self.subTest(text):
@@ -47,7 +51,7 @@ class UnusedTests(unittest.TestCase):
 
     def test_each_name_for_itself_in_the_order_given(self):
         text = "print(a)\nc = 3\nprint(c)"
-        self.assertEqual(self.unused(text, "b", "a", "c", "d", handed_over={"d"}), ["b", "c"])
+        self.assertEqual(self.unused(text, "b", "a", "c"), ["b", "c"])
 
     def test_a_module_in_a_folder_and_a_large_text(self):
         os.mkdir(os.path.join(self.folder.name, "pkg"))

@@ -49,7 +49,8 @@ struct ChangeOptions: ParsableArguments {
         let told = telling?(count) ?? Told(words: "\(counted(count, "task")) \(done)", counts: [(done, count)])
         output.receipt(told.counts)
         if count == 0 {
-            throw CommandFailure.nothingMatched("nothing was \(done): no task of the selection is \(condition)")
+            let words = "nothing was \(done): no task of the selection is \(condition)"
+            throw await NothingMatched.failure(selection, hub, words)
         }
         let others = Set(selection.ids).count - count
         let rest = others > 0 ? " (\(counted(others, "other id")): not there, or not \(condition))" : ""

@@ -67,11 +67,13 @@ struct RunnerTargets: ParsableArguments {
             let found = try RunnerRecord.matching(word, among: known)
             let alive = found.filter { $0.state != .stopped }
             if alive.isEmpty {
-                let word = TerminalText.oneLine(word)
+                let text = TerminalText.oneLine(word)
+                let near = NearNames.question(word, among: known.compactMap(\.name))
+                let hint = near.isEmpty ? "; `tensorhub runner ls` shows those that are known" : near
                 throw CommandFailure.nothingMatched(
                     found.isEmpty
-                        ? "no runner '\(word)' in project \(hub.project); `tensorhub runner ls` shows those that are known"
-                        : "runner '\(word)' has stopped; nothing can be asked of it"
+                        ? "no runner '\(text)' in project \(hub.project)\(hint)"
+                        : "runner '\(text)' has stopped; nothing can be asked of it"
                 )
             }
             for runner in alive where seen.insert(runner.id).inserted { targets.append(runner) }

@@ -65,7 +65,7 @@ struct List: AsyncParsableCommand {
             ids: tasks.compactMap(\.id?.description),
             chosen?.documents ?? tasks.map(\.document)
         ) { chosen?.table() ?? TaskTable.of(tasks, ids, now: .now) }
-        if tasks.isEmpty { throw CommandFailure.nothingMatched("no task matches") }
+        if tasks.isEmpty { throw await NothingMatched.failure(selection, hub) }
         if isCut { limit.tellCut(order == nil ? "newest" : "first") }
     }
 
@@ -90,7 +90,7 @@ struct List: AsyncParsableCommand {
         let isCut = limit.cut(&groups)
         let table = GroupTable(fields: fields, groups: groups)
         try await listing.write(ids: [], table.documents) { table.table }
-        if groups.isEmpty { throw CommandFailure.nothingMatched("no task matches") }
+        if groups.isEmpty { throw await NothingMatched.failure(selection, hub) }
         if isCut { limit.tellCut("largest") }
     }
 

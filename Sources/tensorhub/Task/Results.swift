@@ -154,9 +154,8 @@ struct Results: AsyncParsableCommand {
     private func nothing(_ hub: Hub, _ selection: TaskSelection) async throws -> CommandFailure {
         let counts = try await hub.countTasks(selection)
         let words = TaskStatus.all.compactMap { status in counts[status].map { "\($0) \(status)" } }
-        let matched =
-            words.isEmpty ? "no task matches" : "no finished task matches; there are " + words.joined(separator: ", ")
-        return CommandFailure.nothingMatched(matched)
+        if words.isEmpty { return await NothingMatched.failure(selection, hub) }
+        return CommandFailure.nothingMatched("no finished task matches; there are " + words.joined(separator: ", "))
     }
 
     private static func document(_ task: TaskRecord) -> BSONDocument {

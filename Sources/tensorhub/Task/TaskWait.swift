@@ -31,7 +31,7 @@ struct TaskWait {
                 BSONDocument(elements: [("total", .init(smallest: progress.total))] + counts).extendedJSON()
             )
         }
-        if progress.total == 0 { throw CommandFailure.nothingMatched("no task matches") }
+        if progress.total == 0 { throw await NothingMatched.failure(selection, hub) }
         if !isQuiet {
             StandardError.line(ProgressView.words(progress))
             if progress[.failed] > 0 { StandardError.write(try await FailureList.text(selection, hub)) }

@@ -54,7 +54,7 @@ struct Wait: AsyncParsableCommand {
                 "no task \(missing) in project '\(hub.project)' of database '\(hub.database.name)'"
             )
         }
-        if found.isEmpty { throw CommandFailure.nothingMatched("no task matches") }
+        if found.isEmpty { throw await NothingMatched.failure(selection, hub) }
         return .ids(found)
     }
 }

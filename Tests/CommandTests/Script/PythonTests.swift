@@ -7,7 +7,7 @@ import Testing
 @Suite struct PythonTests {
     static let needNoServer = [
         "test_package", "test_build", "test_values", "test_arrays", "test_frames", "test_types", "test_integrations",
-        "test_display",
+        "test_display", "test_unused",
     ]
     static let needServer = [
         "test_reporter", "test_hub", "test_tasks", "test_watching", "test_attempt", "test_remote", "test_tensorlayer",
@@ -22,6 +22,16 @@ import Testing
     @Test(arguments: needNoServer + needServer)
     func `The Python with NumPy passes`(file: String) async throws {
         try await withCommands { try await pass(file, python: try pythonInPath(), $0) }
+    }
+
+    @Test func `Every file of tests is run`() throws {
+        var found = glob_t()
+        defer { globfree(&found) }
+        #expect(glob("\(tests)/test_*.py", 0, nil, &found) == 0)
+        let names = (0..<Int(found.gl_pathc)).compactMap { index in
+            found.gl_pathv[index].flatMap { String(cString: $0).split(separator: "/").last?.dropLast(3) }
+        }
+        #expect(names.map(String.init).sorted() == (Self.needNoServer + Self.needServer).sorted())
     }
 
     private func pass(_ file: String, python: String, _ fixture: CommandFixture) async throws {

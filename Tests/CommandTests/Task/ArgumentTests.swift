@@ -106,6 +106,12 @@ import Testing
                 let result = try await fixture.run("tensorhub", run)
                 #expect(result.status == 0, "\(result.errors)")
                 #expect(result.output.contains("never uses the hyper-parameters lr, m:"), "\(result.output)")
+                let argparse = try fixture.file(
+                    "parse.py",
+                    "import argparse\np = argparse.ArgumentParser()\np.add_argument('--lr')\nprint(p.parse_args().lr)\n"
+                )
+                let parsed = try await fixture.run("run", argparse, "-p", "lr=0.5")
+                #expect(parsed.output.contains("never uses the hyper-parameter lr:"), "\(parsed)")
                 let id = try await fixture.tasks.findOne()?["_id"]?.objectIDValue
                 let show = try await fixture.run("show", "\(try #require(id))")
                 #expect(show.output.contains("never used") && show.output.contains("lr, m\n"), "\(show.output)")
