@@ -46,7 +46,9 @@ package enum CommandFrame {
             guard !root.exitCode(for: error).isSuccess else { throw error }
             let dashed = DashedValues(root, arguments)
             let joined = dashed.joined(arguments)
-            if let hint = dashed.misplaced(joined) ?? dashed.unnamed(joined) { throw AmbiguousValue(underlying: error, hint: hint) }
+            if let hint = dashed.misplaced(joined) ?? dashed.unnamed(joined) {
+                throw AmbiguousValue(underlying: error, hint: hint)
+            }
             if joined != arguments { return try await root.asyncParseAsRoot(joined) }
             if let hint = dashed.ambiguity(arguments) { throw AmbiguousValue(underlying: error, hint: hint) }
             throw error

@@ -9,8 +9,8 @@ package struct Table: Sendable {
         package var isElastic: Bool
         /// Whether it is cut in the middle, as names are that differ in their ends.
         package var isName: Bool
-        /// Columns of the highest number are left out first where the terminal is too narrow even for cut ones; those of
-        /// 0 never are.
+        /// Columns of the highest number are left out first where the terminal is too narrow even for cut ones; those
+        /// of 0 never are.
         package var rank: Int
         /// That of a cell by its text; `nil` leaves it as it is.
         package var colour: (@Sendable (String) -> Colour?)?

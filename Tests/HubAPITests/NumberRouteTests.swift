@@ -27,7 +27,8 @@ import Testing
             let id = try #require(stored[0].id)
             let ids = "{\"ids\": [{\"$oid\": \"\(id)\"}, 2, \"3..9\"]}"
             #expect(try await client.send("POST", "/v1/tasks/hold", ids).json == ["held": 3])
-            #expect(try await client.send("POST", "/v1/tasks/release", #"{"where": "id:2..3"}"#).json == ["released": 2])
+            let range = #"{"where": "id:2..3"}"#
+            #expect(try await client.send("POST", "/v1/tasks/release", range).json == ["released": 2])
             let found = try await client.send("GET", "/v1/tasks?where=id:1")
             #expect(found.text.contains("\(id)") && !found.text.contains("\(stored[1].id ?? id)"))
         }

@@ -108,6 +108,7 @@ extension Runner {
                 blocked: state.blocked.count,
                 refused: mustTell ? refusals : nil,
                 damaged: damage.count,
+                lacks: needs.lacks,
                 control: control
             )
         }
@@ -130,7 +131,7 @@ extension Runner {
             if !overflow { heartbeat.withLock { $0.due = (control, .milliseconds(max(0, rest))) } }
         }
         logger.notice("Asked from afar", metadata: facts)
-        if control.request == .resume { needs.met() }
+        if control.request == .resume { needs.forget() }
         mustLook.withLock { $0 = true }
         wake.yield()
     }

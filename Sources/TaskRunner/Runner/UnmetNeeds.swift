@@ -9,6 +9,8 @@ final class UnmetNeeds: Sendable {
         var scripts: [(hash: String, what: String)] = []
         /// Attempts.
         var count = 0
+        /// Whatever succeeded in between.
+        var lacks: [RunnerLack] = []
     }
 
     private let state = Mutex(State())
@@ -18,8 +20,22 @@ final class UnmetNeeds: Sendable {
     /// Attempts in a row after which slots rest: one script of many tasks must not run through the queue either.
     static let restless = 2
 
-    /// A script found what it needs, or somebody says that all is well.
-    func met() { state.withLock { $0 = State() } }
+    /// So many different things are remembered.
+    private static let remembered = 5
+
+    /// A script found what it needs.
+    func met() {
+        state.withLock { state in
+            state.scripts = []
+            state.count = 0
+        }
+    }
+
+    /// Somebody says that all is well.
+    func forget() { state.withLock { $0 = State() } }
+
+    /// For people, the latest last.
+    var lacks: [RunnerLack] { state.withLock { $0.lacks } }
 
     /// - Parameter limit: How many different scripts in a row pause the runner; `nil` never does.
     /// - Returns: Why the runner is to pause, once; how long the slot stays taken, doubled each time.
@@ -27,6 +43,9 @@ final class UnmetNeeds: Sendable {
         let hash = SHA256.hex(of: script)
         return state.withLock { state in
             state.count += 1
+            let before = state.lacks.first { $0.what.bytes == what.bytes }?.count ?? 0
+            state.lacks.removeAll { $0.what.bytes == what.bytes }
+            state.lacks = state.lacks.suffix(Self.remembered - 1) + [RunnerLack(what: what, count: before + 1)]
             let excess = state.count - Self.restless - 1
             let rest = excess < 0 ? .zero : min(.seconds(1 << min(excess, 10)), Self.longestRest)
             guard let limit, state.scripts.count < limit,

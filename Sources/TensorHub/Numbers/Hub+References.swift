@@ -122,7 +122,10 @@ extension Hub {
                     "\(what) \(isOne ? "is" : "are") of project '\(other)', not of '\(project)'; give that project"
                 )
             }
-            throw HubError(.notFound, "there \(isOne ? "is" : "are") no \(what) in project '\(project)' of database '\(database.name)'")
+            throw HubError(
+                .notFound,
+                "there \(isOne ? "is" : "are") no \(what) in project '\(project)' of database '\(database.name)'"
+            )
         }
         return found
     }

@@ -18,6 +18,8 @@ package struct RunnerBeat: Sendable {
     package var refused: [RunnerRefusal]?
     /// How much it has found damaged on its machine.
     package var damaged: Int
+    /// What scripts did not find on its machine, the latest last.
+    package var lacks: [RunnerLack]
     /// What it keeps to where the document does not say it: a pause that its predecessor was under.
     package var control: RunnerControl?
 
@@ -34,6 +36,7 @@ package struct RunnerBeat: Sendable {
         blocked: Int,
         refused: [RunnerRefusal]? = nil,
         damaged: Int = 0,
+        lacks: [RunnerLack] = [],
         control: RunnerControl?
     ) {
         self.host = host
@@ -48,6 +51,7 @@ package struct RunnerBeat: Sendable {
         self.blocked = blocked
         self.refused = refused
         self.damaged = damaged
+        self.lacks = lacks
         self.control = control
     }
 }

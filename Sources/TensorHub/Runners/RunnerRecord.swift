@@ -59,6 +59,10 @@ public struct RunnerRecord: Sendable, Hashable {
     /// How much it has found damaged on its machine since its start: files and folders of its own that it has set aside
     /// or whose rights it has restored.
     public var damaged: Int { document["damaged"]?.intValue ?? 0 }
+    /// What scripts did not find on its machine since its start or since it was resumed, the latest last.
+    public var lacks: [RunnerLack] {
+        document["lacks"]?.arrayValue?.compactMap { $0.documentValue.flatMap(RunnerLack.init) } ?? []
+    }
     public var labels: BSONDocument { document["labels"]?.documentValue ?? [:] }
     /// When the process started and when it was last heard of, by the server's clock.
     public var started: BSONDateTime? { document["started"]?.dateTimeValue }

@@ -80,6 +80,8 @@ enum RunnerStatements {
             set.append("refused", refused.isEmpty ? "$$REMOVE" : literal(.array(all)))
         }
         if beat.damaged > 0 { set.append("damaged", .int32(Int32(clamping: beat.damaged))) }
+        let lacks = beat.lacks.map { BSONValue.document($0.document) }
+        set.append("lacks", lacks.isEmpty ? "$$REMOVE" : literal(.array(lacks)))
         if let control = beat.control {
             set.append(
                 "control",

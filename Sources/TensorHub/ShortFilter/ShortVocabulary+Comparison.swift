@@ -42,7 +42,8 @@ extension ShortVocabulary {
         return paths
     }
 
-    /// The path of a name that says in which place it is: `hyper_parameters.lr` of `parameter.lr`; `nil` for a bare one.
+    /// The path of a name that says in which place it is: `hyper_parameters.lr` of `parameter.lr`; `nil` for a bare
+    /// one.
     ///
     /// - Parameter fault: The error that says what is wrong with the name.
     func explicitPath(_ name: String, fault: (String) -> HubError) throws(HubError) -> String? {

@@ -14,7 +14,8 @@ extension Hub {
 
     /// Creates many tasks in one round trip (several, where they exceed 48 MB), and returns their identifiers in order.
     ///
-    /// Every task is checked before the first is written. `time` is the server's clock. Each gets a number; they ascend.
+    /// Every task is checked before the first is written. `time` is the server's clock. Each gets a number; they
+    /// ascend.
     ///
     /// - Parameter account: Who creates them, for the record: the name of an account, never a secret.
     /// - Throws: `HubError.invalidInput` naming the field and, for several tasks, which of them; nothing was written.

@@ -2,9 +2,9 @@ import BSON
 
 /// Why a task failed.
 public struct TaskFailure: Sendable, Hashable {
-    /// One word for programs: `exit-status`, `script-error`, `machine-lacks`, `signal`, `out-of-memory`, `timeout`, `stall`, `missing-result`,
-    /// `bad-result`, `cannot-start`, `cannot-run`, `journal-lost`, `supervisor-lost`, `supervisor-stopped`,
-    /// `host-restarted`, `runner-lost`, `queue-deadline`.
+    /// One word for programs: `exit-status`, `script-error`, `machine-lacks`, `signal`, `out-of-memory`, `timeout`,
+    /// `stall`, `missing-result`, `bad-result`, `cannot-start`, `cannot-run`, `journal-lost`, `supervisor-lost`,
+    /// `supervisor-stopped`, `host-restarted`, `runner-lost`, `queue-deadline`.
     public var kind: String
     /// A sentence for people.
     public var message: String

@@ -22,6 +22,11 @@ extension RunnerRecord {
         return "\(name) has paused itself: \(reason); `tensorhub runner resume \(name)` has it go on"
     }
 
+    /// `gpu-2 has no module torch, which 6 attempts needed`; a line for each.
+    var lackTexts: [String] {
+        lacks.map { "\(name ?? "\(id)") has \($0.what), which \(counted($0.count, "attempt")) needed" }
+    }
+
     /// `4`, or `3+1 blocked` where one is out of service.
     var slotsText: String { blocked == 0 ? "\(slots)" : "\(slots - blocked)+\(blocked) blocked" }
 

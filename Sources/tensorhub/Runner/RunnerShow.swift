@@ -48,6 +48,7 @@ struct RunnerShow: AsyncParsableCommand {
             ("slots", runner.slotsText),
             ("done", "\(runner.done)"),
             ("damaged", runner.damaged == 0 ? nil : "\(runner.damaged): named in its log, set aside in lost/"),
+            ("lacks", runner.lacks.isEmpty ? nil : runner.lackTexts.joined(separator: "; ")),
             ("started", runner.started?.shownText),
             (
                 "last seen",

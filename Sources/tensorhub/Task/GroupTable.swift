@@ -6,6 +6,8 @@ import TensorHub
 struct GroupTable {
     let fields: [TaskField]
     let groups: [TaskTally]
+    /// Whether the latest is shown by its id instead of its number.
+    var isFull = false
 
     /// What stands where a group has no value.
     static let none = "-"
@@ -30,11 +32,15 @@ struct GroupTable {
                 )
             }
         let latest: [(Table.Column, [String])] =
-            hasLatest ? [(.init("LATEST"), groups.map { $0.latest?.description ?? "" })] : []
+            hasLatest ? [(.init("LATEST"), groups.map(text))] : []
         let columns = isFailure ? counts + latest + keys : keys + counts + latest
         var table = Table(columns.map(\.0))
         table.rows = groups.indices.map { row in columns.map { $0.1[row].isEmpty ? Self.none : $0.1[row] } }
         return table
+    }
+
+    private func text(_ group: TaskTally) -> String {
+        (isFull ? nil : group.latestNumber).map(String.init) ?? group.latest?.description ?? ""
     }
 
     var documents: [BSONDocument] {
@@ -45,6 +51,7 @@ struct GroupTable {
                 "counts": .document(BSONDocument(elements: counts)),
             ]
             if let latest = group.latest { document.append("latest", .objectID(latest)) }
+            if let number = group.latestNumber { document.append("latest_number", .init(smallest: number)) }
             return document
         }
     }

@@ -88,7 +88,7 @@ struct List: AsyncParsableCommand {
         let isLacking = groups.isEmpty || groups.contains { $0.key.contains { $0 == nil } }
         if isLacking { try await hub.check(fields, option: "--group-by") }
         let isCut = limit.cut(&groups)
-        let table = GroupTable(fields: fields, groups: groups)
+        let table = GroupTable(fields: fields, groups: groups, isFull: ids.isFull)
         try await listing.write(ids: [], table.documents) { table.table }
         if groups.isEmpty { throw await NothingMatched.failure(selection, hub) }
         if isCut { limit.tellCut("largest") }

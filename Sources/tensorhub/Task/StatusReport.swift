@@ -23,7 +23,10 @@ struct StatusReport {
         }
         text += "\nrunners\n"
         text += overview.runners.isEmpty ? "none; start tensorhubd on a machine\n" : runners.text(width: width)
-        return text + overview.runners.compactMap(\.pauseText).map { TerminalText.oneLine($0) + "\n" }.joined()
+        let lines = overview.runners.filter { $0.state != .stopped }.flatMap { runner in
+            runner.lackTexts + [runner.pauseText].compactMap(\.self)
+        }
+        return text + lines.map { TerminalText.oneLine($0) + "\n" }.joined()
     }
 
     private var counts: String {

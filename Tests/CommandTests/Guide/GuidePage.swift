@@ -81,9 +81,8 @@ struct GuideOutput: CustomStringConvertible {
     var description: String { lines.joined(separator: "\n") }
 
     init(_ lines: [String]) {
-        self.lines = lines.map { line in
-            line.split(whereSeparator: \.isWhitespace).joined(separator: " ").replacing(#/\b[0-9a-f]{24}\b/#, with: "ID")
-        }.filter { !$0.isEmpty }
+        let words = lines.map { $0.split(whereSeparator: \.isWhitespace).joined(separator: " ") }
+        self.lines = words.filter { !$0.isEmpty }.map { $0.replacing(#/\b[0-9a-f]{24}\b/#, with: "ID") }
     }
 
     func matches(_ actual: GuideOutput) -> Bool { Self.matches(lines[...], actual.lines[...]) }

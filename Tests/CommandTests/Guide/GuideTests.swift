@@ -43,7 +43,8 @@ import Testing
         case .exchange(let command, let lines):
             let said = try await session.say(command).filter { !$0.hasPrefix("@failed") }
             let (expected, actual) = (GuideOutput(lines), GuideOutput(said))
-            #expect(expected.matches(actual), "\(page.name): \(command)\n--- printed:\n\(actual)\n--- says:\n\(expected)")
+            let difference = "--- printed:\n\(actual)\n--- says:\n\(expected)"
+            #expect(expected.matches(actual), "\(page.name): \(command)\n\(difference)")
         }
     }
 

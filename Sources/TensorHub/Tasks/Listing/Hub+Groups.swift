@@ -10,6 +10,7 @@ package struct TaskTally: Sendable {
     package var total: Int
     /// The latest of them.
     package var latest: ObjectID?
+    package var latestNumber: Int?
 }
 
 extension Hub {
@@ -30,7 +31,8 @@ extension Hub {
             (status.rawValue, ["$sum": ["$cond": [["$eq": ["$status", .string(status.rawValue)]], 1, 0]]])
         }
         let group: [(String, BSONValue)] = [
-            ("_id", Self.key(fields)), ("total", ["$sum": 1]), ("latest", ["$max": "$_id"]),
+            ("_id", Self.key(fields)), ("total", ["$sum": 1]),
+            ("latest", ["$max": ["id": "$_id", "number": "$hub.number"]]),
         ]
         var pipeline: [BSONDocument] = [
             ["$match": .document(selection.document(project: project))],
@@ -49,7 +51,8 @@ extension Hub {
                     uniquingKeysWith: +
                 ),
                 total: found["total"]?.intValue ?? 0,
-                latest: found["latest"]?.objectIDValue
+                latest: found.value(atPath: "latest.id")?.objectIDValue,
+                latestNumber: found.value(atPath: "latest.number")?.intValue
             )
         }
         for place in scripts {

@@ -71,8 +71,8 @@ extension TaskField {
 
 /// The fields of a document of a task's with those one level down, for the server.
 enum TaskPairs {
-    /// An array of `{k, v}`, the names as `optimizer.lr`; a dot within a key has a backslash. Empty where the path leads
-    /// to no document.
+    /// An array of `{k, v}`, the names as `optimizer.lr`; a dot within a key has a backslash. Empty where the path
+    /// leads to no document.
     static func of(_ path: String) -> BSONValue {
         let name = escaped("$$this.k")
         let inner: BSONValue = [
