@@ -1,2 +1,2 @@
 /// The version of this release, as `--version` prints it.
-package let version = "0.1.0"
+package let version = "0.2.0"

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     hyper_parameters: Dict[str, Any]
     checkpoint_dir: Optional[str]
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 _NAMES = {
     "attempt": "checkpoint flush progress report result save_results should_stop",

@@ -4,6 +4,7 @@ import os
 import tempfile
 import unittest
 
+import support  # noqa: F401, finds the package
 from tensorhub import unused
 
 

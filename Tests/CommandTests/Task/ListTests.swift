@@ -90,7 +90,10 @@ import Testing
             let result = try await fixture.run("ls", "--json", "--name", "nobody")
             #expect(result.status == 3)
             #expect(result.output == "[]\n")
-            #expect(result.errors == "tensorhub: no task matches\n")
+            #expect(result.errors == "tensorhub: no task matches; no task of project test is named 'nobody'\n")
+            try await fixture.store(["task_name": "somebody"])
+            let near = try await fixture.run("results", "--name", "sombody")
+            #expect(near.status == 3 && near.errors.hasSuffix("did you mean 'somebody'?\n"), "\(near.errors)")
         }
     }
 
