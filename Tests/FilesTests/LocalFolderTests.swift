@@ -5,7 +5,7 @@ import Testing
 @testable import Files
 
 /// Calls on names in a folder where a script may have put anything, or taken rights away.
-@Suite(.timeLimit(.minutes(10))) struct LocalFolderTests {
+@Suite(.timeLimit(.minutes(30))) struct LocalFolderTests {
     @Test func `Nothing is entered, read or written to through a link or a second name`()
         async throws
     {

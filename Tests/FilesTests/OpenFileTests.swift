@@ -5,7 +5,7 @@ import Testing
 @testable import Files
 
 /// Single files, and what the system says of them.
-@Suite(.timeLimit(.minutes(1))) struct OpenFileTests {
+@Suite(.timeLimit(.minutes(30))) struct OpenFileTests {
     @Test func `Bytes are written where they are to be, and read whole, in part and past the end`() async throws {
         try await withTemporaryDirectory { folder in
             let bytes = (0..<100_000).map { UInt8(truncatingIfNeeded: $0) }

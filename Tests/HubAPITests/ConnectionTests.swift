@@ -9,7 +9,7 @@ import Testing
 @testable import HubAPI
 
 /// Who may stay connected, and for how long.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(30)))
 struct ConnectionTests {
     private func withTCPServer(
         proofLimit: TimeAmount = Doorkeeper.proofLimit,

@@ -9,7 +9,7 @@ import Testing
 @testable import ScriptClient
 
 /// The Swift client of scripts against the server of an attempt. `ScriptRunTests` has it on a real runner.
-@Suite(.timeLimit(.minutes(10)))
+@Suite(.timeLimit(.minutes(30)))
 struct ScriptClientTests {
     private func environment(_ folder: String, socket: String? = nil) -> [String: String] {
         [

@@ -68,7 +68,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10)))
+    @Test(.timeLimit(.minutes(30)))
     func `The end cancels what takes too long, and closes its connection`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in

@@ -7,7 +7,7 @@ import Testing
 @testable import HubAPI
 
 /// Short conditions by HTTP, beside filters.
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(30)))
 struct ShortFilterDoorTests {
     private static let doors = [
         "/v1/tasks", "/v1/tasks/unfinished", "/v1/datasets", "/v1/datasets/-", "/v1/models", "/v1/models/-",

@@ -293,7 +293,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10)))
+    @Test(.timeLimit(.minutes(30)))
     func `With nobody listening a call fails, and says where it looked`() async throws {
         let port = try freeLoopbackPort()
         var options = MongoClient.Options()

@@ -7,7 +7,7 @@ import Threads
 
 @testable import MongoDriver
 
-@Suite(.timeLimit(.minutes(5)))
+@Suite(.timeLimit(.minutes(30)))
 struct LaneTests {
     private static let blockedFind: BSONDocument = [
         "failCommands": ["find"], "blockConnection": true, "blockTimeMS": 2000,

@@ -4,7 +4,7 @@ import Testing
 
 @testable import MongoDriver
 
-@Suite(.timeLimit(.minutes(10)))
+@Suite(.timeLimit(.minutes(30)))
 struct RightsTests {
     /// What only the server's own words of a refusal hold.
     static let secrets = ["clusterTime", "signature", "keyId", "lsid", "hidden-value"]

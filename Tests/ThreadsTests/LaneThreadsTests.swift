@@ -6,7 +6,7 @@ import Testing
 @testable import Threads
 
 /// Threads that may block.
-@Suite(.timeLimit(.minutes(1))) struct LaneThreadsTests {
+@Suite(.timeLimit(.minutes(30))) struct LaneThreadsTests {
     @Test func `Threads start when there is work, up to the limit, and one party never has all of them`() async throws {
         let threads = LaneThreads(name: "test", limit: 3, share: 2)
         let gate = Mutex(false)

@@ -5,7 +5,7 @@ import Testing
 @testable import Threads
 
 /// Signals and slots.
-@Suite(.timeLimit(.minutes(1))) struct SignalTests {
+@Suite(.timeLimit(.minutes(30))) struct SignalTests {
     @Test func `Everybody who waits gets the first value, before and after it is set`() async {
         let signal = Signal<Int>()
         let waiters = (0..<3).map { _ in Task { await signal.wait() } }

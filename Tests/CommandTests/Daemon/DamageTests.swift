@@ -7,7 +7,7 @@ import Testing
 
 /// One damaged thing keeps nobody else from being handled: whatever a script, or a power cut, has done below the state
 /// directory of a daemon that was killed.
-@Suite(.timeLimit(.minutes(15))) struct DamageTests {
+@Suite(.timeLimit(.minutes(30))) struct DamageTests {
     /// What the next daemon makes of the attempt that the damage was done to.
     enum End: Sendable {
         /// It goes on.

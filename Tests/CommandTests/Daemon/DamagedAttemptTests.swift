@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// Scripts that ruin their own attempt directory under a real daemon: it is their own task that it costs, if any.
-@Suite(.timeLimit(.minutes(10))) struct DamagedAttemptTests {
+@Suite(.timeLimit(.minutes(30))) struct DamagedAttemptTests {
     /// Files outside that nothing may touch, and how they were.
     private struct Canary {
         let path: String

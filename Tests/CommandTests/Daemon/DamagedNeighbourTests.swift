@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// Damaged attempt directories that are not the business of the daemon that finds them.
-@Suite(.timeLimit(.minutes(10))) struct DamagedNeighbourTests {
+@Suite(.timeLimit(.minutes(30))) struct DamagedNeighbourTests {
     private func gated(_ fixture: CommandFixture) -> TaskSpec {
         TaskSpec(
             script: "#!/bin/sh\necho $$ >> \(fixture.folder)/begun\n"

@@ -7,7 +7,7 @@ import Testing
 
 /// Users with few rights and odd passwords, on a MongoDB that asks for them: what is refused is told in one sentence,
 /// and no password comes to light anywhere.
-@Suite(.serialized, .timeLimit(.minutes(10))) struct SecretsTests {
+@Suite(.serialized, .timeLimit(.minutes(30))) struct SecretsTests {
     /// The first with letters that a composed and a decomposed form have.
     private static let passwords = ["Geh31mnis:/@%$ ?#&=\u{e9}'\"Schlu55", "Zwe1tes00@e\u{301}:%2F/Ende777"]
 

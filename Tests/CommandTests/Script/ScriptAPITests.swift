@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 
 /// What Python scripts write through the script API, with real daemons that die in between.
-@Suite(.timeLimit(.minutes(10))) struct ScriptAPITests {
+@Suite(.timeLimit(.minutes(30))) struct ScriptAPITests {
     private func start(_ fixture: CommandFixture) throws -> Program { try fixture.startDaemon() }
 
     private func kill(_ daemon: Program, _ fixture: CommandFixture) async throws {

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 
 /// The Swift client of scripts in a program of its own, under daemons that die.
-@Suite(.timeLimit(.minutes(10))) struct ScriptClientRunTests {
+@Suite(.timeLimit(.minutes(30))) struct ScriptClientRunTests {
     @Test func `Every entry of a Swift script is there once, whenever its daemon is killed and started anew`()
         async throws
     {

@@ -11,7 +11,7 @@ import Threads
 @testable import TensorHub
 
 /// One attempt from its start to its delivered end, without a database and without a runner.
-@Suite(.timeLimit(.minutes(10))) struct AttemptRunTests {
+@Suite(.timeLimit(.minutes(30))) struct AttemptRunTests {
     private struct Attempt {
         var execution: AttemptExecution
         var store: MemoryStore

@@ -9,7 +9,7 @@ import Testing
 @testable import TaskRunner
 
 /// Checkpoints that move between machines; each runner has a state directory of its own.
-@Suite(.timeLimit(.minutes(10))) struct CheckpointTests {
+@Suite(.timeLimit(.minutes(30))) struct CheckpointTests {
     private func spec(_ script: String) throws -> TaskSpec {
         var spec = TaskSpec(script: "#!/bin/sh\n\(script)\n")
         spec.maxFailures = 2

@@ -10,7 +10,7 @@ import Testing
 @testable import TaskRunner
 
 /// What becomes of a script's output when MongoDB does not take it, or when the runner is replaced.
-@Suite(.timeLimit(.minutes(10))) struct OutputPumpTests {
+@Suite(.timeLimit(.minutes(30))) struct OutputPumpTests {
     private struct Source: Sendable {
         var hub: Hub
         var path: String

@@ -8,7 +8,7 @@ import Testing
 @testable import TaskRunner
 
 /// Scripts that meddle with the journal under a real supervisor.
-@Suite(.timeLimit(.minutes(10))) struct AttemptJournalTests {
+@Suite(.timeLimit(.minutes(30))) struct AttemptJournalTests {
     private static let journal = "J=\"${PWD%/work}/journal\"; cd /; "
 
     @Test(arguments: [

@@ -12,7 +12,7 @@ import Testing
 @testable import TaskRunner
 
 /// The parts between a script and MongoDB without a runner: what stays when the disk, MongoDB or the process fails.
-@Suite(.timeLimit(.minutes(10))) struct OutboxDeliveryTests {
+@Suite(.timeLimit(.minutes(30))) struct OutboxDeliveryTests {
     private func steps(_ hub: Hub) async throws -> [Int] {
         try await hub.database.collection("TrainLog").findAll([:]).compactMap { $0["step"]?.intValue }.sorted()
     }

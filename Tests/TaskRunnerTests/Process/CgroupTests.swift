@@ -7,7 +7,7 @@ import Testing
 @testable import TaskRunner
 
 /// What only the kernel does to a script: these need control groups (version 1) and the right to make some.
-@Suite(.timeLimit(.minutes(10))) struct CgroupTests {
+@Suite(.timeLimit(.minutes(30))) struct CgroupTests {
     private static let mayMakeMemory = mayMake("memory")
     private static let mayMakeFreezer = mayMake("freezer")
 

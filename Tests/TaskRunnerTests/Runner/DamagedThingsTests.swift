@@ -7,7 +7,7 @@ import Testing
 @testable import TaskRunner
 
 /// What is set aside, folders of ours that scripts have meddled with, and the signs of runners that live.
-@Suite(.timeLimit(.minutes(10))) struct DamagedThingsTests {
+@Suite(.timeLimit(.minutes(30))) struct DamagedThingsTests {
     /// A process that has the lock of a runner, as its daemon would.
     private struct Neighbour {
         let id = ObjectID()

@@ -6,7 +6,7 @@ import Testing
 @testable import TaskRunner
 
 /// What follows for a task where its script fails everywhere, or its machine lacks something.
-@Suite(.timeLimit(.minutes(10))) struct ElsewhereTests {
+@Suite(.timeLimit(.minutes(30))) struct ElsewhereTests {
     private func python(_ script: String, rules: [FailureRule] = [], failures: Int32 = 3) -> TaskSpec {
         var spec = TaskSpec(script: "#!/usr/bin/env python3\n\(script)\n")
         (spec.rules, spec.maxFailures, spec.backoff) = (rules, failures, .zero)

@@ -8,7 +8,7 @@ import Testing
 
 @testable import TaskRunner
 
-@Suite(.timeLimit(.minutes(10))) struct HeartbeatTests {
+@Suite(.timeLimit(.minutes(30))) struct HeartbeatTests {
     /// Less than the shortest time between two signs of life of a runner with a long lease: a request that is obeyed
     /// within it came by an event.
     private static let beforeNextBeat: Duration = .seconds(11)

@@ -37,7 +37,7 @@ func withRunner<Value: Sendable>(
     }
 }
 
-@Suite(.timeLimit(.minutes(10))) struct RunnerTests {
+@Suite(.timeLimit(.minutes(30))) struct RunnerTests {
     func text(_ hub: Hub, _ id: ObjectID) async throws -> String {
         String(decoding: try await hub.readOutput(of: id).flatMap(\.data), as: UTF8.self)
     }

@@ -10,7 +10,7 @@ import Testing
 @testable import TaskRunner
 
 /// Tasks that end MongoDB where a claim cannot see it beforehand, and tasks of newer versions, under a whole runner.
-@Suite(.timeLimit(.minutes(5))) struct ServerDeathTests {
+@Suite(.timeLimit(.minutes(30))) struct ServerDeathTests {
     /// The messages of a log, with their metadata.
     private final class Messages: Sendable {
         private let lines = Mutex<[String]>([])

@@ -9,7 +9,7 @@ import Testing
 @testable import TaskRunner
 
 /// Files where a script may have put something else, and work that takes long.
-@Suite(.timeLimit(.minutes(10))) struct LocalFileTests {
+@Suite(.timeLimit(.minutes(30))) struct LocalFileTests {
     @Test func `A named pipe in the place of a file is refused, and nobody waits for its other end`() async throws {
         try await withTemporaryDirectory { folder in
             let pipe = "\(folder)/pipe"

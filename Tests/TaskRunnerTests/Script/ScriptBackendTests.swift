@@ -8,7 +8,7 @@ import Testing
 @testable import TaskRunner
 
 /// What a script does through the script API, on a real runner; `DirectServer` stands for HTTP.
-@Suite(.timeLimit(.minutes(10))) struct ScriptBackendTests {
+@Suite(.timeLimit(.minutes(30))) struct ScriptBackendTests {
     /// Runs until the file `go` is there.
     private static let waiting = "until test -e \"$GATE\"; do sleep 0.01; done"
 

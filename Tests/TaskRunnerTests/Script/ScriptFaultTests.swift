@@ -6,7 +6,7 @@ import Testing
 @testable import TaskRunner
 
 /// Whose fault the exception is that ends a Python script.
-@Suite(.timeLimit(.minutes(10))) struct ScriptFaultTests {
+@Suite(.timeLimit(.minutes(30))) struct ScriptFaultTests {
     private func run(_ script: String, name: String? = "train.py", files: [TaskFile] = []) async throws -> AttemptRun {
         try await withAttempts { attempts in
             var plan = attempts.plan(script, files: files)

@@ -12,7 +12,7 @@ import Testing
 
 /// What scripts ask MongoDB must cost no neighbour its lease. The server's answers to these queries are slow by a fail
 /// point.
-@Suite(.timeLimit(.minutes(5))) struct ScriptQueryTests {
+@Suite(.timeLimit(.minutes(30))) struct ScriptQueryTests {
     /// Sends queries that take long, all at once, and does not care about the answers.
     private static let greedy = """
         #!/usr/bin/env python3

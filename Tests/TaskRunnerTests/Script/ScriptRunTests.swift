@@ -8,7 +8,7 @@ import Testing
 @testable import TaskRunner
 
 /// The Swift client of scripts on a real runner. The script itself is a shell's: it lends its environment to the test.
-@Suite(.timeLimit(.minutes(10))) struct ScriptRunTests {
+@Suite(.timeLimit(.minutes(30))) struct ScriptRunTests {
     private func withScript(
         keys: [String] = [],
         _ body: (Hub, ObjectID, [String: String]) async throws -> Void

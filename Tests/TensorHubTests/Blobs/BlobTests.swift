@@ -135,7 +135,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10)))
+    @Test(.timeLimit(.minutes(30)))
     func `A named pipe is no source, and a link only where no script can have put it`() async throws {
         try await withTestHub { hub in
             try await withTemporaryDirectory { folder in

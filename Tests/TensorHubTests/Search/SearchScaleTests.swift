@@ -41,7 +41,7 @@ import Testing
         }
     }
 
-    @Test(.timeLimit(.minutes(10)))
+    @Test(.timeLimit(.minutes(30)))
     func `Among 200,000 tasks and 20,000 documents the newest are found in time`()
         async throws
     {

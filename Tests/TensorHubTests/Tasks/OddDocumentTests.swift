@@ -6,7 +6,7 @@ import Testing
 
 /// Documents of any shape, which any program may have written, among ours: none of them makes a statement over many
 /// fail, so every innocent document is handled as if they were not there.
-@Suite(.timeLimit(.minutes(10))) struct OddDocumentTests {
+@Suite(.timeLimit(.minutes(30))) struct OddDocumentTests {
     static let oddities: [BSONValue] = [
         .null, .undefined, .string(""), .string("text"), .string("$text"), .int32(-1), .int64(.max), .int64(.min),
         .double(.nan), .double(.infinity), .double(1e300), .decimal128(Decimal128(high: 0x7C00_0000_0000_0000, low: 0)),

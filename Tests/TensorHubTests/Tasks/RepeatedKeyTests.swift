@@ -8,7 +8,7 @@ import Testing
 
 /// Documents with a key twice, which end MongoDB 6.0 when an update pipeline changes that key. Each test has a server
 /// of its own, since it may die.
-@Suite(.timeLimit(.minutes(5))) struct RepeatedKeyTests {
+@Suite(.timeLimit(.minutes(30))) struct RepeatedKeyTests {
     private func withOwnServer(_ body: (_ hub: Hub, _ server: LocalMongoServer) async throws -> Void) async throws {
         try await withTemporaryDirectory { folder in
             let server = try await LocalMongoServer.start(dataDirectory: folder)

@@ -7,7 +7,7 @@ import Testing
 /// Each statement that changes tasks, on a real MongoDB and a document of each state, held against the table of
 /// `TaskStatus.after(_:)`: a task leaves its state only as the table allows, and wherever the statement is to carry the
 /// transition out, it does.
-@Suite(.timeLimit(.minutes(10))) struct TransitionTests {
+@Suite(.timeLimit(.minutes(30))) struct TransitionTests {
     struct Statement: Sendable, CustomTestStringConvertible {
         var name: String
         /// Why tasks leave their state by it.
