@@ -5,6 +5,7 @@ Decided by the type of the exception, never by its text. What the script itself 
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 from types import TracebackType
@@ -21,6 +22,8 @@ def leave(error: BaseException, script: str) -> None:
     """
     path = os.environ.get("TENSORHUB_RESULT_FILE")
     fault = find(error, os.path.dirname(os.path.abspath(script)))
+    if path and not fault and os.path.exists(path + ".fault"):
+        os.unlink(path + ".fault")  # that of an earlier process of the same attempt
     if path and fault:
         with open(path + ".fault.new", "w", encoding="utf-8") as file:
             json.dump(fault, file)
@@ -42,6 +45,8 @@ def find(error: BaseException, folder: str) -> Optional[Dict[str, Any]]:
         # A library that is broken on this machine may be whole on another one.
         if frame is None or not (_is_below(folder, frame.tb_frame.f_code.co_filename) or _is_no_file(frame)):
             return None
+        if _is_imported(error, frame.tb_frame.f_code.co_filename):
+            return None  # an import that the script does without, where it is missing
         return dict(fault, kind="script", line=frame.tb_lineno)
     if isinstance(error, ImportError):  # ModuleNotFoundError too
         return dict(fault, kind="module", name=_text(error.name))
@@ -62,7 +67,22 @@ def _is_below(folder: str, path: str) -> bool:
 
 def _is_no_file(frame: TracebackType) -> bool:
     """What the script itself has made of a text, as by exec()."""
-    return not os.path.exists(frame.tb_frame.f_code.co_filename)
+    return frame.tb_frame.f_code.co_filename == "<string>"
+
+
+def _is_imported(error: NameError, path: str) -> bool:
+    """Whether the file has an import of that name somewhere, as one in a ``try``."""
+    name = getattr(error, "name", None)
+    if not name:
+        return False
+    try:
+        with open(path, "rb") as file:
+            tree = ast.parse(file.read())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    imports = [node for node in ast.walk(tree) if isinstance(node, (ast.Import, ast.ImportFrom))]
+    names = [alias.asname or alias.name.split(".")[0] for node in imports for alias in node.names]
+    return name in names or "*" in names
 
 
 def _text(value: Any) -> str:

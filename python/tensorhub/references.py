@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Optional, Union
+import os
+from typing import Any, Dict, Iterable, List, Optional, Union
 
 from . import errors, values
 
@@ -22,10 +23,10 @@ class TaskId(values.ObjectId):
 
 def account() -> Optional[str]:
     """Who runs this; not where the name cannot stand in the head of a request."""
-    import getpass
-
     try:
-        name = getpass.getuser()
+        import pwd
+
+        name = pwd.getpwuid(os.geteuid()).pw_name
     except (KeyError, OSError, ImportError):
         return None
     return name if name.isascii() and name.isprintable() else None
@@ -53,6 +54,13 @@ def single(task: Any) -> str:
         return values.ObjectId(str(identifier) or "-")
     except errors.InvalidInput:
         raise errors.invalid("id", words) from None
+
+
+def several(ids: Any) -> List[Any]:
+    """The tasks of a list. One text is none: its letters would pass for numbers of other tasks."""
+    if isinstance(ids, (str, bytes, dict, int)) or not hasattr(ids, "__iter__"):
+        raise errors.invalid("ids", "ids: %r is no list of tasks; write [%r]" % (ids, ids))
+    return list(ids)
 
 
 def listed(task: Any) -> Any:

@@ -136,7 +136,7 @@ class Tasks(Project):
         :raises TimeoutError: when the time is over before.
         :raises errors.NotFound: where no task matches, as for a misspelled name.
         """
-        ids = None if ids is None else list(ids)
+        ids = None if ids is None else references.several(ids)
         deadline = None if timeout is None else time.monotonic() + timeout
         body = _selection(task_name, ids, where, filter)
         while True:
@@ -359,7 +359,7 @@ def _selection(
     if name is not None:
         body["name"] = name
     if ids is not None:
-        body["ids"] = [references.listed(identifier) for identifier in ids]
+        body["ids"] = [references.listed(identifier) for identifier in references.several(ids)]
     if where is not None:
         body["where"] = checked_where(where)
     if filter:

@@ -8,7 +8,9 @@ import ast
 import os
 
 #: Names by which a script, or a module of the task's, comes to hyper-parameters that its text does not name.
-_READERS = ("globals", "locals", "vars", "exec", "eval", "__main__", "__dict__")
+_READERS = ("globals", "locals", "vars", "exec", "eval", "subprocess", "runpy")
+#: Attributes and texts by which it does.
+_PLACES = ("__main__", "__dict__", "__name__", "f_globals", "f_locals", "__globals__", "system", "popen")
 #: Parts of a text by which a script reads them from the environment, from files or by the API.
 _MARKS = ("TENSORHUB_HP_", "TENSORHUB_HYPER_PARAMETERS", "TENSORHUB_TASK_FILE", "hyper_parameters")
 #: Bytes of a module that is looked at.
@@ -81,6 +83,7 @@ def _read_names(tree):
 
 
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_NAMED = (ast.NamedExpr,) if hasattr(ast, "NamedExpr") else ()
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
@@ -90,6 +93,10 @@ def _loaded(statement):
     waiting = [(statement, frozenset())]
     while waiting:
         node, local = waiting.pop()
+        if isinstance(node, ast.Attribute) and node.attr in _PLACES:
+            return None
+        if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Attribute) and node.value.attr == "modules":
+            return None
         if isinstance(node, ast.Name):
             if node.id in _READERS:
                 return None
@@ -109,7 +116,9 @@ def _loaded(statement):
             waiting += [(child, inner) for child in body]
             continue
         if isinstance(node, _COMPREHENSIONS):
+            # Its first source is looked at from outside.
             inner = local | _stored(node)
+            waiting.append((node.generators[0].iter, local))
         waiting += [(child, inner) for child in ast.iter_child_nodes(node)]
     return found
 
@@ -126,7 +135,10 @@ def _own(scope):
     while waiting:
         node = waiting.pop()
         yield node
-        if not isinstance(node, _FUNCTIONS + (ast.ClassDef,)):
+        if isinstance(node, _COMPREHENSIONS):
+            # What it sets is its own, but for `:=`.
+            waiting += [part.target for part in ast.walk(node) if isinstance(part, _NAMED)]
+        elif not isinstance(node, _FUNCTIONS + (ast.ClassDef,)):
             waiting += ast.iter_child_nodes(node)
 
 

@@ -45,7 +45,10 @@ class UnusedTests(unittest.TestCase):
             "import tensorhub\nprint(tensorhub.hyper_parameters['lr'])", "def broken(", "f = lambda x=lr: x",
             "class A:\n    lr = lr", "def f():\n    global lr\n    lr = lr * 2", "def f(x=lr): pass",
             "@g(lr)\ndef f(lr): pass", "def f(a):\n    def g(lr): pass\n    return lr", "for lr in range(lr): pass", "print(f'{lr}')", "del lr", "import helper",
-            "from helper import y",
+            "from helper import y", "import sys\nsys.modules['__main__'].lr", "import sys\nsys.modules[__name__].lr",
+            "def f():\n    print(lr)\n    return [lr for lr in range(3)]", "[f(lr) for lr in lr]",
+            "import subprocess\nsubprocess.run(['sh', 'train.sh'])", "import os\nos.system('sh train.sh')",
+            "import inspect\ninspect.currentframe().f_globals['lr']",
         ):  # fmt: skip
             with self.subTest(text):
                 self.assertEqual(self.unused(text, helper="from __main__ import lr"), [])

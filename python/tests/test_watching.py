@@ -124,6 +124,13 @@ class ChangeTests(ServerTestCase):
         with self.assertRaisesRegex(tensorhub.NotFound, "no task 987654321"):
             self.db.cancel_tasks(ids=[numbers[0], 987654321])
 
+    def test_a_text_is_no_list_of_tasks(self):
+        for call in (self.db.cancel_tasks, self.db.wait_tasks, self.db.set_tasks):
+            for wrong in ("12", self.ids[0], 12, {"_id": self.ids[0]}):
+                with self.assertRaisesRegex(tensorhub.InvalidInput, "ids: .* is no list of tasks"):
+                    call(ids=wrong)
+        self.assertEqual({task["status"] for task in self.db.find_tasks(_id=self.ids[0])}, {"pending"})
+
     def test_an_identifier_that_is_none_is_named(self):
         for call in (self.db.why, self.db.logs):
             for wrong in ("mnist", ""):

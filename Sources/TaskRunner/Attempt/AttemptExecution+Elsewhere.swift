@@ -11,6 +11,8 @@ extension AttemptExecution {
     func judge(_ ended: inout Ended) async -> Duration {
         switch ended.outcome {
         case .finished, .checkpointed: context.needs.met()
+        // It found what it needs, and failed of something else.
+        case .failed where ended.lack == nil: context.needs.met()
         default: break
         }
         guard let what = ended.lack, control.reason == nil, let failure = ended.asFailure,
@@ -18,18 +20,27 @@ extension AttemptExecution {
         else { return .zero }
         let lack = HostLack(host: context.options.host, what: what, attempt: id.number)
         logger.notice("This machine does not have what the task needs", metadata: ["host": "\(lack.text)"])
+        let others = task.lacks.filter { $0.host.bytes != lack.host.bytes }
+        // Two machines say the same: that is no fault of this one.
+        if others.contains(where: { $0.what.bytes == what.bytes }) {
+            ended.verdict = verdict(failure, lack, others, isServed: false, isAgreed: true)
+            return .zero
+        }
         let (reason, rest) = context.needs.lacked(
             what,
             script: task.script ?? [],
             limit: context.options.pausesAfter
         )
         if let reason { await pauseRunner(reason) }
-        let others = task.lacks.filter { $0.host.bytes != lack.host.bytes }
-        guard let isServed = others.isEmpty ? await isServedElsewhere() : false else {
-            ended.isOpen = true
-            return .zero
+        do {
+            guard let isServed = try await isServed(besides: others + [lack]) else {
+                ended.isOpen = true
+                return .zero
+            }
+            ended.verdict = verdict(failure, lack, others, isServed: isServed, isAgreed: false)
+        } catch {
+            logger.error("Cannot tell whether another machine takes the task", metadata: ["error": "\(error)"])
         }
-        ended.verdict = verdict(failure, lack, others, isServed: isServed)
         return rest
     }
 
@@ -37,7 +48,8 @@ extension AttemptExecution {
         _ failure: TaskFailure,
         _ lack: HostLack,
         _ others: [HostLack],
-        isServed: Bool
+        isServed: Bool,
+        isAgreed: Bool
     ) -> AttemptEnd.Transition {
         var failure = failure
         if isServed {
@@ -45,23 +57,18 @@ extension AttemptExecution {
             return .elsewhere(failure, lack)
         }
         let hosts = (others + [lack]).map(\.text).joined(separator: "; ")
-        failure.message = others.isEmpty ? "\(hosts), and no runner of another machine takes the task now" : hosts
+        failure.message = isAgreed ? hosts : "\(hosts), and no runner of another machine takes the task now"
         return .fail(failure)
     }
 
     /// Asks until MongoDB answers; `nil` where the runner gives up.
-    private func isServedElsewhere() async -> Bool? {
-        do {
-            return try await context.persistence.untilAccepted(.growing) { () async throws(HubError) in
-                // One that is somebody else's meanwhile is judged there.
-                if control.isLeaseLost { return true }
-                return try await context.store.isServed(task, besides: [context.options.host])
-            } failed: { (error, _) throws(HubError) in
-                if !error.isTransient { throw error }
-            }
-        } catch {
-            logger.error("Cannot tell whether another machine takes the task", metadata: ["error": "\(error)"])
-            return true
+    private func isServed(besides lacks: [HostLack]) async throws(HubError) -> Bool? {
+        try await context.persistence.untilAccepted(.growing) { () async throws(HubError) in
+            // One that is somebody else's meanwhile is judged there.
+            if control.isLeaseLost { return true }
+            return try await context.store.isServed(task, besides: lacks.map(\.host))
+        } failed: { (error, _) throws(HubError) in
+            if !error.isTransient { throw error }
         }
     }
 

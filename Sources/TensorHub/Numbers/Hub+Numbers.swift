@@ -27,7 +27,7 @@ extension Hub {
         if numbers.isRefused(at: now) { return nil }
         if let first = numbers.take(count, at: now) { return first }
         let size = numbers.block(for: count, at: now)
-        let last: Int
+        var last: Int
         do {
             last = try await setCounter(["$add": [Self.counted, .int64(Int64(size))]])
         } catch {
@@ -40,21 +40,32 @@ extension Hub {
             }
             return nil
         }
+        // The counter is new. Where it was lost there are tasks with numbers, and those to come are above them.
+        if last <= size, try await raiseNumbers() > 0 {
+            last = try await setCounter(["$add": [Self.counted, .int64(Int64(size))]])
+        }
         let first = last - size + 1
+        guard first >= 1, first <= Self.largestNumber - size else { return nil }
         numbers.keep(first..<(last + 1), using: count, at: now)
         return first
     }
 
     /// After the counter was lost, or restored from a backup that is older than the tasks: raises it over the highest
     /// number that any task has.
-    func raiseNumbers() async throws(MongoError) {
+    ///
+    /// - Returns: That number; 0 where none has one.
+    @discardableResult
+    func raiseNumbers() async throws(MongoError) -> Int {
         numbers.drop()
         let filter: BSONDocument = ["hub.number": ["$gte": 1, "$lte": .int64(Int64(Self.largestNumber))]]
         let options = FindOptions(sort: ["hub.number": -1], projection: ["hub.number": 1])
         let found = try await tasks.findOne(filter, options)?.value(atPath: "hub.number")?.doubleValue ?? 0
         // Another program's may be no whole number.
-        _ = try await setCounter(["$max": [Self.counted, .int64(Int64(found.rounded(.up)))]])
+        let highest = Int(found.rounded(.up))
+        if highest == 0 { return 0 }
+        _ = try await setCounter(["$max": [Self.counted, .int64(Int64(highest))]])
         logger.notice("The counter of tasks was behind their numbers; it is raised")
+        return highest
     }
 
     /// Whether another task than these has one of the numbers.

@@ -48,7 +48,20 @@ extension Hub {
     /// Has runners claim again, whatever was asked of them before. One that has ended stays so.
     @discardableResult
     public func resumeRunners(_ selection: RunnerSelection, by: String? = nil) async throws(HubError) -> Int {
-        try await request(.resume, of: selection, deadline: nil, by: by)
+        let count = try await request(.resume, of: selection, deadline: nil, by: by)
+        try await forgetLacks(of: selection)
+        return count
+    }
+
+    /// Whoever resumes a runner has seen to what its machine did not have: tasks that went elsewhere may come back.
+    private func forgetLacks(of selection: RunnerSelection) async throws(HubError) {
+        let runners = try await findRunners(RunnerStatements.filter(selection, project: project))
+        let hosts = runners.compactMap(\.host).uniqueByBytes()
+        if hosts.isEmpty { return }
+        let (filter, update) = TaskStatements.forgetLacks(project: project, hosts: hosts)
+        _ = try await translatingErrors { () async throws(MongoError) in
+            try await tasks.updateMany(filter, again: filter, .pipeline(update))
+        }
     }
 
     /// Drains runners and ends their processes. A service manager that always restarts them starts new ones.

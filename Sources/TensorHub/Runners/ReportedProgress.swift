@@ -9,7 +9,7 @@ public struct ReportedProgress: Sendable, Hashable {
     public var time: BSONDateTime?
 
     init(_ document: BSONDocument) {
-        fraction = document["fraction"]?.doubleValue
+        fraction = document["fraction"]?.doubleValue.flatMap { (0...1).contains($0) ? $0 : nil }
         message = document["message"]?.stringValue
         time = document["time"]?.dateTimeValue
     }

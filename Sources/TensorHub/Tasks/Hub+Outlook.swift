@@ -28,6 +28,8 @@ extension Hub {
     private static let siblingsExamined = 200
     /// Names of tasks that are told apart.
     private static let kindsExamined = 20
+    /// More slots than any runner has.
+    private static let mostSlots = 1_000_000
 
     /// How it looks for the tasks of a selection that have not ended: a look from outside.
     package func outlook(_ selection: TaskSelection) async throws(HubError) -> TaskOutlook {
@@ -106,7 +108,7 @@ extension Hub {
         guard case .pending(let waiting)? = try await explanation(id)?.situation, waiting.obstacles.isEmpty else {
             return nil
         }
-        return waiting.candidates.allSatisfy { $0.obstacles.contains { $0.isLasting } } ? .refused(id) : nil
+        return waiting.candidates.allSatisfy { $0.obstacles.contains { !$0.mayPassAlone } } ? .refused(id) : nil
     }
 
     /// `nil` where it was deleted meanwhile.
@@ -142,7 +144,7 @@ extension Hub {
             runner.state == .running
                 && (runner.taskNames.isEmpty || kinds.contains { runner.taskNames.hasBytes(of: $0.name ?? "") })
         }
-        let slots = serving.reduce(0) { $0 + max(0, $1.slots - $1.blocked) }
+        let slots = serving.reduce(0) { $0 + max(0, min($1.slots, Self.mostSlots) - max(0, $1.blocked)) }
         guard slots > 0, left > 0, (0..<1e12).contains(work) else { return }
         outlook.rest = .milliseconds(Int64(work * 1000) / Int64(min(slots, left)))
         outlook.siblings = siblings

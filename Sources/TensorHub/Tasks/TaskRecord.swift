@@ -19,7 +19,9 @@ public struct TaskRecord: Sendable, Hashable {
     /// adopted.
     public var number: Int? { hub["number"]?.intValue.flatMap { $0 > 0 ? $0 : nil } }
     /// The number of the first task of the call that created it.
-    public var submit: Int? { number == nil ? nil : hub["submit"]?.intValue }
+    public var submit: Int? {
+        number.flatMap { number in hub["submit"]?.intValue.flatMap { (1...number).contains($0) ? $0 : nil } }
+    }
     /// Who created it: the name of an account, as the submitter's machine or program gave it.
     public var account: String? { hub["account"]?.stringValue }
     /// What it is called where people read: its number, else the digits of its identifier.

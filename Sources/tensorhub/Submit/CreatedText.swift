@@ -7,7 +7,7 @@ enum CreatedText {
     /// `task 412 created in project default`, `tasks 412..423 created in project default (12)`.
     static func words(_ made: [CreatedTask], _ hub: Hub) -> String {
         let rest = "created in project \(hub.project)"
-        guard let first = made.first?.number, let last = made.last?.number, first <= last else {
+        guard let first = made.first?.number, let last = made.last?.number, last - first == made.count - 1 else {
             return made.count == 1 ? "task \(made[0].id) \(rest)" : "\(counted(made.count, "task")) \(rest)"
         }
         if made.count == 1 { return "task \(first) \(rest)" }

@@ -36,7 +36,8 @@ struct ResultGroups {
         var kept = Columns()
         hasDuration = false
         for field in try TaskField.list(text, option: "--columns") {
-            if fields.contains(where: { $0.place == field.place }) { continue }
+            // These are there anyway.
+            if fields.contains(where: { $0.place == field.place }) || field.text.bytes == Self.number.bytes { continue }
             if field == .own(.duration) {
                 hasDuration = true
             } else {

@@ -36,12 +36,22 @@ struct SetVerb: AsyncParsableCommand {
             )
         }
         let change = try await changes.change(hub)
-        try await options.change("changed", where: changes.isGiven ? "pending" : "there") { hub, selection in
-            try await hub.setTasks(
+        var pending: Int?
+        let condition = changes.isGiven && !hasTags ? "pending" : "there"
+        try await options.change("changed", where: condition) { hub, selection in
+            if changes.isGiven, hasTags { pending = try await hub.countTasks(selection)[.pending] ?? 0 }
+            return try await hub.setTasks(
                 selection,
                 options: changes.isGiven ? { change(&$0) } : nil,
                 tags: tags,
                 removing: removed
+            )
+        } telling: { count in
+            let words = "\(counted(count, "task")) changed"
+            guard let pending, pending < count else { return .init(words: words, counts: [("changed", count)]) }
+            return .init(
+                words: "\(words): the tags of all, the options of \(pending), since no other is pending",
+                counts: [("changed", count), ("options_changed", pending)]
             )
         }
     }

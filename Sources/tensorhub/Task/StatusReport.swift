@@ -57,8 +57,10 @@ struct StatusReport {
         guard let fraction = task.progress?.fraction, fraction > 0, fraction <= 1, let time = task.progress?.time,
             let started = task.started
         else { return nil }
-        let rest = time.since(started) * ((1 - fraction) / fraction) - overview.time.since(time)
-        return rest > .zero ? rest : .zero
+        let rest = time.since(started) / .seconds(1) * ((1 - fraction) / fraction)
+        // Of more than thirty years nothing can be said.
+        guard rest < 1e9 else { return nil }
+        return max(.zero, .seconds(rest) - overview.time.since(time))
     }
 
     private var failures: Table {

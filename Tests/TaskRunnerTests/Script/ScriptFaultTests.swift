@@ -53,6 +53,7 @@ import Testing
         "1 / 0", "raise SystemExit(1)", "raise KeyboardInterrupt", "try:\n    nothing\nexcept NameError:\n    exit(3)",
         "try:\n    import nowhere\nexcept ImportError as error:\n    raise RuntimeError('ModuleNotFoundError') from error",
         "compile('x = = 1', 'other.py', 'exec')", "import ast; ast.parse('x = =')",
+        "try:\n    import nowhere\nexcept ImportError:\n    pass\nnowhere.f()",
         // Broken on this machine, for all that is known.
         "import textwrap; del textwrap.TextWrapper; textwrap.wrap('x')",
         "import os\nif not os.fork():\n    import nowhere\nos.wait(); exit(2)",

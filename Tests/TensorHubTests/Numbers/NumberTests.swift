@@ -14,6 +14,18 @@ import Testing
     /// A process of its own.
     private func other(_ hub: Hub) -> Hub { hub.with(patience: hub.patience) }
 
+    @Test func `After the counter was lost nothing is numbered below what there is`() async throws {
+        try await withTestHub { hub in
+            _ = try await hub.createTasks((0..<5).map { _ in TaskSpec(script: "pass") })
+            _ = try await hub.deleteTasks(.ids(try await hub.findTasks().prefix(3).compactMap(\.id)))
+            _ = try await hub.database.collection("Counter").deleteMany([:])
+            try await Hub.withHub(uri: try await TestMongo.uri(database: hub.database.name), project: hub.project) {
+                let made = try await $0.submitTasks([TaskSpec(script: "pass")])
+                #expect(made[0].number == 6)
+            }
+        }
+    }
+
     @Test func `Blocks grow, serve for some seconds, and never go back`() {
         let numbers = TaskNumbers()
         let start = ContinuousClock.now

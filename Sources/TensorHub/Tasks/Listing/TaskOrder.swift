@@ -81,20 +81,19 @@ extension TaskField {
     /// The path at which it is stored, and whether its order there is the other way round; `nil`: at none.
     fileprivate var stored: (path: String, isReversed: Bool)? {
         switch place {
-        case .path(let path): (path, false)
+        // Below `hub` nothing is there of its own accord, and what is missing comes last.
+        case .path(let path): path.bytes.hasPrefix("hub.") ? nil : (path, false)
         case .firstOf: nil
         case .own(let own):
             switch own {
             case .id: ("_id", false)
-            case .number: ("hub.number", false)
-            case .name: ("task_name", false)
             case .state: ("status", false)
             case .attempt: ("hub.attempt", false)
             case .time: ("time", false)
             case .age: ("time", true)
-            case .started: ("hub.started", false)
-            case .ended: ("hub.ended", false)
-            case .duration, .host, .runner, .script, .failure, .parameters, .result, .tags: nil
+            case .number, .name, .started, .ended, .duration, .host, .runner, .script, .failure, .parameters, .result,
+                .tags:
+                nil
             }
         }
     }

@@ -8,6 +8,17 @@ package import BSON
 package enum TaskStatements {
     /// The attempts that `hub.history` keeps.
     package static let historyLimit: Int32 = 50
+    /// Pending tasks may go to machines again that did not have what they need.
+    static func forgetLacks(project: String, hosts: [String]) -> (filter: BSONDocument, update: [BSONDocument]) {
+        let names = BSONValue.array(hosts.map(BSONValue.string))
+        let isOther: BSONValue = ["$not": [["$in": ["$$this.host", ["$literal": names]]]]]
+        let rest: BSONValue = ["$filter": ["input": "$hub.lacks", "cond": isOther]]
+        return (
+            ["project_name": .string(project), "status": pending, "hub.lacks.host": ["$in": names]],
+            [["$set": ["hub.lacks": ["$cond": [["$isArray": "$hub.lacks"], rest, "$hub.lacks"]]]]]
+        )
+    }
+
     /// The machines that `hub.lacks` keeps.
     static let lackLimit: Int32 = 10
 

@@ -39,6 +39,14 @@ public enum RunnerObstacle: Sendable, Hashable {
         }
     }
 
+    /// Whether it ends without anybody doing something about it.
+    var mayPassAlone: Bool {
+        switch self {
+        case .lost, .paused, .drained: false
+        default: !isLasting
+        }
+    }
+
     /// Whether it stays so, whatever the runner's load and state: it never takes this task.
     var isLasting: Bool {
         switch self {
