@@ -29,11 +29,15 @@ package enum CommandFrame {
                 var command = parsed
                 try command.run()
             }
-            exit(ExitStatus.done)
+            end(ExitStatus.done)
         } catch {
-            exit(report(error, root, name))
+            end(report(error, root, name))
         }
     }
+
+    /// Ends the process at once. `exit` has OpenSSL clean up while threads of libmongoc still use it, which then free
+    /// twice; nothing here is buffered by the C library.
+    package static func end(_ status: Int32) -> Never { _exit(status) }
 
     /// A value that begins with a dash is taken where the parser alone finds none.
     private static func parse<Root: AsyncParsableCommand>(

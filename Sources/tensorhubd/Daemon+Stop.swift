@@ -47,6 +47,6 @@ extension Daemon {
             "Ending with attempts that are not over; the next runner of this machine takes them up",
             metadata: ["attempts": "\(runner.unfinished)"]
         )
-        exit(ExitStatus.done)
+        CommandFrame.end(ExitStatus.done)
     }
 }

@@ -113,7 +113,7 @@ final class Daemon: Sendable {
         guard let runner = runner.withLock({ $0 }) else {
             if signal == .sighup { return }
             logger.notice("Stopped before the start", metadata: ["signal": "\(signal)"])
-            exit(signal == .sigint ? ExitStatus.interrupted : ExitStatus.done)
+            CommandFrame.end(signal == .sigint ? ExitStatus.interrupted : ExitStatus.done)
         }
         switch signal {
         case .sighup: reload(runner)
@@ -121,7 +121,7 @@ final class Daemon: Sendable {
             logger.notice("Handing over: this process ends, the scripts run on", metadata: ["signal": "\(signal)"])
             steps.addTask {
                 // Nothing is cleaned up: the next runner finds everything as after a crash, which is how it is tested.
-                if await runner.prepareHandOver() { exit(ExitStatus.handedOver) }
+                if await runner.prepareHandOver() { CommandFrame.end(ExitStatus.handedOver) }
             }
         case .sigusr1: leaveMachine(runner, in: &steps)
         default:

@@ -81,8 +81,7 @@ extension TaskField {
     /// The path at which it is stored, and whether its order there is the other way round; `nil`: at none.
     fileprivate var stored: (path: String, isReversed: Bool)? {
         switch place {
-        // Below `hub` nothing is there of its own accord, and what is missing comes last.
-        case .path(let path): path.bytes.hasPrefix("hub.") ? nil : (path, false)
+        case .path(let path): (path, false)
         case .firstOf: nil
         case .own(let own):
             switch own {
